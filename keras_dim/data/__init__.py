@@ -1,0 +1,7 @@
+"""Images in: any source as a `tf.data.Dataset` of batches."""
+
+from keras_dim.data.opening import open_source
+from keras_dim.data.pipeline import load
+from keras_dim.data.source import Source
+
+__all__ = ["Source", "load", "open_source"]

@@ -1,0 +1,220 @@
+"""Images that lie in an array, in memory or mapped from a file."""
+
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_dim.data.conversion import choose_channels
+from keras_dim.data.conversion import convert
+from keras_dim.data.conversion import parse_image_size
+from keras_dim.data.order import Order
+from keras_dim.data.order import ordered_indices
+from keras_dim.data.source import Source
+
+_IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
+_LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
+# What other splits than the one asked for may be called in an npz file.
+_SPLITS = ("train", "test", "validation", "val")
+
+
+class ArraySource(Source):
+    """Images in an array.
+
+    Args:
+        name: str. How messages call the source.
+        images: uint8 array `(num_images, height, width, channels)`, also a
+            memory-mapped one, of which only the batches are read.
+        labels: int64 array `(num_images,)` or `None`.
+        image_shape: tuple or `None`. What to deliver, if not the images' own
+            shape.
+        index: int64 array `(num_images,)` or `None`. The images' indices, if
+            not their places.
+        class_names: sequence of str or `None`.
+        paths: sequence of str or `None`.
+    """
+
+    def __init__(
+        self,
+        name,
+        images,
+        labels=None,
+        *,
+        image_shape=None,
+        index=None,
+        class_names=None,
+        paths=None,
+    ):
+        super().__init__(
+            name,
+            len(images),
+            images.shape[1:] if image_shape is None else image_shape,
+            has_labels=labels is not None,
+            class_names=class_names,
+            paths=paths,
+        )
+        self.images = images
+        self.labels = labels
+        self.index = index
+
+    @property
+    def decoded(self) -> bool:
+        return self.images.shape[1:] == self.image_shape
+
+    def batches(
+        self, order: Order, batch_size: int, drop_remainder: bool
+    ) -> tf.data.Dataset:
+        rows = tf.data.Dataset.from_tensor_slices(
+            ordered_indices(order, self.num_images)
+        )
+        rows = rows.batch(batch_size, drop_remainder)
+        return rows.map(self._batch, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _batch(self, rows):
+        # Outside the graph: an array within it would be copied, and could
+        # not be larger than the graph's limit of 2 GB.
+        images = tf.numpy_function(
+            lambda rows: np.asarray(self.images[rows]), [rows], tf.uint8
+        )
+        images = tf.ensure_shape(images, [*rows.shape, *self.images.shape[1:]])
+        batch = {
+            "image": convert(images, self.image_shape, resize=True),
+            "index": rows if self.index is None else tf.gather(self.index, rows),
+        }
+        if self.has_labels:
+            batch["label"] = tf.gather(self.labels, rows)
+        return batch
+
+
+def open_arrays(
+    arrays: Any,
+    *,
+    image_size: Any = None,
+    channels: int | None = None,
+    name: str = "the arrays",
+) -> ArraySource:
+    """Opens an array of images, alone or as a pair with labels.
+
+    Args:
+        arrays: array `(n, height, width)` or `(n, height, width, channels)`
+            of uint8, or a pair of such an array and `(n,)` integer labels.
+        image_size: int, `(height, width)` or `None`.
+        channels: int or `None`.
+        name: str. How messages call the arrays.
+    """
+    images, labels = arrays if isinstance(arrays, tuple | list) else (arrays, None)
+    images = _checked_images(images, name)
+    if labels is not None:
+        labels = _checked_labels(labels, len(images), name)
+    size = parse_image_size(image_size) or images.shape[1:3]
+    channels = choose_channels(images.shape[-1], channels, name)
+    return ArraySource(name, images, labels, image_shape=(*size, channels))
+
+
+def open_array_file(
+    path: pathlib.Path,
+    split: str,
+    *,
+    image_size: Any = None,
+    channels: int | None = None,
+) -> ArraySource:
+    """Opens a `.npy` file of images or a `.npz` file of images and labels.
+
+    A `.npy` file is mapped, not loaded. In a `.npz` file the images are
+    called `images`, `x` or the like, perhaps with the split before or after
+    (`x_train`, `test_images`), and so are the labels (`labels`, `y`).
+
+    Args:
+        path: path. The file.
+        split: str. For `.npz` files that hold several splits.
+        image_size: int, `(height, width)` or `None`.
+        channels: int or `None`.
+    """
+    try:
+        if path.suffix == ".npy":
+            arrays = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            arrays = _arrays_of_npz(path, split)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"Cannot read {path}: {error}") from error
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise ValueError(
+            f"{path} is damaged or holds Python objects, which are not "
+            "loaded because they can run code. Save plain uint8 arrays."
+        ) from error
+    return open_arrays(
+        arrays, image_size=image_size, channels=channels, name=str(path)
+    )
+
+
+def _arrays_of_npz(path, split):
+    with np.load(path, allow_pickle=False) as file:
+        keys = _find_keys(file.files, split)
+        if keys is None:
+            raise ValueError(
+                f"{path} has no images of the split {split!r}. Expected an "
+                f"array called images, x, images_{split} or x_{split}. "
+                f"Received: {sorted(file.files)}"
+            )
+        images, labels = keys
+        return file[images], None if labels is None else file[labels]
+
+
+def _find_keys(keys, split):
+    def first(stems, split):
+        names = [
+            name
+            for stem in stems
+            for name in (f"{stem}_{split}", f"{split}_{stem}")
+        ]
+        names = names if split else stems
+        return next((name for name in names if name in keys), None)
+
+    aliases = {"validation": "val", "val": "validation"}
+    for wanted in (split, aliases.get(split)):
+        if wanted and (images := first(_IMAGE_KEYS, wanted)):
+            return images, first(_LABEL_KEYS, wanted)
+    if any(first(_IMAGE_KEYS, other) for other in _SPLITS):
+        return None
+    images = first(_IMAGE_KEYS, None)
+    return images and (images, first(_LABEL_KEYS, None))
+
+
+def _checked_images(images, name):
+    if not isinstance(images, np.ndarray):  # Keeps memory maps what they are.
+        images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"The images of {name} must be uint8 pixels from 0 to 255. "
+            f"Received: {images.dtype}. Scale them to that range, then use "
+            'images.astype("uint8").'
+        )
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4:
+        raise ValueError(
+            f"The images of {name} must have the shape (n, height, width) or "
+            f"(n, height, width, channels). Received: {images.shape}"
+        )
+    if 0 in images.shape:
+        raise ValueError(
+            f"There is no image in {name}. Received the shape {images.shape}"
+        )
+    return images
+
+
+def _checked_labels(labels, num_images, name):
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (num_images,) or labels.dtype.kind not in "iub":
+        raise ValueError(
+            f"The labels of {name} must be integers, one for each of the "
+            f"{num_images} images. Received: {labels.dtype} of shape "
+            f"{labels.shape}"
+        )
+    return labels.astype(np.int64)

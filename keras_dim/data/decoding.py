@@ -1,0 +1,152 @@
+"""Encoded bytes to pixels, by what the bytes are, not by the file's name."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_dim.data.conversion import convert
+
+# How many images are decoded ahead. A constant, so that the number of
+# threads decides the speed only, never the order.
+_PARALLEL_IMAGES = 32
+
+
+def decode_image(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
+    """Decodes a JPEG, PNG, GIF, BMP or WebP image.
+
+    Of an animation the first frame is taken, 16-bit images are cut to 8
+    bits, orientation tags are left alone.
+
+    Args:
+        encoded: scalar string tensor.
+        channels: int. 3, or 4 to keep the transparency channel.
+
+    Returns:
+        uint8 tensor `(height, width, channels)`.
+    """
+    head = tf.strings.substr(encoded, 0, 12)
+    is_webp = tf.strings.regex_full_match(head, r"(?s)RIFF.{4}WEBP")
+    image = tf.cond(
+        is_webp,
+        lambda: _decode_webp(encoded, channels),
+        lambda: tf.cond(
+            _has_palette(encoded),
+            lambda: _decode_with_pillow(encoded, channels),
+            lambda: tf.io.decode_image(
+                encoded, channels=channels, expand_animations=False
+            ),
+        ),
+    )
+    return tf.ensure_shape(image, [None, None, channels])
+
+
+def decoded_images(
+    records: tf.data.Dataset,
+    read: Callable,
+    image_shape: tuple[int, int, int],
+    *,
+    resize: bool,
+    native_channels: int = 3,
+    on_error: Callable[[int], None] | None = None,
+) -> tf.data.Dataset:
+    """Decodes a dataset of encoded images, in its order.
+
+    Args:
+        records: dataset of dicts with `"index"`, perhaps `"label"`, and what
+            `read` needs.
+        read: function of a record that returns its encoded image.
+        image_shape: tuple. `(height, width, channels)` to be delivered.
+        resize: bool. Whether images may have another size.
+        native_channels: int. Channels to decode, 3 or 4.
+        on_error: function of an index, or `None`. Called for every image
+            that cannot be decoded, which is then left out. With `None` such
+            an image is an error.
+
+    Returns:
+        A dataset of dicts `"image"`, `"index"` and perhaps `"label"`.
+    """
+
+    def decode(record):
+        image = decode_image(read(record), max(native_channels, 3))
+        if native_channels == 1 and image_shape[-1] == 3:
+            # Grey files that a colour image strayed into stay grey.
+            image = tf.image.rgb_to_grayscale(image)
+        return {"image": convert(image, image_shape, resize), **_tags(record)}
+
+    if on_error is None:
+        return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return _skip_errors(records, decode, image_shape, on_error)
+
+
+def _tags(record):
+    return {key: record[key] for key in ("index", "label") if key in record}
+
+
+def _skip_errors(records, decode, image_shape, on_error):
+    """Maps `decode` over records; the ones that fail are reported and left.
+
+    A map has no `except`, and `ignore_errors` forgets which element failed.
+    So each record becomes a small dataset: its image if it decodes, then an
+    empty image; the first of these is taken.
+    """
+    empty = tf.zeros(image_shape, tf.uint8)
+
+    def first_that_works(record):
+        single = tf.data.Dataset.from_tensors(record)
+        image = single.map(lambda one: (decode(one), True)).ignore_errors()
+        blank = single.map(lambda one: ({"image": empty, **_tags(one)}, False))
+        return image.concatenate(blank).take(1)
+
+    def report(index):
+        on_error(int(index))
+        return False
+
+    def keep(image, works):
+        return tf.cond(
+            works,
+            lambda: True,
+            lambda: tf.ensure_shape(
+                tf.numpy_function(report, [image["index"]], tf.bool), []
+            ),
+        )
+
+    images = records.interleave(
+        first_that_works,
+        cycle_length=_PARALLEL_IMAGES,
+        block_length=1,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return images.filter(keep).map(lambda image, works: image)
+
+
+def _decode_webp(encoded, channels):
+    if not hasattr(tf.io, "decode_webp"):
+        return _decode_with_pillow(encoded, channels)
+    # The decoder gives three or four channels as stored, never others.
+    image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+    image = tf.ensure_shape(image, [None, None, None])
+    opaque = tf.fill(tf.shape(image[..., :1]), tf.constant(255, tf.uint8))
+    image = tf.concat([image, opaque], axis=-1)
+    return image[..., :channels]
+
+
+def _has_palette(encoded):
+    # TensorFlow takes the palette's indices of a BMP for grey values. The
+    # bits of a pixel are in bytes 28 and 29; 24 and 32 are true colour.
+    head = tf.strings.substr(encoded, 0, 30)
+    is_bmp = tf.strings.regex_full_match(head, r"(?s)BM.{28}")
+    true_color = tf.strings.regex_full_match(head, r"(?s).{28}[\x18\x20]\x00")
+    return tf.logical_and(is_bmp, tf.logical_not(true_color))
+
+
+def _decode_with_pillow(encoded, channels):
+    def decode(data):
+        from PIL import Image
+
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB" if channels == 3 else "RGBA"))
+
+    return tf.numpy_function(decode, [encoded], tf.uint8)

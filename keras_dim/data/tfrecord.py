@@ -1,0 +1,278 @@
+"""TFRecord files of `tf.train.Example`s that hold encoded images."""
+
+import dataclasses
+import glob
+import os
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_dim.data.conversion import choose_channels
+from keras_dim.data.conversion import parse_image_size
+from keras_dim.data.decoding import decoded_images
+from keras_dim.data.order import Order
+from keras_dim.data.order import ordered_indices
+from keras_dim.data.order import shuffled_records
+from keras_dim.data.source import Source
+from keras_dim.data.survey import survey_records
+
+IMAGE_KEYS = ("image", "image/encoded")
+LABEL_KEYS = ("label", "image/class/label")
+# Records are held encoded while they are shuffled: at most so many, and at
+# most so many bytes of them.
+SHUFFLE_RECORDS = 50_000
+SHUFFLE_BYTES = 512 * 2**20
+
+# Files read at once, and records taken from each in turn. Constants, so that
+# the order is the same on every machine.
+_CYCLE_LENGTH = 16
+_BLOCK_LENGTH = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records.
+
+    Args:
+        path: str.
+        compression: str. `""` or `"GZIP"`.
+        num_records: int.
+    """
+
+    path: str
+    compression: str
+    num_records: int
+
+
+class TFRecordSource(Source):
+    """Images in the records of files, read as a stream.
+
+    Args:
+        name: str. What the user called the files.
+        shards: list of `Shard`.
+        image_key: str. The feature that holds the encoded image.
+        label_key: str or `None`. The feature that holds the label.
+        image_size: tuple or `None`. `(height, width)`; `None` where all
+            images have one size.
+        channels: int or `None`.
+    """
+
+    def __init__(
+        self, name, shards, image_key, label_key, image_size, channels
+    ):
+        sizes = np.array([shard.num_records for shard in shards], np.int64)
+        self._shards = shards
+        self._ends = np.cumsum(sizes)
+        self._image_key = image_key
+        self._label_key = label_key
+        self._resize = image_size is not None
+        survey = survey_records(
+            name,
+            self._records(Order(), label_key),
+            _image_of,
+            self._place,
+            same_size=not self._resize,
+        )
+        self._native_channels = survey.channels
+        channels = choose_channels(survey.channels, channels, name)
+        super().__init__(
+            name,
+            sizes.sum(),
+            (*(image_size or survey.size), channels),
+            has_labels=label_key is not None,
+            exact=False,
+        )
+
+    def batches(
+        self, order: Order, batch_size: int, drop_remainder: bool
+    ) -> tf.data.Dataset:
+        records = shuffled_records(
+            self._records(order, self._label_key),
+            order,
+            shuffle_buffer(
+                self.num_images,
+                sum(os.path.getsize(shard.path) for shard in self._shards),
+            ),
+        )
+        images = decoded_images(
+            records,
+            _image_of,
+            self.image_shape,
+            resize=self._resize,
+            native_channels=self._native_channels,
+            on_error=self._report,
+        )
+        return images.batch(batch_size, drop_remainder)
+
+    def _records(self, order, label_key):
+        """The parsed records of all files, in the order of the epoch."""
+        paths = tf.constant([shard.path for shard in self._shards])
+        compressions = tf.constant([s.compression for s in self._shards])
+        begins = tf.constant(self._ends) - [s.num_records for s in self._shards]
+
+        def read(shard):
+            records = tf.data.TFRecordDataset(
+                tf.gather(paths, shard), tf.gather(compressions, shard)
+            )
+            return records.enumerate(tf.gather(begins, shard))
+
+        all_files = dataclasses.replace(order, shard_index=0, num_shards=1)
+        files = ordered_indices(all_files, len(self._shards))
+        return (
+            tf.data.Dataset.from_tensor_slices(files)
+            .interleave(
+                read,
+                cycle_length=_CYCLE_LENGTH,
+                block_length=_BLOCK_LENGTH,
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
+        )
+
+    def _parse(self, index, serialized):
+        features = {self._image_key: tf.io.FixedLenFeature([], tf.string, "")}
+        if self._label_key:
+            features[self._label_key] = tf.io.FixedLenFeature([], tf.int64, -1)
+        parsed = tf.io.parse_single_example(serialized, features)
+        record = {"index": index, "encoded": parsed[self._image_key]}
+        if self._label_key:
+            record["label"] = parsed[self._label_key]
+        return record
+
+    def _place(self, index):
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        shard = self._shards[number]
+        begin = int(self._ends[number]) - shard.num_records
+        return f"{shard.path}:{index - begin}"
+
+    def _report(self, index):
+        self.skip(self._place(index), "it cannot be decoded")
+
+
+def shuffle_buffer(num_records: int, num_bytes: int) -> int:
+    """How many of the records to hold while shuffling."""
+    affordable = SHUFFLE_BYTES * num_records // max(num_bytes, 1)
+    return max(1, min(num_records, SHUFFLE_RECORDS, affordable))
+
+
+def open_tfrecord(
+    files: str | Sequence[str],
+    *,
+    image_size: Any = None,
+    channels: int | None = None,
+) -> TFRecordSource:
+    """Opens TFRecord files, plain or compressed with GZIP.
+
+    Each record is a `tf.train.Example` whose feature `image` or
+    `image/encoded` holds a JPEG, PNG, GIF, BMP or WebP image. A feature
+    `label` or `image/class/label` is an integer; records without it get -1.
+    Indices count the records through the files in the order of their names.
+    Without `image_size` the headers of all images are read once, to be sure
+    that they have one size.
+
+    Args:
+        files: str or list of str. A file, a glob pattern, or several.
+        image_size: int, `(height, width)` or `None`.
+        channels: int or `None`. 1 or 3; `None` is 1 where all images (with
+            `image_size`: the first 1,000) are grey, else 3.
+    """
+    patterns = [files] if isinstance(files, str | os.PathLike) else files
+    paths = sorted({path for one in patterns for path in _expand(one)})
+    if not paths:
+        raise ValueError("Expected TFRecord files. Received an empty list.")
+    shards = [_open_shard(path) for path in paths]
+    name = paths[0] if len(paths) == 1 else f"{paths[0]} ({len(paths)} files)"
+    first = next((shard for shard in shards if shard.num_records), None)
+    if first is None:
+        raise ValueError(f"There is no record in {name}.")
+    image_key, label_key = _feature_keys(first)
+    return TFRecordSource(
+        name, shards, image_key, label_key, parse_image_size(image_size), channels
+    )
+
+
+def _image_of(record):
+    return record["encoded"]
+
+
+def _expand(pattern):
+    pattern = os.path.expanduser(os.fspath(pattern))
+    if os.path.isfile(pattern):
+        return [pattern]
+    paths = [path for path in glob.glob(pattern) if os.path.isfile(path)]
+    if not paths:
+        raise FileNotFoundError(f"No file is called {pattern} or matches it.")
+    return paths
+
+
+def _open_shard(path):
+    with open(path, "rb") as file:
+        compression = "GZIP" if file.read(3) == b"\x1f\x8b\x08" else ""
+        file.seek(0)
+        count = _count_compressed if compression else _count_plain
+        return Shard(path, compression, count(path, file))
+
+
+def _count_plain(path, file):
+    """Hops from record to record without reading them.
+
+    A record is its length (8 bytes), a checksum (4), the data, and their
+    checksum (4).
+    """
+    total = os.fstat(file.fileno()).st_size
+    count = end = 0
+    while end < total:
+        head = file.read(12)
+        if len(head) == 12:
+            (length,) = struct.unpack("<Q", head[:8])
+            end += 16 + length
+        if len(head) < 12 or end > total:
+            raise ValueError(
+                f"{path} is not a TFRecord file or is cut off: record {count} "
+                "does not end within the file."
+            )
+        file.seek(end)
+        count += 1
+    return count
+
+
+def _count_compressed(path, file):
+    del file
+    records = tf.data.TFRecordDataset(path, "GZIP")
+    try:
+        return int(records.reduce(np.int64(0), lambda count, _: count + 1))
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"{path} is not a TFRecord file or is cut off."
+        ) from error
+
+
+def _feature_keys(shard):
+    try:
+        records = tf.data.TFRecordDataset(shard.path, shard.compression)
+        serialized = next(records.as_numpy_iterator())
+        example = tf.train.Example.FromString(serialized)
+    except Exception as error:  # protobuf has no public class for this.
+        raise ValueError(
+            f"The first record of {shard.path} is not a tf.train.Example."
+        ) from error
+    features = example.features.feature
+
+    def first(keys, kind):
+        return next(
+            (key for key in keys if features[key].WhichOneof("kind") == kind),
+            None,
+        )
+
+    present = sorted(features)
+    image_key = first(IMAGE_KEYS, "bytes_list")
+    if image_key is None:
+        raise ValueError(
+            f"The records of {shard.path} have no image. Expected a feature "
+            f"of bytes called one of {list(IMAGE_KEYS)}. Received: {present}"
+        )
+    return image_key, first(LABEL_KEYS, "int64_list")

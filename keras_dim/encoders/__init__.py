@@ -1,0 +1,13 @@
+"""Functions that return encoders: plain functional models, named outputs."""
+
+from keras_dim.encoders.dim_alexnet import dim_alexnet
+from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
+from keras_dim.encoders.dim_convnet import dim_convnet
+from keras_dim.encoders.dim_resnet import dim_resnet
+
+__all__ = [
+    "dim_alexnet",
+    "dim_convnet",
+    "dim_resnet",
+    "folded_dim_alexnet",
+]

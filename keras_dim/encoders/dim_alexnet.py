@@ -1,0 +1,151 @@
+"""The AlexNet-like networks of Deep InfoMax, whole and in patches."""
+
+import keras
+from keras import layers
+
+from keras_dim.encoders import blocks
+from keras_dim.encoders import patches
+
+# Filters of the five convolutions, and which are followed by max pooling.
+CONVOLUTIONS = (
+    (96, True),
+    (192, True),
+    (384, False),
+    (384, False),
+    (192, True),
+)
+PATCH_SIZE = 16
+
+
+def dim_alexnet(
+    image_size=64,
+    channels=3,
+    units=4096,
+    global_units=64,
+    variational=False,
+):
+    """AlexNet-like encoder of Deep InfoMax, alex64x64.
+
+    Five convolutions of stride 1 with max pooling, two dense layers and a
+    linear one; the network of the Tiny ImageNet and STL-10 tables.
+
+    Args:
+        image_size: int. Height and width of the images, 39 at least: below
+            that nothing is left to pool. Defaults to 64, the published one.
+        channels: int. Channels of the images. Defaults to 3.
+        units: int. Width of both dense layers. Defaults to 4096.
+        global_units: int. Width of the global vector. Defaults to 64.
+        variational: bool. Whether to add the output `"global_log_variance"`
+            that the variational prior needs. Defaults to `False`.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"local"` (15 x 15 x 384 for 64 pixels), `"conv"` (7 x 7 x 192),
+        `"fc"` and `"global"`.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
+    """
+    image, x = blocks.raw_pixels(image_size, channels)
+    maps = _convolutions(x)
+    x = blocks.dense(layers.Flatten()(maps[-1]), units)
+    fc = blocks.dense(x, units, name="fc")
+    outputs = {
+        "local": maps[2],
+        "conv": maps[-1],
+        "fc": fc,
+        **blocks.global_vector(fc, global_units, variational),
+    }
+    return keras.Model(image, outputs, name=f"dim_alexnet_{image_size}")
+
+
+def folded_dim_alexnet(
+    image_size=64,
+    channels=3,
+    multiple_globals=False,
+    units=4096,
+    global_units=64,
+    variational=False,
+):
+    """AlexNet-like encoder on overlapping patches of 16 pixels.
+
+    The networks of the comparison with contrastive predictive coding on
+    STL-10. With a single global vector, foldalex64x64: dropout, initial
+    weights of N(0, 0.02) and biases as there. With multiple globals,
+    foldmultialex64x64: the 5 x 5 locations of a last map are the summaries,
+    and there is no dense layer.
+
+    Args:
+        image_size: int. Height and width of the images. Defaults to 64.
+        channels: int. Channels of the images. Defaults to 3.
+        multiple_globals: bool. Which of both. Defaults to `False`.
+        units: int. Width of the dense layer. Defaults to 4096; unused with
+            multiple globals.
+        global_units: int. Width of the global vector. Defaults to 64; unused
+            with multiple globals, which have the 192 filters of their map.
+        variational: bool. Whether to add the output `"global_log_variance"`;
+            for a single global vector. Defaults to `False`.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"local"` and `"conv"` (7 x 7 x 192 for 64 pixels), `"fc"` and
+        `"global"`; with multiple globals no `"fc"`, and `"global"` is
+        `(batch, 5, 5, 192)`.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
+    """
+    if multiple_globals and variational:
+        raise ValueError(
+            "`variational` needs a single global vector. Received: "
+            "multiple_globals=True, variational=True"
+        )
+    image, x = blocks.raw_pixels(image_size, channels)
+    x = patches.unfold(x, PATCH_SIZE)
+    grid = patches.grid_size(image_size, PATCH_SIZE)
+    if multiple_globals:
+        local = patches.fold(_convolutions(x)[-1], grid)
+        summaries = blocks.convolution(local, 192, 3)
+        summaries = blocks.convolution(summaries, 192, 1)
+        outputs = {"local": local, "conv": local, "global": summaries}
+        name = f"folded_dim_alexnet_multiple_{image_size}"
+        return keras.Model(image, outputs, name=name)
+
+    def normal():
+        return keras.initializers.RandomNormal(stddev=0.02)
+
+    x = _convolutions(x, use_bias=True, make_initializer=normal)[-1]
+    local = patches.fold(x, grid)
+    x = blocks.convolution(
+        local, 384, 3, 2, dropout=0.1, kernel_initializer=normal()
+    )
+    fc = blocks.dense(
+        layers.Flatten()(x),
+        units,
+        name="fc",
+        use_bias=True,
+        kernel_initializer=normal(),
+        dropout=0.1,
+    )
+    outputs = {
+        "local": local,
+        "conv": local,
+        "fc": fc,
+        **blocks.global_vector(fc, global_units, variational),
+    }
+    return keras.Model(image, outputs, name=f"folded_dim_alexnet_{image_size}")
+
+
+def _convolutions(x, use_bias=False, make_initializer=lambda: None):
+    maps = []
+    for filters, pool in CONVOLUTIONS:
+        x = blocks.convolution(
+            x,
+            filters,
+            3,
+            padding=1,
+            use_bias=use_bias,
+            kernel_initializer=make_initializer(),
+        )
+        if pool:
+            x = layers.MaxPooling2D(3, 2)(x)
+        maps.append(x)
+    return maps

@@ -1,0 +1,27 @@
+"""How good features are: extraction, probes, and probes as callbacks."""
+
+from keras_dim.evaluation.callbacks import LinearProbe
+from keras_dim.evaluation.callbacks import MLPProbe
+from keras_dim.evaluation.callbacks import NearestNeighborsProbe
+from keras_dim.evaluation.features import extract
+from keras_dim.evaluation.features import feature_model
+from keras_dim.evaluation.features import stream
+from keras_dim.evaluation.linear_probe import linear_probe
+from keras_dim.evaluation.mlp_probe import mlp_probe
+from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
+from keras_dim.evaluation.raw_pixels import raw_pixels
+from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+
+__all__ = [
+    "LinearProbe",
+    "MLPProbe",
+    "NearestNeighborsProbe",
+    "extract",
+    "feature_model",
+    "linear_probe",
+    "mlp_probe",
+    "nearest_neighbors",
+    "raw_pixels",
+    "raw_pixels_encoder",
+    "stream",
+]

@@ -1,0 +1,68 @@
+"""The images themselves as features: the score that training must beat."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+
+def raw_pixels(images: np.ndarray) -> np.ndarray:
+    """Returns the pixels as features, flattened and scaled to `[0, 1]`.
+
+    Args:
+        images: array `(num_images, height, width, channels)`. Raw pixels,
+            `uint8` or float in `[0, 255]`.
+
+    Returns:
+        float32 array `(num_images, height * width * channels)`.
+
+    Raises:
+        ValueError: when the images are not a batch or leave `[0, 255]`.
+
+    Example:
+    ```python
+    linear_probe(
+        raw_pixels(train_images), train_labels,
+        raw_pixels(test_images), test_labels,
+    )
+    ```
+    """
+    images = np.asarray(images)
+    if images.ndim < 2 or 0 in images.shape:
+        raise ValueError(
+            "Images must have shape (num_images, height, width, channels). "
+            f"Received shape: {images.shape}"
+        )
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255):
+        raise ValueError(
+            "Raw pixels must lie in [0, 255]. Received values from "
+            f"{low} to {high}."
+        )
+    scaled = images.reshape(len(images), -1).astype("float32")
+    scaled /= 255
+    return scaled
+
+
+def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
+    """Returns a model whose one feature, `"raw_pixels"`, is the image.
+
+    What `raw_pixels` is to arrays, this is to data sets and callbacks: it
+    goes wherever an encoder goes.
+
+    Args:
+        image_shape: sequence of int. `(height, width, channels)`.
+
+    Returns:
+        `keras.Model` without weights.
+
+    Example:
+    ```python
+    encoder = raw_pixels_encoder((32, 32, 3))
+    extract(encoder, dataset, "raw_pixels")
+    ```
+    """
+    images = keras.Input(tuple(image_shape), name="images", dtype="float32")
+    pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
+    pixels = keras.layers.Flatten(dtype="float32")(pixels)
+    return keras.Model(images, {"raw_pixels": pixels}, name="raw_pixels")

@@ -1,0 +1,131 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path that becomes `path` if the block succeeds.
+
+    The temporary file lies in the same folder and keeps the suffix, which
+    some writers choose their format by. When the block raises, `path` is left
+    as it was and the temporary file is removed.
+
+    Args:
+        path: str or path. The file to be written. Its folder is created.
+
+    Example:
+    ```python
+    with files.atomic_path("run/encoder.keras") as temporary:
+        encoder.save(temporary)
+    ```
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+    )
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        # mkstemp makes the file private; files of a run are shared by default.
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder that becomes `path` if the block succeeds.
+
+    The temporary folder lies beside `path`. When the block raises, it is
+    removed, and `path` does not come to be.
+
+    Args:
+        path: str or path. The folder to be made. Its parent is created.
+
+    Raises:
+        ValueError: when there is something at `path` already: nothing is
+            overwritten.
+
+    Example:
+    ```python
+    with files.atomic_folder("run/features") as temporary:
+        files.write_json(temporary / "shapes.json", shapes)
+    ```
+    """
+    path = pathlib.Path(path)
+    _refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(
+        tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
+    )
+    try:
+        # mkdtemp makes the folder private; folders are shared by default.
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    os.fsync(file.fileno())
+            _sync_folder(pathlib.Path(folder))
+        _refuse_existing(path)
+        os.rename(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes `text` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_existing(path: pathlib.Path) -> None:
+    if os.path.lexists(path):
+        raise ValueError(
+            f"Nothing is overwritten. Received: {str(path)!r}, which exists. "
+            "Choose another path, or delete it first."
+        )
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    # The rename itself lasts only once the folder is on disk.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,143 @@
+"""Matching of features to a prior by a discriminator."""
+
+import keras
+from keras import layers
+from keras import ops
+from keras import random
+
+from keras_dim import distribution
+from keras_dim.layers import initializers
+
+PRIORS = ("uniform", "normal")
+HIDDEN_UNITS = (1000, 200)
+TERMS = ("prior_discrimination", "prior_gradient_penalty", "prior_fooling")
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class AdversarialPrior(layers.Layer):
+    """Tells features from draws of the prior, and says how to fool it.
+
+    Called with features of shape `(batch, units)`, it returns three scalars
+    to be minimised. Their gradients part exactly: the discriminator learns
+    from the first two alone, whatever made the features from the third alone.
+
+    - `prior_discrimination`: `softplus(-D(z)) + softplus(D(y))` for draws `z`
+      and stopped features `y`, the loss of the original adversarial game;
+    - `prior_gradient_penalty`: half the mean squared norm of the
+      discriminator's gradient at draws and at features;
+    - `prior_fooling`: `softplus(-D(y))`, non-saturating.
+
+    It computes in float32 whatever the policy.
+
+    Args:
+        prior: str. `"uniform"` on [0, 1], into which a sigmoid takes the
+            features, or `"normal"`, N(0, 1). Defaults to `"uniform"`.
+        gradient_penalty: float. Weight of the penalty. Defaults to 1.
+        seed: int or None for a random one. Seed of the draws.
+
+    Differs from the authors' code, whose penalty sees only the last sample of
+    a batch: this is the mean over all of them.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), Eq. 7;
+    the penalty is that of [Mescheder et al., 2018](
+    https://arxiv.org/abs/1801.04406).
+    """
+
+    def __init__(
+        self, prior="uniform", gradient_penalty=1.0, seed=None, **kwargs
+    ):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if prior not in PRIORS:
+            raise ValueError(
+                f"Unknown prior. Expected one of {PRIORS}. Received: {prior!r}"
+            )
+        self.prior = prior
+        self.gradient_penalty = gradient_penalty
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+
+    def build(self, features_shape):
+        self._kernels_and_biases = []
+        num_inputs = features_shape[-1]
+        for index, units in enumerate((*HIDDEN_UNITS, 1)):
+            kernel = self.add_weight(
+                name=f"kernel_{index}",
+                shape=(num_inputs, units),
+                initializer=initializers.torch_default(),
+            )
+            bias = self.add_weight(
+                name=f"bias_{index}",
+                shape=(units,),
+                initializer=initializers.torch_default_bias(num_inputs),
+            )
+            self._kernels_and_biases.append((kernel, bias))
+            num_inputs = units
+
+    def call(self, features):
+        features = ops.cast(features, "float32")
+        if self.prior == "uniform":
+            features = ops.sigmoid(features)
+        draws = self.draw(ops.shape(features)[0], features.shape[-1])
+        stopped = ops.stop_gradient(features)
+        penalty = 0.5 * (
+            _mean_squared_norm(self.input_gradient(draws))
+            + _mean_squared_norm(self.input_gradient(stopped))
+        )
+        return {
+            "prior_discrimination": ops.mean(ops.softplus(-self.score(draws)))
+            + ops.mean(ops.softplus(self.score(stopped))),
+            "prior_gradient_penalty": self.gradient_penalty * penalty,
+            "prior_fooling": ops.mean(
+                ops.softplus(-self.score(features, stop_weights=True))
+            ),
+        }
+
+    def draw(self, batch_size, units):
+        """Returns `(batch_size, units)` draws of the prior."""
+        draw = random.uniform if self.prior == "uniform" else random.normal
+        return distribution.draw_for_own_rows(
+            lambda num_rows: draw((num_rows, units), seed=self.seed_generator),
+            batch_size,
+        )
+
+    def score(self, samples, stop_weights=False):
+        """Returns the discriminator's logits, shape `(batch, 1)`."""
+        return self._layer_outputs(samples, stop_weights)[-1]
+
+    def input_gradient(self, samples):
+        """Returns the gradient of the score with respect to each sample.
+
+        Written out, as Keras has no gradient that all backends share; it can
+        itself be differentiated with respect to the weights.
+        """
+        *hidden, _ = self._layer_outputs(samples, stop_weights=False)
+        (first, _), (second, _), (last, _) = self._kernels_and_biases
+        gradient = ops.where(hidden[1] > 0, ops.transpose(last), 0.0)
+        gradient = ops.matmul(gradient, ops.transpose(second))
+        gradient = ops.where(hidden[0] > 0, gradient, 0.0)
+        return ops.matmul(gradient, ops.transpose(first))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "prior": self.prior,
+            "gradient_penalty": self.gradient_penalty,
+            "seed": self.seed,
+        }
+
+    def _layer_outputs(self, samples, stop_weights):
+        outputs = []
+        for kernel, bias in self._kernels_and_biases:
+            if stop_weights:
+                kernel, bias = (
+                    ops.stop_gradient(kernel),
+                    ops.stop_gradient(bias),
+                )
+            if outputs:
+                samples = outputs[-1] = ops.relu(outputs[-1])
+            outputs.append(ops.matmul(samples, kernel) + bias)
+        return outputs
+
+
+def _mean_squared_norm(gradients):
+    return ops.mean(ops.sum(ops.square(gradients), axis=-1))

@@ -1,0 +1,255 @@
+"""Critics: networks that score how well a summary and a part fit together.
+
+A critic is called with `summaries`, of shape `(batch, units)` or, with
+several to an image, `(batch, height, width, units)`, and with `parts`, of
+shape `(batch, height, width, channels)`. It returns `Pairs`: every summary is
+an anchor, the parts of all images on all replicas are its candidates.
+"""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_dim import distribution
+from keras_dim.layers import critic_projection
+from keras_dim.layers import initializers
+from keras_dim.layers import norm
+from keras_dim.mutual_information import masks
+from keras_dim.mutual_information.scores import DotProductScores
+from keras_dim.mutual_information.scores import Pairs
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class DotProductCritic(layers.Layer):
+    """Encode-and-dot: inner products of projected summaries and parts.
+
+    Args:
+        units: int. Width of the space in which scores are taken. A summary
+            that has this width already is taken as it is, as in the authors'
+            code. Defaults to 2048.
+        temperature: float. Scores are divided by it. Defaults to 1, the
+            authors' choice.
+    """
+
+    def __init__(self, units=2048, temperature=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.temperature = temperature
+
+    def build(self, summaries_shape, parts_shape):
+        def projection(shape, name):
+            layer = critic_projection.CriticProjection(
+                self.units, dtype=self.dtype_policy, name=name
+            )
+            layer.build(shape)
+            return layer
+
+        self.part_projection = projection(parts_shape, "part_projection")
+        self.summary_projection = None
+        if tuple(summaries_shape[1:]) != (self.units,):
+            self.summary_projection = projection(
+                summaries_shape, "summary_projection"
+            )
+
+    def call(self, summaries, parts, training=False):
+        parts = self.part_projection(parts, training=training)
+        if self.summary_projection is not None:
+            summaries = self.summary_projection(summaries, training=training)
+        return _dot_product_pairs(summaries, parts, self.temperature)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "temperature": self.temperature,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class GlobalDotProductCritic(layers.Layer):
+    """Encode-and-dot where the parts of an image are seen as one, DIM(G).
+
+    Two strided convolutions and two dense layers take the map to one vector,
+    one dense layer takes the summary there.
+
+    Args:
+        units: int. Width of the space in which scores are taken. Defaults to
+            2048.
+        temperature: float. Scores are divided by it. Defaults to 1, the
+            authors' choice.
+
+    Differs from the authors' code, which repeats the encoder's own layers
+    from the local map on: these are the layers of their CIFAR network, for
+    which both are the same.
+    """
+
+    def __init__(self, units=2048, temperature=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.temperature = temperature
+
+    def build(self, summaries_shape, parts_shape):
+        dtype = self.dtype_policy
+        num_channels = parts_shape[-1]
+        stack = [keras.Input(parts_shape[1:])]
+        for filters in (num_channels, 2 * num_channels):
+            convolution = layers.Conv2D(
+                filters,
+                4,
+                2,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=initializers.torch_default(),
+                dtype=dtype,
+            )
+            stack += [
+                convolution,
+                norm.batch_normalization(dtype=dtype),
+                layers.ReLU(dtype=dtype),
+            ]
+        stack += [
+            layers.Flatten(dtype=dtype),
+            layers.Dense(
+                1024,
+                use_bias=False,
+                kernel_initializer=initializers.torch_default(),
+                dtype=dtype,
+            ),
+            norm.batch_normalization(dtype=dtype),
+            layers.ReLU(dtype=dtype),
+            self._linear(1024),
+        ]
+        self.part_projection = keras.Sequential(stack, name="part_projection")
+        self.summary_projection = self._linear(summaries_shape[-1])
+        self.summary_projection.build(summaries_shape)
+
+    def call(self, summaries, parts, training=False):
+        parts = self.part_projection(parts, training=training)
+        return _dot_product_pairs(
+            self.summary_projection(summaries),
+            parts[:, None, None, :],
+            self.temperature,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "temperature": self.temperature,
+        }
+
+    def _linear(self, num_inputs):
+        return layers.Dense(
+            self.units,
+            kernel_initializer=initializers.torch_default(),
+            bias_initializer=initializers.torch_default_bias(num_inputs),
+            dtype=self.dtype_policy,
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class ConcatenateCritic(layers.Layer):
+    """Concatenate-and-convolve: a small network that sees each pair whole.
+
+    The summary is laid beside the part at every location; two layers of
+    `units` with ReLU and a linear one, all of 1x1 convolutions without
+    biases, give the score. For the global critic, flatten the map to one
+    location.
+
+    Args:
+        units: int. Width of both hidden layers. Defaults to 512.
+        num_negatives: int. How many other images every summary is paired
+            with: the ones that follow it in the batch. Defaults to 1.
+
+    Differs from the authors' code, which shuffles the parts of each location
+    on its own and may pair an image with itself.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
+    Appendix A.
+    """
+
+    def __init__(self, units=512, num_negatives=1, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.num_negatives = num_negatives
+
+    def build(self, summaries_shape, parts_shape):
+        num_channels = summaries_shape[-1] + parts_shape[-1]
+        self.network = keras.Sequential(
+            [
+                keras.Input((num_channels,)),
+                *(
+                    layers.Dense(
+                        units,
+                        activation=activation,
+                        use_bias=False,
+                        kernel_initializer=initializers.torch_default(),
+                        dtype=self.dtype_policy,
+                    )
+                    for units, activation in (
+                        (self.units, "relu"),
+                        (self.units, "relu"),
+                        (1, None),
+                    )
+                ),
+            ],
+            name="network",
+        )
+
+    def call(self, summaries, parts, training=False):
+        candidates = distribution.concat_replicas(_flat_locations(parts))
+        num_images = ops.shape(summaries)[0]
+        num_candidates = 1 + self.num_negatives
+        own = ops.arange(num_images) + distribution.first_row(num_images)
+        images = own[:, None] + ops.arange(num_candidates)[None, :]
+        images = images % ops.shape(candidates)[0]
+        # i: images, m: summaries, k: candidates, l: locations, c: channels
+        candidates = ops.take(candidates, images, axis=0)[:, None]
+        summaries = _flat_locations(summaries)[:, :, None, None, :]
+        shape = (
+            num_images,
+            ops.shape(summaries)[1],
+            num_candidates,
+            ops.shape(candidates)[3],
+        )
+        pairs = ops.concatenate(
+            [
+                ops.broadcast_to(summaries, (*shape, summaries.shape[-1])),
+                ops.broadcast_to(candidates, (*shape, candidates.shape[-1])),
+            ],
+            axis=-1,
+        )
+        # Dense layers take the pairs as one long batch.
+        scores = self.network(ops.reshape(pairs, (-1, pairs.shape[-1])))
+        positives = ops.one_hot(0, num_candidates)[None, :, None]
+        return Pairs(
+            ops.reshape(scores, (-1, *shape[2:])), positives, 1.0 - positives
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "num_negatives": self.num_negatives,
+        }
+
+
+def _dot_product_pairs(summaries, parts, temperature):
+    """Every summary here against every part everywhere."""
+    candidates = distribution.concat_replicas(_flat_locations(parts))
+    anchors = _flat_locations(summaries) / temperature
+    positives = masks.same_image(anchors, candidates)
+    # Several summaries of an image are anchors with the same positives.
+    positives = ops.repeat(positives, anchors.shape[1], axis=0)[:, :, None]
+    anchors = ops.reshape(anchors, (-1, anchors.shape[-1]))
+    return Pairs(
+        DotProductScores(anchors, candidates), positives, 1.0 - positives
+    )
+
+
+def _flat_locations(features):
+    """Returns `(batch, locations, channels)` of a map or of vectors."""
+    num_locations = 1
+    for size in features.shape[1:-1]:
+        num_locations *= size
+    return ops.reshape(features, (-1, num_locations, features.shape[-1]))

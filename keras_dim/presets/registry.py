@@ -1,0 +1,252 @@
+"""Finds, checks and loads pretrained encoders."""
+
+import difflib
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_dim import files
+
+CONFIG = "config.json"
+ENCODER = "encoder.keras"
+METADATA = "metadata.json"
+CARD = "README.md"
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+def pretrained(
+    name: str, directory: str | os.PathLike | None = None
+) -> keras.Model:
+    """Returns a pretrained encoder.
+
+    The file's size and checksum are compared with those of its metadata
+    before it is opened, and it is loaded in Keras's safe mode, so that
+    loading runs none of its code.
+
+    Args:
+        name: str. One of the names of `list_pretrained()`.
+        directory: str or path. The folder of presets. Defaults to those that
+            come with keras_dim.
+
+    Returns:
+        `keras.Model`, not compiled. Raw pixels in, a dict of named features
+        out.
+
+    Raises:
+        ValueError: for an unknown name, for a preset that is not whole, and
+            for a file that is not the one its metadata describes.
+        FileNotFoundError: when `directory` is given and does not exist.
+
+    Example:
+    ```python
+    encoder = keras_dim.pretrained("deep_infomax_cifar10")
+    features = encoder.predict(images)["global"]
+    ```
+    """
+    check_name(name)
+    root = presets_folder(directory)
+    folder = root / name if root else None
+    if folder is None or not (folder / METADATA).is_file():
+        raise ValueError(_unknown(name, preset_names(root), root))
+    metadata = read_json(folder / METADATA)
+    config = read_json(folder / CONFIG)
+    path = folder / ENCODER
+    _check_file(path, metadata)
+    encoder = keras.saving.load_model(path, compile=False, safe_mode=True)
+    _check_encoder(encoder, config, path)
+    return encoder
+
+
+def list_pretrained(
+    directory: str | os.PathLike | None = None,
+) -> list[dict[str, Any]]:
+    """Returns what pretrained encoders there are.
+
+    Args:
+        directory: str or path. The folder of presets. Defaults to those that
+            come with keras_dim.
+
+    Returns:
+        list of dicts, ordered by name: `"name"`, `"description"`,
+        `"image_shape"` (height, width, channels), `"features"` (name to
+        width, maps flattened), `"parameters"`, `"trained_on"`, `"scores"`
+        (list of dicts, as in `save_preset`), `"bytes"` and `"licence"`.
+
+    Raises:
+        ValueError: for a preset whose metadata cannot be read.
+        FileNotFoundError: when `directory` is given and does not exist.
+
+    Example:
+    ```python
+    for preset in keras_dim.list_pretrained():
+        print(preset["name"], preset["features"])
+    ```
+    """
+    root = presets_folder(directory)
+    table = []
+    for name in preset_names(root):
+        metadata = read_json(root / name / METADATA)
+        row = {"name": name}
+        for key in (
+            "description",
+            "image_shape",
+            "features",
+            "parameters",
+            "trained_on",
+            "scores",
+            "bytes",
+            "licence",
+        ):
+            row[key] = _entry(metadata, key, root / name / METADATA)
+        row["image_shape"] = tuple(row["image_shape"])
+        row["features"] = {
+            feature: math.prod(shape)
+            for feature, shape in row["features"].items()
+        }
+        table.append(row)
+    return table
+
+
+def check_name(name: str) -> None:
+    """Refuses what is not a preset's name, and so every path."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            "A preset's name is made of the letters a-z, digits and "
+            f"underscores. Received: {name!r}"
+        )
+
+
+def presets_folder(
+    directory: str | os.PathLike | None = None,
+) -> pathlib.Path | None:
+    """Returns the folder of presets, or `None` where there is none.
+
+    That is `directory` if it is given, else `saved_models` inside the
+    installed package, else `saved_models` beside it in a checkout.
+    """
+    if directory is not None:
+        folder = pathlib.Path(directory)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder of presets at {str(folder)!r}."
+            )
+        return folder
+    if (_PACKAGE / "saved_models").is_dir():
+        return _PACKAGE / "saved_models"
+    checkout = _PACKAGE.parent
+    # Beside an installed package lie other people's folders.
+    if (checkout / "setup.py").is_file():
+        folder = checkout / "saved_models"
+        return folder if folder.is_dir() else None
+    return None
+
+
+def preset_names(root: pathlib.Path | None) -> list[str]:
+    """Returns the names of the presets in a folder, in order."""
+    if root is None:
+        return []
+    return sorted(
+        folder.name
+        for folder in root.iterdir()
+        if _NAME.fullmatch(folder.name) and (folder / METADATA).is_file()
+    )
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a preset's JSON file, which must hold an object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"The preset in {str(path.parent)!r} is not whole: there is no "
+            f"{path.name}."
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{str(path)!r} is not readable as JSON: {error}"
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{str(path)!r} must hold an object. Received: "
+            f"{type(value).__name__}"
+        )
+    return value
+
+
+def named_outputs(encoder: keras.Model) -> dict[str, list[int]]:
+    """Returns the features' names and shapes, without the batch."""
+    output = getattr(encoder, "output", None)
+    if not isinstance(output, dict):
+        raise ValueError(
+            "A preset's encoder must be a functional keras.Model with a dict "
+            f"of named outputs. Received: {type(encoder).__name__} with "
+            f"output of type {type(output).__name__}."
+        )
+    return {name: list(value.shape[1:]) for name, value in output.items()}
+
+
+def _check_file(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise ValueError(
+            f"The preset in {str(path.parent)!r} is not whole: there is no "
+            f"{path.name}."
+        )
+    expected = _entry(metadata, "bytes", path.parent / METADATA)
+    received = path.stat().st_size
+    if received != expected:
+        raise ValueError(
+            f"{str(path)!r} is not the file that its metadata describes, and "
+            f"is not loaded. Expected {expected} bytes. Received: {received}"
+        )
+    expected = _entry(metadata, "sha256", path.parent / METADATA)
+    received = files.sha256(path)
+    if received != expected:
+        raise ValueError(
+            f"{str(path)!r} is not the file that its metadata describes, and "
+            f"is not loaded. Expected sha256 {expected}. Received: {received}"
+        )
+
+
+def _check_encoder(
+    encoder: Any, config: Mapping[str, Any], path: pathlib.Path
+) -> None:
+    if not isinstance(encoder, keras.Model):
+        raise ValueError(
+            f"{str(path)!r} must hold a keras.Model. Received: "
+            f"{type(encoder).__name__}"
+        )
+    expected = _entry(config, "features", path.parent / CONFIG)
+    received = named_outputs(encoder)
+    if received != expected:
+        raise ValueError(
+            f"{str(path)!r} does not give the features of its {CONFIG}. "
+            f"Expected {expected}. Received: {received}"
+        )
+
+
+def _entry(values: Mapping[str, Any], key: str, path: pathlib.Path) -> Any:
+    if key not in values:
+        raise ValueError(
+            f"{str(path)!r} must have the entry {key!r}. Received the "
+            f"entries {sorted(values)}."
+        )
+    return values[key]
+
+
+def _unknown(name: str, names: list[str], root: pathlib.Path | None) -> str:
+    if not names:
+        where = f"in {str(root)!r}" if root else "with this installation"
+        return f"Unknown preset {name!r}: there are no presets {where}."
+    nearest = difflib.get_close_matches(name, names)
+    hint = (
+        f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    )
+    return f"Unknown preset {name!r}.{hint} Expected one of {names}."

@@ -1,0 +1,172 @@
+"""Writes a pretrained encoder with all that is to be known about it."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_dim import files
+from keras_dim.presets import cards
+from keras_dim.presets import registry
+from keras_dim.version import __version__
+
+REQUIRED = ("description", "trained_on", "licence", "scores")
+_SCORE = ("feature", "probe", "accuracy", "protocol")
+# What `save_preset` measures, nobody states.
+_MEASURED = (
+    "name",
+    "image_shape",
+    "features",
+    "parameters",
+    "sha256",
+    "bytes",
+    "versions",
+)
+_LIBRARIES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
+
+
+def save_preset(
+    encoder: keras.Model,
+    name: str,
+    directory: str | os.PathLike,
+    *,
+    config: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    card: str | None = None,
+) -> pathlib.Path:
+    """Writes a preset's four files, all of them or none.
+
+    `config.json` (how to make the encoder, its image shape and features),
+    `encoder.keras`, `metadata.json` and `README.md`, the card.
+
+    Args:
+        encoder: `keras.Model`. Functional, with one input and a dict of named
+            outputs.
+        name: str. Letters a-z, digits and underscores.
+        directory: str or path. The folder of presets; the preset becomes a
+            folder in it.
+        config: mapping. How the encoder was made, as JSON. `"name"`,
+            `"image_shape"` and `"features"` (name to shape) are filled in.
+        metadata: mapping, as JSON. It must have `"description"`,
+            `"trained_on"`, `"licence"` and `"scores"`: a list of dicts with
+            `"feature"`, `"probe"`, `"accuracy"` in `[0, 1]`, `"protocol"`
+            and, for comparison, `"raw_pixels"` and `"untrained"`. It may have
+            `"recipe"`, `"command"`, `"seed"`, `"curve"` (a list of dicts, a
+            row for each epoch), `"cost"`, `"hardware"`, `"limits"`,
+            `"reference"`. Image shape, features, number of parameters,
+            sha256, bytes and library versions are filled in.
+        card: str. The card's text. Defaults to what `card(metadata)` makes of
+            the filled-in metadata.
+
+    Returns:
+        The path of the preset's folder.
+
+    Raises:
+        ValueError: for a name that is not one, for an encoder without named
+            outputs, for metadata that lacks an entry or states what is
+            measured, and when the preset exists.
+
+    Example:
+    ```python
+    save_preset(
+        model.encoder,
+        "deep_infomax_digits",
+        "saved_models",
+        config={"encoder": "dim_convnet", "image_size": 28, "channels": 1},
+        metadata={
+            "description": "A small encoder of handwritten digits.",
+            "trained_on": "digits (1,797 images of 8 x 8 pixels)",
+            "licence": "MIT",
+            "scores": [],
+        },
+    )
+    ```
+    """
+    registry.check_name(name)
+    missing = [key for key in REQUIRED if key not in metadata]
+    if missing:
+        raise ValueError(
+            f"`metadata` must have the entries {list(REQUIRED)}. Missing: "
+            f"{missing}"
+        )
+    stated = [key for key in _MEASURED if key in metadata]
+    if stated:
+        raise ValueError(
+            "`metadata` must not state what is measured. Received the "
+            f"entries {stated}."
+        )
+    for score in metadata["scores"]:
+        lacking = [key for key in _SCORE if key not in score]
+        if lacking:
+            raise ValueError(
+                f"Each score must have the entries {list(_SCORE)}. Received "
+                f"{dict(score)}, which lacks {lacking}."
+            )
+    features = registry.named_outputs(encoder)
+    if len(encoder.inputs) != 1:
+        raise ValueError(
+            "A preset's encoder must have one input, the images. Received "
+            f"{len(encoder.inputs)}."
+        )
+    described = {
+        "name": name,
+        "image_shape": list(encoder.inputs[0].shape[1:]),
+        "features": features,
+    }
+    unknown = [
+        key
+        for key, shape in (
+            ("image_shape", described["image_shape"]),
+            *features.items(),
+        )
+        if None in shape
+    ]
+    if unknown:
+        raise ValueError(
+            "A preset's encoder must have fixed sizes. Received sizes that "
+            f"are not known for {unknown}."
+        )
+    for key, value in described.items():
+        if config.get(key, value) != value:
+            raise ValueError(
+                f"`config` and the encoder do not agree on {key!r}. Expected "
+                f"{value}. Received: {config[key]}"
+            )
+    folder = pathlib.Path(directory) / name
+    with files.atomic_folder(folder) as temporary:
+        path = temporary / registry.ENCODER
+        encoder.save(path)
+        filled = {
+            **described,
+            **metadata,
+            "parameters": encoder.count_params(),
+            "sha256": files.sha256(path),
+            "bytes": path.stat().st_size,
+            "versions": _versions(),
+        }
+        files.write_json(temporary / registry.CONFIG, {**config, **described})
+        files.write_json(temporary / registry.METADATA, filled)
+        files.write_text(
+            temporary / registry.CARD,
+            cards.card(filled) if card is None else card,
+        )
+    return folder
+
+
+def _versions() -> dict[str, str]:
+    versions = {
+        "python": platform.python_version(),
+        "keras_dim": __version__,
+        "backend": keras.backend.backend(),
+    }
+    for library in _LIBRARIES:
+        try:
+            # Read from the package's records: nothing is imported for it.
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

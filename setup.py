@@ -1,0 +1,144 @@
+"""Packaging of keras_dim. What the package needs, each with its reason."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+# `make test-oldest` installs the lower bounds below exactly as written here.
+REQUIRED = [
+    # Models, layers and the training loop: what this package is made of.
+    # 3.9 is the oldest release the test suite runs on.
+    "keras>=3.9",
+    # Keras's default backend, and at any backend the input pipeline (tf.data),
+    # tf.distribute and SavedModel. 2.18 is the first built for NumPy 2.
+    "tensorflow>=2.18",
+    # Since 2.21 TensorFlow leaves this out, without which neither
+    # `tf.summary.scalar` nor Keras's TensorBoard callback can write.
+    "tensorboard>=2.18",
+    # Standard data sets by name. Older releases do not import with NumPy 2.
+    "tensorflow-datasets>=4.9.10",
+    # tensorflow-datasets 4.9.10 imports this and does not say so.
+    "importlib_resources>=6.4",
+    # Probes and neighbours of the evaluation, and the bundled digits that
+    # everything here runs on without a network. 1.5 knows NumPy 2.
+    "scikit-learn>=1.5",
+    # WebP, which TensorFlow cannot decode, and a close look at broken images.
+    # 10.3 knows NumPy 2.
+    "pillow>=10.3",
+    # Arrays in, features out.
+    "numpy>=2.0",
+    # Flags of the command line, which Keras and TensorFlow bring along anyway.
+    "absl-py>=2.0",
+]
+
+NOTEBOOKS = [
+    # The notebooks are kept as scripts, this makes notebooks of them.
+    "jupytext>=1.16",
+    # Runs them.
+    "nbclient>=0.10",
+    # Reads and writes them.
+    "nbformat>=5.10",
+    # The process they run in.
+    "ipykernel>=6.29",
+    # Their pictures. 3.9 knows NumPy 2.
+    "matplotlib>=3.9",
+]
+
+TEST = [
+    "pytest>=8.2",
+    # `make lint` and `make format`. Formatting changes between its yearly
+    # styles, hence a floor that knows the present one.
+    "ruff>=0.15",
+    # The backend without TensorFlow that `tests/import_test.py` imports with.
+    # Keras's NumPy backend imports jax too, so nothing smaller would do.
+    "jax>=0.5",
+    # `tests/packaging_test.py` builds a wheel without a network.
+    "setuptools>=70.1",
+    # The tests run the notebooks.
+    *NOTEBOOKS,
+]
+
+DOCS = [
+    # Pages from the docstrings: `make docs`.
+    "pdoc>=15",
+]
+
+JAX = [
+    # Encoders, methods and bounds also train with KERAS_BACKEND=jax.
+    "jax>=0.5",
+]
+
+
+def version():
+    """Reads the version as text, for importing the package needs Keras."""
+    text = (ROOT / "keras_dim" / "version.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+def long_description():
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+setuptools.setup(
+    name="keras-dim",
+    version=version(),
+    description="Image encoders without labels: Deep InfoMax for Keras.",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    author="The keras_dim authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=[
+        "deep infomax",
+        "keras",
+        "mutual information",
+        "representation learning",
+        "self-supervised learning",
+        "tensorflow",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+    # 3.11 is the oldest that the present Keras runs on. The upper end is the
+    # newest that the tests have run on.
+    python_requires=">=3.11,<3.14",
+    install_requires=REQUIRED,
+    extras_require={
+        "test": TEST,
+        "docs": DOCS,
+        "notebooks": NOTEBOOKS,
+        "jax": JAX,
+    },
+    entry_points={
+        "console_scripts": ["keras-dim = keras_dim.cli.main:console"]
+    },
+    # The pretrained encoders lie at the top of the repository, where one sees
+    # them, and inside the package once it is installed. That package has no
+    # code: it is a folder of files.
+    packages=[
+        *setuptools.find_packages(include=["keras_dim", "keras_dim.*"]),
+        "keras_dim.saved_models",
+    ],
+    package_dir={"keras_dim.saved_models": "saved_models"},
+    package_data={
+        "keras_dim": ["py.typed"],
+        "keras_dim.saved_models": [
+            "*/config.json",
+            "*/encoder.keras",
+            "*/metadata.json",
+            "*/README.md",
+        ],
+    },
+    include_package_data=False,
+    zip_safe=False,
+)
