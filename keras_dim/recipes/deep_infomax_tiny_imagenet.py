@@ -1,0 +1,28 @@
+"""DIM(L) on Tiny ImageNet, as in Table 2 of the paper.
+
+    keras-dim pretrain --recipe deep_infomax_tiny_imagenet --directory RUN
+
+Paper, 200-unit probe: conv 34.2, fc 38.1, global 33.3 with InfoNCE (200
+classes). Not measured here: the network has 38 times the arithmetic of the
+one for CIFAR-10.
+"""
+
+from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+
+deep_infomax_tiny_imagenet = DeepInfoMaxRecipe(
+    name="deep_infomax_tiny_imagenet",
+    source="tiny_imagenet",
+    test_split="validation",
+    image_size=64,
+    channels=3,
+    encoder="dim_alexnet",
+    batch_size=64,
+    epochs=200,
+    learning_rate=1e-4,
+    dtype_policy="mixed_bfloat16",
+    bound="info_nce",
+    prior="uniform",
+    gamma=0.1,
+    critic_units=2048,
+    num_local_samples=64,
+)

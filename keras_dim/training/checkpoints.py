@@ -1,0 +1,45 @@
+"""A run's way back: whole models, one an epoch."""
+
+import pathlib
+import re
+
+import keras
+
+from keras_dim import files
+
+NAME = re.compile(r"epoch_(\d{5})\.keras")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole model after each epoch, and keeps the latest.
+
+    Put it behind the callbacks that write logs: what is saved is then never
+    ahead of them.
+
+    Args:
+        directory: path. Folder of the checkpoints.
+        keep: int. How many are kept. Defaults to 2: should the last one be
+            damaged, there is the one before it.
+    """
+
+    def __init__(self, directory: pathlib.Path, keep: int = 2):
+        super().__init__()
+        self.directory = directory
+        self.keep = keep
+
+    def on_epoch_end(self, epoch, logs=None):
+        path = self.directory / f"epoch_{epoch + 1:05d}.keras"
+        with files.atomic_path(path) as temporary:
+            self.model.save(temporary)
+        for _, old in list_checkpoints(self.directory)[: -self.keep]:
+            old.unlink()
+
+
+def list_checkpoints(directory: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
+    """Returns `(epochs done, path)` of all checkpoints, the latest last."""
+    found = []
+    for path in directory.glob("epoch_*.keras"):
+        match = NAME.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), path))
+    return sorted(found)

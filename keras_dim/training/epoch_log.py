@@ -1,0 +1,66 @@
+"""The curve of a run, a row an epoch."""
+
+import csv
+import io
+import pathlib
+import time
+
+import keras
+
+from keras_dim import files
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Writes the logs of each epoch to a CSV file, with its seconds.
+
+    The file is written whole each time, so that a killed run leaves whole
+    rows; a resumed one takes up those of the epochs that are done.
+
+    Args:
+        path: path. The CSV file.
+        num_images: int. Images to an epoch, for the images per second.
+        num_epochs_done: int. Epochs whose rows in the file stay. Defaults to
+            0.
+
+    Attributes:
+        rows: list of dicts, `"epoch"` (from 1) and the logs of each.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, num_images: int, num_epochs_done: int = 0
+    ):
+        super().__init__()
+        self.path = path
+        self.num_images = num_images
+        self.rows = _read(path)[:num_epochs_done] if path.exists() else []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self._start
+        row = {
+            "epoch": epoch + 1,
+            **{name: float(value) for name, value in (logs or {}).items()},
+            "seconds": seconds,
+            "images_per_second": self.num_images / seconds,
+        }
+        self.rows.append(row)
+        # A probe that was added later has a column of its own.
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, restval="nan")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        files.write_text(self.path, text.getvalue())
+
+
+def _read(path: pathlib.Path) -> list[dict[str, float]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            {
+                name: int(value) if name == "epoch" else float(value)
+                for name, value in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,170 @@
+"""From a recipe and unlabelled images to a trained encoder, in one folder."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import keras
+from absl import logging
+
+from keras_dim import data
+from keras_dim import files
+from keras_dim.training import checkpoints
+from keras_dim.training import encoders
+from keras_dim.training import epoch_log
+from keras_dim.training.recipe import Recipe
+
+RECIPE = "recipe.json"
+LOG = "log.csv"
+ENCODER = "encoder.keras"
+UNTRAINED = "untrained_encoder.keras"
+METRICS = "metrics.json"
+
+
+def pretrain(
+    recipe: Recipe,
+    directory: str | pathlib.Path,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> keras.Model:
+    """Trains an encoder by a recipe and leaves everything in one folder.
+
+    The folder holds `recipe.json`, `log.csv` (a row an epoch), `tensorboard`,
+    `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
+    `untrained_encoder.keras` (what it began as, to compare with) and
+    `metrics.json` (the last epoch's terms, seconds, images a second).
+
+    A run that was stopped goes on from its last whole epoch with
+    `resume=True`, and ends with the weights of an unbroken one.
+
+    Args:
+        recipe: `Recipe`. What to do.
+        directory: str or path. A new or empty folder, or one to resume.
+        resume: bool. Whether to go on with what is there. The recipe must be
+            the one that the folder was begun with, but for `epochs` where no
+            schedule depends on it. Defaults to `False`.
+        callbacks: callbacks for `fit`, before those that write logs.
+        verbose: as of `fit`. Defaults to `"auto"`.
+
+    Returns:
+        The encoder, in float32.
+
+    Raises:
+        ValueError: if the folder holds a run and `resume` is not set, or
+            holds one of another recipe.
+    """
+    directory = pathlib.Path(directory)
+    _claim(directory, recipe, resume)
+    with _settings(recipe):
+        source = data.open_source(
+            recipe.source,
+            recipe.split,
+            image_size=recipe.image_size,
+            channels=recipe.channels,
+        )
+        steps = source.num_images // recipe.batch_size
+        model, done = _latest(directory / "checkpoints")
+        if model is None:
+            model = recipe.build_model(source.image_shape)
+            model.compile(
+                optimizer=recipe.build_optimizer(max(steps, 1)),
+                steps_per_execution=min(
+                    recipe.steps_per_execution, max(steps, 1)
+                ),
+            )
+            _save(model.encoder, directory / UNTRAINED)
+        images = data.load(
+            source,
+            recipe.split,
+            recipe.batch_size,
+            shuffle=True,
+            seed=recipe.seed,
+            first_epoch=done,
+        )
+        log = epoch_log.EpochLog(
+            directory / LOG, steps * recipe.batch_size, done
+        )
+        model.fit(
+            images,
+            epochs=recipe.epochs,
+            initial_epoch=done,
+            callbacks=[
+                *callbacks,
+                log,
+                keras.callbacks.TensorBoard(
+                    directory / "tensorboard", write_graph=False
+                ),
+                checkpoints.Checkpoint(directory / "checkpoints"),
+            ],
+            shuffle=False,
+            verbose=verbose,
+        )
+        encoder = _save(model.encoder, directory / ENCODER)
+    files.write_json(
+        directory / METRICS,
+        {
+            "recipe": recipe.name,
+            "epochs": recipe.epochs,
+            "num_images": source.num_images,
+            "seconds": sum(row["seconds"] for row in log.rows),
+            "last_epoch": log.rows[-1],
+        },
+    )
+    return encoder
+
+
+@contextlib.contextmanager
+def _settings(recipe: Recipe) -> Iterator[None]:
+    """Sets seed and precision; puts the precision back afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.dtype_policy)
+    keras.utils.set_random_seed(recipe.seed)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _claim(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
+    path = directory / RECIPE
+    if not path.exists():
+        if directory.exists() and any(directory.iterdir()):
+            raise ValueError(
+                f"{directory} is not empty and holds no run: choose a new "
+                "folder"
+            )
+        recipe.save(path)
+    elif not resume:
+        raise ValueError(
+            f"{directory} already holds a run: resume it (resume=True, "
+            "--resume), or choose a new folder"
+        )
+    else:
+        begun = Recipe.load(path)
+        same = recipe.to_dict() | {"epochs": begun.epochs} == begun.to_dict()
+        may_go_on = recipe.schedule == "constant"
+        if not same or (recipe.epochs != begun.epochs and not may_go_on):
+            raise ValueError(
+                f"{directory} holds a run of another recipe: resume with the "
+                f"one in {path}"
+            )
+        recipe.save(path)
+
+
+def _latest(directory: pathlib.Path) -> tuple[keras.Model | None, int]:
+    """Returns the latest whole checkpoint and the number of its epochs."""
+    for done, path in reversed(checkpoints.list_checkpoints(directory)):
+        try:
+            return keras.models.load_model(path), done
+        except (OSError, ValueError, KeyError) as error:
+            logging.warning("Left out a damaged checkpoint: %s", error)
+    return None, 0
+
+
+def _save(encoder: keras.Model, path: pathlib.Path) -> keras.Model:
+    encoder = encoders.in_float32(encoder)
+    with files.atomic_path(path) as temporary:
+        encoder.save(temporary)
+    return encoder
