@@ -10,23 +10,25 @@ ROOT = pathlib.Path(__file__).parent
 # `make test-oldest` installs the lower bounds below exactly as written here.
 REQUIRED = [
     # Models, layers and the training loop: what this package is made of.
-    # 3.9 is the oldest release the test suite runs on.
-    "keras>=3.9",
+    # 3.10 is the oldest that TensorFlow 2.20 takes.
+    "keras>=3.10",
     # Keras's default backend, and at any backend the input pipeline (tf.data),
-    # tf.distribute and SavedModel. 2.18 is the first built for NumPy 2.
-    "tensorflow>=2.18",
+    # tf.distribute and SavedModel. Releases before 2.20 hold protobuf below 6,
+    # with which the metadata package of tensorflow-datasets does not import.
+    "tensorflow>=2.20",
     # Since 2.21 TensorFlow leaves this out, without which neither
     # `tf.summary.scalar` nor Keras's TensorBoard callback can write.
-    "tensorboard>=2.18",
-    # Standard data sets by name. Older releases do not import with NumPy 2.
+    "tensorboard>=2.20",
+    # Standard data sets by name. The one release that all this is tested with.
     "tensorflow-datasets>=4.9.10",
     # tensorflow-datasets 4.9.10 imports this and does not say so.
     "importlib_resources>=6.4",
     # Probes and neighbours of the evaluation, and the bundled digits that
-    # everything here runs on without a network. 1.5 knows NumPy 2.
-    "scikit-learn>=1.5",
-    # WebP, which TensorFlow cannot decode, and a close look at broken images.
-    # 10.3 knows NumPy 2.
+    # everything here runs on without a network. Releases before 1.7.2 call
+    # SciPy's L-BFGS in a way that SciPy 1.18 takes away.
+    "scikit-learn>=1.7.2",
+    # Bitmaps with a palette, whose indices TensorFlow takes for grey values.
+    # The tests compare augmentations with it, too.
     "pillow>=10.3",
     # Arrays in, features out.
     "numpy>=2.0",
@@ -43,8 +45,9 @@ NOTEBOOKS = [
     "nbformat>=5.10",
     # The process they run in.
     "ipykernel>=6.29",
-    # Their pictures. 3.9 knows NumPy 2.
-    "matplotlib>=3.9",
+    # Their pictures. Older releases warn at import, beside the present
+    # pyparsing, and the tests take warnings for errors.
+    "matplotlib>=3.10.7",
 ]
 
 TEST = [
@@ -54,7 +57,7 @@ TEST = [
     "ruff>=0.15",
     # The backend without TensorFlow that `tests/import_test.py` imports with.
     # Keras's NumPy backend imports jax too, so nothing smaller would do.
-    "jax>=0.5",
+    "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
     "setuptools>=70.1",
     # The tests run the notebooks.
@@ -68,7 +71,7 @@ DOCS = [
 
 JAX = [
     # Encoders, methods and bounds also train with KERAS_BACKEND=jax.
-    "jax>=0.5",
+    "jax>=0.6",
 ]
 
 

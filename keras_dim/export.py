@@ -64,6 +64,11 @@ def _write_saved_model(
     def serve(images):
         images = ops.cast(images, encoder.inputs[0].dtype)
         outputs = encoder(images, training=False)
+        if isinstance(outputs, list | tuple):
+            raise ValueError(
+                "An encoder's output must be one tensor or a dict of named "
+                f"tensors. Received a list of {len(outputs)}."
+            )
         if not isinstance(outputs, dict):
             outputs = {"output": outputs}
         return {
@@ -90,11 +95,5 @@ def _image_shape(encoder: keras.Model) -> tuple[int | None, ...]:
             f"exported. Received: {type(encoder).__name__} with "
             f"{len(inputs or [])} known inputs. Of a method, pass "
             "`model.encoder`."
-        )
-    output = encoder.output
-    if isinstance(output, list | tuple):
-        raise ValueError(
-            "An encoder's output must be one tensor or a dict of named "
-            f"tensors. Received a list of {len(output)}."
         )
     return (None, *inputs[0].shape[1:])

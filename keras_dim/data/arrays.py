@@ -81,7 +81,9 @@ class ArraySource(Source):
         images = tf.ensure_shape(images, [*rows.shape, *self.images.shape[1:]])
         batch = {
             "image": convert(images, self.image_shape, resize=True),
-            "index": rows if self.index is None else tf.gather(self.index, rows),
+            "index": rows
+            if self.index is None
+            else tf.gather(self.index, rows),
         }
         if self.has_labels:
             batch["label"] = tf.gather(self.labels, rows)
@@ -104,7 +106,9 @@ def open_arrays(
         channels: int or `None`.
         name: str. How messages call the arrays.
     """
-    images, labels = arrays if isinstance(arrays, tuple | list) else (arrays, None)
+    images, labels = (
+        arrays if isinstance(arrays, tuple | list) else (arrays, None)
+    )
     images = _checked_images(images, name)
     if labels is not None:
         labels = _checked_labels(labels, len(images), name)
@@ -134,17 +138,13 @@ def open_array_file(
     """
     try:
         if path.suffix == ".npy":
-            arrays = np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays = np.lib.format.open_memmap(path, mode="r")
         else:
             arrays = _arrays_of_npz(path, split)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"Cannot read {path}: {error}") from error
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         raise ValueError(
-            f"{path} is damaged or holds Python objects, which are not "
-            "loaded because they can run code. Save plain uint8 arrays."
+            f"Cannot read {path}: {error} Expected plain uint8 arrays; Python "
+            "objects are not loaded, because they can run code."
         ) from error
     return open_arrays(
         arrays, image_size=image_size, channels=channels, name=str(path)
@@ -152,13 +152,16 @@ def open_array_file(
 
 
 def _arrays_of_npz(path, split):
-    with np.load(path, allow_pickle=False) as file:
+    with (
+        open(path, "rb") as opened,
+        np.load(opened, allow_pickle=False) as file,
+    ):
         keys = _find_keys(file.files, split)
         if keys is None:
             raise ValueError(
-                f"{path} has no images of the split {split!r}. Expected an "
-                f"array called images, x, images_{split} or x_{split}. "
-                f"Received: {sorted(file.files)}"
+                f"there are no images of the split {split!r}, which would be "
+                f"an array called images, x, images_{split} or x_{split}, but "
+                f"{sorted(file.files)}."
             )
         images, labels = keys
         return file[images], None if labels is None else file[labels]

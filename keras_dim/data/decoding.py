@@ -2,18 +2,24 @@
 
 import io
 from collections.abc import Callable
+from collections.abc import Collection
 
 import numpy as np
 import tensorflow as tf
 
 from keras_dim.data.conversion import convert
+from keras_dim.data.image_header import IMAGE_KINDS
 
 # How many images are decoded ahead. A constant, so that the number of
 # threads decides the speed only, never the order.
 _PARALLEL_IMAGES = 32
 
 
-def decode_image(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
+def decode_image(
+    encoded: tf.Tensor,
+    channels: int = 3,
+    kinds: Collection[str] = IMAGE_KINDS,
+) -> tf.Tensor:
     """Decodes a JPEG, PNG, GIF, BMP or WebP image.
 
     Of an animation the first frame is taken, 16-bit images are cut to 8
@@ -22,23 +28,32 @@ def decode_image(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
     Args:
         encoded: scalar string tensor.
         channels: int. 3, or 4 to keep the transparency channel.
+        kinds: collection of str. The formats that may come, where that is
+            known: not to ask each image costs less.
 
     Returns:
         uint8 tensor `(height, width, channels)`.
     """
-    head = tf.strings.substr(encoded, 0, 12)
-    is_webp = tf.strings.regex_full_match(head, r"(?s)RIFF.{4}WEBP")
-    image = tf.cond(
-        is_webp,
-        lambda: _decode_webp(encoded, channels),
-        lambda: tf.cond(
+
+    def decode():
+        return tf.io.decode_image(
+            encoded, channels=channels, expand_animations=False
+        )
+
+    def decode_bmp():
+        return tf.cond(
             _has_palette(encoded),
             lambda: _decode_with_pillow(encoded, channels),
-            lambda: tf.io.decode_image(
-                encoded, channels=channels, expand_animations=False
-            ),
-        ),
-    )
+            decode,
+        )
+
+    others = decode_bmp if "bmp" in kinds else decode
+    if "webp" in kinds:
+        image = tf.cond(
+            _is_webp(encoded), lambda: _decode_webp(encoded, channels), others
+        )
+    else:
+        image = others()
     return tf.ensure_shape(image, [None, None, channels])
 
 
@@ -48,7 +63,8 @@ def decoded_images(
     image_shape: tuple[int, int, int],
     *,
     resize: bool,
-    native_channels: int = 3,
+    decode_channels: int = 3,
+    kinds: Collection[str] = IMAGE_KINDS,
     on_error: Callable[[int], None] | None = None,
 ) -> tf.data.Dataset:
     """Decodes a dataset of encoded images, in its order.
@@ -59,7 +75,10 @@ def decoded_images(
         read: function of a record that returns its encoded image.
         image_shape: tuple. `(height, width, channels)` to be delivered.
         resize: bool. Whether images may have another size.
-        native_channels: int. Channels to decode, 3 or 4.
+        decode_channels: int. 3, or 4 to keep the transparency channel. Grey
+            images are decoded as colour, from which luminance gives the
+            very values back.
+        kinds: collection of str. The formats that may come.
         on_error: function of an index, or `None`. Called for every image
             that cannot be decoded, which is then left out. With `None` such
             an image is an error.
@@ -69,10 +88,7 @@ def decoded_images(
     """
 
     def decode(record):
-        image = decode_image(read(record), max(native_channels, 3))
-        if native_channels == 1 and image_shape[-1] == 3:
-            # Grey files that a colour image strayed into stay grey.
-            image = tf.image.rgb_to_grayscale(image)
+        image = decode_image(read(record), decode_channels, kinds)
         return {"image": convert(image, image_shape, resize), **_tags(record)}
 
     if on_error is None:
@@ -122,9 +138,33 @@ def _skip_errors(records, decode, image_shape, on_error):
     return images.filter(keep).map(lambda image, works: image)
 
 
+def _is_webp(encoded):
+    head = tf.strings.substr(encoded, 0, 12)
+    # \C is any byte; a dot would be a letter of UTF-8.
+    return tf.strings.regex_full_match(head, r"RIFF\C{4}WEBP")
+
+
 def _decode_webp(encoded, channels):
     if not hasattr(tf.io, "decode_webp"):
         return _decode_with_pillow(encoded, channels)
+    return tf.cond(
+        _is_animated(encoded),
+        lambda: _decode_with_pillow(encoded, channels),
+        lambda: _decode_still_webp(encoded, channels),
+    )
+
+
+def _is_animated(encoded):
+    # TensorFlow 2.21 mixes up the channels of opaque animations. The second
+    # bit of byte 20 tells an animation; the two highest bits are never set.
+    flags = "".join(rf"\x{flag:02x}" for flag in range(64) if flag & 2)
+    head = tf.strings.substr(encoded, 0, 21)
+    return tf.strings.regex_full_match(
+        head, rf"RIFF\C{{4}}WEBPVP8X\C{{4}}[{flags}]"
+    )
+
+
+def _decode_still_webp(encoded, channels):
     # The decoder gives three or four channels as stored, never others.
     image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
     image = tf.ensure_shape(image, [None, None, None])
@@ -137,8 +177,8 @@ def _has_palette(encoded):
     # TensorFlow takes the palette's indices of a BMP for grey values. The
     # bits of a pixel are in bytes 28 and 29; 24 and 32 are true colour.
     head = tf.strings.substr(encoded, 0, 30)
-    is_bmp = tf.strings.regex_full_match(head, r"(?s)BM.{28}")
-    true_color = tf.strings.regex_full_match(head, r"(?s).{28}[\x18\x20]\x00")
+    is_bmp = tf.strings.regex_full_match(head, r"BM\C{28}")
+    true_color = tf.strings.regex_full_match(head, r"\C{28}[\x18\x20]\x00")
     return tf.logical_and(is_bmp, tf.logical_not(true_color))
 
 

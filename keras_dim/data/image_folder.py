@@ -32,12 +32,13 @@ class ImageFolderSource(Source):
         paths: list of str. The files, in the order of their indices.
         image_shape: tuple. `(height, width, channels)` to be delivered.
         resize: bool. Whether the files may have other sizes.
+        kinds: set of str. The formats of the files.
         labels: int64 array `(num_images,)` or `None`.
         class_names: sequence of str or `None`.
     """
 
     def __init__(
-        self, name, paths, image_shape, *, resize, labels, class_names
+        self, name, paths, image_shape, *, resize, kinds, labels, class_names
     ):
         super().__init__(
             name,
@@ -49,6 +50,7 @@ class ImageFolderSource(Source):
             exact=False,
         )
         self._resize = resize
+        self._kinds = kinds
         self._labels = labels
 
     def batches(
@@ -69,6 +71,7 @@ class ImageFolderSource(Source):
             lambda record: tf.io.read_file(record["path"]),
             self.image_shape,
             resize=self._resize,
+            kinds=self._kinds,
             on_error=self._report,
         )
         return images.batch(batch_size, drop_remainder)
@@ -120,6 +123,7 @@ def open_image_folder(
         paths,
         (*(size or survey.size), channels),
         resize=size is not None,
+        kinds=survey.kinds,
         labels=labels,
         class_names=class_names,
     )
@@ -129,6 +133,11 @@ def open_image_folder(
 
 
 def _split_folder(folder, split):
+    if any(sign in split for sign in "[+"):
+        raise ValueError(
+            "Slices and sums of splits are for tensorflow-datasets only. "
+            f"Received split={split!r} for the folder {folder}."
+        )
     present = [name for name in SPLIT_FOLDERS if (folder / name).is_dir()]
     if split and pathlib.PurePath(split).name == split:
         if (folder / split).is_dir():

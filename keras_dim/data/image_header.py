@@ -4,6 +4,7 @@ import dataclasses
 import struct
 from typing import BinaryIO
 
+IMAGE_KINDS = ("jpeg", "png", "gif", "bmp", "webp")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 # Markers of JPEG frames, which hold the size: C0 to CF without the tables

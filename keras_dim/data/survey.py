@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_dim.data.damage import damage_in_one_line
 from keras_dim.data.image_header import ImageHeader
 from keras_dim.data.image_header import read_header
 
@@ -22,6 +23,7 @@ class Survey:
     Attributes:
         size: tuple or `None`. `(height, width)` of the first image.
         channels: int or `None`. 1 if all images are grey, else 3.
+        kinds: set of str. The formats of the images.
     """
 
     def __init__(self, name: str, same_size: bool):
@@ -29,12 +31,14 @@ class Survey:
         self.same_size = same_size
         self.size: tuple[int, int] | None = None
         self.channels: int | None = None
+        self.kinds: set[str] = set()
         self._first = ""
 
     def add(self, place: str, header: ImageHeader) -> None:
         """Takes in one image; refuses a second size."""
         size = (header.height, header.width)
         self.channels = max(self.channels or 1, header.channels)
+        self.kinds.add(header.kind)
         if self.size is None:
             self.size, self._first = size, place
         elif self.same_size and size != self.size:
@@ -70,12 +74,13 @@ def survey_records(
     if not same_size:
         records = records.take(_SAMPLE)
     heads = records.map(lambda one: (one["index"], read(one)))
-    for index, encoded in heads.as_numpy_iterator():
-        try:
-            header = read_header(io.BytesIO(encoded))
-        except ValueError:
-            continue
-        survey.add(place(int(index)), header)
+    with damage_in_one_line(name):
+        for index, encoded in heads.as_numpy_iterator():
+            try:
+                header = read_header(io.BytesIO(encoded))
+            except ValueError:
+                continue
+            survey.add(place(int(index)), header)
     if survey.size is None:
         raise ValueError(
             f"No image of {name} can be read. Expected JPEG, PNG, GIF, BMP "

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_dim.data.conversion import choose_channels
 from keras_dim.data.conversion import parse_image_size
 from keras_dim.data.decoding import decoded_images
+from keras_dim.data.image_header import IMAGE_KINDS
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.order import shuffled_records
@@ -76,7 +77,8 @@ class TFRecordSource(Source):
             self._place,
             same_size=not self._resize,
         )
-        self._native_channels = survey.channels
+        # A sample does not show all formats.
+        self._kinds = IMAGE_KINDS if self._resize else survey.kinds
         channels = choose_channels(survey.channels, channels, name)
         super().__init__(
             name,
@@ -102,7 +104,7 @@ class TFRecordSource(Source):
             _image_of,
             self.image_shape,
             resize=self._resize,
-            native_channels=self._native_channels,
+            kinds=self._kinds,
             on_error=self._report,
         )
         return images.batch(batch_size, drop_remainder)
@@ -191,7 +193,12 @@ def open_tfrecord(
         raise ValueError(f"There is no record in {name}.")
     image_key, label_key = _feature_keys(first)
     return TFRecordSource(
-        name, shards, image_key, label_key, parse_image_size(image_size), channels
+        name,
+        shards,
+        image_key,
+        label_key,
+        parse_image_size(image_size),
+        channels,
     )
 
 

@@ -54,9 +54,12 @@ class SelfSupervisedModel(keras.Model):
             loss += ops.cast(extra, "float32")
         return distribution.scale_loss(loss)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, x=None, *args, **kwargs):
         self._refuse_what_keras_cannot_distribute()
-        return super().fit(*args, **kwargs)
+        if hasattr(x, "element_spec"):
+            # Keras cannot shuffle a dataset, and by default warns of it.
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, *args, **kwargs)
 
     def predict(self, x, **kwargs):
         """Returns the encoder's global vectors, shape `(images, units)`.

@@ -53,13 +53,20 @@ class DeepInfoMaxRecipe(Recipe):
 
     method: typing.ClassVar[str] = "deep_infomax"
 
-    def build_model(self, image_shape: tuple[int, int, int]) -> keras.Model:
+    def encoder_shape(
+        self, image_shape: tuple[int, int, int]
+    ) -> tuple[int, int, int]:
         height, width, channels = image_shape
-        size = self.crop_size or height
-        if not self.crop_size and height != width:
+        if self.crop_size:
+            height = width = self.crop_size
+        return height, width, channels
+
+    def build_model(self, image_shape: tuple[int, int, int]) -> keras.Model:
+        size, width, channels = self.encoder_shape(image_shape)
+        if size != width:
             raise ValueError(
                 "The encoder takes square images: set image_size or "
-                f"crop_size. Received images of {height} x {width} pixels"
+                f"crop_size. Received images of {size} x {width} pixels"
             )
         if self.encoder not in ENCODERS:
             raise ValueError(

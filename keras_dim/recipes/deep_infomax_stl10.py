@@ -13,6 +13,7 @@ deep_infomax_stl10 = DeepInfoMaxRecipe(
     name="deep_infomax_stl10",
     source="stl10",
     split="unlabelled",
+    probe_split="train",
     image_size=96,
     channels=3,
     encoder="dim_alexnet",

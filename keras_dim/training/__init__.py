@@ -1,8 +1,35 @@
 """Recipes in, trained encoders and their scores out."""
 
 from keras_dim.training.checkpoints import Checkpoint
+from keras_dim.training.embedding import embed
 from keras_dim.training.encoders import in_float32
+from keras_dim.training.encoders import load_encoder
 from keras_dim.training.pretraining import pretrain
 from keras_dim.training.recipe import Recipe
+from keras_dim.training.scoring import LabelledImages
+from keras_dim.training.scoring import NoLabelsError
+from keras_dim.training.scoring import check_arguments
+from keras_dim.training.scoring import labelled_images
+from keras_dim.training.scoring import labelled_images_of
+from keras_dim.training.scoring import run_probe
+from keras_dim.training.scoring import score
+from keras_dim.training.scoring import score_run
+from keras_dim.training.verification import verify
 
-__all__ = ["Checkpoint", "Recipe", "in_float32", "pretrain"]
+__all__ = [
+    "Checkpoint",
+    "LabelledImages",
+    "NoLabelsError",
+    "Recipe",
+    "check_arguments",
+    "embed",
+    "in_float32",
+    "labelled_images",
+    "labelled_images_of",
+    "load_encoder",
+    "pretrain",
+    "run_probe",
+    "score",
+    "score_run",
+    "verify",
+]

@@ -2,12 +2,25 @@
 
 import pathlib
 import re
+import zipfile
+import zlib
 
 import keras
 
 from keras_dim import files
 
 NAME = re.compile(r"epoch_(\d{5})\.keras")
+# What reading a file ends with that is cut short or has changed bytes.
+DAMAGES = (
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -28,6 +41,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.keep = keep
 
     def on_epoch_end(self, epoch, logs=None):
+        for leftover in self.directory.glob(".epoch_*.keras"):
+            # Of a run that was killed while it saved.
+            leftover.unlink()
         path = self.directory / f"epoch_{epoch + 1:05d}.keras"
         with files.atomic_path(path) as temporary:
             self.model.save(temporary)

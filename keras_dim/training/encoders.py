@@ -1,6 +1,15 @@
 """The trained product, apart from how it was trained."""
 
+import os
+import pathlib
+import zipfile
+
 import keras
+
+from keras_dim import presets
+from keras_dim.methods import base
+
+ENCODER = "encoder.keras"
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
@@ -24,3 +33,58 @@ def in_float32(encoder: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(encoder, clone_function=for_use)
     copy.set_weights(encoder.get_weights())
     return copy
+
+
+def load_encoder(where: str | os.PathLike) -> keras.Model:
+    """Loads an encoder from wherever encoders are.
+
+    Args:
+        where: str or path. The folder of a run or of a preset, a `.keras`
+            file, of an encoder or of a whole method, or a preset's name.
+
+    Returns:
+        `keras.Model`, not compiled.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder, nor such a
+            preset.
+        ValueError: if the folder holds no encoder, or the file no model.
+
+    Example:
+    ```python
+    encoder = load_encoder("runs/deep_infomax_digits")
+    ```
+    """
+    path = pathlib.Path(where)
+    if path.is_dir():
+        if not (path / ENCODER).is_file():
+            hint = (
+                ". Its run is not at its end: go on with `keras-dim pretrain "
+                f"--resume --directory {path}`"
+                if (path / "recipe.json").is_file()
+                else ": it is neither a run nor a preset"
+            )
+            raise ValueError(f"There is no {ENCODER} in {path}{hint}")
+        path = path / ENCODER
+    if path.is_file():
+        return _load_file(path)
+    name = os.fspath(where)
+    names = [preset["name"] for preset in presets.list_pretrained()]
+    if name in names:
+        return presets.pretrained(name)
+    known = f"The presets are {names}." if names else "There are no presets."
+    raise FileNotFoundError(
+        f"There is no run, no file and no preset {name!r}. {known}"
+    )
+
+
+def _load_file(path: pathlib.Path) -> keras.Model:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a whole .keras file, which is what encoders are "
+            "saved in"
+        )
+    model = keras.models.load_model(path, compile=False)
+    if isinstance(model, base.SelfSupervisedModel):
+        return in_float32(model.encoder)
+    return model

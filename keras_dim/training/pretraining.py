@@ -20,6 +20,7 @@ LOG = "log.csv"
 ENCODER = "encoder.keras"
 UNTRAINED = "untrained_encoder.keras"
 METRICS = "metrics.json"
+CHECKPOINTS = "checkpoints"
 
 
 def pretrain(
@@ -52,11 +53,13 @@ def pretrain(
         The encoder, in float32.
 
     Raises:
-        ValueError: if the folder holds a run and `resume` is not set, or
-            holds one of another recipe.
+        ValueError: if the folder holds a run and `resume` is not set, holds
+            one of another recipe, or none of its checkpoints can be read;
+            and for a recipe that makes no sense. Nothing has been written
+            then.
     """
     directory = pathlib.Path(directory)
-    _claim(directory, recipe, resume)
+    _check(directory, recipe, resume)
     with _settings(recipe):
         source = data.open_source(
             recipe.source,
@@ -65,8 +68,9 @@ def pretrain(
             channels=recipe.channels,
         )
         steps = source.num_images // recipe.batch_size
-        model, done = _latest(directory / "checkpoints")
-        if model is None:
+        model, done = _latest(directory / CHECKPOINTS)
+        is_new = model is None
+        if is_new:
             model = recipe.build_model(source.image_shape)
             model.compile(
                 optimizer=recipe.build_optimizer(max(steps, 1)),
@@ -74,7 +78,6 @@ def pretrain(
                     recipe.steps_per_execution, max(steps, 1)
                 ),
             )
-            _save(model.encoder, directory / UNTRAINED)
         images = data.load(
             source,
             recipe.split,
@@ -83,6 +86,10 @@ def pretrain(
             seed=recipe.seed,
             first_epoch=done,
         )
+        # Only now, so that a mistake leaves no folder behind.
+        recipe.save(directory / RECIPE)
+        if is_new:
+            _save(model.encoder, directory / UNTRAINED)
         log = epoch_log.EpochLog(
             directory / LOG, steps * recipe.batch_size, done
         )
@@ -96,7 +103,7 @@ def pretrain(
                 keras.callbacks.TensorBoard(
                     directory / "tensorboard", write_graph=False
                 ),
-                checkpoints.Checkpoint(directory / "checkpoints"),
+                checkpoints.Checkpoint(directory / CHECKPOINTS),
             ],
             shuffle=False,
             verbose=verbose,
@@ -109,7 +116,7 @@ def pretrain(
             "epochs": recipe.epochs,
             "num_images": source.num_images,
             "seconds": sum(row["seconds"] for row in log.rows),
-            "last_epoch": log.rows[-1],
+            "last_epoch": log.rows[-1] if log.rows else {},
         },
     )
     return encoder
@@ -127,7 +134,7 @@ def _settings(recipe: Recipe) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _claim(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
+def _check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
     path = directory / RECIPE
     if not path.exists():
         if directory.exists() and any(directory.iterdir()):
@@ -135,31 +142,42 @@ def _claim(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
                 f"{directory} is not empty and holds no run: choose a new "
                 "folder"
             )
-        recipe.save(path)
-    elif not resume:
+        return
+    if not resume:
         raise ValueError(
             f"{directory} already holds a run: resume it (resume=True, "
             "--resume), or choose a new folder"
         )
-    else:
-        begun = Recipe.load(path)
-        same = recipe.to_dict() | {"epochs": begun.epochs} == begun.to_dict()
-        may_go_on = recipe.schedule == "constant"
-        if not same or (recipe.epochs != begun.epochs and not may_go_on):
-            raise ValueError(
-                f"{directory} holds a run of another recipe: resume with the "
-                f"one in {path}"
-            )
-        recipe.save(path)
+    begun = Recipe.load(path).to_dict()
+    wanted = recipe.to_dict()
+    may_go_on = recipe.schedule == "constant"
+    others = [
+        name
+        for name in wanted
+        if wanted[name] != begun.get(name)
+        and not (name == "epochs" and may_go_on)
+    ]
+    if others:
+        raise ValueError(
+            f"{directory} holds a run of another recipe: resume with the "
+            f"one in {path}. They differ in {', '.join(others)}"
+        )
 
 
 def _latest(directory: pathlib.Path) -> tuple[keras.Model | None, int]:
     """Returns the latest whole checkpoint and the number of its epochs."""
-    for done, path in reversed(checkpoints.list_checkpoints(directory)):
+    found = checkpoints.list_checkpoints(directory)
+    for done, path in reversed(found):
         try:
             return keras.models.load_model(path), done
-        except (OSError, ValueError, KeyError) as error:
-            logging.warning("Left out a damaged checkpoint: %s", error)
+        except checkpoints.DAMAGES as error:
+            reason = " ".join(str(error).split())[:200]
+            logging.warning("Left out the damaged %s: %s", path, reason)
+    if found:
+        raise ValueError(
+            f"None of the {len(found)} checkpoints in {directory} can be "
+            "read: delete them to begin anew, or choose a new folder"
+        )
     return None, 0
 
 

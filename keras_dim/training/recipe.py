@@ -2,7 +2,9 @@
 
 import abc
 import dataclasses
+import difflib
 import json
+import math
 import os
 import pathlib
 import types
@@ -12,6 +14,9 @@ from typing import Any
 import keras
 
 from keras_dim import files
+
+SCHEDULES = ("constant", "cosine")
+DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,8 @@ class Recipe(abc.ABC):
         name: str. Name of the recipe.
         source: str. What `keras_dim.data.load` reads: a name or a path.
         split: str. The split to train on. Defaults to `"train"`.
+        probe_split: str, or None for `split`. The split whose labels probes
+            are fitted to.
         test_split: str, or None if there is none. The split on which probes
             are scored. Defaults to `"test"`.
         image_size: int, or None for the images' own.
@@ -44,6 +51,7 @@ class Recipe(abc.ABC):
     name: str
     source: str
     split: str = "train"
+    probe_split: str | None = None
     test_split: str | None = "test"
     image_size: int | None = None
     channels: int | None = None
@@ -66,6 +74,12 @@ class Recipe(abc.ABC):
     def build_model(self, image_shape: tuple[int, int, int]) -> keras.Model:
         """Returns the untrained method for images of that shape."""
 
+    def encoder_shape(
+        self, image_shape: tuple[int, int, int]
+    ) -> tuple[int, int, int]:
+        """Returns what the encoder takes of images of that shape."""
+        return image_shape
+
     def build_optimizer(self, steps_per_epoch: int) -> keras.Optimizer:
         """Returns Adam with the recipe's schedule."""
         rate = self.learning_rate
@@ -83,22 +97,41 @@ class Recipe(abc.ABC):
         )
 
     def __post_init__(self):
-        for name in ("batch_size", "epochs", "steps_per_execution"):
-            if getattr(self, name) < 1:
+        for name in (
+            "batch_size",
+            "epochs",
+            "steps_per_execution",
+            "image_size",
+            "channels",
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise ValueError(
-                    f"`{name}` must be 1 or more. "
-                    f"Received: {getattr(self, name)}"
+                    f"`{name}` must be 1 or more. Received: {value}"
                 )
+        if self.seed < 0:
+            raise ValueError(
+                f"`seed` must not be negative. Received: {self.seed}"
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                "`learning_rate` must be above 0 and finite. Received: "
+                f"{self.learning_rate}"
+            )
         if self.batch_size == 1:
             raise ValueError(
                 "A batch of one image has no negatives: `batch_size` must be "
                 "2 or more. Received: 1"
             )
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(
-                "`schedule` must be 'constant' or 'cosine'. "
-                f"Received: {self.schedule!r}"
-            )
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("dtype_policy", DTYPE_POLICIES),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {list(known)}. Received: "
+                    f"{getattr(self, name)!r}"
+                )
         if self.warmup_epochs and self.schedule == "constant":
             raise ValueError(
                 "`warmup_epochs` needs schedule='cosine'. Received: "
@@ -115,16 +148,7 @@ class Recipe(abc.ABC):
         Raises:
             ValueError: for an unknown field or a value of the wrong type.
         """
-        hints = typing.get_type_hints(type(self))
-        known = [field.name for field in dataclasses.fields(self)]
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(
-                    f"Unknown field {name!r} of the recipe {self.name!r}. "
-                    f"Expected one of {known}"
-                )
-            changes[name] = _as_type(name, value, hints[name])
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **_typed(type(self), changes))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the method's name and all fields."""
@@ -139,7 +163,8 @@ class Recipe(abc.ABC):
         """Returns the recipe that `to_dict` described.
 
         Raises:
-            ValueError: for an unknown method or an unknown field.
+            ValueError: for an unknown method, and for a field that is
+                unknown, missing or of the wrong type.
         """
         fields = dict(fields)
         name = fields.pop("method", None)
@@ -147,23 +172,52 @@ class Recipe(abc.ABC):
         if name not in kinds:
             raise ValueError(
                 f"Unknown method of a recipe. Expected one of "
-                f"{sorted(kinds)}. Received: {name!r}"
+                f"{sorted(kinds)}, which are those that keras_dim.recipes "
+                f"knows, once it is imported. Received: {name!r}"
             )
-        kind = kinds[name]
-        known = [field.name for field in dataclasses.fields(kind)]
-        unknown = sorted(set(fields) - set(known))
-        if unknown:
-            raise ValueError(
-                f"Unknown fields {unknown} of a recipe for {name!r}. Expected "
-                f"some of {known}"
-            )
-        return kind(**fields)
+        fields = _typed(kinds[name], fields)
+        missing = [
+            field.name
+            for field in dataclasses.fields(kinds[name])
+            if field.default is dataclasses.MISSING and field.name not in fields
+        ]
+        if missing:
+            raise ValueError(f"The recipe has no {' and no '.join(missing)}.")
+        return kinds[name](**fields)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
-        """Reads a recipe that `save` wrote."""
+        """Reads a recipe that `save` wrote.
+
+        Raises:
+            ValueError: if the file holds no such recipe.
+        """
         text = pathlib.Path(path).read_text(encoding="utf-8")
-        return cls.from_dict(json.loads(text))
+        try:
+            fields = json.loads(text)
+            if not isinstance(fields, dict):
+                raise ValueError("Expected an object.")
+            return cls.from_dict(fields)
+        except ValueError as error:
+            raise ValueError(f"{path} holds no recipe: {error}") from error
+
+
+def _typed(kind: type["Recipe"], values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of fields as their types, refusing unknown ones."""
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"A recipe has no field {name!r}.{hint} Expected one of "
+                f"{known}."
+            )
+    return {
+        name: _as_type(name, value, hints[name])
+        for name, value in values.items()
+    }
 
 
 def _as_type(name, value, hint):
@@ -175,13 +229,15 @@ def _as_type(name, value, hint):
     for option in options:
         if option is bool and str(value).lower() in ("true", "false"):
             return str(value).lower() == "true"
-        if option in (int, float, str) and not isinstance(value, bool):
+        if option is str and isinstance(value, str):
+            return value
+        if option in (int, float) and not isinstance(value, bool):
             try:
                 converted = option(value)
-            except ValueError:
+                if converted == float(value):
+                    return converted
+            except (TypeError, ValueError, OverflowError):
                 continue
-            if option is str or converted == float(value):
-                return converted
     expected = " or ".join(getattr(o, "__name__", str(o)) for o in options)
     raise ValueError(
         f"The field {name!r} of a recipe takes {expected}. Received: {value!r}"

@@ -1,8 +1,9 @@
 """Random changes of images, drawn for each image, in batches.
 
 Every layer takes images of shape `(batch, height, width, channels)` in
-[0, 255] and returns float32 of the same range, whatever the policy. Replicas
-draw for the whole batch and keep their own rows.
+[0, 255] and returns the same range: floats as float32, whatever the policy,
+and bytes as bytes where pixels are only moved. Replicas draw for the whole
+batch and keep their own rows.
 """
 
 import keras

@@ -1,0 +1,132 @@
+"""Speed of the training step, beside the peak of the machine.
+
+    python benchmarks/train_step.py [--method deep_infomax] [--batch_size 64]
+
+Deep InfoMax: the CIFAR network with critics of 2,048 units, Jensen-Shannon
+and InfoNCE, float32 and bfloat16, all in one run. The step's arithmetic is
+that of its matrix products and convolutions, counted by TensorFlow's profiler
+in the forward pass, times three for the whole step.
+"""
+
+import argparse
+import itertools
+
+import common
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_dim
+
+AUTHORS = {
+    ("jensen_shannon", "float32"): 77,
+    ("info_nce", "float32"): 46,
+    ("jensen_shannon", "mixed_bfloat16"): 172,
+    ("info_nce", "mixed_bfloat16"): 41,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--method", choices=["deep_infomax"], default=None)
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--critic_units", type=int, default=2048)
+    parser.add_argument("--num_local_samples", type=int, default=None)
+    parser.add_argument("--chunk_size", type=int, default=None)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--trace", help="folder for a profile of the steps")
+    arguments = parser.parse_args()
+
+    print(common.machine())
+    peaks = {}
+    for policy, dtype in (
+        ("float32", "float32"),
+        ("mixed_bfloat16", "bfloat16"),
+    ):
+        peaks[policy] = common.matrix_peak(dtype)
+        print(f"matrix product, {dtype}: {peaks[policy] / 1e9:.0f} GFLOP/s")
+    print(
+        f"\nbatch {arguments.batch_size}, {arguments.critic_units} critic units"
+    )
+    print(
+        f"{'bound':16}{'policy':16}{'images/s':>9}{'GFLOP/image':>13}"
+        f"{'share of peak':>15}{'authors':>9}{'ratio':>7}"
+    )
+    for bound, policy in itertools.product(
+        ("jensen_shannon", "info_nce"), ("float32", "mixed_bfloat16")
+    ):
+        rate, flops = measure(bound, policy, arguments)
+        authors = AUTHORS[bound, policy]
+        print(
+            f"{bound:16}{policy:16}{rate:9.0f}{flops / 1e9:13.2f}"
+            f"{rate * flops / peaks[policy]:15.0%}{authors:9}"
+            f"{rate / authors:7.2f}",
+            flush=True,
+        )
+    print(
+        "authors: images/s of their PyTorch code on two cores with a bfloat16 "
+        "matrix unit\n(AMX, 1.3 TFLOP/s), an earlier measurement on another "
+        "machine, not this run."
+    )
+
+
+def measure(bound, policy, arguments):
+    """Returns images a second and operations per image of the whole step."""
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(0)
+    model = keras_dim.DeepInfoMax(
+        keras_dim.encoders.dim_convnet(image_size=32),
+        bound=bound,
+        critic_units=arguments.critic_units,
+        num_local_samples=arguments.num_local_samples,
+        chunk_size=arguments.chunk_size,
+        seed=0,
+    )
+    model.compile(optimizer=keras.optimizers.Adam(1e-4, beta_1=0.5))
+    images = np.random.default_rng(0).integers(
+        0, 256, (arguments.batch_size, 32, 32, 3), "uint8"
+    )
+    images = tf.constant(images)
+    seconds = common.median_seconds(
+        lambda: model.train_on_batch(images), arguments.repeats
+    )
+    if arguments.trace:
+        with tf.profiler.experimental.Profile(arguments.trace):
+            for _ in range(3):
+                model.train_on_batch(images)
+    flops = 3 * forward_operations(model, images) / arguments.batch_size
+    keras.config.set_dtype_policy("float32")
+    return arguments.batch_size / seconds, flops
+
+
+def forward_operations(model, images):
+    """Returns the operations of the forward pass's products."""
+
+    def forward(images):
+        outputs = model(images, training=True)
+        return model.compute_loss(images, None, outputs)
+
+    graph = tf.function(forward).get_concrete_function(
+        tf.TensorSpec(images.shape, images.dtype)
+    )
+    total = 0
+    for node in graph.graph.get_operations():
+        if node.type in ("MatMul", "BatchMatMulV2", "_FusedMatMul"):
+            left = node.inputs[0].shape
+            inner = (
+                left[-2]
+                if node.get_attr(
+                    "transpose_a" if node.type == "MatMul" else "adj_x"
+                )
+                else left[-1]
+            )
+            total += 2 * inner * np.prod(node.outputs[0].shape.as_list())
+        elif node.type == "Conv2D":
+            kernel = node.inputs[1].shape.as_list()
+            positions = np.prod(node.outputs[0].shape.as_list()[:3])
+            total += 2 * positions * np.prod(kernel)
+    return float(total)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Image encoders without labels, by maximising mutual information.
+
+Everything that trains an encoder is here at once. What reads data, writes
+files or scores features is loaded when it is first used, so that importing
+this package costs little more than importing Keras, and needs no TensorFlow
+where Keras runs without it.
+"""
+
+import importlib
+
+from keras_dim import encoders
+from keras_dim import layers
+from keras_dim import methods
+from keras_dim import mutual_information
+from keras_dim import views
+from keras_dim.export import export
+from keras_dim.methods.deep_infomax import DeepInfoMax
+from keras_dim.version import __version__
+
+# Public name -> the module that holds it, or is it. What is named like its
+# module, as `export` is, must not stand here but be imported above: importing
+# the module later would put it in the place of what it holds.
+_LAZY = {
+    "data": "keras_dim.data",
+    "evaluation": "keras_dim.evaluation",
+    "list_pretrained": "keras_dim.presets",
+    "pretrain": "keras_dim.training",
+    "pretrained": "keras_dim.presets",
+    "Recipe": "keras_dim.training",
+    "recipes": "keras_dim.recipes",
+    "training": "keras_dim.training",
+}
+
+__all__ = [
+    "DeepInfoMax",
+    "Recipe",
+    "__version__",
+    "data",
+    "encoders",
+    "evaluation",
+    "export",
+    "layers",
+    "list_pretrained",
+    "methods",
+    "mutual_information",
+    "pretrain",
+    "pretrained",
+    "recipes",
+    "training",
+    "views",
+]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LAZY[name])
+    is_module = module.__name__ == f"{__name__}.{name}"
+    value = module if is_module else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

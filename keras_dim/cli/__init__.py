@@ -1,0 +1,1 @@
+"""The command `keras-dim`: flags, messages, exit codes."""

@@ -1,0 +1,60 @@
+"""Lists the presets and the recipes."""
+
+from absl import flags
+
+from keras_dim.cli import messages
+
+ARGUMENTS = ()
+REQUIRED = ()
+
+
+def define(values: flags.FlagValues) -> None:
+    """Defines no flags."""
+
+
+def check(options) -> None:
+    """Refuses nothing."""
+
+
+def run(options) -> None:
+    """Prints the tables."""
+    from keras_dim import presets
+    from keras_dim import recipes
+
+    header = ("preset", "images", "features", "parameters", "best score")
+    rows = [
+        (
+            preset["name"],
+            "x".join(map(str, preset["image_shape"])),
+            ", ".join(
+                f"{name} {width}" for name, width in preset["features"].items()
+            ),
+            f"{preset['parameters']:,}",
+            _best(preset["scores"]),
+        )
+        for preset in presets.list_pretrained()
+    ]
+    print(messages.table(header, rows) if rows else "There are no presets.")
+    header = ("recipe", "source", "image size", "batch", "epochs", "encoder")
+    rows = [
+        (
+            recipe.name,
+            recipe.source,
+            recipe.image_size,
+            recipe.batch_size,
+            recipe.epochs,
+            recipe.encoder,
+        )
+        for recipe in recipes.RECIPES.values()
+    ]
+    print(f"\n{messages.table(header, rows)}")
+
+
+def _best(scores):
+    if not scores:
+        return "-"
+    best = max(scores, key=lambda score: score["accuracy"])
+    return (
+        f"{messages.percent(best['accuracy'])} ({best['feature']}, "
+        f"{best['probe']})"
+    )

@@ -1,0 +1,170 @@
+"""Trains an encoder on images without labels.
+
+Leaves a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
+the encoder and metrics.json. Where the images have labels and a split to score
+on, it ends with a table of scores: of the raw pixels, of the encoder before
+training and of the trained one. Without flags it takes the bundled digits.
+"""
+
+import pathlib
+import shlex
+
+from absl import flags
+
+from keras_dim.cli import messages
+from keras_dim.cli import settings
+
+ARGUMENTS = ()
+REQUIRED = ()
+
+_DEFAULT_RECIPE = "deep_infomax_digits"
+_RUNS = pathlib.Path("runs")
+
+
+def define(values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    flags.DEFINE_string(
+        "recipe",
+        None,
+        "Name of a recipe (`keras-dim list` shows them) or path of a "
+        f"recipe.json. Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
+        flag_values=values,
+    )
+    settings.define_source(values)
+    flags.DEFINE_string(
+        "directory",
+        None,
+        "Folder of the run. Default: runs/ and the recipe's name.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "epochs", None, "Passes over the images.", 1, flag_values=values
+    )
+    settings.define_set(values, "A field of the recipe")
+    flags.DEFINE_boolean(
+        "resume",
+        False,
+        "Go on with a run that was stopped, from its last whole epoch.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "probe", True, "Score the encoder at the end.", flag_values=values
+    )
+
+
+def check(options) -> None:
+    """Refuses what can be refused before Keras is loaded."""
+    changes = _changes(options)
+    directory = _directory(options)
+    if (directory / "recipe.json").exists() and not options.resume:
+        raise ValueError(
+            f"{directory} already holds a run. Go on with it (--resume), or "
+            "choose a new folder (--directory)."
+        )
+    del changes
+
+
+def run(options) -> None:
+    """Trains and scores."""
+    from keras_dim import training
+
+    recipe, directory = _recipe(options), _directory(options)
+    images = _labelled_images(recipe) if options.probe else None
+    print(f"Training {recipe.name} on {recipe.source} in {directory}")
+    try:
+        training.pretrain(
+            recipe,
+            directory,
+            resume=options.resume,
+            verbose=messages.keras_verbosity(),
+        )
+    except KeyboardInterrupt:
+        print(
+            "\nStopped. Go on with: keras-dim pretrain --resume --directory "
+            f"{shlex.quote(str(directory))}"
+        )
+        raise
+    if images is not None:
+        _print_scores(directory, images)
+    print(f"The encoder: {directory / 'encoder.keras'}")
+
+
+def _recipe(options):
+    from keras_dim import recipes
+    from keras_dim import training
+
+    directory = _directory(options)
+    name = options.recipe
+    if name is None and options.resume and (directory / "recipe.json").exists():
+        name = str(directory / "recipe.json")
+    name = name or _DEFAULT_RECIPE
+    if name.endswith(".json"):
+        recipe = training.Recipe.load(name)
+    else:
+        recipe = recipes.get(name)
+    return recipe.replace(**_changes(options))
+
+
+def _directory(options):
+    if options.directory is not None:
+        return pathlib.Path(options.directory)
+    return _RUNS / pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
+
+
+def _changes(options):
+    changes = settings.pairs(options.set)
+    for name in ("source", "epochs"):
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if name in changes:
+            raise ValueError(f"--{name} and --set {name}=... are both given.")
+        changes[name] = value
+    return changes
+
+
+def _labelled_images(recipe):
+    """Opens what scores need before the training, which may take days."""
+    from keras_dim import training
+
+    try:
+        return training.labelled_images_of(recipe)
+    except training.NoLabelsError as error:
+        print(f"There will be no scores: {error}.")
+        return None
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"{error} (Looking for labelled images to score the encoder on, "
+            "--set test_split=NAME names them; --noprobe does without.)"
+        ) from error
+
+
+def _print_scores(directory, images):
+    from keras_dim import training
+
+    print("\nScoring the encoder on labelled images...", flush=True)
+    scores = training.score_run(directory, images)
+    header = (
+        "probe",
+        "feature",
+        "labels",
+        "raw pixels",
+        "untrained",
+        "trained",
+    )
+    rows = [
+        (
+            score["probe"],
+            score["feature"],
+            f"{score['num_train']:,}",
+            messages.percent(score["raw_pixels"]),
+            messages.percent(score["untrained"]),
+            messages.percent(score["accuracy"]),
+        )
+        for score in scores
+    ]
+    print(f"\n{messages.table(header, rows)}\n")
+    print(
+        f"Accuracy on {scores[0]['num_test']:,} test images, in percent. The "
+        f"protocols: {directory / 'metrics.json'}"
+    )

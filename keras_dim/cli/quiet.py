@@ -1,0 +1,65 @@
+"""Loads TensorFlow without what it says about itself.
+
+The one place that reads or sets the environment.
+"""
+
+import contextlib
+import logging as python_logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+_ENVIRONMENT = {
+    # Errors too: on a machine without a GPU, that there is none is one.
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "GRPC_VERBOSITY": "ERROR",
+    # tensorflow-datasets asks a server for its catalogue otherwise.
+    "NO_GCE_CHECK": "true",
+}
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and Keras, and has warnings come as plain lines.
+
+    What the user has set in the environment stays.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if "tensorflow" not in sys.modules:
+        # Written by native code before it knows its log level.
+        with _stderr_held_back():
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+    from absl import logging
+
+    logging.set_verbosity(logging.WARNING)
+    logging.use_absl_handler()
+    logging.get_absl_handler().setFormatter(
+        python_logging.Formatter("keras-dim: %(message)s")
+    )
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Keeps what is written to the error stream, unless the block raises."""
+    sys.stderr.flush()
+    try:
+        stream = os.dup(2)
+    except OSError:
+        # There is no such stream.
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(stream, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stream, 2)
+            os.close(stream)

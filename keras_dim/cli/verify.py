@@ -1,0 +1,63 @@
+"""Measures a preset's scores again and compares them with its card.
+
+The exit code is 0 if all agree, and 1 if one does not.
+"""
+
+from absl import flags
+
+from keras_dim.cli import messages
+
+ARGUMENTS = ("PRESET",)
+REQUIRED = ()
+
+_DISAGREES = 1
+
+
+def define(values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    flags.DEFINE_float(
+        "tolerance",
+        None,
+        "Most percentage points between card and measurement. Default: the "
+        "preset's own, or 0.5.",
+        0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "presets",
+        None,
+        "The folder of presets. Default: those that come with keras_dim.",
+        flag_values=values,
+    )
+
+
+def check(options) -> None:
+    """Refuses nothing."""
+
+
+def run(options, name: str) -> int:
+    """Prints both columns and says whether they agree."""
+    from keras_dim import training
+
+    def tell(result):
+        print(
+            f"{result['feature']}, {result['probe']}: "
+            f"{messages.percent(result['measured'])}",
+            flush=True,
+        )
+
+    results = training.verify(name, options.presets, options.tolerance, tell)
+    header = ("feature", "probe", "card", "measured", "agrees")
+    rows = [
+        (
+            result["feature"],
+            result["probe"],
+            messages.percent(result["card"]),
+            messages.percent(result["measured"]),
+            "yes" if result["agrees"] else "no",
+        )
+        for result in results
+    ]
+    print(f"\n{messages.table(header, rows)}")
+    agrees = all(result["agrees"] for result in results)
+    return 0 if agrees else _DISAGREES

@@ -1,0 +1,54 @@
+"""Generates each notebook from the script beside it, and runs it.
+
+Equal scripts give equal notebooks: cells are numbered instead of named at
+random, and neither times nor versions are kept.
+"""
+
+import argparse
+import pathlib
+
+import jupytext
+import nbclient
+import nbformat
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def build(script: pathlib.Path) -> nbformat.NotebookNode:
+    """Returns the notebook of a script, without outputs."""
+    cells = jupytext.read(script).cells
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+        cell["metadata"] = {}
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": kernel | {"language": "python"}}
+    )
+
+
+def run(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
+    """Runs a notebook in place, as if it were started in `folder`."""
+    nbclient.NotebookClient(
+        notebook,
+        timeout=1200,
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    # The version of the Python it ran on.
+    notebook.metadata.pop("language_info", None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scripts", nargs="*", type=pathlib.Path)
+    scripts = parser.parse_args().scripts or sorted(FOLDER.glob("[!_]*.py"))
+    for script in scripts:
+        notebook = build(script)
+        run(notebook, script.parent)
+        target = script.with_suffix(".ipynb")
+        nbformat.write(notebook, target)
+        print(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Every method keeps the promises of `SelfSupervisedModel`."""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from keras_dim import methods
+
+NUM_EPOCHS = 2
+
+
+@pytest.fixture(params=tiny.METHODS)
+def name(request):
+    return request.param
+
+
+def run(model, **fit_arguments):
+    """Returns the history and the weights after two epochs."""
+    arguments = {"epochs": NUM_EPOCHS, "verbose": 0} | fit_arguments
+    history = model.fit(tiny.batches(), **arguments).history
+    return history, model.get_weights()
+
+
+@functools.cache
+def plain_run(name):
+    """What a run on one device gives: what every other one must equal."""
+    return run(tiny.make(name))
+
+
+def assert_runs_agree(name, model, got, expected, rtol=2e-4, atol=1e-4):
+    history, weights = got
+    expected_history, expected_weights = expected
+    assert set(history) == set(expected_history)
+    for term, values in expected_history.items():
+        np.testing.assert_allclose(
+            history[term], values, rtol=rtol, atol=1e-5, err_msg=term
+        )
+    assert len(weights) == len(expected_weights) == len(model.weights)
+    for variable, weight, expected_weight in zip(
+        model.weights, weights, expected_weights, strict=True
+    ):
+        np.testing.assert_allclose(
+            weight, expected_weight, atol=atol, err_msg=variable.path
+        )
+
+
+def random_states(model):
+    return {
+        variable.path: np.array(variable)
+        for variable in model.variables
+        if "seed_generator" in variable.path
+    }
+
+
+def test_every_method_has_a_tiny_instance():
+    tested = {type(make()) for make in tiny.METHODS.values()}
+    assert tested == set(methods.METHODS.values())
+
+
+def test_every_trainable_weight_receives_gradient(name):
+    model = tiny.make(name)
+    batch = next(iter(tiny.batches()))
+    with tf.GradientTape() as tape:
+        outputs = model(batch, training=True)
+        loss = model.compute_loss(batch, None, outputs)
+    gradients = tape.gradient(loss, model.trainable_weights)
+    for weight, gradient in zip(
+        model.trainable_weights, gradients, strict=True
+    ):
+        assert gradient is not None, weight.path
+        assert np.isfinite(gradient).all(), weight.path
+        assert np.abs(gradient).max() > 0, weight.path
+
+
+def test_every_weight_is_trained(name):
+    model = tiny.make(name)
+    before = model.get_weights()
+    _, after = plain_run(name)
+    for variable, old, new in zip(model.weights, before, after, strict=True):
+        assert np.abs(old - new).max() > 0, variable.path
+
+
+def test_every_term_is_logged_and_makes_up_the_loss(name):
+    history, _ = plain_run(name)
+    model = tiny.make(name)
+    for epoch in range(NUM_EPOCHS):
+        logged = {term: values[epoch] for term, values in history.items()}
+        loss = logged.pop("loss")
+        assert logged
+        assert loss == pytest.approx(float(model.objective(logged)), rel=1e-4)
+
+
+def test_init_arguments_are_attributes(name):
+    model = tiny.make(name)
+    for argument in inspect.signature(type(model).__init__).parameters:
+        if argument not in ("self", "kwargs"):
+            assert hasattr(model, argument), argument
+
+
+def test_config_builds_the_same_model(name):
+    model = tiny.make(name)
+    config = model.get_config()
+    copy = type(model).from_config(config)
+    assert [weight.shape for weight in copy.weights] == [
+        weight.shape for weight in model.weights
+    ]
+    for argument in inspect.signature(type(model).__init__).parameters:
+        value = getattr(model, argument, None)
+        if isinstance(value, str | int | float | None):
+            assert getattr(copy, argument, None) == value, argument
+
+
+def test_unknown_arguments_are_refused(name):
+    config = tiny.make(name).get_config()
+    with pytest.raises((TypeError, ValueError), match="no_such_argument"):
+        tiny.make(name).from_config(config | {"no_such_argument": 1})
+
+
+def test_a_stopped_and_restored_run_equals_an_unbroken_one(name, tmp_path):
+    expected_history, expected_weights = plain_run(name)
+    stopped = tiny.make(name)
+    first, _ = run(stopped, epochs=1)
+    stopped.save(tmp_path / "model.keras")
+    # Nothing may hang on the state of the process.
+    keras.utils.set_random_seed(12345)
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    for one, other in zip(stopped.weights, restored.weights, strict=True):
+        np.testing.assert_array_equal(one, other, one.path)
+    for one, other in zip(
+        stopped.optimizer.variables, restored.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(one, other, one.path)
+    states = random_states(stopped)
+    assert states
+    for state, other in zip(
+        states.values(), random_states(restored).values(), strict=True
+    ):
+        np.testing.assert_array_equal(state, other)
+
+    second, weights = run(restored, initial_epoch=1)
+    # Bit for bit.
+    for term, values in expected_history.items():
+        assert [*first[term], *second[term]] == values, term
+    for variable, weight, expected in zip(
+        restored.weights, weights, expected_weights, strict=True
+    ):
+        np.testing.assert_array_equal(weight, expected, variable.path)
+
+
+def test_a_restored_model_evaluates_to_the_same(name, tmp_path):
+    model = tiny.make(name)
+    model.save(tmp_path / "model.keras")
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    expected = model.evaluate(tiny.batches(), verbose=0, return_dict=True)
+    got = restored.evaluate(tiny.batches(), verbose=0, return_dict=True)
+    assert got == expected
+
+
+def test_two_replicas_equal_one(name, two_replicas):
+    model = tiny.make(name, two_replicas)
+    assert_runs_agree(name, model, run(model), plain_run(name))
+
+
+def test_two_replicas_evaluate_as_one(name, two_replicas):
+    one, two = tiny.make(name), tiny.make(name, two_replicas)
+    expected = one.evaluate(tiny.batches(), verbose=0, return_dict=True)
+    got = two.evaluate(tiny.batches(), verbose=0, return_dict=True)
+    assert got == pytest.approx(expected, rel=2e-4, abs=1e-5)
+
+
+def test_xla_equals_no_xla(name):
+    model = tiny.make(name, jit_compile=True)
+    assert_runs_agree(name, model, run(model), plain_run(name))
+
+
+def test_eager_equals_graph(name):
+    model = tiny.make(name, run_eagerly=True)
+    assert_runs_agree(name, model, run(model), plain_run(name))
+
+
+def test_several_steps_per_execution_equal_single_ones(name):
+    model = tiny.make(name, steps_per_execution=2)
+    assert_runs_agree(name, model, run(model), plain_run(name))
+
+
+def test_equal_seeds_give_equal_runs(name):
+    history, weights = run(tiny.make(name), epochs=1)
+    again, weights_again = run(tiny.make(name), epochs=1)
+    assert history == again
+    for one, other in zip(weights, weights_again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_evaluation_changes_no_weight(name):
+    model = tiny.make(name)
+    before = model.get_weights()
+    model.evaluate(tiny.batches(), verbose=0)
+    for variable, old, new in zip(
+        model.weights, before, model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(old, new, variable.path)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_finite(name, policy):
+    keras.config.set_dtype_policy(policy)
+    model = tiny.make(name)
+    history, weights = run(model)
+    logs = model.evaluate(tiny.batches(), verbose=0, return_dict=True)
+    assert np.isfinite([*history.values()]).all()
+    assert np.isfinite([*logs.values()]).all()
+    assert all(np.isfinite(weight).all() for weight in weights)
+    # Near what float32 gives at the start: half precision is no other loss.
+    expected, _ = plain_run(name)
+    assert history["loss"][0] == pytest.approx(
+        expected["loss"][0], rel=0.1, abs=0.1
+    )
+
+
+def test_float16_on_two_replicas_is_finite(name, two_replicas):
+    keras.config.set_dtype_policy("mixed_float16")
+    history, weights = run(tiny.make(name, two_replicas), epochs=1)
+    assert np.isfinite([*history.values()]).all()
+    assert all(np.isfinite(weight).all() for weight in weights)
+
+
+def test_jit_compile_on_two_replicas_is_refused(name, two_replicas):
+    model = tiny.make(name, two_replicas, jit_compile=True)
+    with pytest.raises(ValueError, match="jit_compile=True.*2 replicas"):
+        model.fit(tiny.batches(), verbose=0)
+
+
+def test_gradient_accumulation_on_two_replicas_is_refused(name, two_replicas):
+    with two_replicas.scope():
+        model = tiny.METHODS[name]()
+        model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2))
+    with pytest.raises(ValueError, match="gradient_accumulation_steps.*2 rep"):
+        model.fit(tiny.batches(), verbose=0)

@@ -1,0 +1,227 @@
+import os
+
+import numpy as np
+import pytest
+from absl import logging
+from tiny_images import KINDS
+from tiny_images import encode
+from tiny_images import images_by_index
+from tiny_images import indices_of
+from tiny_images import pixels
+
+import keras_dim.data
+
+
+def test_every_format_is_found_at_any_depth(tmp_path, write_image):
+    for number, kind in enumerate(KINDS):
+        name = "/".join(["deep"] * number + [f"{number}.{kind}"])
+        write_image(name, pixels(number), kind)
+    source = keras_dim.data.open_source(tmp_path)
+    assert source.num_images == 5
+    assert source.class_names is None
+    by_index = images_by_index(keras_dim.data.load(source, batch_size=5))
+    for number, path in enumerate(source.paths):
+        if path.endswith(("png", "bmp", "webp")):  # Without loss.
+            expected = pixels(int(os.path.basename(path)[0]))
+            np.testing.assert_array_equal(by_index[number], expected)
+
+
+def test_the_content_decides_the_format_not_the_name(tmp_path, write_image):
+    write_image("a.jpg", pixels(0), "png")
+    write_image("no_suffix", pixels(1), "png")
+    batch = next(
+        iter(keras_dim.data.load(tmp_path, batch_size=2, shuffle=False))
+    )
+    np.testing.assert_array_equal(batch["image"][0], pixels(0))
+    np.testing.assert_array_equal(batch["image"][1], pixels(1))
+
+
+def test_hidden_files_and_other_files_are_passed_over(tmp_path, write_image):
+    path = write_image("a.png", pixels(0))
+    write_image(".hidden.png", pixels(1))
+    write_image(".cache/b.png", pixels(2))
+    (tmp_path / "notes.txt").write_text("no image")
+    source = keras_dim.data.open_source(tmp_path)
+    assert source.paths == (path,)
+    assert source.skipped == []
+
+
+def test_class_folders_give_labels(tmp_path, write_image):
+    write_image("dog/x/1.png", pixels(0))
+    write_image("cat/1.png", pixels(1))
+    write_image("cat/2.png", pixels(2))
+    source = keras_dim.data.open_source(tmp_path)
+    assert source.class_names == ("cat", "dog")
+    batch = next(iter(keras_dim.data.load(source, "all", 3)))
+    assert batch["label"].numpy().tolist() == [0, 0, 1]
+
+
+def test_images_beside_folders_have_no_labels(tmp_path, write_image):
+    write_image("dog/1.png", pixels(0))
+    write_image("cat/1.png", pixels(1))
+    write_image("1.png", pixels(2))
+    assert not keras_dim.data.open_source(tmp_path).has_labels
+
+
+def test_a_sub_folder_named_like_the_split_is_used(tmp_path, write_image):
+    for split, animal in (("train", "cat"), ("train", "dog"), ("test", "dog")):
+        write_image(f"{split}/{animal}/1.png", pixels(0))
+    write_image("test/eel/1.png", pixels(0))
+    test = keras_dim.data.open_source(tmp_path, "test")
+    assert test.num_images == 2
+    # A class has one number in all splits, also where a split lacks others.
+    assert test.class_names == ("cat", "dog", "eel")
+    batch = next(iter(keras_dim.data.load(test, "test", 2)))
+    assert batch["label"].numpy().tolist() == [1, 2]
+
+
+def test_a_split_that_the_folder_lacks_is_refused(tmp_path, write_image):
+    write_image("train/1.png", pixels(0))
+    write_image("val/1.png", pixels(0))
+    with pytest.raises(ValueError, match="no sub-folder 'test'.*train, val"):
+        keras_dim.data.open_source(tmp_path, "test")
+
+
+def test_a_folder_has_no_slices(tmp_path, write_image):
+    write_image("1.png", pixels(0))
+    with pytest.raises(ValueError, match="tensorflow-datasets only"):
+        keras_dim.data.open_source(tmp_path, "train[:10%]")
+
+
+def test_grey_alone_is_grey_and_a_mixture_is_colour(tmp_path, write_image):
+    write_image("a.png", pixels(0, (8, 8, 1)))
+    assert keras_dim.data.open_source(tmp_path).image_shape == (8, 8, 1)
+    write_image("b.png", pixels(1))
+    assert keras_dim.data.open_source(tmp_path).image_shape == (8, 8, 3)
+
+
+def test_grey_files_keep_their_pixels(tmp_path, write_image):
+    write_image("a.png", pixels(0, (8, 8, 1)))
+    batch = next(iter(keras_dim.data.load(tmp_path, batch_size=1)))
+    np.testing.assert_array_equal(batch["image"][0], pixels(0, (8, 8, 1)))
+
+
+def test_mixed_sizes_are_refused_with_two_examples(tmp_path, write_image):
+    write_image("a.png", pixels(0, (8, 8, 3)))
+    write_image("b.png", pixels(0, (6, 9, 3)))
+    with pytest.raises(
+        ValueError, match="a.png is 8x8 and .*b.png is 6x9 .*image_size="
+    ):
+        keras_dim.data.open_source(tmp_path)
+
+
+def test_mixed_sizes_are_resized_on_request(tmp_path, write_image):
+    write_image("a.png", pixels(0, (8, 8, 3)))
+    write_image("b.png", pixels(0, (6, 9, 3)))
+    dataset = keras_dim.data.load(tmp_path, batch_size=2, image_size=(4, 5))
+    assert next(iter(dataset))["image"].shape == (2, 4, 5, 3)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(ValueError, match="There is no image in"):
+        keras_dim.data.open_source(tmp_path)
+
+
+def test_a_wrong_number_of_channels_is_refused(tmp_path, write_image):
+    write_image("a.png", pixels(0))
+    with pytest.raises(ValueError, match="cannot be turned into 4"):
+        keras_dim.data.open_source(tmp_path, channels=4)
+
+
+@pytest.fixture
+def damaged(tmp_path, write_image):
+    """Twenty images and one of each damage; the names of the damaged."""
+    for number in range(20):
+        write_image(f"{number:02}.png", pixels(number))
+    whole = encode(pixels(99))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "cut_header").write_bytes(whole[:20])
+    (tmp_path / "cut_body.png").write_bytes(whole[:60])
+    return ["cut_header", "empty.jpg", "text.png", "cut_body.png"]
+
+
+def skipped_names(source):
+    return [os.path.basename(path) for path in source.skipped]
+
+
+def test_damaged_headers_are_skipped_when_the_folder_is_opened(
+    tmp_path, damaged
+):
+    source = keras_dim.data.open_source(tmp_path)
+    assert skipped_names(source) == damaged[:3]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_damaged_bodies_are_skipped_when_they_come_up(
+    tmp_path, damaged, held, request, monkeypatch
+):
+    if not held:
+        request.getfixturevalue("nothing_held")
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+    source = keras_dim.data.open_source(tmp_path)
+    dataset = keras_dim.data.load(source, "train", 5, drop_remainder=False)
+    for _ in range(2):
+        indices = indices_of(dataset)
+        names = [os.path.basename(source.paths[index]) for index in indices]
+        assert sorted(names) == [f"{number:02}.png" for number in range(20)]
+    assert skipped_names(source) == damaged
+    assert len(warnings) == 4
+    assert "cut_body.png" in warnings[3] and "so far" in warnings[3]
+    # Where bodies are not known to be whole, the length is not either.
+    assert int(dataset.cardinality()) == (4 if held else -2)
+
+
+def test_damaged_images_alone_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="no image in .*1 unreadable"):
+        keras_dim.data.open_source(tmp_path)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_damaged_bodies_alone_are_refused(tmp_path, held, request):
+    if not held:
+        request.getfixturevalue("nothing_held")
+    (tmp_path / "a.png").write_bytes(encode(pixels(0))[:60])
+    with pytest.raises(ValueError, match="can be decoded .*1 skipped.*a.png"):
+        keras_dim.data.load(tmp_path, batch_size=1)
+
+
+def test_loops_of_links_end(tmp_path, write_image):
+    write_image("a/1.png", pixels(0))
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "dead.png").symlink_to(tmp_path / "nothing.png")
+    assert keras_dim.data.open_source(tmp_path).num_images == 1
+
+
+def test_links_to_folders_are_followed(tmp_path, write_image):
+    write_image("elsewhere/1.png", pixels(0))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "elsewhere")
+    assert keras_dim.data.open_source(tmp_path / "photos").num_images == 1
+
+
+def test_a_named_pipe_does_not_block(tmp_path, write_image):
+    write_image("1.png", pixels(0))
+    os.mkfifo(tmp_path / "pipe.png")
+    assert keras_dim.data.open_source(tmp_path).num_images == 1
+
+
+def test_shards_of_a_streamed_folder_are_complete(
+    tmp_path, write_image, nothing_held
+):
+    for number in range(7):
+        write_image(f"{number}.png", pixels(number))
+    shards = [
+        indices_of(
+            keras_dim.data.load(
+                tmp_path, "test", 2, shard_index=shard, num_shards=2
+            )
+        )
+        for shard in range(2)
+    ]
+    assert sorted(sum(shards, [])) == list(range(7))

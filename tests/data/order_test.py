@@ -1,0 +1,47 @@
+import numpy as np
+import tensorflow as tf
+
+from keras_dim.data.order import Order
+from keras_dim.data.order import epoch_seed
+from keras_dim.data.order import ordered_indices
+from keras_dim.data.order import permutation
+from keras_dim.data.order import shuffled_records
+
+
+def test_a_permutation_holds_every_index_once():
+    assert sorted(permutation(5, 100)) == list(range(100))
+
+
+def test_the_order_of_an_epoch_is_fixed_for_ever():
+    # Resumed runs rely on these very numbers.
+    assert epoch_seed(0, 0) == 7896617691693857887
+    assert permutation(7, 8).tolist() == [4, 3, 6, 2, 1, 0, 5, 7]
+
+
+def test_epochs_and_seeds_give_different_orders():
+    orders = {
+        tuple(permutation(epoch_seed(seed, epoch), 20))
+        for seed in range(3)
+        for epoch in range(3)
+    }
+    assert len(orders) == 9
+
+
+def test_shards_of_a_permutation_are_disjoint_and_complete():
+    seed = tf.constant(3, tf.int64)
+    shards = [ordered_indices(Order(seed, i, 3), 10) for i in range(3)]
+    assert [len(shard) for shard in shards] == [4, 3, 3]
+    assert sorted(np.concatenate(shards)) == list(range(10))
+
+
+def test_shards_of_a_shuffled_stream_are_disjoint_and_complete():
+    seed = tf.constant(3, tf.int64)
+    stream = tf.data.Dataset.range(10)
+    shards = [
+        list(
+            shuffled_records(stream, Order(seed, i, 3), 10).as_numpy_iterator()
+        )
+        for i in range(3)
+    ]
+    assert sorted(sum(shards, [])) == list(range(10))
+    assert shards[0] != sorted(shards[0])

@@ -1,0 +1,162 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_images import indices_of
+from tiny_images import pixels
+
+import keras_dim.data
+
+IMAGES = pixels(0, (10, 4, 4, 3))
+
+
+def orders(num_epochs=3, **arguments):
+    dataset = keras_dim.data.load(IMAGES, batch_size=2, **arguments)
+    return [indices_of(dataset) for _ in range(num_epochs)]
+
+
+def test_each_iteration_is_another_order_of_all_images():
+    epochs = orders()
+    assert len({tuple(order) for order in epochs}) == 3
+    for order in epochs:
+        assert sorted(order) == list(range(10))
+
+
+def test_the_order_depends_on_nothing_but_seed_and_epoch():
+    first = orders()
+    keras.utils.set_random_seed(123)
+    assert orders() == first
+    assert orders(seed=1) != first
+
+
+def test_a_resumed_run_sees_the_batches_of_an_unbroken_one():
+    assert orders(2, first_epoch=2) == orders(4)[2:]
+
+
+def test_only_training_splits_are_shuffled_and_cut():
+    test = keras_dim.data.load(IMAGES, "test", 4)
+    assert indices_of(test) == list(range(10))
+    assert len(test) == 3
+    train = keras_dim.data.load(IMAGES, "train[:50%]", 4)
+    assert len(train) == 2
+    assert indices_of(train) != sorted(indices_of(train))
+
+
+def test_shards_are_disjoint_and_complete_in_every_epoch():
+    shards = [
+        keras_dim.data.load(
+            IMAGES,
+            batch_size=2,
+            shard_index=shard,
+            num_shards=3,
+            drop_remainder=False,
+        )
+        for shard in range(3)
+    ]
+    for _ in range(3):
+        indices = sum((indices_of(shard) for shard in shards), [])
+        assert sorted(indices) == list(range(10))
+
+
+def test_shards_of_whole_batches_are_equally_long():
+    # Ten images for three workers are 4, 3 and 3: with batches of two the
+    # first could make one batch more.
+    shards = [
+        keras_dim.data.load(
+            IMAGES, batch_size=2, shard_index=shard, num_shards=3
+        )
+        for shard in range(3)
+    ]
+    assert [len(list(shard)) for shard in shards] == [1, 1, 1]
+    assert [len(shard) for shard in shards] == [1, 1, 1]
+
+
+def test_a_broken_off_iteration_counts_as_an_epoch():
+    dataset = keras_dim.data.load(IMAGES, batch_size=2)
+    next(iter(dataset))
+    assert indices_of(dataset) == orders()[1]
+
+
+def test_fit_sees_one_epoch_after_another():
+    seen = []
+
+    class Model(keras.Model):
+        def call(self, batch):
+            return tf.cast(batch["index"], "float32")
+
+        def compute_loss(self, x=None, y=None, y_pred=None, *_, **__):
+            seen.extend(int(index) for index in x["index"])
+            return tf.reduce_sum(y_pred)
+
+    model = Model()
+    model.compile(run_eagerly=True)
+    dataset = keras_dim.data.load(IMAGES, batch_size=2)
+    history = model.fit(dataset, epochs=3, verbose=0, shuffle=False)
+    assert len(history.epoch) == 3
+    assert seen == sum(orders(), [])
+
+
+def test_replicas_share_the_batches_of_one(two_replicas):
+    dataset = keras_dim.data.load(IMAGES, batch_size=2)
+    distributed = two_replicas.experimental_distribute_dataset(dataset)
+    for order in orders(2):
+        seen = [
+            int(index)
+            for batch in distributed
+            for part in two_replicas.experimental_local_results(batch["index"])
+            for index in part
+        ]
+        assert seen == order
+
+
+def test_batches_are_sharded_by_data_unless_workers_load_their_own():
+    def policy(**arguments):
+        options = keras_dim.data.load(IMAGES, batch_size=2, **arguments)
+        return options.options().experimental_distribute.auto_shard_policy
+
+    policies = tf.data.experimental.AutoShardPolicy
+    assert policy() == policies.DATA
+    assert policy(num_shards=2) == policies.OFF
+
+
+def test_batches_hold_bytes_and_long_indices():
+    spec = keras_dim.data.load(IMAGES, batch_size=2).element_spec
+    assert spec == {
+        "image": tf.TensorSpec((2, 4, 4, 3), "uint8"),
+        "index": tf.TensorSpec((2,), "int64"),
+    }
+
+
+def test_an_open_source_is_loaded():
+    source = keras_dim.data.open_source(IMAGES, image_size=8)
+    assert next(iter(keras_dim.data.load(source, batch_size=2)))[
+        "image"
+    ].shape == (2, 8, 8, 3)
+    with pytest.raises(ValueError, match="Pass image_size to `open_source`"):
+        keras_dim.data.load(source, batch_size=2, image_size=8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be"),
+        ({"batch_size": 2.0}, "`batch_size` must be"),
+        ({"batch_size": True}, "`batch_size` must be"),
+        ({"batch_size": 11}, "no whole batch would be left"),
+        ({"batch_size": 6, "num_shards": 2}, "only 5 images for each of 2"),
+        ({"num_shards": 0}, "`num_shards` must be"),
+        ({"batch_size": 1, "num_shards": 11}, "cannot be shared by 11"),
+        ({"shard_index": 1}, "`shard_index` must be"),
+        ({"seed": -1}, "`seed` must be"),
+        ({"first_epoch": -1}, "`first_epoch` must be"),
+    ],
+)
+def test_arguments_without_sense_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        keras_dim.data.load(IMAGES, **{"batch_size": 2, **arguments})
+    assert "\n" not in str(error.value)
+
+
+def test_a_batch_larger_than_the_data_passes_where_nothing_is_dropped():
+    (batch,) = keras_dim.data.load(IMAGES, "test", 128)
+    np.testing.assert_array_equal(batch["image"], IMAGES)

@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_images import encode
+from tiny_images import images_by_index
+from tiny_images import indices_of
+from tiny_images import pixels
+
+import keras_dim.data
+from keras_dim.data.tfrecord import shuffle_buffer
+
+
+def example(features):
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[value])
+            )
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    features = {key: feature(value) for key, value in features.items()}
+    return tf.train.Example(
+        features=tf.train.Features(feature=features)
+    ).SerializeToString()
+
+
+def write_records(path, records, compression=""):
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for record in records:
+            writer.write(record)
+
+
+def write_shards(folder, image_key="image", compression="", num_shards=3):
+    """Ten images in shards of unequal sizes, labelled by their number."""
+    parts = np.array_split(np.arange(10), num_shards)
+    for shard, numbers in enumerate(parts):
+        records = [
+            example({image_key: encode(pixels(n)), "label": int(n)})
+            for n in numbers
+        ]
+        path = folder / f"set.tfrecord-{shard:05}-of-{num_shards:05}"
+        write_records(path, records, compression)
+    return str(folder / "set.tfrecord-*")
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_images_labels_and_indices_belong_together(
+    tmp_path, compression, held, request
+):
+    if not held:
+        request.getfixturevalue("nothing_held")
+    pattern = write_shards(tmp_path, "image/encoded", compression)
+    dataset = keras_dim.data.load(pattern, batch_size=2)
+    seen = 0
+    for batch in dataset.as_numpy_iterator():
+        np.testing.assert_array_equal(batch["label"], batch["index"])
+        for image, index in zip(batch["image"], batch["index"], strict=True):
+            np.testing.assert_array_equal(image, pixels(index))
+            seen += 1
+    assert seen == 10
+
+
+def test_one_file_or_a_list_may_be_given(tmp_path):
+    write_shards(tmp_path)
+    paths = sorted(str(path) for path in tmp_path.iterdir())
+    assert keras_dim.data.open_source(paths[0]).num_images == 4
+    assert keras_dim.data.open_source(paths[:2]).num_images == 7
+
+
+def test_labels_are_optional(tmp_path):
+    records = [example({"image": encode(pixels(n))}) for n in range(3)]
+    write_records(tmp_path / "a.tfrecord", records)
+    source = keras_dim.data.open_source(tmp_path / "a.tfrecord")
+    assert not source.has_labels
+    assert len(images_by_index(keras_dim.data.load(source, batch_size=1))) == 3
+
+
+def test_the_order_of_a_stream_depends_on_seed_and_epoch(
+    tmp_path, nothing_held
+):
+    pattern = write_shards(tmp_path)
+
+    def orders(**arguments):
+        dataset = keras_dim.data.load(pattern, batch_size=2, **arguments)
+        return [indices_of(dataset) for _ in range(3)]
+
+    first = orders()
+    assert len({tuple(order) for order in first}) == 3
+    tf.random.set_seed(123)  # The global seed must not matter.
+    assert orders() == first
+    assert orders(first_epoch=1)[:2] == first[1:]
+    assert orders(seed=1) != first
+
+
+def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):
+    pattern = write_shards(tmp_path)
+    shards = [
+        keras_dim.data.load(
+            pattern, batch_size=1, shard_index=shard, num_shards=3,
+            drop_remainder=False,
+        )
+        for shard in range(3)
+    ]  # fmt: skip
+    for _ in range(2):
+        indices = [indices_of(shard) for shard in shards]
+        assert [len(one) for one in indices] == [4, 3, 3]
+        assert sorted(sum(indices, [])) == list(range(10))
+
+
+def test_the_buffer_is_bounded_in_records_and_bytes():
+    assert shuffle_buffer(100, 1000) == 100
+    assert shuffle_buffer(10**6, 10**6) == 50_000
+    # ImageNet: 1.28 million images of 110 KB.
+    assert 4_000 < shuffle_buffer(1_281_167, 1_281_167 * 110_000) < 5_000
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_damaged_images_are_skipped_with_their_place(tmp_path, held, request):
+    if not held:
+        request.getfixturevalue("nothing_held")
+    images = [encode(pixels(n)) for n in range(6)]
+    images[2], images[4] = images[2][:60], b""
+    path = tmp_path / "a.tfrecord"
+    write_records(path, [example({"image": image}) for image in images])
+    source = keras_dim.data.open_source(path)
+    dataset = keras_dim.data.load(source, "test", 2)
+    assert indices_of(dataset) == [0, 1, 3, 5]
+    assert source.skipped == [f"{path}:2", f"{path}:4"]
+
+
+def test_mixed_sizes_are_refused_with_two_examples(tmp_path):
+    sizes = [(8, 8, 3), (6, 9, 3)]
+    records = [example({"image": encode(pixels(0, size))}) for size in sizes]
+    path = tmp_path / "a.tfrecord"
+    write_records(path, records)
+    with pytest.raises(ValueError, match=":0 is 8x8 and .*:1 is 6x9"):
+        keras_dim.data.open_source(path)
+    source = keras_dim.data.open_source(path, image_size=4)
+    assert source.image_shape == (4, 4, 3)
+
+
+def test_a_file_that_is_cut_off_is_one_error(tmp_path):
+    for compression in ("", "GZIP"):
+        write_shards(tmp_path, compression=compression, num_shards=1)
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(path.read_bytes()[:-50])
+        with pytest.raises(ValueError, match="is cut off"):
+            keras_dim.data.open_source(path)
+
+
+def test_flipped_bytes_are_one_error(tmp_path):
+    write_shards(tmp_path, num_shards=1)
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="is damaged"):
+        keras_dim.data.load(path, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b"no example", "not a tf.train.Example"),
+        (example({"picture": b""}), r"no image.*'image'.*\['picture'\]"),
+        (example({"image": b"text"}), "No image of .* can be read"),
+    ],
+)
+def test_other_records_are_refused(tmp_path, record, message):
+    write_records(tmp_path / "a.tfrecord", [record])
+    with pytest.raises(ValueError, match=message):
+        keras_dim.data.open_source(tmp_path / "a.tfrecord")
+
+
+def test_files_without_records_are_refused(tmp_path):
+    write_records(tmp_path / "a.tfrecord", [])
+    with pytest.raises(ValueError, match="There is no record"):
+        keras_dim.data.open_source(tmp_path / "a.tfrecord")
+    with pytest.raises(ValueError, match="an empty list"):
+        keras_dim.data.open_source([])
+    with pytest.raises(FileNotFoundError, match="or matches it"):
+        keras_dim.data.open_source(str(tmp_path / "*.nothing"))

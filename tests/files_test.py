@@ -1,0 +1,151 @@
+"""Files are written whole or not at all."""
+
+import hashlib
+import json
+import os
+import stat
+
+import pytest
+
+from keras_dim import files
+
+
+def leftovers(folder, *expected):
+    return sorted(set(os.listdir(folder)) - set(expected))
+
+
+def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path):
+    with files.atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert leftovers(tmp_path, "a.txt") == []
+
+
+def test_the_temporary_file_lies_beside_and_keeps_the_suffix(tmp_path):
+    with files.atomic_path(tmp_path / "model.keras") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".keras"
+
+
+def test_a_failed_block_leaves_the_old_file(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError, match="full"):
+        with files.atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("disk full")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert leftovers(tmp_path, "a.txt") == []
+
+
+def test_a_failed_block_leaves_no_file_where_there_was_none(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        with files.atomic_path(tmp_path / "a.txt"):
+            raise KeyboardInterrupt
+    assert leftovers(tmp_path) == []
+
+
+def test_an_existing_file_is_replaced(tmp_path):
+    files.write_text(tmp_path / "a.txt", "a long old text")
+    files.write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_missing_folders_are_made(tmp_path):
+    files.write_text(tmp_path / "b" / "c" / "a.txt", "x")
+    assert (tmp_path / "b" / "c" / "a.txt").read_text() == "x"
+
+
+def test_files_get_the_permissions_of_any_new_file(tmp_path):
+    (tmp_path / "ordinary").write_text("")
+    files.write_text(tmp_path / "atomic", "")
+    modes = [
+        stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("ordinary", "atomic")
+    ]
+    assert modes[0] == modes[1]
+
+
+def test_text_is_written_as_utf8(tmp_path):
+    files.write_text(tmp_path / "a.txt", "é")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa9"
+
+
+def test_json_keeps_the_order_and_ends_with_a_newline(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": [2.5, None]})
+    text = (tmp_path / "a.json").read_text()
+    assert text.endswith("}\n")
+    assert list(json.loads(text).items()) == [("b", 1), ("a", [2.5, None])]
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    files.write_json(tmp_path / "a.json", 1)
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / "a.json", object())
+    assert (tmp_path / "a.json").read_text() == "1\n"
+
+
+def test_sha256_is_that_of_the_standard(tmp_path):
+    # FIPS 180-4's example "abc".
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+def test_sha256_reads_files_larger_than_its_buffer(tmp_path):
+    content = bytes(range(256)) * 5000
+    (tmp_path / "large").write_bytes(content)
+    expected = hashlib.sha256(content).hexdigest()
+    assert files.sha256(tmp_path / "large") == expected
+
+
+def test_a_finished_block_leaves_the_folder_and_nothing_else(tmp_path):
+    with files.atomic_folder(tmp_path / "b" / "run") as temporary:
+        assert temporary.parent == tmp_path / "b"
+        (temporary / "inner").mkdir()
+        (temporary / "inner" / "a.txt").write_text("x")
+        assert not (tmp_path / "b" / "run").exists()
+    assert (tmp_path / "b" / "run" / "inner" / "a.txt").read_text() == "x"
+    assert leftovers(tmp_path / "b", "run") == []
+
+
+def test_a_failed_block_leaves_no_folder(tmp_path):
+    with pytest.raises(RuntimeError, match="full"):
+        with files.atomic_folder(tmp_path / "run") as temporary:
+            (temporary / "a.txt").write_text("half")
+            raise RuntimeError("disk full")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+def test_a_folder_replaces_nothing(tmp_path, kind):
+    path = tmp_path / "run"
+    if kind == "file":
+        path.write_text("mine")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="Nothing is overwritten.*run"):
+        with files.atomic_folder(path):
+            pass
+    assert leftovers(tmp_path, "run") == []
+
+
+def test_a_folder_made_meanwhile_is_not_replaced(tmp_path):
+    with pytest.raises(ValueError, match="Nothing is overwritten"):
+        with files.atomic_folder(tmp_path / "run"):
+            (tmp_path / "run").mkdir()
+    assert leftovers(tmp_path, "run") == []
+
+
+def test_folders_get_the_permissions_of_any_new_folder(tmp_path):
+    (tmp_path / "ordinary").mkdir()
+    with files.atomic_folder(tmp_path / "atomic"):
+        pass
+    modes = [
+        stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("ordinary", "atomic")
+    ]
+    assert modes[0] == modes[1]

@@ -1,0 +1,195 @@
+"""The tower: a module imports only from floors below its own."""
+
+import ast
+import pathlib
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
+FLOORS = [
+    {"distribution", "files", "version"},
+    {"mutual_information"},
+    {"layers"},
+    {"encoders", "views"},
+    {"data", "methods"},
+    {"evaluation", "export", "presets"},
+    {"training"},
+    {"recipes"},
+    {"cli"},
+]
+FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+# Everything else is keras and keras.ops, for any backend and for XLA.
+MAY_IMPORT_TENSORFLOW = {
+    "cli",
+    "data",
+    "distribution",
+    "evaluation",
+    "export",
+    "training",
+}
+# The package's own file lists the public names, of whichever floor.
+MODULES = {
+    str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"
+}
+
+
+def part_of(module):
+    return pathlib.Path(module).with_suffix("").parts[0]
+
+
+def imported_names(source):
+    """Yields the dotted names of all imports, at whatever depth.
+
+    `from a import b` gives `a.b`, be `b` a module or not: what is asked below
+    is only how such a name begins.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            yield from (f"{package}.{alias.name}" for alias in node.names)
+
+
+def libraries(source):
+    return {name.split(".")[0] for name in imported_names(source)}
+
+
+def imported_parts(source):
+    return {
+        name.split(".")[1]
+        for name in imported_names(source)
+        if name.startswith("keras_dim.")
+    }
+
+
+def uses_of(source, *dotted_names):
+    """Returns those of `dotted_names` that the code speaks of."""
+    spoken = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    return spoken & set(dotted_names)
+
+
+def is_above(module, other_part):
+    """Whether `module` may not import from `other_part`."""
+    own = part_of(module)
+    # A package may be asked for its version from any floor; __version__ is
+    # the one public name of the root that is not a part.
+    if other_part in (own, "__version__"):
+        return False
+    return other_part not in FLOOR or FLOOR[other_part] >= FLOOR[own]
+
+
+def test_every_part_on_disk_has_a_floor():
+    parts = {part_of(module) for module in MODULES}
+
+    assert parts - set(FLOOR) == set()
+
+
+def test_every_package_is_a_package():
+    # Without __init__.py a folder still imports, but is left out of the wheel.
+    folders = {(PACKAGE / module).parent for module in MODULES}
+
+    assert [str(f) for f in folders if not (f / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_from_floors_below(module):
+    parts = imported_parts(MODULES[module])
+
+    assert {other for other in parts if is_above(module, other)} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_are_absolute(module):
+    # The checks here read names from the root on.
+    names = imported_names(MODULES[module])
+
+    assert [name for name in names if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_tensorflow_is_imported_only_where_it_may_be(module):
+    if part_of(module) in MAY_IMPORT_TENSORFLOW:
+        return
+
+    assert (
+        libraries(MODULES[module])
+        & {
+            "tensorflow",
+            "tensorflow_datasets",
+        }
+        == set()
+    )
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if part_of(m) == "methods"]
+)
+def test_no_method_imports_another(module):
+    # What two methods share moves down a floor. The base is no method, and
+    # the package lists them all.
+    if pathlib.Path(module).name == "__init__.py":
+        return
+    methods = {pathlib.Path(m).stem for m in MODULES if part_of(m) == "methods"}
+    others = methods - {"__init__", "base", pathlib.Path(module).stem}
+    imported = {
+        name.split(".")[2]
+        for name in imported_names(MODULES[module])
+        if name.startswith("keras_dim.methods.")
+    }
+
+    assert imported & others == set()
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if part_of(m) == "evaluation"]
+)
+def test_evaluation_knows_no_method(module):
+    # It scores arrays, or any keras.Model.
+    assert "methods" not in imported_parts(MODULES[module])
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part_of(m) != "cli"])
+def test_only_the_command_line_prints_and_reads_flags(module):
+    source = MODULES[module]
+    flags = {
+        name
+        for name in imported_names(source)
+        if name.startswith(("absl.flags", "absl.app", "argparse"))
+    }
+
+    assert flags == set()
+    assert uses_of(source, "print", "sys.exit", "sys.argv", "exit") == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("from keras_dim import encoders", {"encoders"}),
+        ("from keras_dim.layers import critics", {"layers"}),
+        ("from keras_dim.layers.critics import Critic", {"layers"}),
+        ("import keras_dim.data.digits as d", {"data"}),
+        ("def f():\n    import keras_dim.cli", {"cli"}),
+        ("import keras\nimport keras_dimension.x", set()),
+    ],
+)
+def test_these_checks_see_every_form_of_import(source, parts):
+    assert imported_parts(source) == parts
+
+
+def test_these_checks_know_up_from_down():
+    assert is_above("layers/critics.py", "encoders")
+    assert is_above("methods/base.py", "data")
+    assert is_above("layers/critics.py", "attic")
+    assert not is_above("layers/critics.py", "mutual_information")
+    assert not is_above("layers/critics.py", "layers")
+    assert uses_of("import sys\nsys.exit(print(1))", "print", "sys.exit") == {
+        "print",
+        "sys.exit",
+    }

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dim.layers import AdversarialPrior
+from keras_dim.layers import adversarial_prior
+
+
+def build(prior="normal", units=3, **kwargs):
+    layer = AdversarialPrior(prior, seed=0, **kwargs)
+    layer.build((None, units))
+    return layer
+
+
+def random_features(num=5, units=3):
+    features = np.random.default_rng(0).normal(size=(num, units))
+    return tf.constant(features, "float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def score_of(layer, sample):
+    """The discriminator's logit of one sample, in float64."""
+    x = np.asarray(sample, "float64")
+    weights = [np.array(weight, "float64") for weight in layer.weights[:6]]
+    for index in range(3):
+        kernel, bias = weights[2 * index : 2 * index + 2]
+        x = np.maximum(x, 0) if index else x
+        x = x @ kernel + bias
+    return x[0]
+
+
+def gradient_of(layer, sample, step=1e-5):
+    """Gradient of the logit by differences."""
+    sample = np.asarray(sample, "float64")
+    return np.array(
+        [
+            (
+                score_of(layer, sample + step * direction)
+                - score_of(layer, sample - step * direction)
+            )
+            / (2 * step)
+            for direction in np.eye(len(sample))
+        ]
+    )
+
+
+def terms_and_draws(layer, features):
+    """The terms, and the draws of the prior that went into them."""
+    state = np.array(layer.seed_generator.state)
+    draws = layer.draw(*features.shape)
+    layer.seed_generator.state.assign(state)
+    terms = {name: float(term) for name, term in layer(features).items()}
+    return terms, np.array(draws)
+
+
+def test_discriminator_has_the_published_size():
+    layer = build(units=64)
+    counts = [np.prod(weight.shape) for weight in layer.trainable_weights]
+    assert sum(counts) == 265_401
+
+
+@pytest.mark.parametrize("prior", adversarial_prior.PRIORS)
+def test_terms_equal_loops(prior):
+    layer = build(prior, gradient_penalty=0.7)
+    features = random_features()
+    terms, draws = terms_and_draws(layer, features)
+    samples = np.array(features)
+    samples = sigmoid(samples) if prior == "uniform" else samples
+    of_draws = [score_of(layer, draw) for draw in draws]
+    of_samples = [score_of(layer, sample) for sample in samples]
+    # Every sample counts, not the last of the batch alone.
+    penalty = np.mean(
+        [(gradient_of(layer, draw) ** 2).sum() for draw in draws]
+    ) + np.mean([(gradient_of(layer, s) ** 2).sum() for s in samples])
+    expected = {
+        "prior_discrimination": np.mean([softplus(-s) for s in of_draws])
+        + np.mean([softplus(s) for s in of_samples]),
+        "prior_gradient_penalty": 0.7 * penalty / 2,
+        "prior_fooling": np.mean([softplus(-s) for s in of_samples]),
+    }
+    assert terms == pytest.approx(expected, rel=1e-4)
+
+
+def test_input_gradient_equals_automatic_differentiation():
+    layer = build()
+    samples = random_features(20)
+    with tf.GradientTape() as tape:
+        tape.watch(samples)
+        score = tf.reduce_sum(layer.score(samples))
+    np.testing.assert_allclose(
+        layer.input_gradient(samples),
+        tape.gradient(score, samples),
+        rtol=1e-5,
+        atol=1e-7,
+    )
+
+
+def test_penalty_can_be_differentiated_by_the_weights():
+    layer = build()
+    samples = random_features(20)
+
+    def penalty(gradients):
+        return tf.reduce_mean(tf.reduce_sum(gradients**2, -1))
+
+    with tf.GradientTape() as tape:
+        written_out = penalty(layer.input_gradient(samples))
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(samples)
+            score = tf.reduce_sum(layer.score(samples))
+        automatic = penalty(inner.gradient(score, samples))
+    kernels = layer.trainable_weights[::2]
+    for one, other in zip(
+        tape.gradient(written_out, kernels),
+        outer.gradient(automatic, kernels),
+        strict=True,
+    ):
+        assert np.abs(other).max() > 0
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("prior", adversarial_prior.PRIORS)
+@pytest.mark.parametrize("term", adversarial_prior.TERMS)
+def test_each_term_teaches_one_side_only(term, prior):
+    layer = build(prior)
+    encoder_output = tf.Variable(random_features())
+    with tf.GradientTape() as tape:
+        value = layer(encoder_output)[term]
+    to_encoder, *to_weights = tape.gradient(
+        value, [encoder_output, *layer.trainable_weights]
+    )
+    if term == "prior_fooling":
+        assert np.abs(to_encoder).max() > 0
+        assert all(gradient is None for gradient in to_weights)
+        return
+    assert to_encoder is None
+    for weight, gradient in zip(
+        layer.trainable_weights, to_weights, strict=True
+    ):
+        # The slope of a piecewise linear network does not see its biases,
+        # and does not know where the last layer's lies.
+        sees_it = term == "prior_discrimination" or "bias" not in weight.name
+        reached = gradient is not None and np.abs(gradient).max() > 0
+        assert reached == sees_it, weight.path
+
+
+def test_uniform_draws_fill_the_unit_cube():
+    draws = np.array(build("uniform").draw(20_000, 3))
+    assert 0 <= draws.min() < 0.001 and 0.999 < draws.max() <= 1
+    # Deviations of a mean of 20,000: 0.29 / 141 = 0.002.
+    np.testing.assert_allclose(draws.mean(0), 0.5, atol=0.01)
+    np.testing.assert_allclose(draws.var(0), 1 / 12, atol=0.005)
+
+
+def test_normal_draws_are_standard():
+    draws = np.array(build("normal").draw(20_000, 3))
+    np.testing.assert_allclose(draws.mean(0), 0.0, atol=0.036)
+    np.testing.assert_allclose(draws.std(0), 1.0, atol=0.025)
+
+
+def test_every_call_draws_anew():
+    layer = build()
+    assert np.abs(layer.draw(4, 3) - layer.draw(4, 3)).min() > 0
+
+
+def test_equal_seeds_draw_equally():
+    np.testing.assert_array_equal(build().draw(4, 3), build().draw(4, 3))
+
+
+def test_half_precision_features_are_scored_in_float32():
+    layer = build("uniform")
+    features = tf.cast(random_features(), "bfloat16")
+    in_half = layer(features)
+    layer.seed_generator.state.assign([0, 0])
+    rounded = tf.cast(features, "float32")
+    layer.seed_generator.state.assign(build("uniform").seed_generator.state)
+    for name, term in layer(rounded).items():
+        assert term.dtype == "float32"
+        np.testing.assert_allclose(term, in_half[name], rtol=1e-6)
+
+
+def test_unknown_prior_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'uniform', 'normal'.*'beta'"):
+        AdversarialPrior("beta")

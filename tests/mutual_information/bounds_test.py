@@ -1,0 +1,229 @@
+import golden
+import numpy as np
+import pytest
+from keras import ops
+from reference import bounds as reference
+
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information.scores import DotProductScores
+
+# What the authors' code calls a bound, and how.
+GOLDEN_LOSSES = {
+    "gan": "fd_GAN",
+    "jensen_shannon": "fd_JSD",
+    "kullback_leibler": "fd_KL",
+    "reverse_kullback_leibler": "fd_RKL",
+    "squared_hellinger": "fd_H2",
+    "donsker_varadhan": "dv_intended",
+}
+
+
+@pytest.fixture(params=bounds.BOUNDS)
+def name(request):
+    return request.param
+
+
+def random_scores(shape, seed=0):
+    scores = np.random.default_rng(seed).normal(size=shape)
+    return scores.astype("float32")
+
+
+def masks(num_images, num_axes=2):
+    same = np.eye(num_images, dtype="float32")
+    same = same.reshape(same.shape + (1,) * (num_axes - 2))
+    return same, 1 - same
+
+
+def golden_pairs(case):
+    """Scores of a golden case: every (image, global) is an anchor."""
+    arrays = golden.load("dim_losses")
+    local = np.transpose(arrays[f"{case}_l"], (0, 2, 1))
+    summaries = np.transpose(arrays[f"{case}_m"], (0, 2, 1))
+    num_images, num_globals, units = summaries.shape
+    anchors = summaries.reshape(-1, units)
+    positives = np.repeat(np.eye(num_images), num_globals, axis=0)[:, :, None]
+    scores = np.einsum("au,jlu->ajl", anchors, local)
+    return arrays, scores, positives, 1 - positives
+
+
+def test_every_bound_equals_loops(name):
+    positives, negatives = masks(3)
+    for seed in range(3):
+        scores = random_scores((3, 3), seed)
+        np.testing.assert_allclose(
+            bounds.get(name)(scores, positives, negatives),
+            reference.BOUNDS[name](scores, positives, negatives),
+            rtol=1e-5,
+            atol=1e-6,
+        )
+
+
+def test_every_bound_equals_loops_with_several_locations(name):
+    scores = random_scores((4, 4, 5))
+    positives, negatives = masks(4, 3)
+    np.testing.assert_allclose(
+        bounds.get(name)(scores, positives, negatives),
+        reference.BOUNDS[name](scores, positives, negatives),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_every_bound_ignores_pairs_in_neither_mask(name):
+    scores = random_scores((3, 4))
+    positives, negatives = masks(4)
+    positives, negatives = positives[:3], negatives[:3].copy()
+    negatives[:, 3] = 0
+    value = bounds.get(name)(scores, positives, negatives)
+    np.testing.assert_allclose(
+        value,
+        reference.BOUNDS[name](scores, positives, negatives),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    # An overflow there must not come through either.
+    scores[:, 3] = 1e4
+    np.testing.assert_array_equal(
+        bounds.get(name)(scores, positives, negatives), value
+    )
+
+
+@pytest.mark.parametrize("case", ["a", "b"])
+@pytest.mark.parametrize("bound", GOLDEN_LOSSES)
+def test_bounds_equal_the_authors_losses(case, bound):
+    arrays, *pairs = golden_pairs(case)
+    np.testing.assert_allclose(
+        bounds.get(bound)(*pairs),
+        -arrays[f"{case}_{GOLDEN_LOSSES[bound]}"],
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("chunk_size", [None, 3])
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_info_nce_equals_the_authors_loss_with_own_image_at_minus_10(
+    case, chunk_size
+):
+    arrays, scores, positives, negatives = golden_pairs(case)
+    num_negatives = (scores.shape[1] - 1) * scores.shape[2]
+    if chunk_size is not None:
+        summaries = np.transpose(arrays[f"{case}_m"], (0, 2, 1))
+        scores = DotProductScores(
+            summaries.reshape(-1, summaries.shape[-1]),
+            np.transpose(arrays[f"{case}_l"], (0, 2, 1)),
+        )
+    value = bounds.info_nce(
+        scores,
+        positives.astype("float32"),
+        negatives.astype("float32"),
+        own_image_score=-10.0,
+        chunk_size=chunk_size,
+    )
+    np.testing.assert_allclose(
+        float(value) - np.log(1 + num_negatives),
+        -arrays[f"{case}_nce"],
+        rtol=1e-5,
+    )
+
+
+def test_own_image_score_enters_the_denominator():
+    # Far below zero, as the scores of a trained critic, -10 is a strong rival.
+    scores = random_scores((3, 3, 2)) - 12
+    pairs = scores, *masks(3, 3)
+    value = bounds.info_nce(*pairs, own_image_score=-10.0)
+    np.testing.assert_allclose(
+        value, reference.info_nce(*pairs, own_image_score=-10.0), rtol=1e-5
+    )
+    assert float(value) < float(bounds.info_nce(*pairs)) - 0.1
+
+
+def test_uniform_scores_carry_no_information(name):
+    # The scores at which each bound's critic says "no difference".
+    nothing = {"kullback_leibler": 1.0}.get(name, 0.0)
+    scores = np.full((4, 4, 2), nothing, "float32")
+    value = bounds.get(name)(scores, *masks(4, 3))
+    expected = -2 * np.log(2) if name == "gan" else 0.0
+    np.testing.assert_allclose(value, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("bound", ["info_nce", "donsker_varadhan"])
+def test_shifting_all_scores_changes_nothing(bound):
+    scores = random_scores((4, 4))
+    function = bounds.get(bound)
+    np.testing.assert_allclose(
+        function(scores + 3, *masks(4)), function(scores, *masks(4)), rtol=1e-5
+    )
+
+
+def test_info_nce_saturates_at_log_of_candidates():
+    positives, negatives = masks(8)
+    np.testing.assert_allclose(
+        bounds.info_nce(100 * positives, positives, negatives),
+        np.log(8),
+        rtol=1e-5,
+    )
+
+
+def test_info_nce_tells_no_positive_from_another():
+    scores = np.zeros((2, 2, 3), "float32")
+    scores[0, 0] = scores[1, 1] = 100
+    # 3 negatives to each positive; its 2 fellows cost nothing.
+    np.testing.assert_allclose(
+        bounds.info_nce(scores, *masks(2, 3)), np.log(1 + 3), rtol=1e-5
+    )
+
+
+def test_donsker_varadhan_survives_scores_of_thousands():
+    scores = 1e3 * random_scores((4, 4))
+    positives, negatives = masks(4)
+    shifted = scores[negatives > 0] - scores[negatives > 0].max()
+    log_mean = np.log(np.exp(shifted.astype("float64")).mean())
+    expected = scores[positives > 0].mean() - (
+        log_mean + scores[negatives > 0].max()
+    )
+    np.testing.assert_allclose(
+        bounds.donsker_varadhan(scores, positives, negatives),
+        expected,
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_scores_stay_finite(name, dtype):
+    scores = ops.cast(5 * random_scores((4, 4, 2)), dtype)
+    pairs = ops.cast(scores, "float32"), *masks(4, 3)
+    half_masks = (ops.cast(mask, dtype) for mask in masks(4, 3))
+    np.testing.assert_allclose(
+        bounds.get(name)(scores, *half_masks),
+        bounds.get(name)(*pairs),
+        rtol=1e-6,
+    )
+
+
+def test_factors_give_the_scores_of_their_products(name):
+    anchors = 0.3 * random_scores((4, 6))
+    candidates = random_scores((4, 5, 6), 1)
+    whole = np.einsum("iu,jlu->ijl", anchors, candidates)
+    np.testing.assert_allclose(
+        bounds.get(name)(DotProductScores(anchors, candidates), *masks(4, 3)),
+        bounds.get(name)(whole, *masks(4, 3)),
+        rtol=1e-4,
+    )
+
+
+def test_unknown_bound_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="info_nce.*Received: 'nce'"):
+        bounds.get("nce")
+
+
+@pytest.mark.parametrize(
+    "bound, chunk_size", [("donsker_varadhan", 4), ("info_nce", 0)]
+)
+def test_chunks_are_refused_where_they_make_no_sense(bound, chunk_size):
+    with pytest.raises(ValueError, match=f"chunk_size={chunk_size} .*{bound}"):
+        bounds.get(bound, chunk_size=chunk_size)
+
+
+def test_own_image_score_is_refused_by_bounds_without_it():
+    with pytest.raises(ValueError, match="own_image_score=-10.*jensen"):
+        bounds.get("jensen_shannon", own_image_score=-10.0)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information.scores import DotProductScores
+
+NUM_IMAGES, NUM_LOCATIONS, UNITS = 6, 5, 8
+MODES = {
+    "eager": lambda function: function,
+    "graph": tf.function,
+    "xla": lambda function: tf.function(function, jit_compile=True),
+}
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return MODES[request.param]
+
+
+def factors(num_globals=1, scale=1.0, dtype="float32"):
+    rng = np.random.default_rng(0)
+    anchors = scale * rng.normal(size=(NUM_IMAGES * num_globals, UNITS))
+    candidates = rng.normal(size=(NUM_IMAGES, NUM_LOCATIONS, UNITS))
+    positives = np.repeat(np.eye(NUM_IMAGES), num_globals, axis=0)[:, :, None]
+    return (
+        tf.constant(anchors, dtype),
+        tf.constant(candidates, dtype),
+        tf.constant(positives, "float32"),
+    )
+
+
+def value_and_gradients(name, chunk_size, anchors, candidates, same, **options):
+    bound = bounds.get(name, chunk_size, **options)
+    with tf.GradientTape() as tape:
+        tape.watch([anchors, candidates])
+        value = bound(DotProductScores(anchors, candidates), same, 1 - same)
+        # Not 1: what comes from above must be handed on.
+        loss = -3.0 * value
+    return value, *tape.gradient(loss, [anchors, candidates])
+
+
+def assert_chunks_change_nothing(mode, name, chunk_size, args, **options):
+    run = mode(
+        lambda *args: value_and_gradients(name, chunk_size, *args, **options)
+    )
+    expected = value_and_gradients(name, None, *args, **options)
+    for chunked, whole in zip(run(*args), expected, strict=True):
+        np.testing.assert_allclose(
+            chunked, whole, rtol=1e-5, atol=1e-5 * np.abs(whole).max()
+        )
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4, 6])
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_change_neither_value_nor_gradients(name, chunk_size, mode):
+    assert_chunks_change_nothing(mode, name, chunk_size, factors())
+
+
+@pytest.mark.parametrize("chunk_size", [9, 7])
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_change_nothing_with_several_globals(name, chunk_size, mode):
+    assert_chunks_change_nothing(mode, name, chunk_size, factors(3))
+
+
+def test_chunks_change_nothing_with_own_image_score(mode):
+    assert_chunks_change_nothing(
+        mode,
+        "info_nce",
+        5,
+        factors(2, scale=5.0),
+        own_image_score=-10.0,
+    )
+
+
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_change_nothing_at_scores_of_tens(name):
+    assert_chunks_change_nothing(tf.function, name, 4, factors(scale=30.0))
+
+
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_change_nothing_where_some_pairs_are_in_no_mask(name):
+    anchors, candidates, same = factors()
+    negatives = np.array(1 - same)
+    negatives[:, -1] = 0
+    pairs = DotProductScores(anchors, candidates), same, negatives
+    np.testing.assert_allclose(
+        bounds.get(name, 4)(*pairs), bounds.get(name)(*pairs), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_take_batches_of_unknown_size(name):
+    args = factors()
+    signature = [
+        tf.TensorSpec([None, *arg.shape[1:]], arg.dtype) for arg in args[:2]
+    ] + [tf.TensorSpec([None, None, 1])]
+    run = tf.function(
+        lambda *args: value_and_gradients(name, 4, *args),
+        input_signature=signature,
+    )
+    whole = value_and_gradients(name, None, *args)
+    for chunked, expected in zip(run(*args), whole, strict=True):
+        np.testing.assert_allclose(chunked, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_in_half_precision_stay_near_float32(name):
+    args = factors(scale=5.0)
+    half = [ops.cast(arg, "bfloat16") for arg in args[:2]]
+    # The same numbers, rounded already.
+    rounded = [ops.cast(arg, "float32") for arg in half]
+    chunked = value_and_gradients(name, 4, *half, args[2])
+    whole = value_and_gradients(name, None, *rounded, args[2])
+    for got, expected in zip(chunked, whole, strict=True):
+        expected = np.array(expected)
+        assert np.isfinite(np.array(got, "float32")).all()
+        # bfloat16 has 8 bits; scores of tens are rounded to a tenth or so.
+        np.testing.assert_allclose(
+            np.array(got, "float32"),
+            expected,
+            rtol=0.05,
+            atol=0.05 * np.abs(expected).max(),
+        )
+        assert np.abs(expected).max() > 0
+
+
+@pytest.mark.parametrize("name", bounds.CHUNKED_BOUNDS)
+def test_chunks_need_factors(name):
+    anchors, candidates, same = factors()
+    scores = DotProductScores(anchors, candidates).whole()
+    with pytest.raises(ValueError, match="pass DotProductScores"):
+        bounds.get(name, 4)(scores, same, 1 - same)

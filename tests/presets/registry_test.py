@@ -1,0 +1,195 @@
+"""Pretrained encoders are found, checked and loaded; the wrong are refused."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from tiny_encoder import SHAPES
+from tiny_encoder import pixels
+from tiny_encoder import tiny_encoder
+
+from keras_dim.presets import list_pretrained
+from keras_dim.presets import pretrained
+from keras_dim.presets import registry
+from keras_dim.presets import save_preset
+
+METADATA = {
+    "description": "A tiny encoder.",
+    "trained_on": "nothing",
+    "licence": "MIT",
+    "scores": [
+        {
+            "feature": "fc",
+            "probe": "linear_probe",
+            "accuracy": 0.5,
+            "protocol": "none",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def encoder():
+    return tiny_encoder()
+
+
+@pytest.fixture
+def root(tmp_path, encoder):
+    save_preset(encoder, "tiny_dim", tmp_path, config={}, metadata=METADATA)
+    return tmp_path
+
+
+def edit(path, **entries):
+    value = json.loads(path.read_text())
+    value.update(entries)
+    path.write_text(json.dumps(value))
+
+
+def test_a_preset_gives_the_encoder_that_was_saved(root, encoder):
+    loaded = pretrained("tiny_dim", root)
+    assert isinstance(loaded, keras.Model)
+    assert not loaded.compiled
+    images = pixels(np.random.default_rng(0), 3)
+    expected = encoder.predict(images, verbose=0)
+    found = loaded.predict(images, verbose=0)
+    assert set(found) == set(SHAPES)
+    for name in SHAPES:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_the_table_lists_every_preset_by_name(root, encoder):
+    save_preset(encoder, "another", root, config={}, metadata=METADATA)
+    (root / "not_a_preset").mkdir()
+    (root / ".another-half").mkdir()
+    first, second = list_pretrained(root)
+    assert first["name"] == "another"
+    size = (root / "tiny_dim" / "encoder.keras").stat().st_size
+    assert second == {
+        "name": "tiny_dim",
+        "description": "A tiny encoder.",
+        "image_shape": (8, 8, 3),
+        # 4 x 4 x 3, 2 x 2 x 4, and the vectors.
+        "features": {"local": 48, "conv": 16, "fc": 6, "global": 5},
+        "parameters": encoder.count_params(),
+        "trained_on": "nothing",
+        "scores": METADATA["scores"],
+        "bytes": size,
+        "licence": "MIT",
+    }
+
+
+def test_a_changed_byte_is_refused(root, monkeypatch):
+    path = root / "tiny_dim" / "encoder.keras"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    def never(*args, **kwargs):
+        raise AssertionError("opened before it was checked")
+
+    monkeypatch.setattr(keras.saving, "load_model", never)
+    with pytest.raises(ValueError, match="Expected sha256.*Received"):
+        pretrained("tiny_dim", root)
+
+
+def test_a_file_cut_short_is_refused(root):
+    path = root / "tiny_dim" / "encoder.keras"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="bytes. Received"):
+        pretrained("tiny_dim", root)
+
+
+def test_the_nearest_names_are_told(root):
+    with pytest.raises(
+        ValueError, match=r"Did you mean 'tiny_dim'\? Expected one of"
+    ):
+        pretrained("tiny_din", root)
+
+
+def test_a_name_like_none_lists_them_all(root):
+    with pytest.raises(ValueError) as error:
+        pretrained("zzz", root)
+    assert "Did you mean" not in str(error.value)
+    assert "Expected one of ['tiny_dim']" in str(error.value)
+
+
+def test_no_presets_at_all_is_said(tmp_path):
+    with pytest.raises(ValueError, match="there are no presets in"):
+        pretrained("tiny_dim", tmp_path)
+    assert list_pretrained(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["../tiny_dim", "Tiny", "", "a b", None])
+def test_what_is_not_a_name_is_refused(root, name):
+    with pytest.raises(ValueError, match="A preset's name"):
+        pretrained(name, root)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    for call in (lambda x: pretrained("a", x), list_pretrained):
+        with pytest.raises(FileNotFoundError, match="no folder of presets"):
+            call(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["config.json", "encoder.keras"])
+def test_a_preset_that_is_not_whole_is_refused(root, name):
+    (root / "tiny_dim" / name).unlink()
+    with pytest.raises(ValueError, match=f"not whole: there is no {name}"):
+        pretrained("tiny_dim", root)
+
+
+def test_features_other_than_those_of_the_config_are_refused(root):
+    edit(root / "tiny_dim" / "config.json", features={"fc": [7]})
+    with pytest.raises(ValueError, match="does not give the features"):
+        pretrained("tiny_dim", root)
+
+
+def test_metadata_that_cannot_be_read_is_refused(root):
+    (root / "tiny_dim" / "metadata.json").write_text("{")
+    for call in (lambda x: pretrained("tiny_dim", x), list_pretrained):
+        with pytest.raises(ValueError, match="not readable as JSON"):
+            call(root)
+
+
+def test_a_file_that_runs_code_is_refused(root):
+    """Even with the right checksum: a Lambda holds code of its own."""
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)]
+    )
+    path = root / "tiny_dim" / "encoder.keras"
+    model.save(path)
+    edit(
+        root / "tiny_dim" / "metadata.json",
+        sha256=registry.files.sha256(path),
+        bytes=path.stat().st_size,
+    )
+    with pytest.raises(ValueError, match="[Ll]ambda"):
+        pretrained("tiny_dim", root)
+
+
+def test_the_installed_presets_come_before_the_checkout_s(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "keras_dim"
+    package.mkdir()
+    monkeypatch.setattr(registry, "_PACKAGE", package)
+    assert registry.presets_folder() is None
+    assert list_pretrained() == []
+    (tmp_path / "saved_models").mkdir()
+    # Beside an installed package this could be anybody's folder.
+    assert registry.presets_folder() is None
+    (tmp_path / "setup.py").write_text("")
+    assert registry.presets_folder() == tmp_path / "saved_models"
+    (package / "saved_models").mkdir()
+    assert registry.presets_folder() == package / "saved_models"
+    shutil.rmtree(package)
+
+
+def test_nothing_is_found_with_this_installation_s_own_words(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path)
+    with pytest.raises(ValueError, match="no presets with this installation"):
+        pretrained("tiny_dim")

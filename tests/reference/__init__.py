@@ -1,0 +1,1 @@
+"""Slow NumPy versions of the formulas, written with loops from the papers."""

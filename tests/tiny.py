@@ -1,0 +1,121 @@
+"""The smallest instances of everything that the conformance tests check.
+
+`METHODS` has at least one entry, under any name, for every method of
+`keras_dim.methods.METHODS`; a test fails where one is missing. Every value is
+a callable that makes a new model, so that it can be called inside the scope of
+a strategy.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+import keras_dim
+
+IMAGE_SHAPE = (8, 8, 3)
+NUM_IMAGES = 16
+BATCH_SIZE = 8
+
+
+def encoder(image_size=8, variational=False):
+    """Pixels to a 4 x 4 map and a vector, with what real encoders have."""
+    image = keras.Input((image_size, image_size, 3))
+    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
+    x = layers.Conv2D(4, image_size - 6, 2, padding="valid")(x)
+    x = local = layers.ReLU()(norm()(x))
+    x = layers.Dense(10, use_bias=False)(layers.Flatten()(x))
+    fc = layers.ReLU()(norm()(x))
+    outputs = {"local": local, "fc": fc, "global": layers.Dense(6)(fc)}
+    if variational:
+        outputs["global_log_variance"] = layers.Dense(6)(fc)
+    return keras.Model(image, outputs)
+
+
+def norm():
+    return layers.BatchNormalization(
+        momentum=0.9,
+        synchronized=keras_dim.distribution.num_replicas() > 1,
+    )
+
+
+METHODS = {
+    "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
+        encoder(), critic_units=8, seed=1
+    ),
+    "deep_infomax_global_and_local": lambda: keras_dim.DeepInfoMax(
+        encoder(),
+        alpha=0.5,
+        beta=1.0,
+        gamma=0.1,
+        bound="jensen_shannon",
+        prior="normal",
+        critic_units=8,
+        seed=1,
+    ),
+    "deep_infomax_concatenate": lambda: keras_dim.DeepInfoMax(
+        encoder(),
+        alpha=0.5,
+        bound="jensen_shannon",
+        critic="concatenate",
+        critic_units=8,
+        num_negatives=2,
+        prior=None,
+        seed=1,
+    ),
+    "deep_infomax_donsker_varadhan": lambda: keras_dim.DeepInfoMax(
+        encoder(),
+        bound="donsker_varadhan",
+        critic_units=8,
+        temperature=3.0,
+        gamma=0.0,
+        seed=1,
+    ),
+    "deep_infomax_variational": lambda: keras_dim.DeepInfoMax(
+        encoder(variational=True),
+        prior="variational",
+        critic_units=8,
+        own_image_score=-10.0,
+        seed=1,
+    ),
+    "deep_infomax_sampled_and_chunked": lambda: keras_dim.DeepInfoMax(
+        encoder(),
+        views=keras_dim.views.dim(
+            crop_size=8, crop_padding=2, flip=True, seed=2
+        ),
+        critic_units=8,
+        num_local_samples=5,
+        chunk_size=3,
+        seed=1,
+    ),
+}
+
+
+def images():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (NUM_IMAGES, *IMAGE_SHAPE), "uint8")
+
+
+def batches():
+    """Batches as `keras_dim.data.load` gives them, in a fixed order."""
+    indices = np.arange(NUM_IMAGES)
+    dataset = tf.data.Dataset.from_tensor_slices(
+        {"image": images(), "index": indices, "label": indices % 3}
+    )
+    dataset = dataset.batch(BATCH_SIZE, drop_remainder=True)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return dataset.with_options(options)
+
+
+def make(name, strategy=None, learning_rate=0.05, **compile_arguments):
+    """Returns a compiled model whose weights depend on the name alone."""
+    keras.utils.set_random_seed(1)
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model = METHODS[name]()
+        optimizer = keras.optimizers.SGD(learning_rate, momentum=0.5)
+        model.compile(optimizer, **compile_arguments)
+    return model
