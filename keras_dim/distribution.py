@@ -35,7 +35,9 @@ def concat_replicas(tensor):
     """Concatenates `tensor` over replicas along axis 0. Gradients flow back."""
     if _is_alone():
         return tensor
-    return tf.distribute.get_replica_context().all_gather(tensor, axis=0)
+    gathered = tf.distribute.get_replica_context().all_gather(tensor, axis=0)
+    # Gathering forgets every size, though only the batch's has changed.
+    return tf.ensure_shape(gathered, (None, *tensor.shape[1:]))
 
 
 def first_row(batch_size):
@@ -79,6 +81,16 @@ def draw_for_own_rows(draw, batch_size):
 def scale_loss(loss):
     """Divides by the number of replicas, over which Keras sums gradients."""
     return loss / num_replicas()
+
+
+def holds_everywhere(condition):
+    """Returns whether a scalar condition holds on every replica."""
+    if _is_alone():
+        return condition
+    num_holding = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM, tf.cast(condition, "int32")
+    )
+    return tf.equal(num_holding, num_replicas())
 
 
 def _is_alone():

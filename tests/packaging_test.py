@@ -12,6 +12,8 @@ import zipfile
 
 import pytest
 
+import keras_dim
+
 ROOT = pathlib.Path(__file__).parents[1]
 PRESET_FILES = ("config.json", "encoder.keras", "metadata.json", "README.md")
 
@@ -87,8 +89,6 @@ def test_console_script_names_a_function_that_exists(wheel):
 
 
 def test_metadata_states_version_licence_and_pythons(wheel):
-    import keras_dim
-
     metadata = email.message_from_string(read(wheel, "METADATA"))
 
     assert metadata["Version"] == keras_dim.__version__
@@ -120,8 +120,6 @@ def test_every_dependency_states_its_lower_bound_and_its_reason():
 
 
 def test_version_is_in_the_changelog():
-    import keras_dim
-
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
     assert f"## {keras_dim.__version__}" in changelog

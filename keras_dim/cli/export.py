@@ -25,8 +25,8 @@ def check(options) -> None:
 
 def run(options) -> None:
     """Writes the SavedModel."""
-    from keras_dim import export
     from keras_dim import training
+    from keras_dim.export import export
 
     path = export(training.load_encoder(options.encoder), options.output)
     print(f"The SavedModel: {path}")

@@ -21,17 +21,20 @@ def one_line(text: str) -> str:
 
 def flag_lines(flag: flags.Flag, required: bool = False) -> list[str]:
     """Returns the lines that tell about a flag."""
-    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    has_no = flag.boolean and flag.name not in ("help", "trace")
+    name = f"--[no]{flag.name}" if has_no else f"--{flag.name}"
     default = ""
     if required:
         default = " (required)"
     elif flag.default not in (None, [], False):
         shown = str(flag.default).lower() if flag.boolean else flag.default
         default = f" (default: {shown})"
+    # absl adds a remark of its own to flags that may be repeated.
+    text = flag.help.split(";\n")[0]
     return [
         f"  {name}",
         *textwrap.wrap(
-            f"{flag.help}{default}",
+            f"{text}{default}",
             _WIDTH,
             initial_indent=" " * 6,
             subsequent_indent=" " * 6,

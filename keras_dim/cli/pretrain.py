@@ -54,14 +54,13 @@ def define(values: flags.FlagValues) -> None:
 
 def check(options) -> None:
     """Refuses what can be refused before Keras is loaded."""
-    changes = _changes(options)
+    _changes(options)
     directory = _directory(options)
     if (directory / "recipe.json").exists() and not options.resume:
         raise ValueError(
             f"{directory} already holds a run. Go on with it (--resume), or "
             "choose a new folder (--directory)."
         )
-    del changes
 
 
 def run(options) -> None:

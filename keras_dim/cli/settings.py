@@ -12,7 +12,7 @@ def define_set(values: flags.FlagValues, what: str) -> None:
     flags.DEFINE_multi_string(
         "set",
         [],
-        f"{what}, as name=value; may be repeated.",
+        f"{what}, as name=value; may be given several times.",
         flag_values=values,
     )
 

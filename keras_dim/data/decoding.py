@@ -10,9 +10,10 @@ import tensorflow as tf
 from keras_dim.data.conversion import convert
 from keras_dim.data.image_header import IMAGE_KINDS
 
-# How many images are decoded ahead. A constant, so that the number of
-# threads decides the speed only, never the order.
-_PARALLEL_IMAGES = 32
+# Images that are decoded in one go, and how many such chunks at once.
+# Constants: the number of threads decides the speed only, never the order.
+_CHUNK = 16
+_PARALLEL_CHUNKS = 16
 
 
 def decode_image(
@@ -104,38 +105,59 @@ def _skip_errors(records, decode, image_shape, on_error):
     """Maps `decode` over records; the ones that fail are reported and left.
 
     A map has no `except`, and `ignore_errors` forgets which element failed.
-    So each record becomes a small dataset: its image if it decodes, then an
-    empty image; the first of these is taken.
+    So records go in chunks, each a small dataset: first the chunk decoded as
+    a whole, then, if that fails, decoded one by one. The first of these that
+    works is taken.
     """
-    empty = tf.zeros(image_shape, tf.uint8)
-
-    def first_that_works(record):
-        single = tf.data.Dataset.from_tensors(record)
-        image = single.map(lambda one: (decode(one), True)).ignore_errors()
-        blank = single.map(lambda one: ({"image": empty, **_tags(one)}, False))
-        return image.concatenate(blank).take(1)
-
-    def report(index):
-        on_error(int(index))
-        return False
-
-    def keep(image, works):
-        return tf.cond(
-            works,
-            lambda: True,
-            lambda: tf.ensure_shape(
-                tf.numpy_function(report, [image["index"]], tf.bool), []
-            ),
-        )
-
-    images = records.interleave(
-        first_that_works,
-        cycle_length=_PARALLEL_IMAGES,
+    chunks = records.batch(_CHUNK).interleave(
+        lambda chunk: _whole_or_each(chunk, decode, image_shape),
+        cycle_length=_PARALLEL_CHUNKS,
         block_length=1,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    return images.filter(keep).map(lambda image, works: image)
+
+    def report(indices):
+        for index in indices:
+            on_error(int(index))
+        return len(indices)
+
+    def drop(images, works):
+        failed = tf.boolean_mask(images["index"], tf.logical_not(works))
+        tf.numpy_function(report, [failed], tf.int64)
+        return {
+            key: tf.boolean_mask(values, works)
+            for key, values in images.items()
+        }
+
+    def keep_whole(images, works):
+        return tf.cond(
+            tf.reduce_all(works), lambda: images, lambda: drop(images, works)
+        )
+
+    return chunks.map(keep_whole).unbatch()
+
+
+def _whole_or_each(chunk, decode, image_shape):
+    """A dataset of one element: the chunk's images, and which are whole."""
+    image = tf.TensorSpec(image_shape, tf.uint8)
+    number = tf.TensorSpec([], tf.int64)
+    signature = {"image": image, **dict.fromkeys(_tags(chunk), number)}
+
+    def decode_whole(chunk):
+        images = tf.map_fn(decode, chunk, fn_output_signature=signature)
+        return images, tf.ones_like(chunk["index"], tf.bool)
+
+    def image_or_blank(record):
+        record = tf.data.Dataset.from_tensors(record)
+        image = record.map(lambda one: (decode(one), True)).ignore_errors()
+        blank = tf.zeros(image_shape, tf.uint8)
+        failed = record.map(lambda one: ({"image": blank, **_tags(one)}, False))
+        return image.concatenate(failed).take(1)
+
+    whole = tf.data.Dataset.from_tensors(chunk).map(decode_whole)
+    each = tf.data.Dataset.from_tensor_slices(chunk).flat_map(image_or_blank)
+    return whole.ignore_errors().concatenate(each.batch(_CHUNK)).take(1)
 
 
 def _is_webp(encoded):

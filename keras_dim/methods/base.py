@@ -56,6 +56,7 @@ class SelfSupervisedModel(keras.Model):
 
     def fit(self, x=None, *args, **kwargs):
         self._refuse_what_keras_cannot_distribute()
+        self._agree_on_finite_gradients()
         if hasattr(x, "element_spec"):
             # Keras cannot shuffle a dataset, and by default warns of it.
             kwargs.setdefault("shuffle", False)
@@ -134,6 +135,17 @@ class SelfSupervisedModel(keras.Model):
                     f"device. Received: {distribution.num_replicas_of(self)} "
                     "replicas"
                 )
+
+    def _agree_on_finite_gradients(self):
+        # Keras asks the first replica alone whether its gradients are finite,
+        # and then applies those of all of them.
+        optimizer = getattr(self, "optimizer", None)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer.check_finite = lambda gradients: (
+                distribution.holds_everywhere(
+                    type(optimizer).check_finite(optimizer, gradients)
+                )
+            )
 
     def _random_states(self):
         return [

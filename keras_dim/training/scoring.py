@@ -17,7 +17,6 @@ import tensorflow as tf
 from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
-from keras_dim.training import encoders
 from keras_dim.training import pretraining
 from keras_dim.training.recipe import Recipe
 

@@ -1,0 +1,206 @@
+"""Each command, in this process, on a tiny run."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import tiny_images
+from tiny_encoder import tiny_encoder
+from tiny_recipe import tiny_recipe
+
+from keras_dim.cli import main
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoders") / "tiny.keras"
+    tiny_encoder().save(path)
+    return path
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe on file, as a run leaves one."""
+    path = tmp_path / "tiny.json"
+    tiny_recipe(epochs=1).save(path)
+    return path
+
+
+def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["pretrain", f"--recipe={recipe}", f"--directory={run}"]
+
+    assert main.run([*arguments, "--set", "batch_size=256"]) == 0
+    printed = capsys.readouterr().out
+    metrics = json.loads((run / "metrics.json").read_text())
+    written = json.loads((run / "recipe.json").read_text())
+
+    assert written["batch_size"] == 256
+    assert "\r" not in printed and "\b" not in printed
+    assert "raw pixels  untrained  trained" in printed
+    assert len(metrics["scores"]) == 6
+    for score in metrics["scores"]:
+        assert f"{100 * score['accuracy']:.2f}" in printed
+        assert score["protocol"] and "arguments" in score
+    assert str(run / "encoder.keras") in printed
+
+    # The same again is a mistake, and with --resume it is not.
+    before = (run / "encoder.keras").read_bytes()
+    assert main.run(arguments) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (run / "encoder.keras").read_bytes() == before
+    resume = ["pretrain", f"--directory={run}", "--resume", "--noprobe"]
+    assert main.run(resume) == 0
+
+
+def test_a_folder_without_labels_is_trained_on_and_not_scored(
+    recipe, tmp_path, capsys
+):
+    for number in range(8):
+        path = tmp_path / "photos" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tiny_images.encode(tiny_images.pixels(number)))
+    code = main.run(
+        [
+            "pretrain",
+            f"--recipe={recipe}",
+            f"--source={tmp_path / 'photos'}",
+            f"--directory={tmp_path / 'run'}",
+            "--set=batch_size=4",
+        ]
+    )
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert "There will be no scores: " in printed
+    assert "no labels in 'train'" in printed
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "scores" not in metrics
+
+
+def test_a_missing_test_split_is_told_before_training(recipe, tmp_path, capsys):
+    for split in ("train", "validation"):
+        for number, name in enumerate(("cat", "dog")):
+            path = tmp_path / "photos" / split / name / "0.png"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(tiny_images.encode(tiny_images.pixels(number)))
+    code = main.run(
+        [
+            "pretrain",
+            f"--recipe={recipe}",
+            f"--source={tmp_path / 'photos'}",
+            f"--directory={tmp_path / 'run'}",
+        ]
+    )
+
+    printed = capsys.readouterr().err
+    assert code == 2
+    assert "no sub-folder 'test'" in printed and "test_split=NAME" in printed
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "protocol"),
+    [
+        (["--probe=neighbors", "--set=k=3"], "3 nearest neighbours"),
+        (["--set=labels_per_class=5"], "5 labels to a class"),
+        (["--probe=mlp", "--set=epochs=1", "--set=milestones=[]"], "1 epochs"),
+    ],
+)
+def test_probe_prints_the_score_and_its_protocol(
+    encoder, flags, protocol, capsys
+):
+    arguments = ["probe", f"--encoder={encoder}", "--source=digits"]
+
+    assert main.run([*arguments, *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "percent of 360 test images" in printed
+    assert protocol in printed
+
+
+def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
+    code = main.run(
+        [
+            "probe",
+            f"--encoder={encoder}",
+            "--source=digits",
+            "--feature=colour",
+        ]
+    )
+
+    assert code == 2
+    assert "no feature 'colour'" in capsys.readouterr().err
+
+
+def test_embed_writes_features_and_their_index(encoder, tmp_path, capsys):
+    output = tmp_path / "features"
+    code = main.run(
+        [
+            "embed",
+            f"--encoder={encoder}",
+            "--source=digits",
+            f"--output={output}",
+            "--split=test",
+        ]
+    )
+
+    assert code == 0
+    assert "360 images, 5 features each" in capsys.readouterr().out
+    assert np.load(output / "features.npy", mmap_mode="r").shape == (360, 5)
+    with open(output / "index.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 360
+
+
+def test_export_writes_a_saved_model(encoder, tmp_path):
+    path = tmp_path / "models" / "1"
+
+    assert main.run(["export", f"--encoder={encoder}", f"--output={path}"]) == 0
+    assert (path / "saved_model.pb").is_file()
+    assert main.run(["export", f"--encoder={encoder}", f"--output={path}"]) == 2
+
+
+def test_list_names_every_recipe(capsys):
+    from keras_dim import recipes
+
+    assert main.run(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in recipes.RECIPES)
+
+
+@pytest.mark.parametrize(("measured", "code"), [(0.711, 0), (0.70, 1)])
+def test_verify_says_by_its_code_whether_the_card_holds(
+    measured, code, capsys, monkeypatch
+):
+    from keras_dim import training
+
+    def verify(name, directory, tolerance, report):
+        result = {
+            "feature": "fc",
+            "probe": "mlp_probe",
+            "arguments": {},
+            "card": 0.712,
+            "measured": measured,
+            "agrees": abs(0.712 - measured) <= 0.005,
+        }
+        report(result)
+        return [result]
+
+    monkeypatch.setattr(training, "verify", verify)
+
+    assert main.run(["verify", "tiny"]) == code
+    printed = capsys.readouterr().out
+    assert "71.20" in printed and f"{100 * measured:.2f}" in printed
+    assert printed.rstrip().endswith("yes" if code == 0 else "no")
+
+
+def test_a_commands_encoder_may_be_a_whole_method(tmp_path, encoder):
+    from keras_dim import methods
+
+    whole = tmp_path / "whole.keras"
+    tiny = keras.models.load_model(encoder)
+    methods.DeepInfoMax(tiny, critic_units=4).save(whole)
+    path = tmp_path / "1"
+
+    assert main.run(["export", f"--encoder={whole}", f"--output={path}"]) == 0

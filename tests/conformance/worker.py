@@ -1,0 +1,64 @@
+"""One worker of a strategy that spans several processes.
+
+Started by `multi_worker_test.py` as `worker.py FILE NAME...`, with `TF_CONFIG`
+set. Trains tiny methods and writes their histories and weights to the file;
+then a plain Keras model, and writes how that failed.
+"""
+
+import os
+import pathlib
+import sys
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import tensorflow as tf  # noqa: E402
+
+# Before anything else of TensorFlow runs.
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+
+def train_ours(names):
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+    import tiny
+
+    results = {}
+    for name in names:
+        model = tiny.make(name, strategy)
+        history = model.fit(tiny.batches(), epochs=2, verbose=0).history
+        logs = model.evaluate(tiny.batches(), verbose=0, return_dict=True)
+        for term, values in history.items():
+            results[f"{name}/history/{term}"] = np.reshape(values, -1)
+        for term, value in logs.items():
+            results[f"{name}/evaluation/{term}"] = np.reshape(value, -1)
+        for index, weight in enumerate(model.get_weights()):
+            results[f"{name}/weights/{index}"] = weight
+    return results
+
+
+def train_stock():
+    with strategy.scope():
+        image = keras.Input((3,), name="image")
+        model = keras.Model({"image": image}, keras.layers.Dense(1)(image))
+        model.compile("sgd", "mse")
+    batches = tf.data.Dataset.from_tensor_slices(
+        ({"image": np.ones((8, 3), "float32")}, np.ones((8, 1), "float32"))
+    ).batch(4)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    model.fit(batches.with_options(options), verbose=0, shuffle=False)
+
+
+if __name__ == "__main__":
+    path, *names = sys.argv[1:]
+    results = train_ours(names)
+    try:
+        train_stock()
+        results["stock_failure"] = ""
+    except Exception as failure:
+        results["stock_failure"] = f"{type(failure).__name__}: {failure}"
+    np.savez(path, **results)

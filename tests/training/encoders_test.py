@@ -1,0 +1,78 @@
+"""Encoders are found wherever they are, and trained ones compute exactly."""
+
+import keras
+import numpy as np
+import pytest
+from tiny_encoder import pixels
+from tiny_encoder import tiny_encoder
+
+from keras_dim import methods
+from keras_dim.training import in_float32
+from keras_dim.training import load_encoder
+
+
+@pytest.fixture
+def images():
+    return pixels(np.random.default_rng(0), 3)
+
+
+def outputs(encoder, images):
+    return encoder.predict(images, verbose=0)["global"]
+
+
+def test_an_encoder_for_use_computes_in_float32(images):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    trained = tiny_encoder()
+    keras.config.set_dtype_policy("float32")
+    ours = in_float32(trained)
+
+    assert trained.output["fc"].dtype == "bfloat16"
+    assert ours.output["fc"].dtype == "float32"
+    for one, other in zip(
+        ours.get_weights(), trained.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    # bfloat16 keeps 8 bits, and three layers add up their roundings.
+    np.testing.assert_allclose(
+        outputs(ours, images),
+        outputs(trained, images).astype("float32"),
+        atol=0.05,
+    )
+
+
+def test_batch_norms_for_use_are_alone():
+    image = keras.Input((8, 8, 3))
+    norm = keras.layers.BatchNormalization(synchronized=True)(image)
+    ours = in_float32(keras.Model(image, {"norm": norm}))
+
+    assert not ours.layers[-1].synchronized
+
+
+def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
+    encoder = tiny_encoder()
+    encoder.save(tmp_path / "encoder.keras")
+    methods.DeepInfoMax(encoder, critic_units=4).save(tmp_path / "whole.keras")
+
+    for where in ("", "encoder.keras", "whole.keras"):
+        np.testing.assert_array_equal(
+            outputs(load_encoder(tmp_path / where), images),
+            outputs(encoder, images),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("x.keras", None, FileNotFoundError, "no run, no file and no preset"),
+        ("x.keras", b"text", ValueError, "not a whole .keras file"),
+        ("recipe.json", b"{}", ValueError, "go on with `keras-dim pretrain"),
+        ("notes.txt", b"text", ValueError, "neither a run nor a preset"),
+    ],
+)
+def test_what_is_no_encoder_is_refused(tmp_path, name, content, error, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    where = tmp_path / name if name == "x.keras" else tmp_path
+
+    with pytest.raises(error, match=message):
+        load_encoder(where)

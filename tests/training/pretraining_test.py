@@ -1,0 +1,250 @@
+"""Runs: what they leave, and that stopping one changes nothing."""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from tiny_recipe import tiny_recipe
+
+from keras_dim.training import pretrain
+from keras_dim.training import pretraining
+
+TESTS = pathlib.Path(__file__).parents[1]
+# Ends itself without a chance to tidy up, in the middle of the third epoch.
+KILLED = """
+import os, signal, sys
+import keras, tensorflow as tf
+# As many devices as in the tests, and with them as many threads to each.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+from keras_dim.training import pretrain
+from tiny_recipe import tiny_recipe
+
+class Kill(keras.callbacks.Callback):
+    epoch = 0
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 2 and batch == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+pretrain(tiny_recipe(), sys.argv[1], callbacks=[Kill()], verbose=0)
+"""
+
+
+def weights(path):
+    return keras.models.load_model(path, compile=False).get_weights()
+
+
+def assert_same_bits(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def differ(first, second):
+    return any(
+        not np.array_equal(one, other)
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+def checkpoint_names(directory):
+    return sorted(path.name for path in (directory / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A whole run of three epochs, which nothing stopped."""
+    directory = tmp_path_factory.mktemp("runs") / "finished"
+    pretrain(tiny_recipe(), directory, verbose=0)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run that was killed after two of its three epochs."""
+    directory = tmp_path_factory.mktemp("runs") / "killed"
+    result = subprocess.run(
+        [sys.executable, "-c", KILLED, str(directory)],
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == -signal.SIGKILL, result.stderr[-3000:]
+    return directory
+
+
+@pytest.fixture
+def stopped(killed, tmp_path):
+    """A copy of the killed run."""
+    return shutil.copytree(killed, tmp_path / "run")
+
+
+def test_a_run_leaves_its_files(finished):
+    assert sorted(path.name for path in finished.iterdir()) == [
+        "checkpoints",
+        "encoder.keras",
+        "log.csv",
+        "metrics.json",
+        "recipe.json",
+        "tensorboard",
+        "untrained_encoder.keras",
+    ]
+    assert checkpoint_names(finished) == [
+        "epoch_00002.keras",
+        "epoch_00003.keras",
+    ]
+    assert list((finished / "tensorboard").rglob("events.*"))
+
+
+def test_the_log_has_a_row_an_epoch(finished):
+    with open(finished / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    metrics = json.loads((finished / "metrics.json").read_text())
+
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert metrics["last_epoch"]["loss"] == float(rows[-1]["loss"])
+    assert metrics["epochs"] == 3
+    # 1,437 digits to train on.
+    assert metrics["num_images"] == 1437
+
+
+def test_training_changes_the_encoder(finished):
+    assert differ(
+        weights(finished / "encoder.keras"),
+        weights(finished / "untrained_encoder.keras"),
+    )
+
+
+def test_the_encoder_is_that_of_the_last_checkpoint(finished):
+    last = finished / "checkpoints" / "epoch_00003.keras"
+    model = keras.models.load_model(last)
+
+    assert_same_bits(
+        model.encoder.get_weights(), weights(finished / "encoder.keras")
+    )
+
+
+def test_a_killed_run_goes_on_to_the_very_same_weights(stopped, finished):
+    assert checkpoint_names(stopped) == [
+        "epoch_00001.keras",
+        "epoch_00002.keras",
+    ]
+    assert not (stopped / "encoder.keras").exists()
+
+    pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
+
+    for name in ("encoder.keras", "untrained_encoder.keras"):
+        assert_same_bits(weights(stopped / name), weights(finished / name))
+    with open(stopped / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+
+
+def test_a_damaged_checkpoint_is_passed_over(stopped, finished):
+    latest = stopped / "checkpoints" / "epoch_00002.keras"
+    latest.write_bytes(latest.read_bytes()[:-2000])
+
+    pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(stopped / "encoder.keras"), weights(finished / "encoder.keras")
+    )
+
+
+def test_without_a_readable_checkpoint_nothing_is_overwritten(stopped):
+    for path in (stopped / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+
+    with pytest.raises(ValueError, match="None of the 2 checkpoints"):
+        pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
+    assert len(checkpoint_names(stopped)) == 2
+
+
+def test_changed_bytes_in_a_checkpoint_are_noticed(stopped):
+    path = stopped / "checkpoints" / "epoch_00002.keras"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+    path.write_bytes(content)
+
+    _, done = pretraining._latest(stopped / "checkpoints")
+
+    assert done == 1
+
+
+def test_what_a_killed_save_left_is_removed(stopped):
+    leftover = stopped / "checkpoints" / ".epoch_00003-abc.keras"
+    leftover.write_bytes(b"half")
+
+    pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
+
+    assert not leftover.exists()
+
+
+def test_a_finished_run_stays_as_it_is(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "run")
+
+    pretrain(tiny_recipe(), copy, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(copy / "encoder.keras"), weights(finished / "encoder.keras")
+    )
+    before = json.loads((finished / "metrics.json").read_text())
+    assert json.loads((copy / "metrics.json").read_text()) == before
+
+
+def test_a_run_is_not_overwritten(finished):
+    with pytest.raises(ValueError, match="already holds a run"):
+        pretrain(tiny_recipe(), finished, verbose=0)
+
+
+def test_a_run_is_resumed_with_its_own_recipe_only(finished):
+    with pytest.raises(ValueError, match="They differ in learning_rate"):
+        pretrain(tiny_recipe(learning_rate=1e-2), finished, resume=True)
+    # The cosine depends on it.
+    with pytest.raises(ValueError, match="They differ in epochs"):
+        pretrain(tiny_recipe(epochs=5), finished, resume=True)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years")
+
+    with pytest.raises(ValueError, match="not empty and holds no run"):
+        pretrain(tiny_recipe(), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"source": "./nowhere"}, FileNotFoundError, "nowhere"),
+        ({"batch_size": 2000}, ValueError, "`batch_size` is 2000"),
+        ({"split": "val"}, ValueError, "Unknown split"),
+        ({"prior": "flat"}, ValueError, "Unknown prior"),
+    ],
+)
+def test_a_mistake_leaves_no_folder(tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        pretrain(tiny_recipe(**changes), tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_precision_of_training_ends_with_it(tmp_path):
+    recipe = tiny_recipe(dtype_policy="mixed_bfloat16", epochs=1)
+    encoder = pretrain(recipe, tmp_path / "run", verbose=0)
+
+    assert keras.config.dtype_policy().name == "float32"
+    assert all(layer.compute_dtype == "float32" for layer in encoder.layers)

@@ -1,0 +1,208 @@
+"""Scores of a run: beside raw pixels, repeatable, and never of seen images."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny_encoder import pixels
+from tiny_encoder import tiny_encoder
+from tiny_recipe import tiny_recipe
+
+from keras_dim import evaluation
+from keras_dim.training import NoLabelsError
+from keras_dim.training import labelled_images
+from keras_dim.training import labelled_images_of
+from keras_dim.training import pretrain
+from keras_dim.training import run_probe
+from keras_dim.training import score
+from keras_dim.training import score_run
+
+
+@pytest.fixture
+def images():
+    return labelled_images("digits", image_shape=(8, 8, 3))
+
+
+@pytest.fixture
+def blobs():
+    """Two classes of 30 rows that lie apart, and 10 rows to score."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(70) % 2
+    rows = generator.normal(size=(70, 4)).astype("float32")
+    rows[:, 0] += 8 * labels
+    return rows[:60], labels[:60], rows[60:], labels[60:]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "finished"
+    pretrain(tiny_recipe(epochs=1), directory, verbose=0)
+    return directory
+
+
+def test_a_run_is_scored_beside_raw_pixels_and_its_untrained_encoder(
+    finished, tmp_path
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    seen = []
+    scores = score_run(run, report=seen.append)
+
+    assert seen == scores
+    assert json.loads((run / "metrics.json").read_text())["scores"] == scores
+    found = {(s["probe"], s["feature"], s["num_train"]) for s in scores}
+    # 100 are 10 labels to each of 10 classes.
+    assert found == {
+        (probe, feature, rows)
+        for probe, rows in (
+            ("linear_probe", 1437),
+            ("nearest_neighbors", 1437),
+            ("linear_probe", 100),
+        )
+        for feature in ("fc", "global")
+    }
+    for entry in scores:
+        assert entry["num_test"] == 360
+        for who in ("accuracy", "untrained", "raw_pixels"):
+            assert 0 <= entry[who] <= 1
+    # What raw pixels reach does not depend on the feature beside them.
+    assert scores[0]["raw_pixels"] == scores[1]["raw_pixels"] > 0.9
+
+
+def test_raw_pixels_are_scored_as_anyone_would(finished):
+    images = labelled_images_of(tiny_recipe())
+    encoder = evaluation.raw_pixels_encoder((8, 8, 1))
+    found = score(encoder, images, "raw_pixels", "nearest_neighbors", {"k": 1})
+
+    train, test = (
+        evaluation.extract(encoder, part, "raw_pixels")
+        for part in (images.train, images.test)
+    )
+    expected = evaluation.nearest_neighbors(
+        train["raw_pixels"],
+        train["label"],
+        test["raw_pixels"],
+        test["label"],
+        1,
+    )
+    assert found["accuracy"] == expected["accuracy"]
+    assert found["arguments"] == {"k": 1}
+
+
+def test_a_score_says_how_to_repeat_it(images):
+    encoder = tiny_encoder()
+    few = {"labels_per_class": 3, "num_draws": 2, "draw_seed": 5}
+    first = score(encoder, images, "fc", "linear_probe", few)
+
+    again = score(
+        encoder, images, first["feature"], first["probe"], first["arguments"]
+    )
+    assert again == first
+    assert (
+        "3 labels to a class, mean of 2 draws with seed 5"
+        in (first["protocol"])
+    )
+    json.dumps(first)
+
+
+def test_few_labels_are_as_many_as_they_say(blobs):
+    result = run_probe(
+        *blobs, "linear_probe", {"labels_per_class": 4, "num_draws": 3}
+    )
+
+    assert result["num_train"] == 8
+    assert len(result["accuracies"]) == 3
+    assert result["accuracy"] == np.mean(result["accuracies"]) > 0.9
+
+
+def test_rows_without_a_label_are_not_drawn(blobs):
+    train, labels, test, test_labels = blobs
+    labels = np.where(np.arange(60) < 40, -1, labels)
+
+    result = run_probe(
+        train,
+        labels,
+        test,
+        test_labels,
+        "nearest_neighbors",
+        {"labels_per_class": 10, "k": 1},
+    )
+    assert result["num_train"] == 20
+
+
+@pytest.mark.parametrize(
+    ("probe", "arguments", "message"),
+    [
+        ("svm", {}, "Unknown probe"),
+        ("linear_probe", {"k": 3}, "no argument 'k'"),
+        ("linear_probe", {"labels_per_class": 0}, "1 or more"),
+        ("linear_probe", {"num_draws": 1.5}, "1 or more"),
+        ("linear_probe", {"labels_per_class": 31}, "only 30 images of class"),
+    ],
+)
+def test_what_a_probe_cannot_do_is_refused(blobs, probe, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run_probe(*blobs, probe, arguments)
+
+
+def write_array(path, labels=True, **splits):
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for name, number in splits.items():
+        arrays[f"images_{name}" if name else "images"] = pixels(
+            generator, number
+        )
+        if labels:
+            arrays[f"labels_{name}" if name else "labels"] = (
+                np.arange(number) % 2
+            )
+    np.savez(path, **arrays)
+    return path
+
+
+def test_images_without_labels_are_not_scored(tmp_path):
+    path = write_array(tmp_path / "x.npz", labels=False, train=6, test=4)
+
+    with pytest.raises(NoLabelsError, match="no labels in 'train'"):
+        labelled_images(path, image_shape=(8, 8, 3))
+
+
+def test_the_images_of_training_are_not_scored(tmp_path):
+    generator = np.random.default_rng(0)
+    path = tmp_path / "x.npz"
+    np.savez(path, images=pixels(generator, 6), labels=np.arange(6) % 2)
+
+    with pytest.raises(NoLabelsError, match="no split 'test' of its own"):
+        labelled_images(path, image_shape=(8, 8, 3))
+
+
+def test_a_recipe_without_a_test_split_is_not_scored():
+    with pytest.raises(NoLabelsError, match="no split to score on"):
+        labelled_images_of(tiny_recipe(test_split=None))
+
+
+def test_larger_images_are_cut_in_their_middle(tmp_path):
+    path = write_array(tmp_path / "x.npz", train=6, test=4)
+
+    whole = labelled_images(path, image_shape=(8, 8, 3))
+    cut = labelled_images(path, image_shape=(4, 4, 3), image_size=8)
+
+    first = next(iter(whole.test))["image"].numpy()
+    np.testing.assert_array_equal(
+        next(iter(cut.test))["image"].numpy(), first[:, 2:6, 2:6]
+    )
+    assert "centre crops of 4 x 4 pixels" in cut.note
+
+
+def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
+    path = write_array(tmp_path / "x.npz", train=20, test=4)
+
+    images = labelled_images(
+        path, image_shape=(8, 8, 3), max_train_images=7, batch_size=4
+    )
+
+    drawn = [int(i) for batch in images.train for i in batch["index"]]
+    assert len(drawn) == len(set(drawn)) == 7
+    assert drawn != list(range(7))
+    assert "7 of 20 training images" in images.note
+    assert sum(len(batch["label"]) for batch in images.test) == 4

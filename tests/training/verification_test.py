@@ -1,0 +1,100 @@
+"""A preset's card is believed only once it is measured again."""
+
+import json
+
+import pytest
+from tiny_encoder import tiny_encoder
+
+from keras_dim import presets
+from keras_dim.training import labelled_images
+from keras_dim.training import score
+from keras_dim.training import verify
+
+DATA = {"source": "digits", "split": "train", "test_split": "test"}
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """A preset whose two scores were measured as they are repeated."""
+    root = tmp_path_factory.mktemp("presets")
+    encoder = tiny_encoder()
+    images = labelled_images("digits", image_shape=(8, 8, 3))
+    scores = [
+        score(encoder, images, "fc", "linear_probe", {"labels_per_class": 20}),
+        score(encoder, images, "local", "nearest_neighbors", {"k": 3}),
+    ]
+    presets.save_preset(
+        encoder,
+        "tiny",
+        root,
+        config={},
+        metadata={
+            "description": "Untrained.",
+            "trained_on": "nothing",
+            "licence": "MIT",
+            "scores": scores,
+            "data": DATA,
+        },
+    )
+    return root
+
+
+@pytest.fixture
+def edit(preset):
+    """Changes the metadata, and puts them back after the test."""
+    path = preset / "tiny" / "metadata.json"
+    before = path.read_text()
+
+    def change(function):
+        metadata = json.loads(before)
+        function(metadata)
+        path.write_text(json.dumps(metadata))
+
+    yield change
+    path.write_text(before)
+
+
+def test_a_true_card_is_confirmed_to_the_last_image(preset):
+    results = verify("tiny", preset, tolerance=0.0)
+
+    assert [result["feature"] for result in results] == ["fc", "local"]
+    assert all(result["agrees"] for result in results)
+    assert all(result["card"] == result["measured"] for result in results)
+
+
+def test_a_false_card_is_found_out(preset, edit):
+    def boast(metadata):
+        metadata["scores"][1]["accuracy"] += 0.01
+
+    edit(boast)
+
+    assert [r["agrees"] for r in verify("tiny", preset)] == [True, False]
+    assert all(r["agrees"] for r in verify("tiny", preset, tolerance=1.0))
+
+
+def test_a_preset_may_state_its_own_tolerance(preset, edit):
+    def boast(metadata):
+        metadata["scores"][1]["accuracy"] += 0.01
+        metadata["tolerance"] = 2.0
+
+    edit(boast)
+
+    assert all(result["agrees"] for result in verify("tiny", preset))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.pop("data"), "Expected an entry 'data'"),
+        (lambda m: m["scores"].clear(), "hold no score"),
+        (lambda m: m["scores"][0].pop("arguments"), "how to repeat it"),
+        (lambda m: m["scores"][0].update(probe="svm"), "Unknown probe"),
+    ],
+)
+def test_a_card_that_cannot_be_repeated_is_refused(
+    preset, edit, change, message
+):
+    edit(change)
+
+    with pytest.raises(ValueError, match=message):
+        verify("tiny", preset)
