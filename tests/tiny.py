@@ -110,7 +110,7 @@ def batches():
     return dataset.with_options(options)
 
 
-def make(name, strategy=None, learning_rate=0.05, **compile_arguments):
+def make(name, strategy=None, learning_rate=0.02, **compile_arguments):
     """Returns a compiled model whose weights depend on the name alone."""
     keras.utils.set_random_seed(1)
     strategy = strategy or tf.distribute.get_strategy()

@@ -197,14 +197,21 @@ class ConcatenateCritic(layers.Layer):
         )
 
     def call(self, summaries, parts, training=False):
-        candidates = distribution.concat_replicas(_flat_locations(parts))
+        everywhere = distribution.concat_replicas(_flat_locations(parts))
         num_images = ops.shape(summaries)[0]
         num_candidates = 1 + self.num_negatives
-        own = ops.arange(num_images) + distribution.first_row(num_images)
-        images = own[:, None] + ops.arange(num_candidates)[None, :]
-        images = images % ops.shape(candidates)[0]
+        first = distribution.first_row(num_images)
+        # Rolled and not looked up: TensorFlow's gradient of a look-up is
+        # sparse, and does not find its way back to the other replicas.
+        candidates = ops.stack(
+            [
+                ops.roll(everywhere, -(first + step), axis=0)[:num_images]
+                for step in range(num_candidates)
+            ],
+            axis=1,
+        )
         # i: images, m: summaries, k: candidates, l: locations, c: channels
-        candidates = ops.take(candidates, images, axis=0)[:, None]
+        candidates = candidates[:, None]
         summaries = _flat_locations(summaries)[:, :, None, None, :]
         shape = (
             num_images,

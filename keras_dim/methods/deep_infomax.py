@@ -100,6 +100,12 @@ class DeepInfoMax(base.SelfSupervisedModel):
         **kwargs,
     ):
         _check(encoder, alpha, beta, gamma, prior, critic, num_local_samples)
+        if chunk_size is not None and critic != "dot_product":
+            raise ValueError(
+                "`chunk_size` is for scores that are inner products, those of "
+                f"critic='dot_product'. Received: chunk_size={chunk_size} with "
+                f"critic={critic!r}"
+            )
         has_prior = bool(gamma) and prior is not None
         is_variational = has_prior and prior == VARIATIONAL
         is_adversarial = has_prior and not is_variational

@@ -169,7 +169,7 @@ def _latest(directory: pathlib.Path) -> tuple[keras.Model | None, int]:
     found = checkpoints.list_checkpoints(directory)
     for done, path in reversed(found):
         try:
-            return keras.models.load_model(path), done
+            return checkpoints.load_checkpoint(path), done
         except checkpoints.DAMAGES as error:
             reason = " ".join(str(error).split())[:200]
             logging.warning("Left out the damaged %s: %s", path, reason)

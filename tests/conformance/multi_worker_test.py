@@ -30,7 +30,9 @@ def free_ports(num_ports):
 def start_worker(index, ports, folder):
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     task = {"type": "worker", "index": index}
-    path = os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(TESTS.parent), os.environ.get("PYTHONPATH", "")]
+    )
     environment = os.environ | {
         "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
         "PYTHONPATH": path,

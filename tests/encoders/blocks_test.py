@@ -57,9 +57,7 @@ def test_layers_of_one_shape_start_differently():
 
 def test_dropout_takes_whole_channels():
     model = model_of(
-        lambda x: blocks.convolution(
-            x, 400, 1, dropout=0.25, activation=False
-        ),
+        lambda x: blocks.convolution(x, 400, 1, dropout=0.25, activation=False),
         (3, 3, 2),
     )
     dropout = next(

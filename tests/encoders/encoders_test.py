@@ -186,9 +186,9 @@ def test_bytes_and_floats_of_the_same_pixels_are_the_same(make):
 def test_pixels_are_scaled_before_they_are_rounded(policy):
     keras.config.set_dtype_policy(policy)
     encoder = NARROW["convnet_32"]()
-    scaled = keras.Model(
-        encoder.input, encoder.get_layer("normalize").output
-    )(np.full((1, 32, 32, 3), 254.6, "float32"))
+    scaled = keras.Model(encoder.input, encoder.get_layer("normalize").output)(
+        np.full((1, 32, 32, 3), 254.6, "float32")
+    )
     np.testing.assert_allclose(scaled, 254.6 / 127.5 - 1, rtol=1e-6)
 
 

@@ -16,7 +16,9 @@ def patches_by_loop(images, size):
 
 @pytest.mark.parametrize("image_size, size", [(32, 8), (16, 8), (20, 8)])
 def test_unfold_cuts_image_by_image_and_row_by_row(image_size, size):
-    images = np.random.default_rng(0).normal(size=(3, image_size, image_size, 2))
+    images = np.random.default_rng(0).normal(
+        size=(3, image_size, image_size, 2)
+    )
     images = images.astype("float32")
     unfolded = patches.unfold(images, size)
     expected = patches_by_loop(images, size)

@@ -110,9 +110,7 @@ def test_global_critic_scores_every_image_with_every_summary():
 @pytest.mark.parametrize("num_negatives", [1, 2])
 def test_concatenated_scores_equal_loops(num_negatives):
     summaries, parts = random_features(3, 4), random_features(3, 2, 1, 5)
-    critic = built(
-        layers.ConcatenateCritic(6, num_negatives), summaries, parts
-    )
+    critic = built(layers.ConcatenateCritic(6, num_negatives), summaries, parts)
     scores, positives, negatives = critic(summaries, parts)
     assert scores.shape == (3, 1 + num_negatives, 2)
     kernels = critic.get_weights()
@@ -129,9 +127,7 @@ def test_concatenated_scores_equal_loops(num_negatives):
                     rtol=1e-4,
                     atol=1e-5,
                 )
-    np.testing.assert_array_equal(
-        positives[0, :, 0], [1] + [0] * num_negatives
-    )
+    np.testing.assert_array_equal(positives[0, :, 0], [1] + [0] * num_negatives)
     np.testing.assert_array_equal(negatives, 1 - positives)
 
 

@@ -69,9 +69,7 @@ def test_donsker_varadhan_reaches_the_information(drawn):
 
 def test_kullback_leibler_reaches_the_information(drawn):
     gaussians, log_ratios = drawn
-    value = float(
-        bounds.kullback_leibler(1 + log_ratios, *masks(NUM_SAMPLES))
-    )
+    value = float(bounds.kullback_leibler(1 + log_ratios, *masks(NUM_SAMPLES)))
     assert value == pytest.approx(
         gaussians.information,
         abs=error_of_log_ratio(gaussians) + error_of_mean_ratio(gaussians),
@@ -160,9 +158,7 @@ def test_info_nce_of_few_candidates_saturates_at_their_logarithm(
     gaussians = Gaussians(20, 0.95)
     log_ratios = gaussians.log_ratios(*gaussians.draw(num_candidates))
     value = float(
-        bounds.info_nce(
-            log_ratios.astype("float32"), *masks(num_candidates)
-        )
+        bounds.info_nce(log_ratios.astype("float32"), *masks(num_candidates))
     )
     # 23 nats of information: each sample is told apart for certain.
     assert gaussians.information > 6 * math.log(num_candidates)
