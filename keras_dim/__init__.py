@@ -7,15 +7,21 @@ where Keras runs without it.
 """
 
 import importlib
+import pathlib
+import sys
 
-from keras_dim import encoders
-from keras_dim import layers
-from keras_dim import methods
-from keras_dim import mutual_information
-from keras_dim import views
-from keras_dim.export import export
-from keras_dim.methods.deep_infomax import DeepInfoMax
 from keras_dim.version import __version__
+
+# `keras-dim --help` and a mistyped flag are answered at once: in the process
+# of the command, and in no other, Keras waits until it is needed.
+if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-dim":
+    from keras_dim import encoders
+    from keras_dim import layers
+    from keras_dim import methods
+    from keras_dim import mutual_information
+    from keras_dim import views
+    from keras_dim.export import export
+    from keras_dim.methods.deep_infomax import DeepInfoMax
 
 # Public name -> the module that holds it, or is it. What is named like its
 # module, as `export` is, must not stand here but be imported above: importing

@@ -131,7 +131,7 @@ def _labelled_images(recipe):
     except training.NoLabelsError as error:
         print(f"There will be no scores: {error}.")
         return None
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise ValueError(
             f"{error} (Looking for labelled images to score the encoder on, "
             "--set test_split=NAME names them; --noprobe does without.)"

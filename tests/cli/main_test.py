@@ -165,3 +165,22 @@ def test_numbers_of_a_table_stand_below_each_other():
     text = messages.table(("name", "count"), [("a", 5), ("bcdef", "1,437")])
 
     assert text == "name   count\na          5\nbcdef  1,437"
+
+
+def test_the_command_answers_without_loading_keras():
+    program = (
+        "import sys; sys.argv = ['/usr/bin/keras-dim', 'pretrain', '--help'];"
+        "from keras_dim.cli import main; code = main.console();"
+        "print('loaded', [m for m in ('keras', 'tensorflow') "
+        "if m in sys.modules], code)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == "loaded [] 0"
+    assert done.stderr == ""
