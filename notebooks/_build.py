@@ -36,6 +36,19 @@ def run(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
     ).execute()
     # The version of the Python it ran on.
     notebook.metadata.pop("language_info", None)
+    tidy(notebook)
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Takes out what TensorFlow says of itself and of this machine."""
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell["outputs"] = [
+                output
+                for output in cell["outputs"]
+                if output.get("name") != "stderr"
+                and not str(output.get("text", "")).startswith("INFO:")
+            ]
 
 
 def main():
