@@ -35,9 +35,14 @@ def load_tensorflow() -> None:
 
     logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()
-    logging.get_absl_handler().setFormatter(
-        python_logging.Formatter("keras-dim: %(message)s")
-    )
+    handler = logging.get_absl_handler()
+    handler.setFormatter(python_logging.Formatter("keras-dim: %(message)s"))
+    handler.addFilter(_concerns_the_user)
+
+
+def _concerns_the_user(record: python_logging.LogRecord) -> bool:
+    """Leaves out what tensorflow-datasets warns its own developers of."""
+    return "is deprecated" not in record.getMessage()
 
 
 @contextlib.contextmanager

@@ -78,15 +78,15 @@ class AdversarialPrior(layers.Layer):
         if self.prior == "uniform":
             features = ops.sigmoid(features)
         draws = self.draw(ops.shape(features)[0], features.shape[-1])
-        stopped = ops.stop_gradient(features)
-        penalty = 0.5 * (
-            _mean_squared_norm(self.input_gradient(draws))
-            + _mean_squared_norm(self.input_gradient(stopped))
-        )
+        # One pass for both: it is faster, and TensorFlow's oneDNN products of
+        # equal shapes disturb each other now and then if run side by side.
+        samples = ops.concatenate([draws, ops.stop_gradient(features)])
+        of_draws, of_features = ops.split(self.score(samples), 2)
         return {
-            "prior_discrimination": ops.mean(ops.softplus(-self.score(draws)))
-            + ops.mean(ops.softplus(self.score(stopped))),
-            "prior_gradient_penalty": self.gradient_penalty * penalty,
+            "prior_discrimination": ops.mean(ops.softplus(-of_draws))
+            + ops.mean(ops.softplus(of_features)),
+            "prior_gradient_penalty": self.gradient_penalty
+            * _mean_squared_norm(self.input_gradient(samples)),
             "prior_fooling": ops.mean(
                 ops.softplus(-self.score(features, stop_weights=True))
             ),
