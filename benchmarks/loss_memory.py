@@ -66,8 +66,8 @@ def report(case):
         f"{case['chunk_size'] or '-':>7}{scores:12.0f}"
     )
     if done.returncode:
-        # A process that was killed, most likely: the memory did not suffice.
-        print(f"{row}{'failed':>10}{f'({done.returncode})':>9}", flush=True)
+        # By a failed allocation, most likely: the memory did not suffice.
+        print(f"{row}{'too much':>10}", flush=True)
         return
     result = json.loads(done.stdout.splitlines()[-1])
     print(
@@ -83,6 +83,11 @@ def run_case(bound, batch_size, chunk_size, units):
     from keras_dim.mutual_information import DotProductScores
     from keras_dim.mutual_information import bounds
 
+    # What does not fit ends this process, and no other one.
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    taken = int(open("/proc/self/statm").read().split()[0])
+    limit = taken * os.sysconf("SC_PAGE_SIZE") + int(0.9 * free)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     formula = bounds.get(bound, chunk_size=chunk_size)
 
     @tf.function

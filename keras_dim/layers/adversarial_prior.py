@@ -78,8 +78,7 @@ class AdversarialPrior(layers.Layer):
         if self.prior == "uniform":
             features = ops.sigmoid(features)
         draws = self.draw(ops.shape(features)[0], features.shape[-1])
-        # One pass for both: it is faster, and TensorFlow's oneDNN products of
-        # equal shapes disturb each other now and then if run side by side.
+        # Both in one pass, which takes less time than one each.
         samples = ops.concatenate([draws, ops.stop_gradient(features)])
         of_draws, of_features = ops.split(self.score(samples), 2)
         return {

@@ -439,13 +439,16 @@ def test_an_encoder_without_the_outputs_is_refused():
         keras_dim.DeepInfoMax(encoder)
 
 
-def test_training_raises_the_information(images):
+def test_training_raises_the_information():
+    # Flat images of 16 greys, a little noisy: easily told apart.
+    greys = np.linspace(0, 255, 16)[:, None, None, None]
+    noise = np.random.default_rng(0).normal(0, 2, (16, *tiny.IMAGE_SHAPE))
+    images = np.clip(greys + noise, 0, 255).astype("uint8")
     keras.utils.set_random_seed(0)
-    model = make(bound="info_nce", temperature=2.0)
-    model.compile(keras.optimizers.Adam(3e-3))
-    history = model.fit(images, batch_size=16, epochs=60, verbose=0).history
+    model = make(bound="info_nce", temperature=3.0)
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(images, batch_size=16, epochs=40, verbose=0).history
     information = history["local_information"]
-    # These images are noise and the network is tiny, so it learns slowly, but
-    # untrained scores say less than nothing and trained ones do not.
-    assert information[0] < 0.0 < information[-1]
-    assert information[-1] < math.log(1 + 15 * 16)
+    # From next to nothing to a good part of what 15 * 16 negatives allow.
+    assert information[0] < 0.5
+    assert information[-1] > 1.5
