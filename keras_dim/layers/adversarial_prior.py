@@ -78,17 +78,27 @@ class AdversarialPrior(layers.Layer):
         if self.prior == "uniform":
             features = ops.sigmoid(features)
         draws = self.draw(ops.shape(features)[0], features.shape[-1])
-        # Both in one pass, which takes less time than one each.
+        # One pass gives all terms. A second one whose result does not reach
+        # the gradient of a weight might read it when it is updated already:
+        # with oneDNN, TensorFlow does not keep the two in order.
         samples = ops.concatenate([draws, ops.stop_gradient(features)])
-        of_draws, of_features = ops.split(self.score(samples), 2)
+        scores, slopes = self.score_and_input_gradient(samples)
+        of_draws, of_features = ops.split(scores, 2)
+        _, slopes_of_features = ops.split(ops.stop_gradient(slopes), 2)
+        # The same score as the features see it, for whom the weights are
+        # constants: its value, and its slope.
+        seen = ops.stop_gradient(of_features) + ops.sum(
+            slopes_of_features * (features - ops.stop_gradient(features)),
+            axis=-1,
+            keepdims=True,
+        )
         return {
             "prior_discrimination": ops.mean(ops.softplus(-of_draws))
             + ops.mean(ops.softplus(of_features)),
+            # The mean over both is half the sum of their means.
             "prior_gradient_penalty": self.gradient_penalty
-            * _mean_squared_norm(self.input_gradient(samples)),
-            "prior_fooling": ops.mean(
-                ops.softplus(-self.score(features, stop_weights=True))
-            ),
+            * ops.mean(ops.sum(ops.square(slopes), axis=-1)),
+            "prior_fooling": ops.mean(ops.softplus(-seen)),
         }
 
     def draw(self, batch_size, units):
@@ -99,22 +109,29 @@ class AdversarialPrior(layers.Layer):
             batch_size,
         )
 
-    def score(self, samples, stop_weights=False):
-        """Returns the discriminator's logits, shape `(batch, 1)`."""
-        return self._layer_outputs(samples, stop_weights)[-1]
+    def score_and_input_gradient(self, samples):
+        """Returns the discriminator's logits and their slopes.
 
-    def input_gradient(self, samples):
-        """Returns the gradient of the score with respect to each sample.
+        The gradient is written out, as Keras has none that all backends
+        share; it can itself be differentiated with respect to the weights.
 
-        Written out, as Keras has no gradient that all backends share; it can
-        itself be differentiated with respect to the weights.
+        Args:
+            samples: tensor `(batch, units)`.
+
+        Returns:
+            Tensors `(batch, 1)`, and `(batch, units)`: the gradient of the
+            logit with respect to each sample.
         """
-        *hidden, _ = self._layer_outputs(samples, stop_weights=False)
-        (first, _), (second, _), (last, _) = self._kernels_and_biases
-        gradient = ops.where(hidden[1] > 0, ops.transpose(last), 0.0)
+        (first, bias_1), (second, bias_2), (last, bias_3) = (
+            self._kernels_and_biases
+        )
+        hidden_1 = ops.relu(ops.matmul(samples, first) + bias_1)
+        hidden_2 = ops.relu(ops.matmul(hidden_1, second) + bias_2)
+        scores = ops.matmul(hidden_2, last) + bias_3
+        gradient = ops.where(hidden_2 > 0, ops.transpose(last), 0.0)
         gradient = ops.matmul(gradient, ops.transpose(second))
-        gradient = ops.where(hidden[0] > 0, gradient, 0.0)
-        return ops.matmul(gradient, ops.transpose(first))
+        gradient = ops.where(hidden_1 > 0, gradient, 0.0)
+        return scores, ops.matmul(gradient, ops.transpose(first))
 
     def get_config(self):
         return {
@@ -123,20 +140,3 @@ class AdversarialPrior(layers.Layer):
             "gradient_penalty": self.gradient_penalty,
             "seed": self.seed,
         }
-
-    def _layer_outputs(self, samples, stop_weights):
-        outputs = []
-        for kernel, bias in self._kernels_and_biases:
-            if stop_weights:
-                kernel, bias = (
-                    ops.stop_gradient(kernel),
-                    ops.stop_gradient(bias),
-                )
-            if outputs:
-                samples = outputs[-1] = ops.relu(outputs[-1])
-            outputs.append(ops.matmul(samples, kernel) + bias)
-        return outputs
-
-
-def _mean_squared_norm(gradients):
-    return ops.mean(ops.sum(ops.square(gradients), axis=-1))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
-from tensorflow.python.framework import config as tf_config
 
 import keras_dim
 from keras_dim import methods
@@ -16,26 +15,6 @@ from keras_dim import methods
 NUM_EPOCHS = 2
 # One that computes plainly and one that does not.
 LOCAL = ["deep_infomax_local", "deep_infomax_sampled_and_chunked"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def deterministic():
-    """Without it, one run in twenty differs from the others on a CPU.
-
-    Matrix products of oneDNN that run side by side now and then disturb each
-    other, in the third to the seventh digit.
-    """
-    tf.config.experimental.enable_op_determinism()
-    yield
-    tf_config.disable_op_determinism()
-
-
-@pytest.fixture
-def jit_compile_allowed(deterministic):
-    """Keras does not compile with XLA where sums must be in a fixed order."""
-    tf_config.disable_op_determinism()
-    yield
-    tf.config.experimental.enable_op_determinism()
 
 
 @pytest.fixture(params=tiny.METHODS)
@@ -254,7 +233,7 @@ def draws_that_xla_shares(monkeypatch):
     monkeypatch.setattr(keras.random, "normal", normal)
 
 
-def test_xla_equals_eager(name, jit_compile_allowed, draws_that_xla_shares):
+def test_xla_equals_eager(name, draws_that_xla_shares):
     eager = run(tiny.make(name, run_eagerly=True))
     model = tiny.make(name, jit_compile=True)
     assert_runs_agree(model, run(model), eager)
@@ -310,9 +289,7 @@ def test_float16_on_two_replicas_is_finite(name, two_replicas):
     assert all(np.isfinite(weight).all() for weight in weights)
 
 
-def test_what_keras_cannot_distribute_is_refused(
-    name, two_replicas, jit_compile_allowed
-):
+def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
     model = tiny.make(name, two_replicas, jit_compile=True)
     with pytest.raises(ValueError, match="jit_compile=True.*2 replicas"):
         model.fit(tiny.batches(), verbose=0)

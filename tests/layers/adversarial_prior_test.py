@@ -93,9 +93,9 @@ def test_input_gradient_equals_automatic_differentiation():
     samples = random_features(20)
     with tf.GradientTape() as tape:
         tape.watch(samples)
-        score = tf.reduce_sum(layer.score(samples))
+        score = tf.reduce_sum(layer.score_and_input_gradient(samples)[0])
     np.testing.assert_allclose(
-        layer.input_gradient(samples),
+        layer.score_and_input_gradient(samples)[1],
         tape.gradient(score, samples),
         rtol=1e-5,
         atol=1e-7,
@@ -110,11 +110,13 @@ def test_penalty_can_be_differentiated_by_the_weights():
         return tf.reduce_mean(tf.reduce_sum(gradients**2, -1))
 
     with tf.GradientTape() as tape:
-        written_out = penalty(layer.input_gradient(samples))
+        _, gradients = layer.score_and_input_gradient(samples)
+        written_out = penalty(gradients)
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(samples)
-            score = tf.reduce_sum(layer.score(samples))
+            scores, _ = layer.score_and_input_gradient(samples)
+            score = tf.reduce_sum(scores)
         automatic = penalty(inner.gradient(score, samples))
     kernels = layer.trainable_weights[::2]
     for one, other in zip(
@@ -149,6 +151,24 @@ def test_each_term_teaches_one_side_only(term, prior):
         sees_it = term == "prior_discrimination" or "bias" not in weight.name
         reached = gradient is not None and np.abs(gradient).max() > 0
         assert reached == sees_it, weight.path
+
+
+def test_fooling_pushes_features_up_the_slope_of_their_score():
+    layer = build()
+    features = random_features()
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        fooling = layer(features)["prior_fooling"]
+    expected = [
+        -sigmoid(-score_of(layer, sample)) * gradient_of(layer, sample)
+        for sample in np.array(features)
+    ]
+    np.testing.assert_allclose(
+        tape.gradient(fooling, features),
+        np.array(expected) / len(features),
+        rtol=1e-3,
+        atol=1e-8,
+    )
 
 
 def test_uniform_draws_fill_the_unit_cube():
