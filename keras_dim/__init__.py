@@ -21,6 +21,7 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-dim":
     from keras_dim import mutual_information
     from keras_dim import views
     from keras_dim.export import export
+    from keras_dim.methods.amdim import AMDIM
     from keras_dim.methods.deep_infomax import DeepInfoMax
 
 # Public name -> the module that holds it, or is it. What is named like its
@@ -38,6 +39,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AMDIM",
     "DeepInfoMax",
     "Recipe",
     "__version__",

@@ -1,11 +1,13 @@
 """Functions that return encoders: plain functional models, named outputs."""
 
+from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.dim_alexnet import dim_alexnet
 from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 
 __all__ = [
+    "amdim_resnet",
     "dim_alexnet",
     "dim_convnet",
     "dim_resnet",

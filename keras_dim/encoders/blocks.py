@@ -1,14 +1,15 @@
 """The repeating parts of the published encoders."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_dim.layers import initializers
 from keras_dim.layers import norm
 
 
-def raw_pixels(image_size, channels):
-    """Returns the input of an encoder and its pixels scaled to [-1, 1].
+def raw_pixels(image_size, channels, mean=0.5, deviation=0.5):
+    """Returns the input of an encoder and its pixels, normalised.
 
     Scaled in float32 whatever the policy: half precision would round what a
     resize left between two whole grey levels.
@@ -16,6 +17,9 @@ def raw_pixels(image_size, channels):
     Args:
         image_size: int. Height and width.
         channels: int. Number of channels, 1 or more.
+        mean, deviation: floats, or one for each channel. What is subtracted
+            from pixels in [0, 1], and by what they are divided then. By
+            default the result is in [-1, 1].
     """
     for name, value in (("image_size", image_size), ("channels", channels)):
         if not isinstance(value, int) or value < 1:
@@ -23,8 +27,12 @@ def raw_pixels(image_size, channels):
                 f"`{name}` must be a positive integer. Received: {value!r}"
             )
     image = keras.Input((image_size, image_size, channels), name="image")
+    mean, deviation = np.array(mean), np.array(deviation)
     scaled = layers.Rescaling(
-        1 / 127.5, offset=-1.0, dtype="float32", name="normalize"
+        (1 / (255 * deviation)).tolist(),
+        offset=(-mean / deviation).tolist(),
+        dtype="float32",
+        name="normalize",
     )(image)
     return image, scaled
 

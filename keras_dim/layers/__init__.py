@@ -5,6 +5,8 @@ from keras_dim.layers.critic_projection import CriticProjection
 from keras_dim.layers.critics import ConcatenateCritic
 from keras_dim.layers.critics import DotProductCritic
 from keras_dim.layers.critics import GlobalDotProductCritic
+from keras_dim.layers.map_projection import MapProjection
+from keras_dim.layers.mixture_features import MixtureFeatures
 
 __all__ = [
     "AdversarialPrior",
@@ -12,4 +14,6 @@ __all__ = [
     "CriticProjection",
     "DotProductCritic",
     "GlobalDotProductCritic",
+    "MapProjection",
+    "MixtureFeatures",
 ]

@@ -55,7 +55,7 @@ class DotProductCritic(layers.Layer):
         parts = self.part_projection(parts, training=training)
         if self.summary_projection is not None:
             summaries = self.summary_projection(summaries, training=training)
-        return _dot_product_pairs(summaries, parts, self.temperature)
+        return dot_product_pairs(summaries, parts, self.temperature)
 
     def get_config(self):
         return {
@@ -125,7 +125,7 @@ class GlobalDotProductCritic(layers.Layer):
 
     def call(self, summaries, parts, training=False):
         parts = self.part_projection(parts, training=training)
-        return _dot_product_pairs(
+        return dot_product_pairs(
             self.summary_projection(summaries),
             parts[:, None, None, :],
             self.temperature,
@@ -241,8 +241,19 @@ class ConcatenateCritic(layers.Layer):
         }
 
 
-def _dot_product_pairs(summaries, parts, temperature):
-    """Every summary here against every part everywhere."""
+def dot_product_pairs(summaries, parts, temperature=1.0):
+    """Pairs every summary here with every part everywhere.
+
+    Args:
+        summaries: tensor `(batch, units)` or, with several to an image,
+            `(batch, ..., units)`.
+        parts: tensor `(batch, ..., units)`.
+        temperature: float. What scores are divided by. Defaults to 1.
+
+    Returns:
+        `Pairs`, whose anchors are the summaries, those of an image one after
+        the other, and whose candidates are of all replicas.
+    """
     candidates = distribution.concat_replicas(_flat_locations(parts))
     anchors = _flat_locations(summaries) / temperature
     positives = masks.same_image(anchors, candidates)

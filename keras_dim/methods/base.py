@@ -167,6 +167,15 @@ def images_of(inputs):
     return inputs
 
 
+def check_batch_size(images):
+    """Raises a `ValueError` for a batch that has no negatives."""
+    if images.shape[0] == 1 and distribution.num_replicas() == 1:
+        raise ValueError(
+            "A batch of one image has no negatives: take batches of two or "
+            f"more. Received images of shape {tuple(images.shape)}"
+        )
+
+
 def _logs_of_workers(logs):
     """Gives logs the axis along which several workers' are joined.
 

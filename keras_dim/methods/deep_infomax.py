@@ -155,7 +155,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
 
     def call(self, inputs, training=False):
         images = self.views(base.images_of(inputs), training=training)["image"]
-        _check_batch_size(images)
+        base.check_batch_size(images)
         features = self.encoder(images, training=training)
         summaries, parts = features["global"], features["local"]
         outputs = {"global": summaries}
@@ -290,12 +290,4 @@ def _check(encoder, alpha, beta, gamma, prior, critic, num_local_samples):
         raise ValueError(
             f"`num_local_samples` must be from 1 to the {num_locations} "
             f"locations of the local map. Received: {num_local_samples}"
-        )
-
-
-def _check_batch_size(images):
-    if images.shape[0] == 1 and distribution.num_replicas() == 1:
-        raise ValueError(
-            "A batch of one image has no negatives: take batches of two or "
-            f"more. Received images of shape {tuple(images.shape)}"
         )

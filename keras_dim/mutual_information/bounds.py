@@ -139,14 +139,37 @@ def info_nce(
             scores, positives, negatives, own_image_score, chunk_size
         )
     scores, positives, negatives = _prepare(scores, positives, negatives)
+    posteriors = _log_posteriors(scores, negatives, own_image_score)
+    return _masked_mean(posteriors, positives)
+
+
+def nce_scores(scores, positives, negatives, own_image_score=None):
+    """Returns what `info_nce` is the mean of, for each anchor's own image.
+
+    The logarithm of how likely each positive is taken for what it is, among
+    all negatives in its row, plus that of their number and one.
+
+    Args:
+        scores, positives, negatives, own_image_score: see `info_nce`. Each
+            anchor has its positives in one row of candidates.
+
+    Returns:
+        Float32 tensor `(anchors, ...)`, in nats: the axes of the scores but
+        that of the candidates.
+    """
+    scores, positives, negatives = _prepare(scores, positives, negatives)
+    posteriors = _log_posteriors(scores, negatives, own_image_score)
+    return ops.sum(ops.where(positives > 0, posteriors, 0.0), axis=1)
+
+
+def _log_posteriors(scores, negatives, own_image_score):
     axes = _candidate_axes(scores)
     elsewhere = VERY_NEGATIVE if own_image_score is None else own_image_score
     rivals = ops.logsumexp(
         ops.where(negatives > 0, scores, elsewhere), axis=axes, keepdims=True
     )
     num_rivals = ops.sum(negatives, axis=axes, keepdims=True)
-    log_posterior = -ops.softplus(rivals - scores)
-    return _masked_mean(log_posterior + ops.log1p(num_rivals), positives)
+    return ops.log1p(num_rivals) - ops.softplus(rivals - scores)
 
 
 def _prepare(scores, *masks):

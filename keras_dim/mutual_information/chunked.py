@@ -11,6 +11,7 @@ import math
 
 from keras import ops
 
+from keras_dim.mutual_information import clipping
 from keras_dim.mutual_information import scores as scores_lib
 
 # Finite stand-in for minus infinity, as in the plain formulas.
@@ -36,12 +37,24 @@ def jensen_shannon(scores, positives, negatives, chunk_size):
     return _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size)
 
 
-def info_nce(scores, positives, negatives, own_image_score, chunk_size):
-    """`bounds.info_nce`, `chunk_size` anchors at a time."""
+def info_nce(
+    scores,
+    positives,
+    negatives,
+    own_image_score,
+    chunk_size,
+    num_mixtures=1,
+    temperature=1.0,
+):
+    """`bounds.info_nce` and `mixtures.info_nce`, some images at a time.
+
+    Args:
+        chunk_size: int. Number of images, with `num_mixtures` anchors each.
+    """
     elsewhere = VERY_NEGATIVE if own_image_score is None else own_image_score
 
     def of_rows(rows, positives, negatives, totals):
-        num_positives, _ = totals
+        num_positives = totals[0] / num_mixtures
         axes = tuple(range(1, len(rows.shape)))
         shown = ops.where(negatives > 0, rows, elsewhere)
         rivals = ops.logsumexp(shown, axis=axes, keepdims=True)
@@ -50,17 +63,47 @@ def info_nce(scores, positives, negatives, own_image_score, chunk_size):
             axis=axes,
             keepdims=True,
         )
-        log_posterior = -ops.softplus(rivals - rows)
-        value = ops.sum(
-            ops.where(positives > 0, log_posterior + ops.log1p(num_rivals), 0.0)
-        )
+        posteriors = ops.log1p(num_rivals) - ops.softplus(rivals - rows)
+        own = ops.where(positives > 0, posteriors, 0.0)
         # How far each positive is from certain is what its rivals pay for.
         doubt = ops.where(positives > 0, ops.sigmoid(rivals - rows), 0.0)
-        shares = ops.where(negatives > 0, ops.exp(shown - rivals), 0.0)
-        slopes = doubt - shares * ops.sum(doubt, axis=axes, keepdims=True)
+        if num_mixtures > 1:
+            shares, values = _of_mixtures(
+                ops.sum(own, axis=1), num_mixtures, temperature
+            )
+            doubt = doubt * shares[:, None]
+            # The anchors that fill the last chunk have no positive.
+            has_positive = ops.max(positives, axis=1) > 0
+            value = ops.sum(ops.where(has_positive, values, 0.0))
+            value = value / num_mixtures
+        else:
+            value = ops.sum(own)
+        shares_of_rivals = ops.where(
+            negatives > 0, ops.exp(shown - rivals), 0.0
+        )
+        slopes = doubt - shares_of_rivals * ops.sum(
+            doubt, axis=axes, keepdims=True
+        )
         return value / num_positives, slopes / num_positives
 
-    return _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size)
+    return _sum_over_chunks(
+        of_rows, scores, positives, negatives, chunk_size * num_mixtures
+    )
+
+
+def _of_mixtures(own, num_mixtures, temperature):
+    """Returns assignments and values of `mixtures`, repeated for each anchor.
+
+    Args:
+        own: tensor `(anchors, ...)`. Scores of NCE of each anchor's positives.
+    """
+    grouped = ops.reshape(own, (-1, num_mixtures, *own.shape[1:]))
+    values = ops.logsumexp(temperature * grouped, axis=1, keepdims=True)
+    shares = ops.exp(temperature * grouped - values)
+    values = ops.broadcast_to(values / temperature, ops.shape(grouped))
+    return ops.reshape(shares, ops.shape(own)), ops.reshape(
+        values, ops.shape(own)
+    )
 
 
 def _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size):
@@ -116,13 +159,17 @@ def _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size):
             value, anchors, candidate_slopes = carry
             first = chunk * chunk_size
             own = rows_of(anchors, first)
-            rows = scores_lib.dot_products(own, candidates)
+            rows = clipping.soft_clip(
+                scores_lib.dot_products(own, candidates), scores.limit
+            )
             share, slopes = of_rows(
                 rows,
                 rows_of(positives_filled, first),
                 rows_of(negatives_filled, first),
                 totals,
             )
+            if scores.limit is not None:
+                slopes = slopes * clipping.soft_clip_slope(rows, scores.limit)
             # Back to the precision of the factors: the products run there.
             slopes = ops.cast(ops.reshape(slopes, (chunk_size, -1)), own.dtype)
             candidate_slopes = candidate_slopes + ops.cast(

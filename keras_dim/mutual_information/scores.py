@@ -4,6 +4,8 @@ import typing
 
 from keras import ops
 
+from keras_dim.mutual_information import clipping
+
 
 class DotProductScores(typing.NamedTuple):
     """The inner products of all anchors with all candidates.
@@ -14,14 +16,38 @@ class DotProductScores(typing.NamedTuple):
     Attributes:
         anchors: tensor `(anchors, units)`.
         candidates: tensor `(candidates, ..., units)`.
+        limit: float or None. To what the scores are softly clipped.
     """
 
     anchors: typing.Any
     candidates: typing.Any
+    limit: float | None = None
 
     def whole(self):
         """Returns the scores, shape `(anchors, candidates, ...)`, float32."""
-        return dot_products(self.anchors, self.candidates)
+        return clipping.soft_clip(
+            dot_products(self.anchors, self.candidates), self.limit
+        )
+
+    def mean_square(self):
+        """Returns the mean of all squared scores before they are clipped.
+
+        From the second moments of the factors, without the scores: the memory
+        does not grow with the square of the batch.
+        """
+        moments = [
+            ops.matmul(ops.transpose(flat), flat)
+            for flat in (
+                ops.cast(ops.reshape(factor, (-1, factor.shape[-1])), "float32")
+                for factor in (self.anchors, self.candidates)
+            )
+        ]
+        num_anchors = ops.shape(self.anchors)[0]
+        num_candidates = ops.prod(ops.shape(self.candidates)[:-1])
+        num_pairs = ops.cast(num_anchors, "float32") * ops.cast(
+            num_candidates, "float32"
+        )
+        return ops.sum(moments[0] * moments[1]) / num_pairs
 
 
 class Pairs(typing.NamedTuple):

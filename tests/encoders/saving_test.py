@@ -10,6 +10,9 @@ import pytest
 from keras_dim import encoders
 
 MAKERS = {
+    "amdim_resnet": lambda: encoders.amdim_resnet(
+        128, 2, 16, 2, use_batch_norm=True
+    ),
     "convnet": lambda: encoders.dim_convnet(
         32, filters=(4, 6, 8), units=8, variational=True
     ),

@@ -1,0 +1,149 @@
+"""The residual network of AMDIM."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_dim.encoders import blocks
+from keras_dim.layers import initializers
+from keras_dim.layers import norm
+
+# By image size: mean and deviation of each channel, of pixels in [0, 1]. Those
+# of CIFAR-10, of STL-10 and of ImageNet.
+STATISTICS = {
+    32: ((0.4914, 0.4824, 0.4467), (0.2471, 0.2435, 0.2616)),
+    64: ((0.43, 0.42, 0.39), (0.27, 0.26, 0.27)),
+    128: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+# Of images that are not RGB.
+NEUTRAL = (0.5, 0.25)
+
+
+def amdim_resnet(
+    image_size=32,
+    base_width=128,
+    representation_units=1024,
+    depth=3,
+    channels=3,
+    use_batch_norm=False,
+):
+    """Encoder of AMDIM: features of an image at three scales.
+
+    Blocks of one convolution that shrinks the map and `depth - 1` of a single
+    pixel, so that only the first of each widens what a feature sees. Nothing
+    is padded, but for the first layer at 128 pixels. At the start every block
+    is average pooling: the last convolution of each branch is zero.
+
+    Args:
+        image_size: int. 32, 64 or 128: height and width. Defaults to 32.
+        base_width: int. Channels of the first layer. Defaults to 128.
+        representation_units: int. Width of the global vector, at least that
+            of the maps, `4 * base_width` at 32 pixels and else
+            `8 * base_width`, and the same number as for the projections of
+            the maps in `AMDIM`. Defaults to 1024.
+        depth: int. Residual layers to a block. Defaults to 3.
+        channels: int. Channels of the images. Defaults to 3.
+        use_batch_norm: bool. Whether to normalise inside of the blocks, too.
+            It lets the images of a batch see each other, which can make the
+            task too easy. Defaults to `False`, the authors' choice.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"map_7"` and `"map_5"`, of 7 x 7 and 5 x 5 locations, and `"global"`,
+        of shape `(batch, representation_units)`, which is batch normalised.
+
+    Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
+    the code published with it.
+    """
+    if image_size not in STATISTICS:
+        raise ValueError(
+            f"`image_size` must be one of {tuple(STATISTICS)}: resize the "
+            f"images to the nearest. Received: {image_size!r}"
+        )
+    for name, value in (("base_width", base_width), ("depth", depth)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. Received: {value!r}"
+            )
+    map_width = (4 if image_size == 32 else 8) * base_width
+    if representation_units < map_width:
+        raise ValueError(
+            "`representation_units` must be at least the width of the maps, "
+            f"{map_width} for image_size={image_size} and base_width="
+            f"{base_width}. Received: {representation_units}"
+        )
+    mean, deviation = STATISTICS[image_size] if channels == 3 else NEUTRAL
+    image, x = blocks.raw_pixels(image_size, channels, mean, deviation)
+
+    def block(x, filters, kernel_size, strides):
+        for layer in range(depth):
+            x = _residual(
+                x,
+                filters,
+                *((kernel_size, strides) if layer == 0 else (1, 1)),
+                use_batch_norm,
+            )
+        return x
+
+    width = base_width
+    if image_size == 128:
+        x = ops.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]], "reflect")
+        x = _convolution(x, width, 5, 2, use_batch_norm)
+        x = _convolution(x, width, 3, 1, use_batch_norm)
+    else:
+        x = _convolution(x, width, 3, 1, use_batch_norm)
+    if image_size == 32:
+        x = _residual(x, width, 1, 1, use_batch_norm)
+    else:
+        x = block(x, 2 * width, 4, 2)
+        width *= 2
+    x = block(x, 2 * width, 4, 2)
+    x = block(x, 4 * width, 2, 2)
+    map_7 = norm.batch_normalization()(x) if use_batch_norm else x
+    map_5 = block(map_7, map_width, 3, 1)
+    x = block(map_5, map_width, 3, 1)
+    x = _residual(x, representation_units, 3, 1, use_batch_norm)
+    representation = norm.batch_normalization()(layers.Flatten()(x))
+    return keras.Model(
+        image,
+        {"map_7": map_7, "map_5": map_5, "global": representation},
+        name=f"amdim_resnet_{image_size}",
+    )
+
+
+def _convolution(x, filters, kernel_size, strides, use_batch_norm):
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        use_bias=not use_batch_norm,
+        kernel_initializer=initializers.torch_default(),
+        bias_initializer=initializers.torch_default_bias(
+            kernel_size**2 * x.shape[-1]
+        ),
+    )(x)
+    if use_batch_norm:
+        x = norm.batch_normalization()(x)
+    return layers.ReLU()(x)
+
+
+def _residual(x, filters, kernel_size, strides, use_batch_norm):
+    """A branch of two convolutions beside average pooling, without norm."""
+    branch = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        use_bias=False,
+        kernel_initializer=initializers.torch_default(),
+    )(x)
+    if use_batch_norm:
+        branch = norm.batch_normalization()(branch)
+    branch = layers.Conv2D(
+        filters, 1, use_bias=False, kernel_initializer="zeros"
+    )(layers.ReLU()(branch))
+    if kernel_size > 1:
+        x = layers.AveragePooling2D(kernel_size, strides)(x)
+    if x.shape[-1] < filters:
+        more = filters - x.shape[-1]
+        x = ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, more]])
+    return layers.Add()([branch, x])

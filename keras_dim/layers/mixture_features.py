@@ -1,0 +1,73 @@
+"""Several versions of a representation, for AMDIM with mixtures."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_dim.layers import initializers
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class MixtureFeatures(layers.Layer):
+    """Computes the features of a mixture from one representation.
+
+    A network with one hidden layer of rectified units gives each mixture what
+    is added to the representation, `f_j = f + W_j ReLU(V f + b) + b_j`.
+
+    Args:
+        num_mixtures: int. How many features, 1 or more.
+        hidden_units: int, or None for as many as the representation has.
+            Width of the hidden layer.
+
+    Input shape: `(batch, units)`. Output shape:
+    `(batch, num_mixtures, units)`.
+
+    Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910),
+    section 3.6. The paper does not tell the width of the hidden layer, nor
+    how the weights start; no code of it was published.
+    """
+
+    def __init__(self, num_mixtures, hidden_units=None, **kwargs):
+        super().__init__(**kwargs)
+        if num_mixtures < 1:
+            raise ValueError(
+                f"`num_mixtures` must be 1 or more. Received: {num_mixtures}"
+            )
+        self.num_mixtures = num_mixtures
+        self.hidden_units = hidden_units
+
+    def build(self, input_shape):
+        units = input_shape[-1]
+        hidden_units = self.hidden_units or units
+        self.hidden = self._dense(hidden_units, units, "relu", "hidden")
+        self.changes = self._dense(
+            self.num_mixtures * units, hidden_units, None, "changes"
+        )
+        self.hidden.build(input_shape)
+        self.changes.build((*input_shape[:-1], hidden_units))
+
+    def call(self, representation):
+        units = representation.shape[-1]
+        changes = self.changes(self.hidden(representation))
+        changes = ops.reshape(changes, (-1, self.num_mixtures, units))
+        return representation[:, None, :] + changes
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_mixtures, input_shape[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_mixtures": self.num_mixtures,
+            "hidden_units": self.hidden_units,
+        }
+
+    def _dense(self, units, num_inputs, activation, name):
+        return layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=initializers.torch_default(),
+            bias_initializer=initializers.torch_default_bias(num_inputs),
+            dtype=self.dtype_policy,
+            name=name,
+        )
