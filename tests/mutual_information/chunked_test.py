@@ -4,6 +4,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import mixtures
 from keras_dim.mutual_information.scores import DotProductScores
 
 NUM_IMAGES, NUM_LOCATIONS, UNITS = 6, 5, 8
@@ -132,3 +133,40 @@ def test_chunks_need_factors(name):
     scores = DotProductScores(anchors, candidates).whole()
     with pytest.raises(ValueError, match="pass DotProductScores"):
         bounds.get(name, 4)(scores, same, 1 - same)
+
+
+def clipped(anchors, candidates, same, chunk_size, num_mixtures):
+    """InfoNCE of a mixture on clipped scores, with the mean squared score."""
+    with tf.GradientTape() as tape:
+        tape.watch([anchors, candidates])
+        scores = DotProductScores(anchors, candidates, limit=5.0)
+        value = mixtures.info_nce(
+            scores, same, 1 - same, num_mixtures, 2.0, chunk_size
+        )
+        mean_square = scores.mean_square()
+        loss = 0.1 * mean_square - value
+    return value, mean_square, *tape.gradient(loss, [anchors, candidates])
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4, 6])
+@pytest.mark.parametrize("num_mixtures", [1, 3])
+def test_chunks_change_nothing_of_clipped_mixtures(
+    chunk_size, num_mixtures, mode
+):
+    # Scores up to 30, far beyond the limit.
+    args = factors(num_mixtures, scale=4.0)
+    run = mode(lambda *args: clipped(*args, chunk_size, num_mixtures))
+    whole = clipped(*args, None, num_mixtures)
+    for chunks, expected in zip(run(*args), whole, strict=True):
+        np.testing.assert_allclose(
+            chunks, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max()
+        )
+
+
+def test_mean_square_is_that_of_all_scores():
+    anchors, candidates, _ = factors(scale=3.0)
+    scores = DotProductScores(anchors, candidates, limit=5.0)
+    expected = np.mean(
+        np.einsum("au,clu->acl", np.array(anchors), np.array(candidates)) ** 2
+    )
+    assert float(scores.mean_square()) == pytest.approx(expected, rel=1e-5)
