@@ -32,6 +32,41 @@ def encoder(image_size=8, variational=False):
     return keras.Model(image, outputs)
 
 
+def amdim_encoder():
+    """Pixels to maps of 3 x 3 and 2 x 2 locations and a vector."""
+    image = keras.Input(IMAGE_SHAPE)
+    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
+    x = map_3 = layers.Conv2D(4, 4, 2, activation="relu")(x)
+    x = map_2 = layers.Conv2D(5, 2, activation="relu")(x)
+    x = norm()(layers.Conv2D(6, 2)(x))
+    outputs = {"map_3": map_3, "map_2": map_2, "global": layers.Flatten()(x)}
+    return keras.Model(image, outputs)
+
+
+def two_views():
+    """Two views of 8 x 8 pixels; the paper's are of 32 and more."""
+    return keras_dim.views.TwoViews(
+        [
+            keras_dim.views.RandomTranslation(2, probability=0.8, seed=2),
+            keras_dim.views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3),
+        ],
+        shared=[keras_dim.views.RandomFlip(seed=4)],
+    )
+
+
+def amdim(**arguments):
+    arguments = {
+        "views": two_views(),
+        "pairings": (
+            ("global", "map_2"),
+            ("global", "map_3"),
+            ("map_2", "map_2"),
+        ),
+        "seed": 1,
+    } | arguments
+    return keras_dim.AMDIM(amdim_encoder(), **arguments)
+
+
 def norm():
     return layers.BatchNormalization(
         momentum=0.9,
@@ -40,6 +75,15 @@ def norm():
 
 
 METHODS = {
+    "amdim": amdim,
+    "amdim_mixtures_chunked": lambda: amdim(
+        pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
+        num_mixtures=3,
+        mixture_temperature=2.0,
+        score_limit=4.0,
+        chunk_size=3,
+        use_batch_norm=True,
+    ),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
         encoder(), critic_units=8, seed=1
     ),

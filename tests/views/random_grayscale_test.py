@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from keras_dim import views
+from keras_dim.views import color
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4000, 2, 3, 3), "uint8")
+
+
+def test_as_many_images_become_grey_as_asked_for():
+    layer = views.RandomGrayscale(0.25, seed=0)
+    pixels = np.array(layer(IMAGES, training=True))
+    is_grey = np.ptp(pixels, axis=-1).max((1, 2)) < 1e-3
+    # Five standard deviations.
+    assert is_grey.mean() == pytest.approx(0.25, abs=0.035)
+    np.testing.assert_array_equal(pixels[~is_grey], IMAGES[~is_grey])
+    grey = np.array(color.to_grayscale(IMAGES[is_grey].astype("float32")))
+    np.testing.assert_allclose(
+        pixels[is_grey], np.repeat(grey, 3, axis=-1), atol=1e-3
+    )
+
+
+def test_nothing_becomes_grey_in_inference():
+    layer = views.RandomGrayscale(1.0, seed=0)
+    np.testing.assert_array_equal(layer(IMAGES, training=False), IMAGES)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_images_without_colours_pass_through(channels):
+    images = IMAGES[..., :channels]
+    layer = views.RandomGrayscale(1.0, seed=0)
+    np.testing.assert_array_equal(layer(images, training=True), images)
