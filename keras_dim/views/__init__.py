@@ -1,8 +1,25 @@
 """Layers that turn images into the views that methods compare."""
 
-from keras_dim.views.augmentations import RandomCrop
-from keras_dim.views.augmentations import RandomFlip
+from keras_dim.views.color_jitter import ColorJitter
+from keras_dim.views.random_crop import RandomCrop
+from keras_dim.views.random_flip import RandomFlip
+from keras_dim.views.random_grayscale import RandomGrayscale
+from keras_dim.views.random_resized_crop import RandomResizedCrop
+from keras_dim.views.random_translation import RandomTranslation
 from keras_dim.views.single_view import SingleView
 from keras_dim.views.single_view import dim
+from keras_dim.views.two_views import TwoViews
+from keras_dim.views.two_views import amdim
 
-__all__ = ["RandomCrop", "RandomFlip", "SingleView", "dim"]
+__all__ = [
+    "ColorJitter",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomGrayscale",
+    "RandomResizedCrop",
+    "RandomTranslation",
+    "SingleView",
+    "TwoViews",
+    "amdim",
+    "dim",
+]

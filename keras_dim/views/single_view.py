@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from keras_dim.views import augmentations
+from keras_dim.views.random_crop import RandomCrop
+from keras_dim.views.random_flip import RandomFlip
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -60,7 +61,7 @@ def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
     """
     steps = []
     if crop_size is not None:
-        steps.append(augmentations.RandomCrop(crop_size, crop_padding, seed))
+        steps.append(RandomCrop(crop_size, crop_padding, seed))
     if flip:
-        steps.append(augmentations.RandomFlip(seed=seed))
+        steps.append(RandomFlip(seed=seed))
     return SingleView(steps)

@@ -1,0 +1,180 @@
+"""Colours changed by given amounts, for each image its own.
+
+Images have shape `(batch, height, width, channels)` and lie in [0, 255], as
+floats; amounts have shape `(batch,)`. Formulas are those of Pillow and
+torchvision, but for their rounding to whole grey levels.
+"""
+
+import itertools
+
+from keras import ops
+
+# Weights of red, green and blue in the grey value: ITU-R BT.601.
+GREY = (0.299, 0.587, 0.114)
+# The orders in which brightness 0, contrast 1, saturation 2 and hue 3 may
+# change.
+ORDERS = tuple(itertools.permutations(range(4)))
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+
+
+def adjust_brightness(images, factors):
+    """Multiplies pixels by `factors`."""
+    return _clip(images * _per_image(factors))
+
+
+def adjust_contrast(images, factors):
+    """Moves pixels away from the image's mean grey value by `factors`."""
+    factors = _per_image(factors)
+    mean = ops.mean(to_grayscale(images), axis=(1, 2, 3), keepdims=True)
+    return _clip(factors * images + (1.0 - factors) * mean)
+
+
+def adjust_saturation(images, factors):
+    """Moves the colours of pixels away from their grey value by `factors`."""
+    factors = _per_image(factors)
+    return _clip(factors * images + (1.0 - factors) * to_grayscale(images))
+
+
+def adjust_hue(images, turns):
+    """Turns the hue, with saturation and value of the HSV model kept.
+
+    Args:
+        images: float tensor `(batch, height, width, 3)`.
+        turns: float tensor `(batch,)`. Share of the whole circle, from red
+            towards green, -0.5 to 0.5.
+    """
+    planes = _turn_hue(_to_planes(images), turns[:, None])
+    return _to_images(planes, images.shape)
+
+
+def to_grayscale(images):
+    """Returns the grey value of pixels, with one channel.
+
+    Images without colour, of other than three channels, give their mean over
+    the channels.
+    """
+    channels = images.shape[-1]
+    if channels != 3:
+        return ops.mean(images, axis=-1, keepdims=True)
+    return _to_images([_grey(_to_planes(images))], images.shape)
+
+
+def solarize(images, thresholds):
+    """Inverts the pixels that are not below `thresholds`."""
+    return ops.where(images < _per_image(thresholds), images, 255.0 - images)
+
+
+def blend_with_grey(images, shares):
+    """Mixes colours with their grey value: 0 keeps them, 1 takes them away."""
+    planes = _to_planes(images)
+    shares = shares[:, None]
+    grey = shares * _grey(planes)
+    planes = [(1.0 - shares) * plane + grey for plane in planes]
+    return _to_images(planes, images.shape)
+
+
+def jitter(images, brightness, contrast, saturation, turns, order):
+    """Changes brightness, contrast, saturation and hue in a given order.
+
+    The same as the four functions above one after the other, each image in
+    its own order, each result kept within [0, 255]. Images without colour, of
+    other than three channels, have no saturation and no hue to change.
+
+    Args:
+        images: float tensor `(batch, height, width, channels)`.
+        brightness, contrast, saturation: float tensors `(batch,)`. Factors;
+            1 changes nothing.
+        turns: float tensor `(batch,)`. As in `adjust_hue`; 0 changes nothing.
+        order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
+    """
+    planes = _to_planes(images)
+    factors = (brightness, contrast, saturation)
+    hue_place = ops.argmax(ops.equal(order, HUE), axis=1)
+    # Brightness, contrast and saturation all blend an image with a darker,
+    # flatter or greyer one. There are three of them at most before the hue
+    # and three after it; a place that an image leaves empty blends nothing.
+    for place in range(3):
+        is_here = hue_place > place
+        planes = _blend(planes, factors, order[:, place], is_here)
+    if len(planes) == 3:
+        planes = _turn_hue(planes, turns[:, None])
+    for place in range(1, 4):
+        is_here = hue_place < place
+        planes = _blend(planes, factors, order[:, place], is_here)
+    return _to_images(planes, images.shape)
+
+
+def _blend(planes, factors, kinds, is_here):
+    """Does one of the three blends in each image, where `is_here`."""
+    brightness, contrast, saturation = (
+        ops.where(
+            ops.logical_and(ops.equal(kinds, kind), is_here), factor, 1.0
+        )[:, None]
+        for kind, factor in enumerate(factors)
+    )
+    has_color = len(planes) == 3
+    factor = brightness * contrast
+    grey = _grey(planes)
+    # All but one of the factors are 1.
+    base = (1.0 - contrast) * ops.mean(grey, axis=1, keepdims=True)
+    if has_color:
+        factor = factor * saturation
+        base = base + (1.0 - saturation) * grey
+    return [_clip(factor * plane + base) for plane in planes]
+
+
+def _turn_hue(planes, turns):
+    red, green, blue = planes
+    most = ops.maximum(red, ops.maximum(green, blue))
+    least = ops.minimum(red, ops.minimum(green, blue))
+    chroma = most - least
+    # How far the hue is from red, in sixths of the circle and times chroma,
+    # so that greys need no case of their own: 0 to 3, beyond it downwards.
+    from_red = (chroma - least - red) + green + blue
+    from_red = ops.where(green < blue, -from_red, from_red)
+    edge = 3.0 * chroma
+    low = least - chroma
+    turned = []
+    for place in (0.0, 2.0, 4.0):
+        shift = 6.0 * turns - place
+        shift = shift - 6.0 * ops.round(shift / 6.0)
+        distance = ops.abs(from_red + chroma * shift)
+        # A channel has its most within a sixth of its own hue, its least from
+        # two sixths on, and falls straight in between. Seen from the opposite
+        # hue, distances beyond half the circle need no case either.
+        value = ops.abs(distance - edge) + low
+        turned.append(ops.maximum(ops.minimum(value, most), least))
+    return turned
+
+
+def _grey(planes):
+    if len(planes) != 3:
+        return sum(planes[1:], planes[0]) / len(planes)
+    red, green, blue = planes
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
+def _clip(pixels):
+    return ops.clip(pixels, 0.0, 255.0)
+
+
+def _per_image(amounts):
+    return amounts[:, None, None, None]
+
+
+def _to_planes(images):
+    """Returns the channels one by one, as tensors `(batch, pixels)`.
+
+    Planes make channels contiguous. The transposition that ends one change
+    and that which begins the next cancel out in a graph.
+    """
+    height, width, channels = images.shape[1:]
+    planes = ops.transpose(images, (3, 0, 1, 2))
+    planes = ops.reshape(planes, (channels, -1, height * width))
+    return [planes[channel] for channel in range(channels)]
+
+
+def _to_images(planes, images_shape):
+    height, width = images_shape[1:3]
+    images = ops.reshape(ops.stack(planes), (len(planes), -1, height, width))
+    return ops.transpose(images, (1, 2, 3, 0))

@@ -1,0 +1,35 @@
+"""Images without their colours."""
+
+import keras
+from keras import ops
+
+from keras_dim.views import augmentation
+from keras_dim.views import color
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomGrayscale(augmentation.Augmentation):
+    """Takes the colours out of images; never in inference.
+
+    Grey images keep three channels, all alike. Images of other than three
+    channels have no colours, and pass through.
+
+    Args:
+        probability: float. Share of images that become grey.
+        seed: int or None for a random one.
+    """
+
+    def __init__(self, probability, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        augmentation.check_probability(probability)
+        self.probability = probability
+
+    def augment(self, images, draws):
+        images = ops.cast(images, "float32")
+        if images.shape[-1] != 3:
+            return images
+        is_grey = ops.cast(draws[:, 0] < self.probability, "float32")
+        return color.blend_with_grey(images, is_grey)
+
+    def infer(self, images):
+        return ops.cast(images, "float32")

@@ -1,0 +1,95 @@
+"""Boxes of images brought to another size, each image its own box.
+
+Resampling is separable: each new row is a weighted sum of old ones, each new
+column likewise. The weights of an image's box make two matrices, and images
+are resampled by two batched matrix products. Weights are those of Pillow's
+`Image.resize`: the kernel is as wide as the scale asks, so that shrinking
+does not alias, and pixels beyond the box have no weight.
+"""
+
+from keras import ops
+
+METHODS = ("bilinear", "bicubic")
+
+
+def weights(starts, lengths, size, new_size, method="bicubic", antialias=True):
+    """Returns the weights of old pixels in new ones, along one axis.
+
+    Args:
+        starts, lengths: float tensors `(batch,)`. Where each box begins and
+            how long it is, in pixels.
+        size: int. Pixels of the images.
+        new_size: int. Pixels of the resampled boxes.
+        method: str. One of `METHODS`. Defaults to `"bicubic"`.
+        antialias: bool. Whether kernels widen where a box shrinks. Defaults
+            to `True`.
+
+    Returns:
+        Float32 tensor `(batch, new_size, size)`. Its rows add up to 1.
+    """
+    check_method(method)
+    starts = ops.cast(starts, "float32")[:, None]
+    lengths = ops.cast(lengths, "float32")[:, None]
+    scales = lengths / new_size
+    widths = ops.maximum(scales, 1.0) if antialias else ops.ones_like(scales)
+    pixels = ops.arange(size, dtype="float32") + 0.5
+    centers = starts + (ops.arange(new_size, dtype="float32") + 0.5) * scales
+    distances = ops.abs(
+        (pixels / widths)[:, None, :] - (centers / widths)[:, :, None]
+    )
+    # Beyond the box, distances are beyond the kernel's reach.
+    is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
+    distances = distances + ops.where(is_outside, 2.0, 0.0)[:, None, :]
+    kernel = _bicubic if method == "bicubic" else _bilinear
+    values = kernel(distances)
+    return values / ops.sum(values, axis=-1, keepdims=True)
+
+
+def resample(images, row_weights, column_weights):
+    """Resamples images by the weights of their rows and columns.
+
+    Args:
+        images: float tensor `(batch, height, width, channels)` in [0, 255].
+        row_weights: tensor `(batch, new_height, height)`.
+        column_weights: tensor `(batch, new_width, width)`.
+
+    Returns:
+        Float tensor `(batch, new_height, new_width, channels)` in [0, 255].
+    """
+    height, width, channels = images.shape[1:]
+    new_height, new_width = row_weights.shape[1], column_weights.shape[1]
+    # Products of one matrix with many would do for weights of batch 1, but
+    # TensorFlow reads beyond their end where oneDNN multiplies.
+    rows = ops.reshape(
+        ops.transpose(images, (0, 1, 3, 2)), (-1, height * channels, width)
+    )
+    # Columns first, and each result within range, as Pillow has it: bicubic
+    # weights may be negative.
+    rows = ops.matmul(rows, ops.transpose(column_weights, (0, 2, 1)))
+    rows = ops.clip(rows, 0.0, 255.0)
+    rows = ops.reshape(rows, (-1, height, channels * new_width))
+    rows = ops.clip(ops.matmul(row_weights, rows), 0.0, 255.0)
+    rows = ops.reshape(rows, (-1, new_height, channels, new_width))
+    return ops.transpose(rows, (0, 1, 3, 2))
+
+
+def check_method(method):
+    """Raises a `ValueError` unless this is one of `METHODS`."""
+    if method not in METHODS:
+        raise ValueError(
+            f"Unknown method of resampling. Expected one of {METHODS}. "
+            f"Received: {method!r}"
+        )
+
+
+def _bilinear(distances):
+    return ops.relu(1.0 - distances)
+
+
+def _bicubic(distances):
+    """Keys' cubic of a = -1/2, by its cubics from 2 and from 1 downwards."""
+    from_two = ops.relu(2.0 - distances)
+    from_one = ops.relu(1.0 - distances)
+    return 0.5 * from_two * from_two * (from_two - 1.0) + (
+        from_one * from_one * (1.0 - 2.0 * from_one)
+    )
