@@ -1,11 +1,15 @@
 """Layers that turn images into the views that methods compare."""
 
 from keras_dim.views.color_jitter import ColorJitter
+from keras_dim.views.lab_split import LabSplit
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
+from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
 from keras_dim.views.random_grayscale import RandomGrayscale
 from keras_dim.views.random_resized_crop import RandomResizedCrop
+from keras_dim.views.random_solarize import RandomSolarize
 from keras_dim.views.random_translation import RandomTranslation
+from keras_dim.views.show import show_views
 from keras_dim.views.single_view import SingleView
 from keras_dim.views.single_view import dim
 from keras_dim.views.two_views import TwoViews
@@ -13,13 +17,17 @@ from keras_dim.views.two_views import amdim
 
 __all__ = [
     "ColorJitter",
+    "LabSplit",
     "RandomCrop",
     "RandomFlip",
+    "RandomGaussianBlur",
     "RandomGrayscale",
     "RandomResizedCrop",
+    "RandomSolarize",
     "RandomTranslation",
     "SingleView",
     "TwoViews",
     "amdim",
     "dim",
+    "show_views",
 ]

@@ -15,6 +15,12 @@ GREY = (0.299, 0.587, 0.114)
 # change.
 ORDERS = tuple(itertools.permutations(range(4)))
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+# Linear sRGB to CIE XYZ: IEC 61966-2-1, whose white is D65.
+TO_XYZ = (
+    (0.4124, 0.3576, 0.1805),
+    (0.2126, 0.7152, 0.0722),
+    (0.0193, 0.1192, 0.9505),
+)
 
 
 def adjust_brightness(images, factors):
@@ -62,6 +68,28 @@ def to_grayscale(images):
 def solarize(images, thresholds):
     """Inverts the pixels that are not below `thresholds`."""
     return ops.where(images < _per_image(thresholds), images, 255.0 - images)
+
+
+def to_lab(images):
+    """Returns CIE L*a*b* of sRGB images of three channels, white being D65."""
+    levels = images / 255.0
+    linear = ops.where(
+        levels > 0.04045,
+        ops.power((levels + 0.055) / 1.055, 2.4),
+        levels / 12.92,
+    )
+    planes = _to_planes(linear)
+    x, y, z = (
+        _lab_root(
+            sum(
+                weight / sum(row) * plane
+                for weight, plane in zip(row, planes, strict=True)
+            )
+        )
+        for row in TO_XYZ
+    )
+    lab = [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    return _to_images(lab, images.shape)
 
 
 def blend_with_grey(images, shares):
@@ -152,6 +180,14 @@ def _grey(planes):
         return sum(planes[1:], planes[0]) / len(planes)
     red, green, blue = planes
     return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
+def _lab_root(shares):
+    """Cube root of shares of white; near black its tangent."""
+    edge = 6 / 29
+    # Where the tangent is taken, the root is not, nor its infinite slope.
+    root = ops.power(ops.maximum(shares, edge**3), 1 / 3)
+    return ops.where(shares > edge**3, root, shares / (3 * edge**2) + 4 / 29)
 
 
 def _clip(pixels):

@@ -1,0 +1,95 @@
+"""What the views of images look like."""
+
+import numpy as np
+from keras import ops
+
+# Small images are enlarged, so that they can be seen, in whole steps.
+CELL_SIZE = 96
+GAP = 4
+NUM_ROUNDS = 2
+ORIGINAL = "image"
+
+
+def show_views(views, images, num_images=8):
+    """Draws images and their views, as they are in training, side by side.
+
+    A row for each image: first the image, then each of its views, twice over
+    as they are drawn anew. Pixels are cut to [0, 255]; of one or two channels
+    the first is shown as grey, of three or more the first three as red, green
+    and blue. What is not of images' shape is left out.
+
+    The random state of the views is afterwards what it was before.
+
+    Args:
+        views: layer from images to a dict of named views, or to images.
+        images: array `(images, height, width, channels)`, bytes or floats in
+            [0, 255].
+        num_images: int. How many images are drawn, from the first on.
+            Defaults to 8.
+
+    Returns:
+        A `PIL.Image.Image`.
+
+    Example:
+    ```python
+    keras_dim.views.show_views(keras_dim.views.amdim(32), images).show()
+    ```
+    """
+    images = ops.convert_to_numpy(images)
+    if images.ndim != 4 or not len(images) or num_images < 1:
+        raise ValueError(
+            "There must be images to show, of shape (images, height, width, "
+            f"channels). Received: shape {images.shape}, "
+            f"num_images={num_images}"
+        )
+    images = images[:num_images]
+    columns = [(ORIGINAL, images)]
+    before = [ops.convert_to_numpy(state) for state in views.variables]
+    try:
+        for _ in range(NUM_ROUNDS):
+            made = views(images, training=True)
+            made = made if isinstance(made, dict) else {"view": made}
+            columns += [
+                (name, ops.convert_to_numpy(view))
+                for name, view in made.items()
+                if len(view.shape) == 4
+            ]
+    finally:
+        for state, value in zip(views.variables, before, strict=True):
+            state.assign(value)
+    return _grid(columns)
+
+
+def _grid(columns):
+    """Draws columns of images, each under its name."""
+    from PIL import Image
+    from PIL import ImageDraw
+
+    largest = max(max(images.shape[1:3]) for _, images in columns)
+    enlargement = max(1, CELL_SIZE // largest)
+    step = largest * enlargement + GAP
+    header = 16
+    grid = Image.new(
+        "RGB",
+        (step * len(columns) + GAP, step * len(columns[0][1]) + GAP + header),
+        "white",
+    )
+    draw = ImageDraw.Draw(grid)
+    for column, (name, images) in enumerate(columns):
+        left = GAP + step * column
+        draw.text((left, 2), name, fill="black")
+        for row, image in enumerate(images):
+            picture = Image.fromarray(_in_color(image))
+            picture = picture.resize(
+                [length * enlargement for length in picture.size],
+                Image.Resampling.NEAREST,
+            )
+            grid.paste(picture, (left, header + GAP + step * row))
+    return grid
+
+
+def _in_color(image):
+    """Returns bytes of red, green and blue."""
+    image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1]
+    pixels = np.clip(np.round(image.astype("float32")), 0, 255)
+    return np.repeat(pixels.astype("uint8"), 3 // pixels.shape[-1], axis=-1)

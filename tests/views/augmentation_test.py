@@ -1,0 +1,236 @@
+"""What every augmentation promises."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_dim import views
+from keras_dim.views import augmentation
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 10, 12, 3), "uint8")
+PIXELS = IMAGES.astype("float32")
+LAYERS = {
+    "crop": lambda: views.RandomCrop(8, padding=1, seed=3),
+    "flip": lambda: views.RandomFlip(seed=3),
+    "translation": lambda: views.RandomTranslation(3, seed=3),
+    "resized_crop": lambda: views.RandomResizedCrop(
+        8, inference_size=9, seed=3
+    ),
+    "bilinear_crop": lambda: views.RandomResizedCrop(
+        20, (0.5, 0.9), (0.5, 2.0), "bilinear", antialias=False, seed=3
+    ),
+    "jitter": lambda: views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3),
+    "grayscale": lambda: views.RandomGrayscale(0.5, seed=3),
+    "blur": lambda: views.RandomGaussianBlur(
+        (0.5, 2.0), kernel_size=5, probability=0.7, seed=3
+    ),
+    "solarize": lambda: views.RandomSolarize(100.0, probability=0.7, seed=3),
+}
+MOVES_PIXELS = ("crop", "flip", "translation")
+
+
+@pytest.fixture(params=LAYERS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def make(name):
+    return LAYERS[name]
+
+
+@pytest.fixture
+def draws_that_xla_shares(monkeypatch):
+    """Under XLA, TensorFlow's generators give other numbers: take our own."""
+
+    def uniform(shape, *, seed):
+        high, low = tf.unstack(tf.cast(seed.next(), "uint32"))
+        bits = tf.range(tf.reduce_prod(shape))
+        bits = tf.cast(bits, "uint32") + high * 1000003 + low * 7919
+        # The integer hash "lowbias32".
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+            bits = tf.bitwise.bitwise_xor(
+                bits, tf.bitwise.right_shift(bits, tf.constant(shift, "uint32"))
+            )
+            bits = bits * tf.constant(factor, "uint32")
+        bits = tf.bitwise.right_shift(bits, tf.constant(8, "uint32"))
+        return tf.reshape(tf.cast(bits, "float32") / 2**24, shape)
+
+    monkeypatch.setattr(keras.random, "uniform", uniform)
+
+
+def run(layer, images, **arguments):
+    """Two calls, so that the second draws from where the first left off."""
+    return [np.array(layer(images, **arguments)) for _ in range(2)]
+
+
+def test_every_augmentation_is_tested():
+    public = (getattr(views, name) for name in views.__all__)
+    expected = {
+        each
+        for each in public
+        if isinstance(each, type)
+        and issubclass(each, augmentation.Augmentation)
+    }
+    assert {type(make()) for make in LAYERS.values()} == expected
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_eager_and_graph_are_the_same(make, training):
+    eager, traced = make(), make()
+    function = tf.function(
+        lambda images: traced(images, training=training),
+        input_signature=[tf.TensorSpec((None, *PIXELS.shape[1:]))],
+    )
+    expected = run(eager, PIXELS, training=training)
+    # Graphs may add up in another order, in float32, on levels of up to 255.
+    np.testing.assert_allclose(run(function, PIXELS), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_eager_and_xla_are_the_same(make, training, draws_that_xla_shares):
+    eager, compiled = make(), make()
+    function = tf.function(
+        lambda images: compiled(images, training=training), jit_compile=True
+    )
+    expected = run(eager, PIXELS, training=training)
+    np.testing.assert_allclose(run(function, PIXELS), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [8, None])
+def test_two_replicas_draw_what_one_device_does(make, batch_size, two_replicas):
+    expected = run(make(), PIXELS, training=True)
+    with two_replicas.scope():
+        layer = make()
+    shape = (batch_size and batch_size // 2, *PIXELS.shape[1:])
+
+    @tf.function(input_signature=[tf.TensorSpec((8, *PIXELS.shape[1:]))])
+    def function(images):
+        halves = two_replicas.experimental_distribute_values_from_function(
+            lambda context: tf.reshape(images, (2, 4, *PIXELS.shape[1:]))[
+                context.replica_id_in_sync_group
+            ]
+        )
+        outputs = two_replicas.run(
+            lambda half: layer(
+                tf.ensure_shape(tf.identity(half), shape), training=True
+            ),
+            args=(halves,),
+        )
+        return tf.concat(two_replicas.experimental_local_results(outputs), 0)
+
+    np.testing.assert_allclose(run(function, PIXELS), expected, atol=1e-3)
+
+
+def test_each_image_draws_for_itself(make):
+    images = np.stack([PIXELS[0]] * 20)
+    changed = np.array(make()(images, training=True))
+    assert np.ptp(changed, axis=0).max() > 10
+
+
+def test_every_call_draws_anew(make):
+    first, second = run(make(), PIXELS, training=True)
+    assert np.abs(first - second).max() > 10
+
+
+def test_equal_seeds_draw_equally(make):
+    np.testing.assert_array_equal(
+        run(make(), PIXELS, training=True), run(make(), PIXELS, training=True)
+    )
+
+
+def test_inference_draws_nothing(make):
+    layer = make()
+    first = layer(PIXELS, training=False)
+    np.testing.assert_array_equal(layer(PIXELS, training=False), first)
+    np.testing.assert_array_equal(
+        layer(PIXELS, training=True), make()(PIXELS, training=True)
+    )
+
+
+def test_pixels_stay_in_range(make):
+    images = np.random.default_rng(0).choice([0.0, 255.0], PIXELS.shape)
+    changed = np.array(make()(images.astype("float32"), training=True))
+    # The last digits of float32 at 255.
+    assert changed.min() >= -1e-4
+    assert changed.max() <= 255 + 1e-4
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_pixels_are_float32_whatever_the_policy(make, policy, training):
+    expected = np.array(make()(PIXELS + 0.3, training=training))
+    keras.config.set_dtype_policy(policy)
+    changed = make()(PIXELS + 0.3, training=training)
+    assert keras.backend.standardize_dtype(changed.dtype) == "float32"
+    np.testing.assert_array_equal(changed, expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_bytes_are_the_same_as_floats(name, make, training):
+    changed = make()(IMAGES, training=training)
+    expected = make()(PIXELS, training=training)
+    dtype = "uint8" if name in MOVES_PIXELS else "float32"
+    assert keras.backend.standardize_dtype(changed.dtype) == dtype
+    np.testing.assert_array_equal(changed, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+@pytest.mark.parametrize("training", [True, False])
+def test_any_number_of_channels_will_do(make, channels, training):
+    images = np.repeat(IMAGES, 2, axis=-1)[..., :channels]
+    changed = make()(images, training=training)
+    assert changed.shape[-1] == channels
+
+
+def test_shapes_are_known_beforehand(make):
+    layer = make()
+    spec = keras.KerasTensor((None, *PIXELS.shape[1:]))
+    for training in (True, False):
+        changed = layer(PIXELS, training=training)
+        expected = layer.compute_output_shape(spec.shape)
+        assert tuple(changed.shape)[1:] == tuple(expected)[1:]
+
+
+def test_config_builds_the_same_augmentation(make):
+    layer = make()
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    )
+    np.testing.assert_array_equal(
+        copy(PIXELS, training=True), layer(PIXELS, training=True)
+    )
+
+
+def test_unknown_arguments_are_refused(make):
+    with pytest.raises((TypeError, ValueError), match="no_such_argument"):
+        type(make()).from_config(make().get_config() | {"no_such_argument": 1})
+
+
+@pytest.mark.parametrize("shape", [(10, 12, 3), (2, 8, 10, 12, 3)])
+def test_other_than_batches_of_images_are_refused(make, shape):
+    with pytest.raises(ValueError, match=r"batches.*Received: shape \("):
+        make()(np.zeros(shape, "float32"), training=True)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: views.RandomFlip(1.5),
+        lambda: views.RandomTranslation(1, probability=-0.1),
+        lambda: views.RandomGrayscale(2.0),
+        lambda: views.RandomGaussianBlur(probability=1.5),
+        lambda: views.RandomSolarize(probability=1.5),
+    ],
+)
+def test_probabilities_outside_0_to_1_are_refused(layer):
+    with pytest.raises(ValueError, match="from 0 to 1. Received"):
+        layer()
+
+
+def test_whole_numbers_are_below_their_count():
+    draws = np.float32([0.0, 0.499, 0.5, 1 - 2**-24, 1.0])
+    np.testing.assert_array_equal(
+        augmentation.whole(draws, 24.0), [0, 11, 12, 23, 23]
+    )

@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from keras_dim import views
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4000, 3, 2, 3), "uint8")
+SOLARIZED = np.where(IMAGES < 100, IMAGES, 255 - IMAGES)
+
+
+def test_as_many_images_are_solarized_as_asked_for():
+    layer = views.RandomSolarize(100, probability=0.2, seed=0)
+    pixels = np.array(layer(IMAGES, training=True))
+    is_changed = (pixels != IMAGES).any((1, 2, 3))
+    # Five standard deviations. No pixel of an image is bright once in 15,000.
+    assert is_changed.mean() == pytest.approx(0.2, abs=0.032)
+    np.testing.assert_array_equal(pixels[is_changed], SOLARIZED[is_changed])
+
+
+def test_nothing_is_solarized_in_inference():
+    layer = views.RandomSolarize(100, seed=0)
+    np.testing.assert_array_equal(layer(IMAGES, training=False), IMAGES)
