@@ -64,7 +64,13 @@ def amdim(**arguments):
         ),
         "seed": 1,
     } | arguments
-    return keras_dim.AMDIM(amdim_encoder(), **arguments)
+    model = keras_dim.AMDIM(amdim_encoder(), **arguments)
+    # What starts at zero holds gradients back in the first step.
+    rng = np.random.default_rng(5)
+    for projection in model.projections.values():
+        kernel = projection.projection.kernel
+        kernel.assign(0.1 * rng.normal(size=kernel.shape))
+    return model
 
 
 def norm():

@@ -9,6 +9,7 @@ from keras_dim.evaluation.features import stream
 from keras_dim.evaluation.linear_probe import linear_probe
 from keras_dim.evaluation.mlp_probe import mlp_probe
 from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
+from keras_dim.evaluation.online_probe import OnlineProbe
 from keras_dim.evaluation.raw_pixels import raw_pixels
 from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
 
@@ -16,6 +17,7 @@ __all__ = [
     "LinearProbe",
     "MLPProbe",
     "NearestNeighborsProbe",
+    "OnlineProbe",
     "extract",
     "feature_model",
     "linear_probe",

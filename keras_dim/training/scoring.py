@@ -136,7 +136,7 @@ def labelled_images_of(recipe: Recipe) -> LabelledImages:
         recipe.probe_split or recipe.split,
         recipe.test_split,
         image_shape=image_shape,
-        image_size=recipe.image_size,
+        image_size=recipe.scoring_image_size(),
         # The split does not depend on the feature, so that scores compare.
         max_train_images=MAX_PIXEL_BYTES // (4 * pixels),
     )

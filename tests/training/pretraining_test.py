@@ -12,6 +12,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_recipe import tiny_recipe
 
 from keras_dim.training import pretrain
@@ -114,6 +115,7 @@ def test_a_run_leaves_its_files(finished):
         "recipe.json",
         "tensorboard",
         "untrained_encoder.keras",
+        "views.png",
     ]
     assert checkpoint_names(finished) == [
         "epoch_00002.keras",
@@ -138,6 +140,33 @@ def test_training_changes_the_encoder(finished):
     assert differ(
         weights(finished / "encoder.keras"),
         weights(finished / "untrained_encoder.keras"),
+    )
+
+
+def test_a_run_shows_its_views(finished):
+    with Image.open(finished / "views.png") as picture:
+        # Eight digits, each beside its view as drawn twice, 96 pixels high
+        # with gaps of 4, below a line of names.
+        assert picture.size == (4 + 3 * 100, 20 + 8 * 100)
+
+
+def test_views_that_are_no_layer_are_not_shown(tmp_path):
+    class Method:
+        views = None
+
+    pretraining._save_views(Method(), None, tmp_path / "views.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_showing_views_changes_nothing_of_the_run(
+    finished, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pretraining, "_save_views", lambda *_: None)
+    pretrain(tiny_recipe(), tmp_path / "run", verbose=0)
+
+    assert_same_bits(
+        weights(tmp_path / "run" / "encoder.keras"),
+        weights(finished / "encoder.keras"),
     )
 
 

@@ -62,7 +62,7 @@ def test_text_becomes_what_the_field_is(field, text, value):
         ({"seed": -1}, "`seed` must not be negative"),
         ({"schedule": "linear"}, "`schedule` must be one of"),
         ({"dtype_policy": "float8"}, "`dtype_policy` must be one of"),
-        ({"schedule": "constant", "warmup_epochs": 1.0}, "needs schedule"),
+        ({"schedule": "constant", "warmup_epochs": 1.0}, "needs another"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):
@@ -117,3 +117,26 @@ def test_the_cosine_ends_at_zero_and_the_warmup_begins_there():
     found = [float(rate(step)) for step in (0, 10, 25, 40)]
     assert found == pytest.approx([0.0, 0.5, 0.25, 0.0], abs=1e-7)
     assert isinstance(rate, keras.optimizers.schedules.CosineDecay)
+
+
+def test_the_steps_fall_where_amdims_do():
+    recipe = TinyRecipe(
+        name="x",
+        source="digits",
+        epochs=300,
+        learning_rate=0.5,
+        schedule="steps",
+        warmup_epochs=2.0,
+    )
+    rate = recipe.build_optimizer(steps_per_epoch=10)._learning_rate
+
+    found = [float(rate(step)) for step in (0, 9, 19, 2499, 2500, 2799, 2800)]
+    assert found == pytest.approx([0.025, 0.25, 0.5, 0.5, 0.1, 0.1, 0.02])
+
+
+def test_l2_makes_another_adam():
+    optimizer = tiny_recipe(l2=1e-5).build_optimizer(10)
+
+    assert optimizer.l2 == 1e-5
+    assert optimizer.beta_1 == tiny_recipe().beta_1
+    assert type(tiny_recipe().build_optimizer(10)) is keras.optimizers.Adam

@@ -1,0 +1,224 @@
+"""AMDIM's classifiers that learn beside the encoder and do not teach it."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from keras_dim import optimizers
+from keras_dim.evaluation import features as features_lib
+
+HEADS = ("linear", "mlp")
+LOGIT_LIMIT = 10.0
+LOGIT_PENALTY = 1e-3
+
+
+class OnlineProbe(keras.callbacks.Callback):
+    """Trains a linear and an MLP classifier on features during training.
+
+    After each batch of the model, both take one step on a batch of their own
+    labelled images; the features are constants to them, so that the encoder
+    learns nothing from labels. At the end of each epoch their accuracies on
+    the test images go to the logs as `"online_linear_<feature>"` and
+    `"online_mlp_<feature>"`. They trail what a probe of the finished encoder
+    scores, and cost little: one forward pass of a batch to a step.
+
+    The linear one is a dense layer; the MLP is dropout of 0.2, 1,024 units
+    without bias, batch norm, ReLU, dropout of 0.2 and a dense layer; see
+    `online_probe_loss` for the loss. A resumed run begins with new ones.
+
+    Args:
+        train: labelled images the classifiers learn from: a pair of arrays
+            `(images, labels)`, a dict of arrays with `"image"` and
+            `"label"`, or a data set of batches of either. Label -1 is none.
+        test: labelled images that are scored.
+        num_classes: int.
+        feature: str. Which of the encoder's features. Defaults to `"global"`.
+        batch_size: int. Labelled images to a step. Defaults to `128`.
+        learning_rate: float. Defaults to `2e-4`, with `beta_1=0.8` and an L2
+            penalty of 1e-5, the authors' settings for encoder and
+            classifiers.
+        seed: int. Of the weights, dropout and the order of arrays. Defaults
+            to `0`.
+
+    Example:
+    ```python
+    probe = OnlineProbe(train, test, num_classes=10)
+    model.fit(unlabelled, epochs=100, callbacks=[probe])
+    ```
+
+    Differs from the authors' code, which takes both views of the batch that
+    trains the encoder: a callback sees no batch, and labels may be few.
+
+    Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
+    the code published with it.
+    """
+
+    def __init__(
+        self,
+        train: Any,
+        test: Any,
+        num_classes: int,
+        feature: str = "global",
+        batch_size: int = 128,
+        learning_rate: float = 2e-4,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(
+                f"`num_classes` must be 2 or more. Received: {num_classes}"
+            )
+        if batch_size < 2:
+            raise ValueError(
+                "`batch_size` must be 2 or more, because batch norm compares "
+                f"rows. Received: {batch_size}"
+            )
+        self.train = train
+        self.test = test
+        self.num_classes = num_classes
+        self.feature = feature
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.seed = seed
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        encoder = getattr(self.model, "encoder", self.model)
+        self._features = features_lib.feature_model(encoder, self.feature)
+        self._batches = _forever(self.train, self.batch_size, self.seed)
+        self._heads = None
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        images, labels = next(self._batches)
+        features = next(
+            features_lib.stream(
+                self._features, images, self.feature, len(images)
+            )
+        )[self.feature]
+        if self._heads is None:
+            self._heads = _build_heads(
+                features.shape[-1],
+                self.num_classes,
+                self.learning_rate,
+                self.seed,
+            )
+        self._heads.train_on_batch(features, {name: labels for name in HEADS})
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        logs = {} if logs is None else logs
+        found = features_lib.extract(
+            self._features, self.test, self.feature, self.batch_size
+        )
+        if "label" not in found:
+            raise _no_labels("test")
+        logits = self._heads.predict(
+            found[self.feature], batch_size=self.batch_size, verbose=0
+        )
+        for name in HEADS:
+            right = logits[name].argmax(-1) == found["label"]
+            logs[f"online_{name}_{self.feature}"] = float(right.mean())
+
+
+def online_probe_loss(labels, logits):
+    """Cross entropy of clipped logits, and a penalty on their squares.
+
+    Args:
+        labels: int tensor `(batch,)` or `(batch, 1)`. Rows of -1 have no
+            label and count for the penalty alone.
+        logits: tensor `(batch, classes)`; clipped to `10 tanh(logits / 10)`.
+
+    Returns:
+        Scalar, in nats.
+    """
+    labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
+    logits = ops.cast(logits, "float32")
+    has_label = ops.cast(labels >= 0, "float32")
+    log_probabilities = ops.log_softmax(
+        LOGIT_LIMIT * ops.tanh(logits / LOGIT_LIMIT)
+    )
+    own = ops.sum(
+        log_probabilities * ops.one_hot(labels, logits.shape[-1]), axis=-1
+    )
+    cross_entropy = -ops.sum(own * has_label) / ops.maximum(
+        ops.sum(has_label), 1.0
+    )
+    return cross_entropy + LOGIT_PENALTY * ops.mean(ops.square(logits))
+
+
+def _build_heads(width, num_classes, learning_rate, seed):
+    features = keras.Input((width,), dtype="float32")
+    seeds = iter(range(seed, seed + 5))
+
+    def dense(units, use_bias=True, name=None):
+        return layers.Dense(
+            units,
+            use_bias=use_bias,
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            dtype="float32",
+            name=name,
+        )
+
+    x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(features)
+    x = dense(1024, use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype="float32")(
+        x
+    )
+    x = layers.ReLU(dtype="float32")(x)
+    x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(x)
+    heads = keras.Model(
+        features,
+        {
+            "linear": dense(num_classes, name="linear")(features),
+            "mlp": dense(num_classes, name="mlp")(x),
+        },
+    )
+    heads.compile(
+        optimizers.L2Adam(learning_rate, beta_1=0.8, l2=1e-5),
+        loss={name: online_probe_loss for name in HEADS},
+    )
+    return heads
+
+
+def _forever(images, batch_size, seed) -> Iterator[Sequence[np.ndarray]]:
+    """Yields batches of images and labels, anew when they are used up."""
+    if isinstance(images, dict):
+        images = (images["image"], images.get("label"))
+    if isinstance(images, tuple):
+        pixels, labels = images
+        if labels is None:
+            raise _no_labels("train")
+        pixels, labels = np.asarray(pixels), np.asarray(labels)
+        order = np.random.default_rng(seed)
+        while True:
+            rows = order.permutation(len(pixels))
+            for first in range(
+                0, max(len(rows) - batch_size, 0) + 1, batch_size
+            ):
+                chosen = rows[first : first + batch_size]
+                yield pixels[chosen], labels[chosen]
+    while True:
+        is_empty = True
+        for batch in images:
+            if isinstance(batch, dict):
+                batch = (batch["image"], batch.get("label"))
+            if not isinstance(batch, tuple) or batch[1] is None:
+                raise _no_labels("train")
+            is_empty = False
+            yield tuple(np.asarray(part) for part in batch)
+        if is_empty:
+            raise ValueError("A probe needs images. Received none in `train`.")
+
+
+def _no_labels(part: str) -> ValueError:
+    return ValueError(
+        f"A probe needs labels. Received `{part}` without any. Pass a pair "
+        "(images, labels), or a data set with 'label'."
+    )

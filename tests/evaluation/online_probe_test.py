@@ -1,0 +1,113 @@
+"""Classifiers that learn beside the encoder."""
+
+import golden
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+from tiny_encoder import pixels
+
+from keras_dim.evaluation import OnlineProbe
+from keras_dim.evaluation.online_probe import online_probe_loss
+
+
+@pytest.fixture
+def labelled():
+    generator = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    # Dark and bright images.
+    return pixels(generator, 40) // 4 + (labels * 180).astype("uint8").reshape(
+        -1, 1, 1, 1
+    ), labels
+
+
+def fit(labelled, train=None, test=None, epochs=20, **arguments):
+    model = tiny.make("amdim")
+    before = model.get_weights()
+    arguments = {"batch_size": 16, "learning_rate": 0.02} | arguments
+    probe = OnlineProbe(
+        labelled if train is None else train,
+        labelled if test is None else test,
+        num_classes=2,
+        **arguments,
+    )
+    # So small a rate leaves the encoder nearly as it was drawn.
+    model.optimizer.learning_rate = 1e-6
+    history = model.fit(
+        tiny.batches(), epochs=epochs, callbacks=[probe], verbose=0
+    ).history
+    return history, before, model
+
+
+def test_loss_equals_the_authors():
+    arrays = golden.load("amdim_losses")
+    loss = online_probe_loss(arrays["xent_y"], arrays["xent_z"])
+    assert (arrays["xent_y"] == -1).any()
+    assert float(loss) == pytest.approx(float(arrays["xent"]), rel=1e-6)
+
+
+def test_both_learn_to_tell_the_classes(labelled):
+    history, *_ = fit(labelled)
+    for name in ("online_linear_global", "online_mlp_global"):
+        assert len(history[name]) == 20
+        assert history[name][-1] > 0.9
+
+
+def test_the_encoder_learns_nothing_from_labels(labelled):
+    *_, model = fit(labelled, epochs=1)
+    alone = tiny.make("amdim")
+    alone.optimizer.learning_rate = 1e-6
+    alone.fit(tiny.batches(), epochs=1, verbose=0)
+    for one, other in zip(
+        model.get_weights(), alone.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["dict", "dataset", "dataset of dicts"])
+def test_takes_labelled_images_of_any_kind(kind, labelled):
+    images, labels = labelled
+    train = {"image": images, "label": labels}
+    if kind == "dataset":
+        train = tf.data.Dataset.from_tensor_slices(labelled).batch(8)
+    elif kind == "dataset of dicts":
+        train = tf.data.Dataset.from_tensor_slices(train).batch(8)
+    history, *_ = fit(labelled, train=train, test=train, epochs=1)
+    assert 0 <= history["online_linear_global"][0] <= 1
+
+
+def test_images_without_a_label_are_not_learned_from(labelled):
+    images, labels = labelled
+    wrong = np.concatenate([labels, -np.ones(40, int)])
+    history, *_ = fit(
+        labelled, train=(np.concatenate([images, images[::-1]]), wrong)
+    )
+    assert history["online_linear_global"][-1] > 0.9
+
+
+def test_equal_seeds_give_equal_scores(labelled):
+    one, *_ = fit(labelled, epochs=3)
+    keras.utils.set_random_seed(77)
+    other, *_ = fit(labelled, epochs=3)
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    "train", [{"image": np.zeros((4, 8, 8, 3))}, np.zeros((4, 8, 8, 3))]
+)
+def test_images_without_labels_are_refused(train, labelled):
+    with pytest.raises(ValueError, match="needs labels.*`train`"):
+        fit(labelled, train=train, epochs=1)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_classes": 1}, "`num_classes`.*: 1"),
+        ({"num_classes": 2, "batch_size": 1}, "`batch_size`.*: 1"),
+    ],
+)
+def test_refuses_what_makes_no_sense(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        OnlineProbe(None, None, **arguments)
