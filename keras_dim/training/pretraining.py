@@ -10,6 +10,8 @@ from absl import logging
 
 from keras_dim import data
 from keras_dim import files
+from keras_dim import views
+from keras_dim.data.order import Order
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
@@ -20,6 +22,7 @@ LOG = "log.csv"
 ENCODER = "encoder.keras"
 UNTRAINED = "untrained_encoder.keras"
 METRICS = "metrics.json"
+VIEWS = "views.png"
 CHECKPOINTS = "checkpoints"
 
 
@@ -34,7 +37,8 @@ def pretrain(
 
     The folder holds `recipe.json`, `log.csv` (a row an epoch), `tensorboard`,
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
-    `untrained_encoder.keras` (what it began as, to compare with) and
+    `untrained_encoder.keras` (what it began as, to compare with),
+    `views.png` (the first images and what the method makes of them) and
     `metrics.json` (the last epoch's terms, seconds, images a second).
 
     A run that was stopped goes on from its last whole epoch with
@@ -90,6 +94,7 @@ def pretrain(
         recipe.save(directory / RECIPE)
         if is_new:
             _save(model.encoder, directory / UNTRAINED)
+            _save_views(model, source, directory / VIEWS)
         log = epoch_log.EpochLog(
             directory / LOG, steps * recipe.batch_size, done
         )
@@ -186,3 +191,17 @@ def _save(encoder: keras.Model, path: pathlib.Path) -> keras.Model:
     with files.atomic_path(path) as temporary:
         encoder.save(temporary)
     return encoder
+
+
+def _save_views(
+    model: keras.Model, source: data.Source, path: pathlib.Path
+) -> None:
+    """Draws the views of the first images, and nothing from the model."""
+    layer = getattr(model, "views", None)
+    if not isinstance(layer, keras.layers.Layer):
+        return
+    # The batches of training count as they are read: these are others.
+    batch = next(iter(source.batches(Order(), 8, drop_remainder=False)))
+    picture = views.show_views(layer, batch["image"])
+    with files.atomic_path(path) as temporary:
+        picture.save(temporary)
