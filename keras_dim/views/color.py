@@ -116,42 +116,119 @@ def jitter(images, brightness, contrast, saturation, turns, order):
         order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
     """
     planes = _to_planes(images)
-    factors = (brightness, contrast, saturation)
-    hue_place = ops.argmax(ops.equal(order, HUE), axis=1)
-    # Brightness, contrast and saturation all blend an image with a darker,
-    # flatter or greyer one. There are three of them at most before the hue
-    # and three after it; a place that an image leaves empty blends nothing.
-    for place in range(3):
-        is_here = hue_place > place
-        planes = _blend(planes, factors, order[:, place], is_here)
-    if len(planes) == 3:
-        planes = _turn_hue(planes, turns[:, None])
-    for place in range(1, 4):
-        is_here = hue_place < place
-        planes = _blend(planes, factors, order[:, place], is_here)
+    has_color = len(planes) == 3
+    if not has_color:
+        saturation, turns = ops.ones_like(saturation), ops.zeros_like(turns)
+    first, blends, last = _plan(brightness, contrast, saturation, order)
+    # What the planes have to be multiplied by to be pixels, put off so that
+    # brightness costs nothing of its own.
+    scales = first
+    planes = [_darken(plane, 255.0 / first) for plane in planes]
+    planes, scales = _blend_in_turn(planes, scales, blends[:2])
+    scales = scales * last
+    bounds = 255.0 / scales
+    if has_color:
+        planes = _turn_hue(planes, turns[:, None], bounds[:, None])
+    else:
+        planes = [_darken(plane, bounds) for plane in planes]
+    planes, scales = _blend_in_turn(planes, scales, blends[2:])
+    planes = [scales[:, None] * plane for plane in planes]
     return _to_images(planes, images.shape)
 
 
-def _blend(planes, factors, kinds, is_here):
-    """Does one of the three blends in each image, where `is_here`."""
-    brightness, contrast, saturation = (
-        ops.where(
-            ops.logical_and(ops.equal(kinds, kind), is_here), factor, 1.0
-        )[:, None]
-        for kind, factor in enumerate(factors)
+def _plan(brightness, contrast, saturation, order):
+    """Sorts what changes into what is done one after the other for a batch.
+
+    Brightness is a factor, which what comes before it takes in. Contrast and
+    saturation blend an image with a flatter or a greyer one. At most two
+    blends come before the hue and two after it; places that an image leaves
+    empty change nothing.
+
+    Returns:
+        The brightness that comes first of all; for each of the four blends
+        the factors of contrast and saturation and the brightness that
+        follows; and the brightness that follows the hue. Tensors `(batch,)`,
+        1 where an image has nothing of the kind.
+    """
+    places = [ops.argmax(ops.equal(order, kind), axis=1) for kind in range(4)]
+
+    def brightness_after(place):
+        return ops.where(
+            ops.equal(places[BRIGHTNESS], place + 1), brightness, 1.0
+        )
+
+    flat, gray, hue = places[CONTRAST], places[SATURATION], places[HUE]
+    blends = []
+    for is_on_this_side in (ops.less, ops.greater):
+        has_flat, has_gray = (is_on_this_side(p, hue) for p in (flat, gray))
+        flat_is_second = ops.logical_and(has_gray, ops.less(gray, flat))
+        gray_is_second = ops.logical_and(has_flat, ops.less(flat, gray))
+        for is_second in (False, True):
+            is_flat, is_gray = (
+                ops.logical_and(has_one, ops.equal(one_is_second, is_second))
+                for has_one, one_is_second in (
+                    (has_flat, flat_is_second),
+                    (has_gray, gray_is_second),
+                )
+            )
+            blends.append(
+                (
+                    ops.where(is_flat, contrast, 1.0),
+                    ops.where(is_gray, saturation, 1.0),
+                    ops.where(is_flat, brightness_after(flat), 1.0)
+                    * ops.where(is_gray, brightness_after(gray), 1.0),
+                )
+            )
+    return brightness_after(-1), blends, brightness_after(hue)
+
+
+def _blend_in_turn(planes, scales, blends):
+    """Does blends of `_plan`; returns planes and scales."""
+    contrast, saturation, brightness = (
+        ops.stack(each) for each in zip(*blends, strict=True)
     )
-    has_color = len(planes) == 3
-    factor = brightness * contrast
+
+    # XLA would fuse blends in turn to one that calculates each of them anew
+    # wherever the next one looks at it; it does not look into a loop.
+    def body(index, state):
+        *planes, scales = state
+        return _blend(
+            planes,
+            scales,
+            contrast[index],
+            saturation[index],
+            brightness[index],
+        )
+
+    *planes, scales = ops.fori_loop(0, len(blends), body, (*planes, scales))
+    return planes, scales
+
+
+def _blend(planes, scales, contrast, saturation, brightness):
+    """Does one blend of each image, of which one factor at most is not 1.
+
+    Pixels are cut to [0, 255] by a rectifier that cuts at 6, in one pass. A
+    brightness above 1 comes before the cut, and one below after it.
+    """
+    unit = 6.0 / 255.0
+    scales = scales * unit * ops.maximum(brightness, 1.0)
     grey = _grey(planes)
-    # All but one of the factors are 1.
-    base = (1.0 - contrast) * ops.mean(grey, axis=1, keepdims=True)
-    if has_color:
-        factor = factor * saturation
-        base = base + (1.0 - saturation) * grey
-    return [_clip(factor * plane + base) for plane in planes]
+    base = (scales * (1.0 - contrast))[:, None] * ops.mean(
+        grey, axis=1, keepdims=True
+    )
+    if len(planes) == 3:
+        base = base + (scales * (1.0 - saturation))[:, None] * grey
+    factors = (scales * contrast * saturation)[:, None]
+    planes = [ops.relu6(factors * plane + base) for plane in planes]
+    return *planes, ops.minimum(brightness, 1.0) / unit
 
 
-def _turn_hue(planes, turns):
+def _darken(plane, bounds):
+    return ops.minimum(plane, bounds[:, None])
+
+
+def _turn_hue(planes, turns, bounds=None):
+    """Turns the hue; then cuts off what is above `bounds`."""
     red, green, blue = planes
     most = ops.maximum(red, ops.maximum(green, blue))
     least = ops.minimum(red, ops.minimum(green, blue))
@@ -162,6 +239,8 @@ def _turn_hue(planes, turns):
     from_red = ops.where(green < blue, -from_red, from_red)
     edge = 3.0 * chroma
     low = least - chroma
+    if bounds is not None:
+        most, least = (ops.minimum(each, bounds) for each in (most, least))
     turned = []
     for place in (0.0, 2.0, 4.0):
         shift = 6.0 * turns - place

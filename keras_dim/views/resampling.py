@@ -34,14 +34,13 @@ def weights(starts, lengths, size, new_size, method="bicubic", antialias=True):
     widths = ops.maximum(scales, 1.0) if antialias else ops.ones_like(scales)
     pixels = ops.arange(size, dtype="float32") + 0.5
     centers = starts + (ops.arange(new_size, dtype="float32") + 0.5) * scales
-    distances = ops.abs(
-        (pixels / widths)[:, None, :] - (centers / widths)[:, :, None]
-    )
-    # Beyond the box, distances are beyond the kernel's reach.
+    # Pixels beyond the box are put beyond every kernel's reach.
     is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
-    distances = distances + ops.where(is_outside, 2.0, 0.0)[:, None, :]
+    pixels = ops.where(is_outside, -1e6, pixels / widths)
+    distances = ops.abs(pixels[:, None, :] - (centers / widths)[:, :, None])
     kernel = _bicubic if method == "bicubic" else _bilinear
     values = kernel(distances)
+    # Whatever the kernel adds up to, a box of one grey keeps it.
     return values / ops.sum(values, axis=-1, keepdims=True)
 
 
@@ -87,9 +86,10 @@ def _bilinear(distances):
 
 
 def _bicubic(distances):
-    """Keys' cubic of a = -1/2, by its cubics from 2 and from 1 downwards."""
+    """Twice Keys' cubic of a = -1/2."""
+    # With w falling from 1 to -1 between distances 0 and 2, the outer cubic
+    # is w (1 + w)^2, and the inner one 2 w^2 (1 - 2 w) more.
     from_two = ops.relu(2.0 - distances)
-    from_one = ops.relu(1.0 - distances)
-    return 0.5 * from_two * from_two * (from_two - 1.0) + (
-        from_one * from_one * (1.0 - 2.0 * from_one)
-    )
+    from_one = from_two - 1.0
+    inside = ops.relu(from_one)
+    return from_one * (from_two * from_two + inside * (2.0 - 4.0 * inside))

@@ -113,14 +113,14 @@ def test_solarized_pixels_equal_pillows():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jitter_equals_its_parts_in_every_order(channels):
-    num_images = len(color.ORDERS)
-    images = PIXELS[:num_images, ..., :channels]
-    orders = np.array(color.ORDERS, "int32")
-    amounts = (
-        *RNG.uniform(0.2, 1.8, (3, num_images)).astype("float32"),
-        TURNS[:num_images],
-    )
-    jittered = color.jitter(images, *amounts, orders)
+    orders = np.tile(np.array(color.ORDERS, "int32"), (4, 1))
+    num_images = len(orders)
+    images = np.tile(PIXELS, (4, 1, 1, 1))[..., :channels]
+    factors = RNG.uniform(0.2, 1.8, (3, num_images)).astype("float32")
+    # Among them none at all, and one that leaves nothing.
+    factors[:, ::7], factors[:, ::11] = 1.0, 0.0
+    amounts = (*factors, np.tile(TURNS, 4))
+    jittered = np.array(color.jitter(images, *amounts, orders))
     for index, order in enumerate(orders):
         rows = slice(index, index + 1)
         expected = images[rows]
