@@ -2,6 +2,11 @@
 
 import difflib
 
+from keras_dim.recipes.amdim import AMDIMRecipe
+from keras_dim.recipes.amdim_cifar10 import amdim_cifar10
+from keras_dim.recipes.amdim_imagenette import amdim_imagenette
+from keras_dim.recipes.amdim_stl10 import amdim_stl10
+from keras_dim.recipes.amdim_tiny_imagenet import amdim_tiny_imagenet
 from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
 from keras_dim.recipes.deep_infomax_cifar10 import deep_infomax_cifar10
 from keras_dim.recipes.deep_infomax_digits import deep_infomax_digits
@@ -18,6 +23,10 @@ RECIPES = {
         deep_infomax_cifar10,
         deep_infomax_tiny_imagenet,
         deep_infomax_stl10,
+        amdim_cifar10,
+        amdim_tiny_imagenet,
+        amdim_stl10,
+        amdim_imagenette,
     )
 }
 
@@ -38,4 +47,4 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-__all__ = ["RECIPES", "DeepInfoMaxRecipe", "get", *RECIPES]
+__all__ = ["AMDIMRecipe", "RECIPES", "DeepInfoMaxRecipe", "get", *RECIPES]
