@@ -7,6 +7,7 @@ from keras import ops
 from keras import random
 
 from keras_dim import distribution
+from keras_dim.views import geometry
 
 
 class Augmentation(layers.Layer):
@@ -32,6 +33,8 @@ class Augmentation(layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
+        # There are no weights to wait for.
+        self.built = True
 
     def augment(self, images, draws):
         """Returns the changed images.
@@ -41,6 +44,17 @@ class Augmentation(layers.Layer):
             draws: float32 tensor `(batch, num_draws)`, uniform in [0, 1).
         """
         raise NotImplementedError
+
+    def augment_mirrored(self, images, draws, is_mirrored):
+        """Returns what `augment` makes of images, some of them mirrored first.
+
+        Augmentations that move pixels anyway do both at once.
+
+        Args:
+            images, draws: as of `augment`.
+            is_mirrored: bool tensor `(batch,)`. Which images are mirrored.
+        """
+        return self.augment(geometry.flip(images, is_mirrored), draws)
 
     def infer(self, images):
         """Returns what becomes of the images in inference."""
@@ -58,12 +72,15 @@ class Augmentation(layers.Layer):
             batch_size,
         )
 
-    def call(self, images, training=False):
+    def call(self, images, training=False, is_mirrored=None):
         check_images(images.shape)
         self.check(images.shape)
         if not training:
             return self.infer(images)
-        return self.augment(images, self.draw(ops.shape(images)[0]))
+        draws = self.draw(ops.shape(images)[0])
+        if is_mirrored is None:
+            return self.augment(images, draws)
+        return self.augment_mirrored(images, draws, is_mirrored)
 
     def compute_output_shape(self, images_shape):
         return images_shape

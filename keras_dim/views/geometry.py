@@ -45,39 +45,45 @@ def crop(images, tops, lefts, size, padding=0):
     )
 
 
-def translate(images, down, right):
+def translate(images, down, right, is_mirrored=None):
     """Moves each image; what comes in at the border is its reflection.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
         down, right: int tensors `(batch,)`. Pixels by which each image moves,
             less than its height and width.
+        is_mirrored: bool tensor `(batch,)`, or None for none. Which images
+            are mirrored left to right before.
 
     Returns:
         Tensor like `images`.
     """
     height, width = images.shape[1:3]
+    columns = _reflect(ops.arange(width) - right[:, None], width)
+    if is_mirrored is not None:
+        columns = _mirror(columns, width, is_mirrored)
     return gather(
-        images,
-        _reflect(ops.arange(height) - down[:, None], height),
-        _reflect(ops.arange(width) - right[:, None], width),
+        images, _reflect(ops.arange(height) - down[:, None], height), columns
     )
 
 
-def flip(images, is_flipped):
-    """Mirrors those images left to right for which `is_flipped`.
+def flip(images, is_mirrored):
+    """Mirrors those images left to right for which `is_mirrored`.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
-        is_flipped: bool tensor `(batch,)`.
+        is_mirrored: bool tensor `(batch,)`.
 
     Returns:
         Tensor like `images`.
     """
     height, width = images.shape[1:3]
-    forth = ops.arange(width)[None]
-    columns = ops.where(is_flipped[:, None], width - 1 - forth, forth)
+    columns = _mirror(ops.arange(width)[None], width, is_mirrored)
     return gather(images, ops.arange(height)[None], columns)
+
+
+def _mirror(columns, width, is_mirrored):
+    return ops.where(is_mirrored[:, None], width - 1 - columns, columns)
 
 
 def _reflect(places, length):

@@ -22,4 +22,8 @@ class RandomFlip(augmentation.Augmentation):
         self.probability = probability
 
     def augment(self, images, draws):
-        return geometry.flip(images, draws[:, 0] < self.probability)
+        return geometry.flip(images, self.is_mirrored(draws))
+
+    def is_mirrored(self, draws):
+        """Returns which images `draws` say are mirrored, bools `(batch,)`."""
+        return draws[:, 0] < self.probability

@@ -73,12 +73,16 @@ class RandomResizedCrop(augmentation.Augmentation):
         self.inference_size = inference_size
 
     def augment(self, images, draws):
-        boxes = draw_boxes(draws, images.shape[1:3], self.scale, self.ratio)
-        row_weights, column_weights = (
-            self._weights(start, length, size, self.size)
-            for start, length, size in zip(
-                boxes[:2], boxes[2:], images.shape[1:3], strict=True
-            )
+        return self.augment_mirrored(images, draws, is_mirrored=None)
+
+    def augment_mirrored(self, images, draws, is_mirrored):
+        tops, lefts, heights, widths = draw_boxes(
+            draws, images.shape[1:3], self.scale, self.ratio
+        )
+        height, width = images.shape[1:3]
+        row_weights = self._weights(tops, heights, height, self.size)
+        column_weights = self._weights(
+            lefts, widths, width, self.size, is_mirrored
         )
         return resampling.resample(
             ops.cast(images, "float32"), row_weights, column_weights
@@ -105,9 +109,15 @@ class RandomResizedCrop(augmentation.Augmentation):
         whole = self._weights(starts, starts + size, size, new_size)
         return whole[:, first : first + self.size]
 
-    def _weights(self, starts, lengths, size, new_size):
+    def _weights(self, starts, lengths, size, new_size, is_mirrored=None):
         return resampling.weights(
-            starts, lengths, size, new_size, self.method, self.antialias
+            starts,
+            lengths,
+            size,
+            new_size,
+            self.method,
+            self.antialias,
+            is_mirrored,
         )
 
 

@@ -34,11 +34,16 @@ class RandomTranslation(augmentation.Augmentation):
         self.probability = probability
 
     def augment(self, images, draws):
+        return self.augment_mirrored(images, draws, is_mirrored=None)
+
+    def augment_mirrored(self, images, draws, is_mirrored):
         is_moved = draws[:, :1] < self.probability
         pixels = augmentation.whole(draws[:, 1:], 2.0 * self.max_pixels + 1.0)
         pixels = ops.where(is_moved, pixels - self.max_pixels, 0.0)
         pixels = ops.cast(pixels, "int32")
-        return geometry.translate(images, pixels[:, 0], pixels[:, 1])
+        return geometry.translate(
+            images, pixels[:, 0], pixels[:, 1], is_mirrored
+        )
 
     def check(self, images_shape):
         if self.max_pixels >= min(images_shape[1:3]):

@@ -12,7 +12,15 @@ from keras import ops
 METHODS = ("bilinear", "bicubic")
 
 
-def weights(starts, lengths, size, new_size, method="bicubic", antialias=True):
+def weights(
+    starts,
+    lengths,
+    size,
+    new_size,
+    method="bicubic",
+    antialias=True,
+    is_mirrored=None,
+):
     """Returns the weights of old pixels in new ones, along one axis.
 
     Args:
@@ -23,6 +31,8 @@ def weights(starts, lengths, size, new_size, method="bicubic", antialias=True):
         method: str. One of `METHODS`. Defaults to `"bicubic"`.
         antialias: bool. Whether kernels widen where a box shrinks. Defaults
             to `True`.
+        is_mirrored: bool tensor `(batch,)`, or None for none. Which images
+            are mirrored along the axis before.
 
     Returns:
         Float32 tensor `(batch, new_size, size)`. Its rows add up to 1.
@@ -30,10 +40,16 @@ def weights(starts, lengths, size, new_size, method="bicubic", antialias=True):
     check_method(method)
     starts = ops.cast(starts, "float32")[:, None]
     lengths = ops.cast(lengths, "float32")[:, None]
+    steps = ops.arange(new_size, dtype="float32")
+    if is_mirrored is not None:
+        # The box lies at the other end, and is gone through backwards.
+        mirrored = ops.cast(is_mirrored, "float32")[:, None]
+        starts = starts + mirrored * (size - lengths - 2.0 * starts)
+        steps = steps + mirrored * (new_size - 1.0 - 2.0 * steps)
     scales = lengths / new_size
     widths = ops.maximum(scales, 1.0) if antialias else ops.ones_like(scales)
     pixels = ops.arange(size, dtype="float32") + 0.5
-    centers = starts + (ops.arange(new_size, dtype="float32") + 0.5) * scales
+    centers = starts + (steps + 0.5) * scales
     # Pixels beyond the box are put beyond every kernel's reach.
     is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
     pixels = ops.where(is_outside, -1e6, pixels / widths)

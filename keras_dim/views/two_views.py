@@ -2,7 +2,9 @@
 
 import keras
 from keras import layers
+from keras import ops
 
+from keras_dim.views.augmentation import Augmentation
 from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.random_flip import RandomFlip
 from keras_dim.views.random_grayscale import RandomGrayscale
@@ -24,7 +26,8 @@ class TwoViews(layers.Layer):
         augmentations: list of layers from images to images, which draw for
             each view anew. None leave images as they are. Defaults to `()`.
         shared: list of such layers that come first and draw once for both
-            views. Defaults to `()`.
+            views. A `RandomFlip` at their end costs nothing where the first
+            of the `augmentations` moves pixels anyway. Defaults to `()`.
 
     Returns, when called with images, a dict with `"view_1"` and `"view_2"`.
     In inference the two are equal, unless an augmentation draws there too.
@@ -36,12 +39,20 @@ class TwoViews(layers.Layer):
         self.shared = list(shared)
 
     def call(self, images, training=False):
-        for augmentation in self.shared:
+        shared, first = self.shared, self.augmentations[:1]
+        flip = {}
+        if training and _is_flip(shared) and _is_augmentation(first):
+            *shared, last = shared
+            draws = last.draw(ops.shape(images)[0])
+            flip = {"is_mirrored": last.is_mirrored(draws)}
+        for augmentation in shared:
             images = augmentation(images, training=training)
         views = {}
         for name in ("view_1", "view_2"):
             view = images
-            for augmentation in self.augmentations:
+            for augmentation in first:
+                view = augmentation(view, training=training, **flip)
+            for augmentation in self.augmentations[1:]:
                 view = augmentation(view, training=training)
             views[name] = view
         return views
@@ -64,6 +75,14 @@ class TwoViews(layers.Layer):
                 for augmentation in config[name]
             ]
         return cls(**config)
+
+
+def _is_flip(layers):
+    return bool(layers) and isinstance(layers[-1], RandomFlip)
+
+
+def _is_augmentation(layers):
+    return bool(layers) and isinstance(layers[0], Augmentation)
 
 
 def amdim(
