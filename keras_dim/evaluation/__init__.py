@@ -6,6 +6,7 @@ from keras_dim.evaluation.callbacks import NearestNeighborsProbe
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
 from keras_dim.evaluation.features import stream
+from keras_dim.evaluation.few_shot import few_shot
 from keras_dim.evaluation.linear_probe import linear_probe
 from keras_dim.evaluation.mlp_probe import mlp_probe
 from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
@@ -20,6 +21,7 @@ __all__ = [
     "OnlineProbe",
     "extract",
     "feature_model",
+    "few_shot",
     "linear_probe",
     "mlp_probe",
     "nearest_neighbors",
