@@ -3,12 +3,13 @@
 `METHODS` has at least one entry, under any name, for every method of
 `keras_dim.methods.METHODS`; a test fails where one is missing. Every value is
 a callable that makes a new model, so that it can be called inside the scope of
-a strategy.
+a strategy. They are made on any backend: only `batches` needs TensorFlow.
 """
+
+import contextlib
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 import keras_dim
@@ -148,6 +149,8 @@ def images():
 
 def batches():
     """Batches as `keras_dim.data.load` gives them, in a fixed order."""
+    import tensorflow as tf
+
     indices = np.arange(NUM_IMAGES)
     dataset = tf.data.Dataset.from_tensor_slices(
         {"image": images(), "index": indices, "label": indices % 3}
@@ -163,8 +166,7 @@ def batches():
 def make(name, strategy=None, learning_rate=0.02, **compile_arguments):
     """Returns a compiled model whose weights depend on the name alone."""
     keras.utils.set_random_seed(1)
-    strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
+    with strategy.scope() if strategy else contextlib.nullcontext():
         model = METHODS[name]()
         optimizer = keras.optimizers.SGD(learning_rate, momentum=0.5)
         model.compile(optimizer, **compile_arguments)
