@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_dim.data.conversion import choose_channels
-from keras_dim.data.conversion import parse_image_size
 from keras_dim.data.decoding import decoded_images
 from keras_dim.data.image_header import IMAGE_KINDS
+from keras_dim.data.image_shape import choose_channels
+from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.order import shuffled_records
@@ -105,7 +105,7 @@ class TFRecordSource(Source):
             self.image_shape,
             resize=self._resize,
             kinds=self._kinds,
-            on_error=self._report,
+            on_error=self.report,
         )
         return images.batch(batch_size, drop_remainder)
 
@@ -121,6 +121,19 @@ class TFRecordSource(Source):
             )
             return records.enumerate(tf.gather(begins, shard))
 
+        features = {self._image_key: tf.io.FixedLenFeature([], tf.string, "")}
+        if label_key:
+            features[label_key] = tf.io.FixedLenFeature([], tf.int64, -1)
+
+        # Not a method: TensorFlow reports one that it cannot convert with the
+        # `repr` of its object, and this one is not yet whole when surveyed.
+        def parse(index, serialized):
+            parsed = tf.io.parse_single_example(serialized, features)
+            record = {"index": index, "encoded": parsed[self._image_key]}
+            if label_key:
+                record["label"] = parsed[label_key]
+            return record
+
         all_files = dataclasses.replace(order, shard_index=0, num_shards=1)
         files = ordered_indices(all_files, len(self._shards))
         return (
@@ -132,18 +145,8 @@ class TFRecordSource(Source):
                 num_parallel_calls=tf.data.AUTOTUNE,
                 deterministic=True,
             )
-            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         )
-
-    def _parse(self, index, serialized):
-        features = {self._image_key: tf.io.FixedLenFeature([], tf.string, "")}
-        if self._label_key:
-            features[self._label_key] = tf.io.FixedLenFeature([], tf.int64, -1)
-        parsed = tf.io.parse_single_example(serialized, features)
-        record = {"index": index, "encoded": parsed[self._image_key]}
-        if self._label_key:
-            record["label"] = parsed[self._label_key]
-        return record
 
     def _place(self, index):
         number = int(np.searchsorted(self._ends, index, side="right"))
@@ -151,8 +154,8 @@ class TFRecordSource(Source):
         begin = int(self._ends[number]) - shard.num_records
         return f"{shard.path}:{index - begin}"
 
-    def _report(self, index):
-        self.skip(self._place(index), "it cannot be decoded")
+    def report(self, row: int) -> None:
+        self.skip(self._place(row), "it cannot be decoded")
 
 
 def shuffle_buffer(num_records: int, num_bytes: int) -> int:
