@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,19 @@ ENCODER = "encoder.keras"
 METADATA = "metadata.json"
 CARD = "README.md"
 
+# Presets that cannot be trained without a network: what is given for them,
+# and what the user is told.
+STAND_INS = {
+    "amdim_stl10": (
+        "amdim_tiny_imagenet",
+        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', "
+        "AMDIM's network for 64 pixels trained on Tiny ImageNet, which like "
+        "the unlabelled part of STL-10 is drawn from ImageNet. To train on "
+        "STL-10 itself: keras-dim pretrain --recipe amdim_stl10 --directory "
+        "RUN",
+    ),
+}
+
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[a-z0-9_]+")
 
@@ -29,7 +43,8 @@ def pretrained(
 
     The file's size and checksum are compared with those of its metadata
     before it is opened, and it is loaded in Keras's safe mode, so that
-    loading runs none of its code.
+    loading runs none of its code. For `"amdim_stl10"`, which has not been
+    trained, another preset is given, with a warning.
 
     Args:
         name: str. One of the names of `list_pretrained()`.
@@ -53,6 +68,11 @@ def pretrained(
     """
     check_name(name)
     root = presets_folder(directory)
+    if name in STAND_INS and name not in preset_names(root):
+        stand_in, message = STAND_INS[name]
+        if stand_in in preset_names(root):
+            warnings.warn(message, stacklevel=2)
+            name = stand_in
     folder = root / name if root else None
     if folder is None or not (folder / METADATA).is_file():
         raise ValueError(_unknown(name, preset_names(root), root))

@@ -193,3 +193,25 @@ def test_nothing_is_found_with_this_installation_s_own_words(
     monkeypatch.setattr(registry, "_PACKAGE", tmp_path)
     with pytest.raises(ValueError, match="no presets with this installation"):
         pretrained("tiny_dim")
+
+
+def test_what_is_not_trained_is_stood_in_for_with_a_warning(root, encoder):
+    save_preset(
+        encoder, "amdim_tiny_imagenet", root, config={}, metadata=METADATA
+    )
+    command = "keras-dim pretrain --recipe amdim_stl10 --directory RUN"
+    with pytest.warns(UserWarning, match=command) as caught:
+        loaded = pretrained("amdim_stl10", root)
+    assert len(caught) == 1
+    assert loaded.count_params() == encoder.count_params()
+
+
+def test_what_is_trained_needs_no_stand_in(root, encoder):
+    for name in ("amdim_stl10", "amdim_tiny_imagenet"):
+        save_preset(encoder, name, root, config={}, metadata=METADATA)
+    pretrained("amdim_stl10", root)
+
+
+def test_without_its_stand_in_a_preset_is_unknown(root):
+    with pytest.raises(ValueError, match="Unknown preset 'amdim_stl10'"):
+        pretrained("amdim_stl10", root)
