@@ -1,4 +1,4 @@
-"""Images in: any source as a `tf.data.Dataset` of batches."""
+"""Images in: any source as a dataset of batches, on any backend."""
 
 from keras_dim.data.opening import open_source
 from keras_dim.data.pipeline import load

@@ -2,17 +2,20 @@
 
 import pathlib
 import zipfile
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_dim.data.conversion import choose_channels
-from keras_dim.data.conversion import convert
-from keras_dim.data.conversion import parse_image_size
+from keras_dim.data import numpy_images
+from keras_dim.data.image_shape import choose_channels
+from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
@@ -35,6 +38,8 @@ class ArraySource(Source):
         class_names: sequence of str or `None`.
         paths: sequence of str or `None`.
     """
+
+    random_access = True
 
     def __init__(
         self,
@@ -65,14 +70,38 @@ class ArraySource(Source):
 
     def batches(
         self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> tf.data.Dataset:
+    ) -> "tf.data.Dataset":
+        import tensorflow as tf
+
         rows = tf.data.Dataset.from_tensor_slices(
             ordered_indices(order, self.num_images)
         )
         rows = rows.batch(batch_size, drop_remainder)
         return rows.map(self._batch, num_parallel_calls=tf.data.AUTOTUNE)
 
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        images = np.asarray(self.images[rows])
+        if not self.decoded:
+            images = np.array(
+                [
+                    numpy_images.convert(image, self.image_shape, resize=True)
+                    for image in images
+                ],
+                np.uint8,
+            ).reshape(len(rows), *self.image_shape)
+        batch = {
+            "image": images,
+            "index": rows if self.index is None else self.index[rows],
+        }
+        if self.has_labels:
+            batch["label"] = self.labels[rows]
+        return batch
+
     def _batch(self, rows):
+        import tensorflow as tf
+
+        from keras_dim.data.conversion import convert
+
         # Outside the graph: an array within it would be copied, and could
         # not be larger than the graph's limit of 2 GB.
         images = tf.numpy_function(

@@ -2,8 +2,6 @@
 
 import contextlib
 
-import tensorflow as tf
-
 
 @contextlib.contextmanager
 def damage_in_one_line(name: str):
@@ -12,6 +10,8 @@ def damage_in_one_line(name: str):
     Args:
         name: str. The source, for the message.
     """
+    import tensorflow as tf
+
     try:
         yield
     except tf.errors.DataLossError as error:

@@ -1,12 +1,11 @@
 """Encoded bytes to pixels, by what the bytes are, not by the file's name."""
 
-import io
 from collections.abc import Callable
 from collections.abc import Collection
 
-import numpy as np
 import tensorflow as tf
 
+from keras_dim.data import numpy_images
 from keras_dim.data.conversion import convert
 from keras_dim.data.image_header import IMAGE_KINDS
 
@@ -205,10 +204,6 @@ def _has_palette(encoded):
 
 
 def _decode_with_pillow(encoded, channels):
-    def decode(data):
-        from PIL import Image
-
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB" if channels == 3 else "RGBA"))
-
-    return tf.numpy_function(decode, [encoded], tf.uint8)
+    return tf.numpy_function(
+        lambda data: numpy_images.decode(data, channels), [encoded], tf.uint8
+    )

@@ -3,22 +3,25 @@
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from keras_dim.data.conversion import choose_channels
-from keras_dim.data.conversion import parse_image_size
-from keras_dim.data.decoding import decoded_images
+from keras_dim.data import numpy_images
 from keras_dim.data.image_header import IMAGE_SUFFIXES
 from keras_dim.data.image_header import image_kind
 from keras_dim.data.image_header import read_header
+from keras_dim.data.image_shape import choose_channels
+from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
 from keras_dim.data.survey import Survey
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Sub-folders of these names are taken for splits, not for classes.
 SPLIT_FOLDERS = ("train", "test", "validation", "val", "valid")
@@ -36,6 +39,8 @@ class ImageFolderSource(Source):
         labels: int64 array `(num_images,)` or `None`.
         class_names: sequence of str or `None`.
     """
+
+    random_access = True
 
     def __init__(
         self, name, paths, image_shape, *, resize, kinds, labels, class_names
@@ -55,7 +60,11 @@ class ImageFolderSource(Source):
 
     def batches(
         self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> tf.data.Dataset:
+    ) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        from keras_dim.data.decoding import decoded_images
+
         paths = tf.constant(self.paths)
 
         def record(index):
@@ -72,12 +81,36 @@ class ImageFolderSource(Source):
             self.image_shape,
             resize=self._resize,
             kinds=self._kinds,
-            on_error=self._report,
+            on_error=self.report,
         )
         return images.batch(batch_size, drop_remainder)
 
-    def _report(self, index):
-        self.skip(self.paths[index], "it cannot be decoded")
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        decoded = {row: self._decode(row) for row in rows.tolist()}
+        images = [image for image in decoded.values() if image is not None]
+        whole = [row for row, image in decoded.items() if image is not None]
+        index = np.array(whole, np.int64)
+        batch = {
+            "image": np.array(images, np.uint8).reshape(
+                len(images), *self.image_shape
+            ),
+            "index": index,
+        }
+        if self.has_labels:
+            batch["label"] = self._labels[index]
+        return batch
+
+    def report(self, row: int) -> None:
+        self.skip(self.paths[row], "it cannot be decoded")
+
+    def _decode(self, row):
+        try:
+            encoded = pathlib.Path(self.paths[row]).read_bytes()
+            return numpy_images.convert(
+                numpy_images.decode(encoded), self.image_shape, self._resize
+            )
+        except (OSError, ValueError):
+            return None
 
 
 def open_image_folder(

@@ -3,8 +3,7 @@
 import numpy as np
 
 from keras_dim.data.arrays import ArraySource
-from keras_dim.data.damage import damage_in_one_line
-from keras_dim.data.order import Order
+from keras_dim.data.in_order import batches_in_order
 from keras_dim.data.source import Source
 
 # Decoded sources up to this size are held. All of CIFAR-10's training set
@@ -33,11 +32,10 @@ def held_in_memory(source: Source) -> Source:
     if not small and source.exact:
         return source
     try:
-        with damage_in_one_line(source.name):
-            if small:
-                return _decode(source)
-            next(iter(source.batches(Order(), 1, False)))
-            return source
+        if small:
+            return _decode(source)
+        next(batches_in_order(source, 1))
+        return source
     except StopIteration:
         raise ValueError(_none_left(source)) from None
 
@@ -48,9 +46,7 @@ def _decode(source):
     if source.has_labels:
         tags["label"] = np.empty(source.num_images, np.int64)
     count = 0
-    for batch in source.batches(
-        Order(), _BATCH_SIZE, drop_remainder=False
-    ).as_numpy_iterator():
+    for batch in batches_in_order(source, _BATCH_SIZE):
         rows = slice(count, count + len(batch["index"]))
         images[rows] = batch["image"]
         for key, values in tags.items():

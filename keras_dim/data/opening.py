@@ -13,9 +13,7 @@ from keras_dim.data.digits import open_digits
 from keras_dim.data.image_folder import open_image_folder
 from keras_dim.data.image_header import image_kind
 from keras_dim.data.source import Source
-from keras_dim.data.tensorflow_datasets import is_prepared_folder
-from keras_dim.data.tensorflow_datasets import open_tensorflow_datasets
-from keras_dim.data.tfrecord import open_tfrecord
+from keras_dim.data.tensorflow_needed import require_tensorflow
 
 
 def open_source(
@@ -66,6 +64,8 @@ def open_source(
             way to the size and channels asked for.
         FileNotFoundError: if a path does not exist, or a data set is neither
             prepared nor to be downloaded.
+        ModuleNotFoundError: if it is a tensorflow-datasets name or TFRecord
+            files, and TensorFlow cannot be imported.
 
     Orientation tags of cameras (EXIF) are left alone: pixels come as they
     are stored. Images of 16 bits a channel are cut to 8.
@@ -82,7 +82,7 @@ def open_source(
     if _are_arrays(source):
         return open_arrays(source, **pixels)
     if isinstance(source, tuple | list):
-        return open_tfrecord(source, **pixels)
+        return _open_tfrecord(source, pixels)
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
             "Expected a name, a path, a list of paths, an array or a pair of "
@@ -96,15 +96,43 @@ def open_source(
     path = pathlib.Path(name).expanduser()
     if path.is_dir():
         if is_prepared_folder(path):
-            return open_tensorflow_datasets(str(path), split, **pixels)
+            return _open_named(str(path), split, None, pixels)
         return open_image_folder(path, split, **pixels)
     if path.is_file():
         return _open_file(path, split, pixels)
     if any(letter in name for letter in "*?"):
-        return open_tfrecord(name, **pixels)
+        return _open_tfrecord(name, pixels)
     _refuse_missing_path(source, name)
     data_dir = None if data_dir is None else os.fspath(data_dir)
+    return _open_named(name, split, data_dir, pixels)
+
+
+def is_prepared_folder(folder: pathlib.Path) -> bool:
+    """Whether a folder is one prepared version of a data set."""
+    return all(
+        (folder / name).is_file()
+        for name in ("dataset_info.json", "features.json")
+    )
+
+
+def _open_named(name, split, data_dir, pixels):
+    require_tensorflow(
+        f"Received {name!r}, taken for a data set of tensorflow-datasets, "
+        "which are read with TensorFlow"
+    )
+    from keras_dim.data.tensorflow_datasets import open_tensorflow_datasets
+
     return open_tensorflow_datasets(name, split, data_dir=data_dir, **pixels)
+
+
+def _open_tfrecord(files, pixels):
+    require_tensorflow(
+        f"Received {files!r}, taken for TFRecord files, which are read with "
+        "TensorFlow"
+    )
+    from keras_dim.data.tfrecord import open_tfrecord
+
+    return open_tfrecord(files, **pixels)
 
 
 def _are_arrays(source):
@@ -127,7 +155,7 @@ def _open_file(path, split, pixels):
             f"{path} is one image. Expected a folder of images; received a "
             f"{kind} file."
         )
-    return open_tfrecord(str(path), **pixels)
+    return _open_tfrecord(str(path), pixels)
 
 
 def _refuse_missing_path(source, name):

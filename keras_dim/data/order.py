@@ -1,9 +1,12 @@
 """The order of an epoch, a pure function of a seed and the epoch's number."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,14 +14,14 @@ class Order:
     """Which images to deliver, in which order.
 
     Args:
-        seed: scalar int64 tensor or `None`. Different seeds shuffle
+        seed: int, scalar int64 tensor or `None`. Different seeds shuffle
             differently, equal ones equally; `None` keeps the source's order.
         shard_index: int. The worker, from 0 to `num_shards - 1`.
         num_shards: int. The number of workers. Their images are disjoint
             and together complete in every epoch.
     """
 
-    seed: tf.Tensor | None = None
+    seed: "int | tf.Tensor | None" = None
     shard_index: int = 0
     num_shards: int = 1
 
@@ -38,8 +41,24 @@ def permutation(seed: int, size: int) -> np.ndarray:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def ordered_indices(order: Order, size: int) -> tf.Tensor:
-    """The indices `0..size-1` of the order's shard, as int64 `(n,)`."""
+def ordered_rows(order: Order, size: int) -> np.ndarray:
+    """The indices `0..size-1` of the order's shard, as int64 `(n,)`.
+
+    Args:
+        order: `Order`. Its seed is a number or `None`.
+        size: int.
+    """
+    if order.seed is None:
+        rows = np.arange(size, dtype=np.int64)
+    else:
+        rows = permutation(order.seed, size)
+    return rows[order.shard_index :: order.num_shards]
+
+
+def ordered_indices(order: Order, size: int) -> "tf.Tensor":
+    """What `ordered_rows` gives, of a seed that is a tensor."""
+    import tensorflow as tf
+
     if order.seed is None:
         indices = tf.range(size, dtype=tf.int64)
     else:
@@ -51,8 +70,8 @@ def ordered_indices(order: Order, size: int) -> tf.Tensor:
 
 
 def shuffled_records(
-    records: tf.data.Dataset, order: Order, buffer_size: int
-) -> tf.data.Dataset:
+    records: "tf.data.Dataset", order: Order, buffer_size: int
+) -> "tf.data.Dataset":
     """The order's shard of a stream, shuffled through a buffer.
 
     Every shard must be given the same stream.

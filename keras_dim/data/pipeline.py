@@ -1,18 +1,21 @@
-"""Batches in a reproducible order: shuffle, batch, shard, prefetch."""
+"""Batches in a reproducible order, for whichever backend Keras runs on."""
 
 import itertools
 import os
-from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
-import tensorflow as tf
+import keras
 
 from keras_dim.data.memory import held_in_memory
 from keras_dim.data.opening import open_source
 from keras_dim.data.order import Order
 from keras_dim.data.order import epoch_seed
 from keras_dim.data.source import Source
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def load(
@@ -29,7 +32,7 @@ def load(
     shard_index: int = 0,
     num_shards: int = 1,
     data_dir: str | os.PathLike | None = None,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset | keras.utils.PyDataset":
     """Loads images as a dataset of batches, ready for `fit`.
 
     Each iteration over the dataset is one epoch: iteration `n` is epoch
@@ -37,6 +40,11 @@ def load(
     the epoch's number, so that a run that is resumed with `first_epoch=k`
     sees the very batches of an unbroken run. Datasets derived from this one
     (by `map`, `take`, ...) share its count.
+
+    Where Keras runs on TensorFlow, and for TFRecord files and
+    tensorflow-datasets anywhere, it is a `tf.data.Dataset`. On another
+    backend the rest comes as a `keras.utils.PyDataset` of arrays: the same
+    batches in the same order, without TensorFlow.
 
     Sources of at most 256 MB of pixels are decoded here, once, and held in
     memory. Larger ones are read and decoded anew in every epoch. Folders,
@@ -66,17 +74,21 @@ def load(
         data_dir: str or path. As in `open_source`. Defaults to `None`.
 
     Returns:
-        A `tf.data.Dataset` of dicts: `"image"` uint8 `(batch, height, width,
+        A dataset of dicts: `"image"` uint8 `(batch, height, width,
         channels)`, `"index"` int64 `(batch,)`, the same for an image
         whatever the order, and where there are labels `"label"` int64
         `(batch,)`, -1 for unlabelled images. Its length is known, except for
         large folders and TFRecord files, where damaged images are left out
-        when they come up.
+        when they come up. A `PyDataset` has a length there too: where that
+        comes out short, with `drop_remainder` the first images of the epoch
+        fill its last batches, else these are small or empty.
 
     Raises:
         ValueError: if an argument makes no sense, no batch would be left, or
             the source cannot be opened.
         FileNotFoundError: if the source does not exist.
+        ModuleNotFoundError: if the source needs TensorFlow, and there is
+            none.
 
     Example:
 
@@ -105,22 +117,19 @@ def load(
     if not drop_remainder:
         own = len(range(shard_index, images.num_images, num_shards))
         num_batches = -(-own // batch_size)
-    dataset = _one_epoch_an_iteration(
+    if images.uses_tensorflow:
+        from keras_dim.data.tensorflow_batches import batches_of
+    else:
+        from keras_dim.data.numpy_batches import batches_of
+    return batches_of(
         images,
         Order(None, shard_index, num_shards),
         batch_size,
         drop_remainder,
-        epoch_seeds=_epoch_seeds(seed, first_epoch),
-        shuffle=shuffle,
+        num_batches,
+        (epoch_seed(seed, epoch) for epoch in itertools.count(first_epoch)),
+        shuffle,
     )
-    # Workers must not differ in the number of batches.
-    dataset = dataset.take(num_batches)
-    if images.exact:
-        dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(num_batches)
-        )
-    options = _options(num_shards)
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _opened(source, split, image_size, channels, data_dir):
@@ -160,39 +169,3 @@ def _check_batch_left(num_images, batch_size, drop_remainder, num_shards):
             "`batch_size` or pass drop_remainder=False."
         )
     return share // batch_size
-
-
-def _epoch_seeds(seed: int, first_epoch: int) -> Iterator[int]:
-    return (epoch_seed(seed, epoch) for epoch in itertools.count(first_epoch))
-
-
-def _one_epoch_an_iteration(
-    source, order, batch_size, drop_remainder, *, epoch_seeds, shuffle
-):
-    def next_epoch():
-        # Called once for each iterator: this is what counts the epochs.
-        yield next(epoch_seeds)
-
-    def one_epoch(epoch):
-        # Shuffles mix their own seed with that of the graph, which would be
-        # the process's global seed, and the order would depend on it.
-        tf.random.set_seed(1)
-        shuffled = Order(
-            epoch if shuffle else None, order.shard_index, order.num_shards
-        )
-        return source.batches(shuffled, batch_size, drop_remainder)
-
-    epochs = tf.data.Dataset.from_generator(
-        next_epoch, output_signature=tf.TensorSpec([], tf.int64)
-    )
-    return epochs.flat_map(one_epoch)
-
-
-def _options(num_shards):
-    options = tf.data.Options()
-    options.deterministic = True
-    policies = tf.data.experimental.AutoShardPolicy
-    options.experimental_distribute.auto_shard_policy = (
-        policies.DATA if num_shards == 1 else policies.OFF
-    )
-    return options

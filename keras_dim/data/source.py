@@ -2,15 +2,24 @@
 
 import abc
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+import keras
+import numpy as np
 from absl import logging
 
 from keras_dim.data.order import Order
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 class Source(abc.ABC):
     """A set of images that can be read again and again in a given order.
+
+    Every source gives its batches as a dataset of TensorFlow; one with
+    `random_access` can also be read without it, which is what happens where
+    Keras runs on another backend.
 
     Args:
         name: str. How messages call the source.
@@ -28,6 +37,8 @@ class Source(abc.ABC):
             out because they are not whole images. It grows while images are
             decoded for the first time.
     """
+
+    random_access = False
 
     def __init__(
         self,
@@ -54,10 +65,15 @@ class Source(abc.ABC):
         """Whether images can be delivered without any work on each."""
         return False
 
+    @property
+    def uses_tensorflow(self) -> bool:
+        """Whether this process reads the source by `batches`, not `read`."""
+        return not self.random_access or keras.backend.backend() == "tensorflow"
+
     @abc.abstractmethod
     def batches(
         self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> tf.data.Dataset:
+    ) -> "tf.data.Dataset":
         """One pass over one shard of the images, in batches.
 
         Args:
@@ -70,6 +86,26 @@ class Source(abc.ABC):
             channels)`, `"index"` int64 `(batch,)` and, where there are
             labels, `"label"` int64 `(batch,)`.
         """
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads images by their places, for sources with `random_access`.
+
+        Called by several threads at once.
+
+        Args:
+            rows: int64 array `(n,)`. Places from 0 to `num_images - 1`.
+
+        Returns:
+            dict of arrays as `batches` gives them, in the order of the rows,
+            without those that cannot be decoded.
+        """
+        raise NotImplementedError(
+            f"{self.name} is read as a stream. Received: rows={rows}"
+        )
+
+    def report(self, row: int) -> None:
+        """Notes that the image at a place cannot be decoded."""
+        self.skip(f"image {row}", "it cannot be decoded")
 
     def skip(self, place: str, reason: str) -> None:
         """Notes that the image at `place` is left out; logs it once."""

@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Callable
-
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
 from keras_dim.data.damage import damage_in_one_line
 from keras_dim.data.image_header import ImageHeader
 from keras_dim.data.image_header import read_header
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Where sizes need not be compared, so many images tell grey from colour.
 _SAMPLE = 1000
@@ -52,7 +54,7 @@ class Survey:
 
 def survey_records(
     name: str,
-    records: tf.data.Dataset,
+    records: "tf.data.Dataset",
     read: Callable,
     place: Callable[[int], str],
     same_size: bool,

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_dim.data.conversion import choose_channels
-from keras_dim.data.conversion import parse_image_size
 from keras_dim.data.decoding import decoded_images
+from keras_dim.data.image_shape import choose_channels
+from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import shuffled_records
 from keras_dim.data.source import Source
@@ -208,14 +208,6 @@ def open_tensorflow_datasets(
     )
 
 
-def is_prepared_folder(folder: pathlib.Path) -> bool:
-    """Whether a folder is one prepared version of a data set."""
-    return all(
-        (folder / name).is_file()
-        for name in ("dataset_info.json", "features.json")
-    )
-
-
 def _image_of(record):
     return record["encoded"]
 
@@ -223,7 +215,7 @@ def _image_of(record):
 def _find_builder(name, data_dir):
     import tensorflow_datasets as tfds
 
-    if os.path.isdir(name) and is_prepared_folder(pathlib.Path(name)):
+    if os.path.isdir(name):
         return tfds.builder_from_directory(name)
     try:
         return tfds.builder(name, data_dir=data_dir)
