@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 import tiny
 
-NAMES = ("deep_infomax_global_and_local", "deep_infomax_sampled_and_chunked")
+NAMES = (
+    "amdim",
+    "amdim_mixtures_chunked",
+    "deep_infomax_global_and_local",
+    "deep_infomax_sampled_and_chunked",
+)
 TIMEOUT_SECONDS = 400
 TESTS = pathlib.Path(__file__).parents[1]
 
