@@ -63,9 +63,11 @@ format: $(INSTALLED_TEST) ## Mend style.
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(INSTALLED_TEST) ## Run the benchmarks: speed, memory, scaling.
-	@for name in train_step loss_memory; do \
-		echo "== $$name"; $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+bench: $(INSTALLED_TEST) ## Run the benchmarks: speed, memory.
+	$(VENV)/bin/python benchmarks/train_step.py
+	$(VENV)/bin/python benchmarks/train_step.py --method amdim
+	$(VENV)/bin/python benchmarks/loss_memory.py
+	$(VENV)/bin/python benchmarks/views.py
 
 notebooks: $(INSTALLED_TEST) ## Generate the notebooks from their scripts and run them.
 	$(VENV)/bin/python notebooks/_build.py
