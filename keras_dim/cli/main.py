@@ -108,7 +108,7 @@ def _run(arguments):
                 "--help` tells about it."
             )
     command.check(options)
-    quiet.load_tensorflow()
+    quiet.load_keras()
     return command.run(options, *positional) or DONE
 
 

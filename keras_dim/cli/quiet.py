@@ -1,4 +1,4 @@
-"""Loads TensorFlow without what it says about itself.
+"""Loads Keras and TensorFlow without what they say about themselves.
 
 The one place that reads or sets the environment.
 """
@@ -19,18 +19,18 @@ _ENVIRONMENT = {
 }
 
 
-def load_tensorflow() -> None:
-    """Imports TensorFlow and Keras, and has warnings come as plain lines.
+def load_keras() -> None:
+    """Imports Keras with its backend, and has warnings come as plain lines.
 
-    What the user has set in the environment stays.
+    What the user has set in the environment stays. The backend is TensorFlow
+    unless `KERAS_BACKEND` names another one.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if "tensorflow" not in sys.modules:
+    if "keras" not in sys.modules:
         # Written by native code before it knows its log level.
         with _stderr_held_back():
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401
     from absl import logging
 
     logging.set_verbosity(logging.WARNING)

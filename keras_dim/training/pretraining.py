@@ -11,7 +11,8 @@ from absl import logging
 from keras_dim import data
 from keras_dim import files
 from keras_dim import views
-from keras_dim.data.order import Order
+from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.tensorflow_needed import has_tensorflow
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
@@ -24,6 +25,7 @@ UNTRAINED = "untrained_encoder.keras"
 METRICS = "metrics.json"
 VIEWS = "views.png"
 CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
 
 
 def pretrain(
@@ -35,7 +37,8 @@ def pretrain(
 ) -> keras.Model:
     """Trains an encoder by a recipe and leaves everything in one folder.
 
-    The folder holds `recipe.json`, `log.csv` (a row an epoch), `tensorboard`,
+    The folder holds `recipe.json`, `log.csv` (a row an epoch), `tensorboard`
+    (where TensorFlow can be imported, which writes it on any backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
     `untrained_encoder.keras` (what it began as, to compare with),
     `views.png` (the first images and what the method makes of them) and
@@ -105,9 +108,7 @@ def pretrain(
             callbacks=[
                 *callbacks,
                 log,
-                keras.callbacks.TensorBoard(
-                    directory / "tensorboard", write_graph=False
-                ),
+                *_tensorboard(directory / TENSORBOARD),
                 checkpoints.Checkpoint(directory / CHECKPOINTS),
             ],
             shuffle=False,
@@ -186,6 +187,14 @@ def _latest(directory: pathlib.Path) -> tuple[keras.Model | None, int]:
     return None, 0
 
 
+def _tensorboard(
+    directory: pathlib.Path,
+) -> list[keras.callbacks.Callback]:
+    if not has_tensorflow():
+        return []
+    return [keras.callbacks.TensorBoard(directory, write_graph=False)]
+
+
 def _save(encoder: keras.Model, path: pathlib.Path) -> keras.Model:
     encoder = encoders.in_float32(encoder)
     with files.atomic_path(path) as temporary:
@@ -201,7 +210,7 @@ def _save_views(
     if not isinstance(layer, keras.layers.Layer):
         return
     # The batches of training count as they are read: these are others.
-    batch = next(iter(source.batches(Order(), 8, drop_remainder=False)))
+    batch = next(batches_in_order(source, 8))
     picture = views.show_views(layer, batch["image"])
     with files.atomic_path(path) as temporary:
         picture.save(temporary)

@@ -6,13 +6,14 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_dim import data
 from keras_dim import evaluation
@@ -46,8 +47,8 @@ class LabelledImages:
             sentence.
     """
 
-    train: tf.data.Dataset
-    test: tf.data.Dataset
+    train: Iterable[dict[str, Any]]
+    test: Iterable[dict[str, Any]]
     note: str = ""
 
 
@@ -110,14 +111,14 @@ def labelled_images(
     note = ""
     total = opened[0].num_images
     if max_train_images is not None and total > max_train_images:
-        train = _draw(train, total, max_train_images, batch_size)
+        train = _Again(_draw, train, total, max_train_images, batch_size)
         note += (
             f"; {max_train_images:,} of {total:,} training images, drawn with "
             "seed 0"
         )
     if height and opened[0].image_shape[:2] != (height, width):
         train, test = (
-            _cut_centres(part, height, width) for part in (train, test)
+            _Again(_cut_centres, part, height, width) for part in (train, test)
         )
         note += f"; centre crops of {height} x {width} pixels"
     return LabelledImages(train, test, note)
@@ -410,24 +411,41 @@ def _image_shape(recipe):
 def _are_the_same(train, test):
     """Whether two splits begin with the very same images."""
     first, second = (
-        next(iter(part))["image"].numpy() for part in (train, test)
+        np.asarray(next(iter(part))["image"]) for part in (train, test)
     )
     return first.shape == second.shape and np.array_equal(first, second)
+
+
+class _Again:
+    """What a generator yields, as often as one iterates over it."""
+
+    def __init__(self, generate: Callable[..., Iterator[Any]], *arguments):
+        self._generate = generate
+        self._arguments = arguments
+
+    def __iter__(self):
+        return self._generate(*self._arguments)
 
 
 def _draw(images, total, number, batch_size):
     drawn = np.zeros(total, bool)
     drawn[np.random.default_rng(0).permutation(total)[:number]] = True
-    # A source that has lost some images still counts their indices.
-    chosen = tf.constant(drawn)
-    images = images.unbatch().filter(
-        lambda image: tf.gather(chosen, image["index"])
-    )
-    return images.batch(batch_size)
+    rest = {}
+    for batch in images:
+        # A source that has lost some images still counts their indices.
+        chosen = drawn[np.asarray(batch["index"])]
+        for key, values in batch.items():
+            values = np.asarray(values)[chosen]
+            rest[key] = np.concatenate([rest.get(key, values[:0]), values])
+        while len(rest["index"]) >= batch_size:
+            yield {key: values[:batch_size] for key, values in rest.items()}
+            rest = {key: values[batch_size:] for key, values in rest.items()}
+    if rest and len(rest["index"]):
+        yield rest
 
 
 def _cut_centres(images, height, width):
-    def cut(batch):
+    for batch in images:
         pixels = batch["image"]
         top, left = (
             (length - size) // 2
@@ -436,6 +454,4 @@ def _cut_centres(images, height, width):
             )
         )
         pixels = pixels[:, top : top + height, left : left + width]
-        return {**batch, "image": pixels}
-
-    return images.map(cut)
+        yield {**batch, "image": pixels}

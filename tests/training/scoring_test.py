@@ -201,7 +201,12 @@ def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
         path, image_shape=(8, 8, 3), max_train_images=7, batch_size=4
     )
 
-    drawn = [int(i) for batch in images.train for i in batch["index"]]
+    drawn, again = (
+        [int(i) for batch in images.train for i in batch["index"]]
+        for _ in range(2)
+    )
+    assert again == drawn
+    assert [len(batch["label"]) for batch in images.train] == [4, 3]
     assert len(drawn) == len(set(drawn)) == 7
     assert drawn != list(range(7))
     assert "7 of 20 training images" in images.note
