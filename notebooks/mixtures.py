@@ -100,9 +100,7 @@ figure, axes = plt.subplots(3, 8, figsize=(9, 4))
 for column in range(8):
     pixels = np.array(digits[column])[..., 0]
     axes[0, column].imshow(pixels, cmap="gray")
-    axes[1, column].imshow(
-        claimed[column], cmap=colours, vmin=-0.5, vmax=8.5
-    )
+    axes[1, column].imshow(claimed[column], cmap=colours, vmin=-0.5, vmax=8.5)
     axes[2, column].imshow(pixels, cmap="gray")
     axes[2, column].imshow(
         claimed[column],
