@@ -27,7 +27,8 @@ REQUIRED = [
     # everything here runs on without a network. Releases before 1.7.2 call
     # SciPy's L-BFGS in a way that SciPy 1.18 takes away.
     "scikit-learn>=1.7.2",
-    # Bitmaps with a palette, whose indices TensorFlow takes for grey values.
+    # Bitmaps with a palette, whose indices TensorFlow takes for grey values;
+    # every image where Keras runs on another backend.
     # The tests compare augmentations with it, too.
     "pillow>=10.3",
     # Arrays in, features out.
@@ -55,7 +56,7 @@ TEST = [
     # `make lint` and `make format`. Formatting changes between its yearly
     # styles, hence a floor that knows the present one.
     "ruff>=0.15",
-    # The backend without TensorFlow that `tests/import_test.py` imports with.
+    # The backend that `tests/jax_test.py` compares TensorFlow with.
     # Keras's NumPy backend imports jax too, so nothing smaller would do.
     "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
@@ -70,7 +71,7 @@ DOCS = [
 ]
 
 JAX = [
-    # Encoders, methods and bounds also train with KERAS_BACKEND=jax.
+    # Methods also train, on arrays and folders, with KERAS_BACKEND=jax.
     "jax>=0.6",
 ]
 

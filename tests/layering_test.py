@@ -19,13 +19,14 @@ FLOORS = [
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Everything else is keras and keras.ops, for any backend and for XLA.
-MAY_IMPORT_TENSORFLOW = {
-    "cli",
-    "data",
-    "distribution",
-    "evaluation",
-    "export",
-    "training",
+MAY_IMPORT_TENSORFLOW = {"data", "distribution"}
+# What arrays and folders are not read with where TensorFlow is not there.
+READS_WITH_TENSORFLOW = {
+    "conversion",
+    "decoding",
+    "tensorflow_batches",
+    "tensorflow_datasets",
+    "tfrecord",
 }
 # The package's own file lists the public names, of whichever floor.
 MODULES = {
@@ -126,6 +127,33 @@ def test_tensorflow_is_imported_only_where_it_may_be(module):
         }
         == set()
     )
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        m
+        for m in MODULES
+        if part_of(m) == "data"
+        and pathlib.Path(m).stem not in READS_WITH_TENSORFLOW
+    ],
+)
+def test_arrays_and_folders_do_without_tensorflow(module):
+    # Within a function, or for a type checker, it may be imported.
+    at_the_top = [
+        node
+        for node in ast.parse(MODULES[module]).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    source = ast.unparse(ast.Module(at_the_top, []))
+    of_data = {
+        name.split(".")[2]
+        for name in imported_names(source)
+        if name.startswith("keras_dim.data.")
+    }
+
+    assert "tensorflow" not in libraries(source)
+    assert of_data & READS_WITH_TENSORFLOW == set()
 
 
 @pytest.mark.parametrize(

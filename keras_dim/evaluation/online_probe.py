@@ -95,6 +95,9 @@ class OnlineProbe(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
+        if keras.backend.backend() == "jax":
+            # Within an epoch Keras holds the weights apart from the model.
+            self.model.jax_state_sync()
         images, labels = next(self._batches)
         features = next(
             features_lib.stream(

@@ -57,8 +57,9 @@ class SelfSupervisedModel(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         self._refuse_what_keras_cannot_distribute()
         self._agree_on_finite_gradients()
-        if hasattr(x, "element_spec"):
-            # Keras cannot shuffle a dataset, and by default warns of it.
+        if hasattr(x, "element_spec") or isinstance(x, keras.utils.PyDataset):
+            # Keras cannot shuffle a dataset of TensorFlow, and by default
+            # warns of it; the order of ours is that of a seed.
             kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)
 
@@ -66,7 +67,8 @@ class SelfSupervisedModel(keras.Model):
         """Returns the encoder's global vectors, shape `(images, units)`.
 
         Args:
-            x: array or dataset of what `fit` takes.
+            x: array or dataset (of TensorFlow, or of `keras_dim.data.load`)
+                of what `fit` takes.
             **kwargs: handed on to `keras.Model.predict`.
         """
         if hasattr(x, "map"):
@@ -88,6 +90,15 @@ class SelfSupervisedModel(keras.Model):
                 with self.distribute_strategy.scope():
                     self.optimizer.build(self.trainable_variables)
 
+    else:
+
+        def _symbolic_build(self, iterator=None, data_batch=None):
+            # Likewise; but metrics of a user's own still need that batch.
+            if self._compile_metrics or self._compile_loss:
+                super()._symbolic_build(iterator, data_batch)
+            elif self.optimizer is not None and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+
     def get_config(self):
         arguments = inspect.signature(type(self).__init__).parameters
         return super().get_config() | {
@@ -106,6 +117,17 @@ class SelfSupervisedModel(keras.Model):
                 for name, value in config.items()
             }
         )
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and config | {"backend": keras.backend.backend()}
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        if config.pop("backend", None) != keras.backend.backend():
+            # Keras saves what "auto" came to, which here may be another.
+            config["jit_compile"] = "auto"
+        super().compile_from_config(config)
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

@@ -1,0 +1,189 @@
+"""On JAX, where TensorFlow cannot be imported, all comes out the same."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax_worker
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+import keras_dim.data
+from keras_dim.data import memory
+
+TESTS = pathlib.Path(__file__).parent
+# Sums in another order differ in the last of seven digits; a few steps of
+# training carry that on.
+TOLERANCE = 1e-4
+
+
+def dataset(name):
+    """The batches that `jax_worker.arguments` gives, for TensorFlow."""
+    batches = tf.data.Dataset.from_tensor_slices(jax_worker.batch(name))
+    return batches.batch(tiny.BATCH_SIZE, drop_remainder=True)
+
+
+@pytest.fixture(scope="module")
+def given_draws():
+    """Both backends draw the same numbers."""
+    before = keras.random.uniform, keras.random.normal
+    jax_worker.give_draws()
+    yield
+    keras.random.uniform, keras.random.normal = before
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What TensorFlow hands over: methods and images."""
+    folder = tmp_path_factory.mktemp("jax")
+    for name in tiny.METHODS:
+        model = tiny.make(name)
+        model.optimizer.build(model.trainable_variables)
+        model.save(folder / f"{name}.keras")
+    jax_worker.write_photos(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """What `jax_worker.py` found: one process, as starting it takes longest."""
+    pytest.importorskip("jax", reason="comes with the extra `test`")
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "jax_worker.py"), str(folder)],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(params=tiny.METHODS)
+def name(request):
+    return request.param
+
+
+def assert_close(found, expected):
+    assert set(found) == set(expected)
+    for term, value in expected.items():
+        np.testing.assert_allclose(
+            found[term], value, rtol=TOLERANCE, atol=1e-5, err_msg=term
+        )
+
+
+def evaluate(model, name):
+    return model.evaluate(dataset(name), verbose=0, return_dict=True)
+
+
+def test_tensorflow_was_not_there(results):
+    assert results["modules"] == []
+
+
+def test_loss_and_terms_equal_those_of_tensorflow(
+    name, folder, results, given_draws
+):
+    model = keras.models.load_model(folder / f"{name}.keras")
+    assert_close(results["methods"][name]["before"], evaluate(model, name))
+
+
+def test_training_by_compiled_steps_equals_that_of_tensorflow(
+    name, folder, results, given_draws
+):
+    assert results["methods"][name]["jit_compile"] is True
+    model = keras.models.load_model(folder / f"{name}.keras")
+    history = model.fit(
+        dataset(name), epochs=jax_worker.NUM_EPOCHS, verbose=0
+    ).history
+    assert len(history["loss"]) == jax_worker.NUM_EPOCHS
+    assert_close(results["methods"][name]["history"], history)
+
+
+def test_what_jax_trained_is_loaded_by_tensorflow(
+    name, folder, results, given_draws
+):
+    model = keras.models.load_model(folder / "trained" / f"{name}.keras")
+    assert int(model.optimizer.iterations) == 2 * jax_worker.NUM_EPOCHS
+    assert_close(evaluate(model, name), results["methods"][name]["after"])
+
+
+def test_bfloat16_trains(results):
+    losses = results["precisions"]
+    # Eight bits of each number: scores, and with them the loss, are some
+    # hundredths off.
+    assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.1)
+    assert losses["mixed_bfloat16"] != losses["float32"]
+
+
+def test_fit_takes_a_folder_in_the_order_of_tensorflow(
+    folder, results, monkeypatch
+):
+    monkeypatch.setattr(memory, "HELD_BYTES", 0)
+    expected = keras_dim.data.load(
+        folder / "photos", batch_size=8, seed=5, first_epoch=2
+    )
+    expected = [b["index"].numpy().tolist() for _ in range(2) for b in expected]
+    assert len(expected) == 4
+    assert results["data"]["batches"] == expected
+    (skipped,) = results["data"]["skipped"]
+    assert skipped.endswith("19.png")
+    # 19 of 20 images are whole, and described by six numbers.
+    assert results["data"]["predicted"] == [19, 6]
+    # A probe that runs between the steps, too.
+    assert all(0 <= value <= 1 for value in results["data"]["online"])
+
+
+def test_what_needs_tensorflow_is_refused_in_one_line(results):
+    refused = results["data"]["refused"]
+    assert len(refused) == 3
+    for source, message in refused.items():
+        assert f"Received {source!r}" in message
+        assert "Install tensorflow, or pass a folder" in message
+        assert "\n" not in message
+
+
+def test_a_run_leaves_its_files_but_for_tensorboard(results):
+    assert results["training"]["files"] == [
+        "checkpoints",
+        "encoder.keras",
+        "log.csv",
+        "metrics.json",
+        "recipe.json",
+        "untrained_encoder.keras",
+        "views.png",
+    ]
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
+    folder, results
+):
+    whole, broken = (
+        keras.models.load_model(folder / run / "encoder.keras").get_weights()
+        for run in ("whole", "broken")
+    )
+    for one, other in zip(whole, broken, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_is_scored_and_its_encoder_used(folder, results):
+    scores = results["training"]["scores"]
+    # Three probes of two features; raw pixels do not depend on the backend.
+    assert len(scores) == 6
+    assert scores[0]["raw_pixels"] > 0.9
+    assert results["training"]["embedded"] == {
+        "num_images": 20,
+        "num_skipped": 0,
+        "width": 6,
+    }
+    assert results["training"]["exit_code_of_probe"] == 0
+    encoder = keras.models.load_model(folder / "whole" / "encoder.keras")
+    images = keras_dim.data.load(folder / "grey", "all", 20)
+    expected = encoder(next(iter(images))["image"])["fc"]
+    features = np.load(folder / "embedded" / "features.npy")
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,190 @@
+"""What runs on JAX where TensorFlow cannot be imported.
+
+Started by `jax_test.py` as `jax_worker.py FOLDER`, with `KERAS_BACKEND=jax`.
+In the folder lie the methods that TensorFlow saved; it leaves there those
+that it has trained, runs, and `results.json`.
+"""
+
+import json
+import pathlib
+import sys
+
+TESTS = pathlib.Path(__file__).parent
+NUM_EPOCHS = 2
+
+
+class Block:
+    """Has TensorFlow not be found, as where it is not installed."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            raise ImportError(f"{name} is blocked by a test")
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, Block())
+    sys.path.insert(0, str(TESTS))
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tiny  # noqa: E402
+import tiny_images  # noqa: E402
+
+
+def give_draws():
+    """Has both backends draw the same numbers: their own streams differ."""
+
+    def giving(draw):
+        return lambda shape, *_, **__: keras.ops.convert_to_tensor(
+            draw(np.random.default_rng(0), tuple(shape)).astype("float32")
+        )
+
+    keras.random.uniform = giving(lambda rng, shape: rng.random(shape))
+    keras.random.normal = giving(lambda rng, shape: rng.normal(size=shape))
+
+
+def batch(name):
+    """The images of a method: of AMDIM two given views of each."""
+    images = tiny.images()
+    if not name.startswith("amdim"):
+        return {"image": images}
+    noise = np.random.default_rng(1).integers(-20, 20, images.shape)
+    views = {"view_1": images, "view_2": np.clip(images + noise, 0, 255)}
+    return {name: view.astype("uint8") for name, view in views.items()}
+
+
+def arguments(name):
+    """How `fit` and `evaluate` are given a method's images, on JAX."""
+    return {"x": batch(name), "batch_size": tiny.BATCH_SIZE, "verbose": 0}
+
+
+def run_methods(folder):
+    results = {}
+    for path in sorted(folder.glob("*.keras")):
+        name = path.stem
+        model = keras.models.load_model(path)
+        before = model.evaluate(**arguments(name), return_dict=True)
+        history = model.fit(
+            **arguments(name), epochs=NUM_EPOCHS, shuffle=False
+        ).history
+        after = model.evaluate(**arguments(name), return_dict=True)
+        (folder / "trained").mkdir(exist_ok=True)
+        model.save(folder / "trained" / path.name)
+        results[name] = {
+            "jit_compile": model.jit_compile,
+            "before": before,
+            "history": history,
+            "after": after,
+        }
+    return results
+
+
+def run_in_precisions(name):
+    """Returns the loss of an epoch of the same weights in each precision."""
+    before = keras.config.dtype_policy()
+    losses = {}
+    try:
+        for policy in ("float32", "mixed_bfloat16"):
+            keras.config.set_dtype_policy(policy)
+            history = tiny.make(name).fit(**arguments(name), shuffle=False)
+            (losses[policy],) = history.history["loss"]
+    finally:
+        keras.config.set_dtype_policy(before)
+    return losses
+
+
+def run_data(folder):
+    """Trains from a folder of images that is too large to be held."""
+    from keras_dim import data
+    from keras_dim import evaluation
+    from keras_dim.data import memory
+
+    memory.HELD_BYTES = 0
+    source = data.open_source(folder / "photos")
+    model = tiny.make("deep_infomax_donsker_varadhan")
+    seen = []
+
+    def note(batch):
+        seen.append(batch["index"].tolist())
+        return batch
+
+    images = data.load(source, batch_size=8, seed=5, first_epoch=2).map(note)
+    labelled = tiny.images(), np.arange(tiny.NUM_IMAGES) % 2
+    probe = evaluation.OnlineProbe(labelled, labelled, 2, batch_size=8)
+    history = model.fit(images, epochs=2, verbose=0, callbacks=[probe]).history
+    refused = {}
+    for name in ("cifar10", "*.tfrecord", str(TESTS / "jax_worker.py")):
+        try:
+            data.open_source(name)
+        except ModuleNotFoundError as error:
+            refused[name] = str(error)
+    memory.HELD_BYTES = 2**20
+    return {
+        "batches": seen,
+        "online": history["online_linear_global"],
+        "skipped": source.skipped,
+        "refused": refused,
+        "predicted": model.predict(
+            data.load(source, "test", 8), verbose=0
+        ).shape,
+    }
+
+
+def run_training(folder):
+    """Runs, one unbroken and one resumed, and what is done with them."""
+    from tiny_recipe import tiny_recipe
+
+    from keras_dim import training
+    from keras_dim.cli import main
+
+    recipe = tiny_recipe(epochs=2, schedule="constant")
+    whole, broken = folder / "whole", folder / "broken"
+    training.pretrain(recipe, whole, verbose=0)
+    training.pretrain(recipe.replace(epochs=1), broken, verbose=0)
+    training.pretrain(recipe, broken, resume=True, verbose=0)
+    scores = training.score_run(whole)
+    encoder = training.load_encoder(whole)
+    embedded = training.embed(
+        encoder, folder / "grey", folder / "embedded", "fc"
+    )
+    probed = main.run(
+        ["probe", f"--encoder={whole}", "--source=digits", "--probe=neighbors"]
+    )
+    return {
+        "files": sorted(path.name for path in whole.iterdir()),
+        "scores": scores,
+        "embedded": embedded,
+        "exit_code_of_probe": probed,
+    }
+
+
+def write_photos(folder):
+    """A folder of colour images, one of them cut off, and one of grey ones."""
+    for name, channels in (("photos", 3), ("grey", 1)):
+        for number in range(20):
+            path = folder / name / "ab"[number % 2] / f"{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = tiny_images.pixels(number, (8, 8, channels))
+            path.write_bytes(tiny_images.encode(image))
+    path = folder / "photos" / "b" / "19.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def main(folder):
+    import keras_dim.recipes  # noqa: F401  # What recipes can be read again.
+
+    results = {
+        "data": run_data(folder),
+        "training": run_training(folder),
+        "precisions": run_in_precisions("deep_infomax_donsker_varadhan"),
+    }
+    give_draws()
+    results["methods"] = run_methods(folder)
+    results["modules"] = [
+        name for name in sys.modules if name.partition(".")[0] == "tensorflow"
+    ]
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
