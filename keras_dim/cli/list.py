@@ -35,7 +35,7 @@ def run(options) -> None:
         for preset in presets.list_pretrained()
     ]
     print(messages.table(header, rows) if rows else "There are no presets.")
-    header = ("recipe", "source", "image size", "batch", "epochs", "encoder")
+    header = ("recipe", "source", "image size", "batch", "epochs", "method")
     rows = [
         (
             recipe.name,
@@ -43,7 +43,7 @@ def run(options) -> None:
             recipe.image_size,
             recipe.batch_size,
             recipe.epochs,
-            recipe.encoder,
+            recipe.method,
         )
         for recipe in recipes.RECIPES.values()
     ]
