@@ -10,6 +10,8 @@ PYTHONS ?= python3.11 python3.12 python3.13
 OLDEST_PYTHON ?= python3.11
 # What to hand to pytest: make test ARGS="tests/layers -x".
 ARGS ?=
+# Test files are shared among so many processes.
+WORKERS ?= 2
 
 # Stamps: the environment is built once, and again when setup.py changes.
 INSTALLED := $(VENV)/.installed
@@ -28,7 +30,7 @@ quickstart: $(INSTALLED) ## Pre-train an encoder on the bundled digits, offline.
 	$(VENV)/bin/keras-dim pretrain --directory runs/digits
 
 test: $(INSTALLED_TEST) ## Run the tests. ARGS="..." goes to pytest.
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: $(INSTALLED_TEST) ## Run the tests that take minutes each.
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
@@ -40,7 +42,7 @@ test-oldest: ## Run the tests with every dependency at its lower bound.
 	grep -oE '"[A-Za-z_-]+>=[0-9.]+"' setup.py | tr -d '"' | sort -u \
 		| sed 's/>=/==/' > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install -q -c $(VENV)-oldest/constraints.txt -e ".[test]"
-	$(VENV)-oldest/bin/python -m pytest $(ARGS)
+	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # A shim of a version manager that is on the path but does not run is no Python.
 test-pythons: ## Run the tests on each Python 3.11 to 3.13 that is installed.

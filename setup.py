@@ -53,6 +53,8 @@ NOTEBOOKS = [
 
 TEST = [
     "pytest>=8.2",
+    # Half of the test files on each of two cores.
+    "pytest-xdist>=3.6",
     # `make lint` and `make format`. Formatting changes between its yearly
     # styles, hence a floor that knows the present one.
     "ruff>=0.15",
