@@ -70,8 +70,9 @@ class AMDIM(base.SelfSupervisedModel):
     features = model.predict(images)
     ```
 
-    Differs from the paper in nothing known; of its mixtures, section 3.6, no
-    code was published, and what it leaves open is said in `MixtureFeatures`.
+    Differs from the paper in the penalty's weight, see above. Of its mixtures,
+    section 3.6, no code was published; what it leaves open is said in
+    `MixtureFeatures`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """

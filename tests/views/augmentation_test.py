@@ -40,26 +40,6 @@ def make(name):
     return LAYERS[name]
 
 
-@pytest.fixture
-def draws_that_xla_shares(monkeypatch):
-    """Under XLA, TensorFlow's generators give other numbers: take our own."""
-
-    def uniform(shape, *, seed):
-        high, low = tf.unstack(tf.cast(seed.next(), "uint32"))
-        bits = tf.range(tf.reduce_prod(shape))
-        bits = tf.cast(bits, "uint32") + high * 1000003 + low * 7919
-        # The integer hash "lowbias32".
-        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
-            bits = tf.bitwise.bitwise_xor(
-                bits, tf.bitwise.right_shift(bits, tf.constant(shift, "uint32"))
-            )
-            bits = bits * tf.constant(factor, "uint32")
-        bits = tf.bitwise.right_shift(bits, tf.constant(8, "uint32"))
-        return tf.reshape(tf.cast(bits, "float32") / 2**24, shape)
-
-    monkeypatch.setattr(keras.random, "uniform", uniform)
-
-
 def run(layer, images, **arguments):
     """Two calls, so that the second draws from where the first left off."""
     return [np.array(layer(images, **arguments)) for _ in range(2)]
