@@ -12,6 +12,7 @@ amdim_tiny_imagenet = AMDIMRecipe(
     name="amdim_tiny_imagenet",
     source="tiny_imagenet",
     test_split="validation",
+    test_classes="trained",
     image_size=64,
     channels=3,
     batch_size=128,

@@ -13,6 +13,7 @@ deep_infomax_tiny_imagenet = DeepInfoMaxRecipe(
     name="deep_infomax_tiny_imagenet",
     source="tiny_imagenet",
     test_split="validation",
+    test_classes="trained",
     image_size=64,
     channels=3,
     encoder="dim_alexnet",

@@ -25,7 +25,9 @@ def in_float32(encoder: keras.Model) -> keras.Model:
 
     def for_use(layer):
         config = layer.get_config()
-        config["dtype"] = "float32"
+        if isinstance(layer, keras.layers.Layer):
+            # A function of `keras.ops` has none.
+            config["dtype"] = "float32"
         if "synchronized" in config:
             config["synchronized"] = False
         return type(layer).from_config(config)

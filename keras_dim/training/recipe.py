@@ -38,6 +38,9 @@ class Recipe(abc.ABC):
             are fitted to.
         test_split: str, or None if there is none. The split on which probes
             are scored. Defaults to `"test"`.
+        test_classes: str. `"trained"` where the test split has classes that
+            the other one lacks, which are then left out. Defaults to
+            `"all"`.
         image_size: int, or None for the images' own.
         channels: int, or None for the images' own.
         batch_size: int. Images to a step, over all replicas.
@@ -61,6 +64,7 @@ class Recipe(abc.ABC):
     split: str = "train"
     probe_split: str | None = None
     test_split: str | None = "test"
+    test_classes: str = "all"
     image_size: int | None = None
     channels: int | None = None
     batch_size: int = 64

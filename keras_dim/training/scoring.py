@@ -21,16 +21,60 @@ from keras_dim import files
 from keras_dim.training import pretraining
 from keras_dim.training.recipe import Recipe
 
+TEST_CLASSES = ("all", "trained")
+# What `run_probe` takes beside the arguments of each probe.
+FEW_LABELS = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
+COMMON = {**FEW_LABELS, "test_classes": "all"}
+# Most bytes of pixels in float32 that a run's scores work with.
+MAX_PIXEL_BYTES = 2**30
+_NUM_FEW_LABELS = 10
+
+
+def few_shot_probe(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    test_labels: np.ndarray,
+    ways: int = 5,
+    shots: int = 1,
+    queries: int = 15,
+    episodes: int = 600,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Runs `evaluation.few_shot` on classes that no training image has.
+
+    Args:
+        train_features: array. Not looked at.
+        train_labels: array of int. The classes that are left out.
+        test_features, test_labels: arrays. What episodes are drawn from.
+        ways, shots, queries, episodes, seed: see `evaluation.few_shot`.
+
+    Returns:
+        What `evaluation.few_shot` does, and `"num_test"`.
+    """
+    chosen = ~np.isin(test_labels, train_labels)
+    result = evaluation.few_shot(
+        test_features[chosen],
+        test_labels[chosen],
+        ways,
+        shots,
+        queries,
+        episodes,
+        seed,
+    )
+    return {
+        **result,
+        "num_test": int(chosen.sum()),
+        "protocol": f"{result['protocol']}; classes without training images",
+    }
+
+
 PROBES = {
     "linear_probe": evaluation.linear_probe,
     "mlp_probe": evaluation.mlp_probe,
     "nearest_neighbors": evaluation.nearest_neighbors,
+    "few_shot": few_shot_probe,
 }
-# What `run_probe` takes beside the arguments of each probe.
-FEW_LABELS = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
-# Most bytes of pixels in float32 that a run's scores work with.
-MAX_PIXEL_BYTES = 2**30
-_NUM_FEW_LABELS = 10
 
 
 class NoLabelsError(ValueError):
@@ -169,13 +213,15 @@ def score_run(
         NoLabelsError: see `labelled_images`.
     """
     directory = pathlib.Path(directory)
+    recipe = Recipe.load(directory / pretraining.RECIPE)
     if images is None:
-        recipe = Recipe.load(directory / pretraining.RECIPE)
         images = labelled_images_of(recipe)
     trained = keras.models.load_model(directory / pretraining.ENCODER)
     untrained = keras.models.load_model(directory / pretraining.UNTRAINED)
     pixels = evaluation.raw_pixels_encoder(trained.input_shape[1:])
-    scores = _compare(trained, untrained, pixels, images, report)
+    scores = _compare(
+        trained, untrained, pixels, images, recipe.test_classes, report
+    )
     path = directory / pretraining.METRICS
     metrics = json.loads(path.read_text(encoding="utf-8"))
     files.write_json(path, {**metrics, "scores": scores})
@@ -268,7 +314,10 @@ def run_probe(
               are drawn. Defaults to None, all rows;
             * `"num_draws"`: int. How often; the accuracy is the mean.
               Defaults to 1;
-            * `"draw_seed"`: int. Defaults to 0.
+            * `"draw_seed"`: int. Defaults to 0;
+            * `"test_classes"`: str. `"trained"` leaves out the test rows of
+              classes that no training row has, which else count as wrong.
+              Defaults to `"all"`.
 
     Returns:
         What the probe returns; with `"labels_per_class"` also
@@ -280,7 +329,19 @@ def run_probe(
     """
     check_arguments(probe, arguments)
     own = dict(arguments or {})
-    few = {name: own.pop(name, value) for name, value in FEW_LABELS.items()}
+    few = {name: own.pop(name, value) for name, value in COMMON.items()}
+    if few["test_classes"] == "trained":
+        known = np.isin(test_labels, train_labels)
+        result = run_probe(
+            train_features,
+            train_labels,
+            test_features[known],
+            test_labels[known],
+            probe,
+            {**(arguments or {}), "test_classes": "all"},
+        )
+        protocol = "; test images of the classes that have training images"
+        return {**result, "protocol": result["protocol"] + protocol}
     num_labels = few["labels_per_class"]
     if num_labels is None:
         return PROBES[probe](
@@ -320,11 +381,17 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
         )
     # The first four are the features and labels.
     own = list(inspect.signature(PROBES[probe]).parameters)[4:]
-    known = [*own, *FEW_LABELS]
+    known = [*own, *COMMON]
     unknown = [name for name in arguments or {} if name not in known]
     if unknown:
         raise ValueError(
             f"{probe} has no argument {unknown[0]!r}. Expected some of {known}"
+        )
+    test_classes = (arguments or {}).get("test_classes", "all")
+    if test_classes not in TEST_CLASSES:
+        raise ValueError(
+            f"`test_classes` must be one of {TEST_CLASSES}. Received: "
+            f"{test_classes!r}"
         )
     for name in ("labels_per_class", "num_draws"):
         value = (arguments or {}).get(name)
@@ -334,7 +401,7 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
             )
 
 
-def _compare(trained, untrained, pixels, images, report):
+def _compare(trained, untrained, pixels, images, test_classes, report):
     names = _features_to_score(trained)
     parts = {}
     for who, encoder, features in (
@@ -346,6 +413,8 @@ def _compare(trained, untrained, pixels, images, report):
     labels = parts["trained"][0]["label"]
     scores = []
     for probe, arguments in _default_probes(labels):
+        if test_classes != "all":
+            arguments["test_classes"] = test_classes
 
         def accuracy(who, feature, probe=probe, arguments=arguments):
             return score_features(

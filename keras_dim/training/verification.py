@@ -24,7 +24,8 @@ def verify(
     The metadata's entry `"data"` names the images: `"source"`, `"split"`,
     `"test_split"` and, where images are larger than the encoder takes,
     `"image_size"`. Each of its `"scores"` has `"feature"`, `"probe"`,
-    `"arguments"` (see `run_probe`) and `"accuracy"`.
+    `"arguments"` (see `run_probe`) and `"accuracy"`, and `"data"` of its own
+    where it was measured on other images.
 
     Args:
         name: str. A preset's name.
@@ -48,26 +49,25 @@ def verify(
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
     scores, about = _repeatable(name, metadata)
-    images = scoring.labelled_images(
-        about["source"],
-        about["split"],
-        about["test_split"],
-        image_shape=encoder.input_shape[1:],
-        image_size=about.get("image_size"),
-    )
     results = []
-    parts = {}
+    extracted = parts = None
     for score in scores:
         feature = score["feature"]
-        if feature not in parts:
+        of = score.get("data", about)
+        if extracted != (of, feature):
             # One at a time: those of a map are large.
-            parts = {feature: scoring.extract_parts(encoder, images, feature)}
+            parts = None
+            images = scoring.labelled_images(
+                of["source"],
+                of["split"],
+                of["test_split"],
+                image_shape=encoder.input_shape[1:],
+                image_size=of.get("image_size"),
+            )
+            parts = scoring.extract_parts(encoder, images, feature)
+            extracted = (of, feature)
         measured = scoring.score_features(
-            feature,
-            *parts[feature],
-            images.note,
-            score["probe"],
-            score["arguments"],
+            feature, *parts, images.note, score["probe"], score["arguments"]
         )["accuracy"]
         difference = abs(measured - score["accuracy"])
         results.append(
@@ -88,13 +88,15 @@ def verify(
 
 def _repeatable(name, metadata):
     about = metadata.get("data")
-    needed = ("source", "split", "test_split")
-    if not isinstance(about, dict) or not set(needed) <= set(about):
-        raise ValueError(
-            f"The metadata of {name} do not name the images of its scores. "
-            f"Expected an entry 'data' with {list(needed)}. Received: {about!r}"
-        )
     scores = metadata.get("scores") or []
+    needed = ("source", "split", "test_split")
+    for data in (about, *(s["data"] for s in scores if "data" in s)):
+        if not isinstance(data, dict) or not set(needed) <= set(data):
+            raise ValueError(
+                f"The metadata of {name} do not name the images of its "
+                f"scores. Expected an entry 'data' with {list(needed)}. "
+                f"Received: {data!r}"
+            )
     if not scores:
         raise ValueError(f"The metadata of {name} hold no score to repeat.")
     for score in scores:

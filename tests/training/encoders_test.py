@@ -48,6 +48,19 @@ def test_batch_norms_for_use_are_alone():
     assert not ours.layers[-1].synchronized
 
 
+def test_functions_among_the_layers_are_copied_too():
+    image = keras.Input((8, 8, 3))
+    padded = keras.ops.pad(image, [[0, 0], [0, 0], [0, 0], [0, 2]])
+    encoder = keras.Model(
+        image, {"global": keras.layers.Dense(2)(padded)[:, 0, 0]}
+    )
+    images = np.ones((2, 8, 8, 3), "float32")
+
+    np.testing.assert_array_equal(
+        in_float32(encoder)(images)["global"], encoder(images)["global"]
+    )
+
+
 def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
     encoder = tiny_encoder()
     encoder.save(tmp_path / "encoder.keras")

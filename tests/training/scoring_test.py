@@ -130,10 +130,48 @@ def test_rows_without_a_label_are_not_drawn(blobs):
     assert result["num_train"] == 20
 
 
+def test_classes_without_training_images_may_be_left_out(blobs):
+    train, labels, test, test_labels = blobs
+    other = np.full(len(test_labels), 7)
+    rows = (
+        train,
+        labels,
+        np.concatenate([test, test]),
+        np.concatenate([test_labels, other]),
+    )
+    all_rows = run_probe(*rows, "nearest_neighbors", {"k": 3})
+    known = run_probe(
+        *rows, "nearest_neighbors", {"k": 3, "test_classes": "trained"}
+    )
+    expected = run_probe(*blobs, "nearest_neighbors", {"k": 3})
+    assert known["accuracy"] == expected["accuracy"]
+    assert known["num_test"] == len(test)
+    assert known["protocol"].endswith("classes that have training images")
+    assert all_rows["accuracy"] == expected["accuracy"] / 2
+
+
+def test_few_shots_are_of_classes_without_training_images(blobs):
+    train, labels, test, test_labels = blobs
+    features = np.concatenate([test, test + 100, test - 100])
+    # The first two classes are those of training: the others can be told.
+    names = np.concatenate([test_labels, test_labels + 2, test_labels + 4])
+    arguments = {"ways": 4, "shots": 1, "queries": 2, "episodes": 20}
+    found = run_probe(train, labels, features, names, "few_shot", arguments)
+    assert found["num_classes"] == 4
+    assert found["num_test"] == 2 * len(test)
+    assert "without training images" in found["protocol"]
+    expected = evaluation.few_shot(
+        features[names >= 2], names[names >= 2], **arguments
+    )
+    assert found["accuracy"] == expected["accuracy"]
+
+
 @pytest.mark.parametrize(
     ("probe", "arguments", "message"),
     [
         ("svm", {}, "Unknown probe"),
+        ("linear_probe", {"test_classes": "odd"}, "'trained'.*'odd'"),
+        ("few_shot", {"k": 3}, "no argument 'k'"),
         ("linear_probe", {"k": 3}, "no argument 'k'"),
         ("linear_probe", {"labels_per_class": 0}, "1 or more"),
         ("linear_probe", {"num_draws": 1.5}, "1 or more"),

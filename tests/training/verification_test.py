@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from tiny_encoder import tiny_encoder
 
@@ -72,6 +73,46 @@ def test_a_false_card_is_found_out(preset, edit):
     assert all(r["agrees"] for r in verify("tiny", preset, tolerance=1.0))
 
 
+def test_a_score_may_be_of_other_images(preset, edit, tmp_path):
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(40, 8, 8, 3), dtype="uint8")
+    for split in ("train", "test"):
+        np.savez(
+            tmp_path / f"{split}.npz",
+            image=images if split == "train" else images[::-1],
+            label=np.arange(40) % 4 + (4 if split == "test" else 0),
+        )
+    with np.load(tmp_path / "train.npz") as train:
+        with np.load(tmp_path / "test.npz") as test:
+            np.savez(
+                tmp_path / "both.npz",
+                **{f"train_{name}": train[name] for name in train},
+                **{f"test_{name}": test[name] for name in test},
+            )
+    data = {
+        "source": str(tmp_path / "both.npz"),
+        "split": "train",
+        "test_split": "test",
+    }
+    arguments = {"ways": 4, "shots": 2, "queries": 5, "episodes": 10}
+    few_shot = score(
+        tiny_encoder(),
+        labelled_images(**data, image_shape=(8, 8, 3)),
+        "fc",
+        "few_shot",
+        arguments,
+    )
+    edit(lambda m: m["scores"].insert(1, {**few_shot, "data": data}))
+
+    results = verify("tiny", preset, tolerance=0.0)
+    assert [result["probe"] for result in results] == [
+        "linear_probe",
+        "few_shot",
+        "nearest_neighbors",
+    ]
+    assert all(result["agrees"] for result in results)
+
+
 def test_a_preset_may_state_its_own_tolerance(preset, edit):
     def boast(metadata):
         metadata["scores"][1]["accuracy"] += 0.01
@@ -86,6 +127,10 @@ def test_a_preset_may_state_its_own_tolerance(preset, edit):
     ("change", "message"),
     [
         (lambda m: m.pop("data"), "Expected an entry 'data'"),
+        (
+            lambda m: m["scores"][0].update(data={"source": "digits"}),
+            "Expected an entry 'data'",
+        ),
         (lambda m: m["scores"].clear(), "hold no score"),
         (lambda m: m["scores"][0].pop("arguments"), "how to repeat it"),
         (lambda m: m["scores"][0].update(probe="svm"), "Unknown probe"),
