@@ -68,7 +68,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ```
     """
     path = pathlib.Path(path)
-    _refuse_existing(path)
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(
         tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
@@ -82,7 +82,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
                 with open(os.path.join(folder, name), "rb") as file:
                     os.fsync(file.fileno())
             _sync_folder(pathlib.Path(folder))
-        _refuse_existing(path)
+        refuse_existing(path)
         os.rename(temporary, path)
         _sync_folder(path.parent)
     finally:
@@ -106,7 +106,8 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refuse_existing(path: pathlib.Path) -> None:
+def refuse_existing(path: pathlib.Path) -> None:
+    """Raises a ValueError if there is anything at `path`."""
     if os.path.lexists(path):
         raise ValueError(
             f"Nothing is overwritten. Received: {str(path)!r}, which exists. "

@@ -19,6 +19,7 @@ def decode_image(
     encoded: tf.Tensor,
     channels: int = 3,
     kinds: Collection[str] = IMAGE_KINDS,
+    uses_pillow: bool = True,
 ) -> tf.Tensor:
     """Decodes a JPEG, PNG, GIF, BMP or WebP image.
 
@@ -30,10 +31,14 @@ def decode_image(
         channels: int. 3, or 4 to keep the transparency channel.
         kinds: collection of str. The formats that may come, where that is
             known: not to ask each image costs less.
+        uses_pillow: bool. Whether Pillow decodes what TensorFlow gets wrong,
+            animated WebP and bitmaps with a palette. A SavedModel cannot
+            hold it: with `False` they are an error. Defaults to `True`.
 
     Returns:
         uint8 tensor `(height, width, channels)`.
     """
+    other = _decode_with_pillow if uses_pillow else _refuse
 
     def decode():
         return tf.io.decode_image(
@@ -43,14 +48,16 @@ def decode_image(
     def decode_bmp():
         return tf.cond(
             _has_palette(encoded),
-            lambda: _decode_with_pillow(encoded, channels),
+            lambda: other(encoded, channels),
             decode,
         )
 
     others = decode_bmp if "bmp" in kinds else decode
     if "webp" in kinds:
         image = tf.cond(
-            _is_webp(encoded), lambda: _decode_webp(encoded, channels), others
+            _is_webp(encoded),
+            lambda: _decode_webp(encoded, channels, other),
+            others,
         )
     else:
         image = others()
@@ -165,12 +172,12 @@ def _is_webp(encoded):
     return tf.strings.regex_full_match(head, r"RIFF\C{4}WEBP")
 
 
-def _decode_webp(encoded, channels):
+def _decode_webp(encoded, channels, decode_other):
     if not hasattr(tf.io, "decode_webp"):
-        return _decode_with_pillow(encoded, channels)
+        return decode_other(encoded, channels)
     return tf.cond(
         _is_animated(encoded),
-        lambda: _decode_with_pillow(encoded, channels),
+        lambda: decode_other(encoded, channels),
         lambda: _decode_still_webp(encoded, channels),
     )
 
@@ -207,3 +214,15 @@ def _decode_with_pillow(encoded, channels):
     return tf.numpy_function(
         lambda data: numpy_images.decode(data, channels), [encoded], tf.uint8
     )
+
+
+def _refuse(encoded, channels):
+    refusal = tf.debugging.Assert(
+        False,
+        [
+            "Animated WebP and bitmaps with a palette are not decoded here. "
+            "Send JPEG, PNG or still WebP"
+        ],
+    )
+    with tf.control_dependencies([refusal] if refusal is not None else []):
+        return tf.zeros((1, 1, channels), tf.uint8)

@@ -1,14 +1,18 @@
 """Encoders as files that run without keras_dim."""
 
+import importlib
 import os
 import pathlib
 
 import keras
-from keras import ops
 
-from keras_dim import files
-
-FORMATS = ("saved_model",)
+# Format -> the module that writes it, which is loaded when it is asked for:
+# what it needs is not needed to train.
+FORMATS = {
+    "saved_model": "keras_dim.export.saved_model",
+    "litert": "keras_dim.export.litert",
+    "onnx": "keras_dim.export.onnx",
+}
 
 
 def export(
@@ -18,29 +22,57 @@ def export(
 ) -> pathlib.Path:
     """Writes an encoder in a form that serves without keras_dim.
 
-    `"saved_model"` is what TensorFlow Serving loads. Its endpoint
-    `serving_default` takes `images`, `uint8` of the encoder's own size with
-    any number of rows, and returns a dict of every named feature in float32
-    (of one named `"output"`, where the encoder's output has no names). It is
-    loaded by TensorFlow alone, with `tf.saved_model.load`.
+    `"saved_model"` is what TensorFlow Serving loads, a folder for the model
+    and in it one for each version: `path` is the model's, e.g.
+    `"models/digits"`, and the next version is written; or it ends in the
+    number of a version that is not there yet, e.g. `"models/digits/7"`. Each
+    of its signatures returns a dict of every named feature in float32 (of one
+    named `"output"`, where the encoder's output has no names):
+
+    * `serving_default` takes `images`, uint8
+      `(batch, height, width, channels)` of any size, and resizes them as
+      `keras_dim.data.load` does;
+    * `native` takes `images`, uint8, of the encoder's own size;
+    * `encoded_images` takes `encoded_images`, string `(batch,)`, the bytes of
+      JPEG, PNG, WebP or BMP files. It is there for encoders of grey or colour
+      images, and refuses animated WebP and bitmaps with a palette.
+
+    The version holds requests by which a server warms up. Beside it lie
+    `model.config` and `batching.config`, for the server's flags
+    `--model_config_file` and `--batching_parameters_file`. The variables of
+    what `tf.saved_model.load` returns are in its `trainable_variables`, and
+    gradients flow to them.
+
+    `"litert"` is a file for phones and small devices, `"onnx"` one for ONNX
+    Runtime and others; `path` ends in `.tflite` or `.onnx`. Both take `images`
+    as `native` does. They need an extra: `pip install "keras-dim[litert]"` or
+    `"keras-dim[onnx]"`.
+
+    Every export is read back by those of its runtimes that are installed, and
+    `export_report.json` beside it says how far the features of each are from
+    the encoder's, see `keras_dim.export.parity`. A warning tells of those
+    that are not equal to 1e-5.
 
     Args:
         encoder: `keras.Model`. A built model with one input, the images, and
             one output or a dict of named outputs.
-        path: str or path. The folder to be made, e.g. `"models/digits/1"`. It
-            comes to be whole or not at all.
-        format: str. One of `"saved_model"`. Defaults to `"saved_model"`.
+        path: str or path. Folder or file to be made. It comes to be whole or
+            not at all.
+        format: str. `"saved_model"`, `"litert"` or `"onnx"`. Defaults to
+            `"saved_model"`.
 
     Returns:
-        The path of the folder.
+        The path of what was written: of the version's folder, or the file.
 
     Raises:
         ValueError: for an unknown format, for a model that is not an encoder,
             and when there is something at `path` already.
+        ImportError: if an extra is not installed, or Keras runs on another
+            backend than TensorFlow.
 
     Example:
     ```python
-    keras_dim.export(model.encoder, "models/digits/1")
+    keras_dim.export(model.encoder, "models/digits")
 
     loaded = tf.saved_model.load("models/digits/1")
     loaded.signatures["serving_default"](images=images)["global"]
@@ -51,43 +83,18 @@ def export(
             f"Unknown format. Expected one of {list(FORMATS)}. Received: "
             f"{format!r}"
         )
-    shape = _image_shape(encoder)
-    path = pathlib.Path(path)
-    with files.atomic_folder(path) as temporary:
-        _write_saved_model(encoder, shape, temporary)
-    return path
+    _check(encoder)
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            "Encoders are exported by TensorFlow. Received: Keras on "
+            f"{keras.backend.backend()!r}. Save the encoder as a .keras file, "
+            "and export that one where KERAS_BACKEND is 'tensorflow'."
+        )
+    writer = importlib.import_module(FORMATS[format])
+    return writer.write(encoder, pathlib.Path(path))
 
 
-def _write_saved_model(
-    encoder: keras.Model, shape: tuple[int | None, ...], folder: pathlib.Path
-) -> None:
-    def serve(images):
-        images = ops.cast(images, encoder.inputs[0].dtype)
-        outputs = encoder(images, training=False)
-        if isinstance(outputs, list | tuple):
-            raise ValueError(
-                "An encoder's output must be one tensor or a dict of named "
-                f"tensors. Received a list of {len(outputs)}."
-            )
-        if not isinstance(outputs, dict):
-            outputs = {"output": outputs}
-        return {
-            name: ops.cast(value, "float32") for name, value in outputs.items()
-        }
-
-    archive = keras.export.ExportArchive()
-    archive.track(encoder)
-    archive.add_endpoint(
-        name="serving_default",
-        fn=serve,
-        input_signature=[
-            keras.InputSpec(shape=shape, dtype="uint8", name="images")
-        ],
-    )
-    archive.write_out(str(folder), verbose=False)
-
-
-def _image_shape(encoder: keras.Model) -> tuple[int | None, ...]:
+def _check(encoder) -> None:
     inputs = getattr(encoder, "inputs", None)
     if not isinstance(encoder, keras.Model) or not inputs or len(inputs) != 1:
         raise ValueError(
@@ -96,4 +103,8 @@ def _image_shape(encoder: keras.Model) -> tuple[int | None, ...]:
             f"{len(inputs or [])} known inputs. Of a method, pass "
             "`model.encoder`."
         )
-    return (None, *inputs[0].shape[1:])
+    if isinstance(encoder.output, list | tuple):
+        raise ValueError(
+            "An encoder's output must be one tensor or a dict of named "
+            f"tensors. Received a list of {len(encoder.output)}."
+        )

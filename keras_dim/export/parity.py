@@ -1,0 +1,161 @@
+"""How far the features of an exported encoder are from the encoder's own."""
+
+import importlib
+import importlib.metadata
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+REPORT = "export_report.json"
+# Of float32, between runtimes that add up in another order.
+TOLERANCE = 1e-5
+NUM_IMAGES = 4
+
+
+def report_on_saved_model(
+    encoder: keras.Model, folder: pathlib.Path
+) -> dict[str, Any]:
+    """Runs a SavedModel by all that reads such, and compares; see `report`."""
+    return report(
+        encoder,
+        {
+            "tf.saved_model.load": ("tensorflow", run_saved_model),
+            "saved_model_cli": ("tensorflow", run_saved_model_cli),
+            "openvino": ("openvino", run_openvino),
+        },
+        folder,
+    )
+
+
+def report(
+    encoder: keras.Model,
+    runtimes: Mapping[str, tuple[str, Callable]],
+    path: pathlib.Path,
+) -> dict[str, Any]:
+    """Compares the features that runtimes compute with the encoder's.
+
+    Of random pixels, seed 0. The difference of a feature is the largest one
+    of all its values, as a share of the feature's largest value.
+
+    Args:
+        encoder: `keras.Model`.
+        runtimes: mapping from a runtime's name to the package that holds it
+            and a function of the file's path and the images, which returns
+            a dict of features.
+        path: path. Of what was exported.
+
+    Returns:
+        dict. `"images"`, `"tolerance"` and `"runtimes"`: for each
+        `"version"`, `"differences"` of every feature and `"agrees"`; or
+        `"not_run"`, the reason.
+    """
+    height, width, channels = encoder.inputs[0].shape[1:]
+    shape = (NUM_IMAGES, height or 64, width or 64, channels)
+    images = np.random.default_rng(0).integers(256, size=shape, dtype="uint8")
+    outputs = encoder(tf.cast(images, encoder.inputs[0].dtype), training=False)
+    if not isinstance(outputs, dict):
+        outputs = {"output": outputs}
+    expected = {
+        name: tf.cast(value, tf.float32).numpy()
+        for name, value in outputs.items()
+    }
+    found = {}
+    for name, (package, run) in runtimes.items():
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            found[name] = {"not_run": f"{package} is not installed"}
+            continue
+        differences = _differences(expected, run(path, images))
+        found[name] = {
+            "version": importlib.metadata.version(package),
+            "differences": differences,
+            "agrees": max(differences.values()) <= TOLERANCE,
+        }
+        if not found[name]["agrees"]:
+            logging.warning(
+                "By %s, features of the exported encoder differ from its own: "
+                "%s",
+                name,
+                differences,
+            )
+    return {
+        "images": f"{NUM_IMAGES} of random pixels, seed 0",
+        "tolerance": TOLERANCE,
+        "runtimes": found,
+    }
+
+
+def run_saved_model(folder, images):
+    """By TensorFlow, without Keras."""
+    loaded = tf.saved_model.load(folder)
+    features = loaded.signatures["native"](images=tf.constant(images))
+    return {name: value.numpy() for name, value in features.items()}
+
+
+def run_saved_model_cli(folder, images):
+    """By TensorFlow's command, in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        np.save(f"{scratch}/images.npy", images)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tensorflow.python.tools.saved_model_cli",
+                "run",
+                f"--dir={folder}",
+                "--tag_set=serve",
+                "--signature_def=native",
+                f"--inputs=images={scratch}/images.npy",
+                f"--outdir={scratch}/features",
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return {
+            path.stem: np.load(path)
+            for path in pathlib.Path(scratch, "features").glob("*.npy")
+        }
+
+
+def run_openvino(folder, images):
+    """By OpenVINO, in float32 where the processor would rather take less."""
+    import openvino
+
+    # Held, since a function does not hold the variables it reads.
+    loaded = tf.saved_model.load(folder)
+    compiled = openvino.compile_model(
+        # The resizing of the other signatures is no operation of OpenVINO's.
+        openvino.convert_model(loaded.signatures["native"]),
+        "CPU",
+        {"INFERENCE_PRECISION_HINT": "f32"},
+    )
+    found = compiled(images)
+    return {output.any_name: found[output] for output in compiled.outputs}
+
+
+def _differences(
+    expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    if set(found) != set(expected):
+        raise RuntimeError(
+            "The exported encoder has lost features. Expected "
+            f"{sorted(expected)}. Received: {sorted(found)}"
+        )
+    return {
+        name: float(
+            np.abs(np.float64(found[name]) - value).max()
+            / max(np.abs(value).max(), np.finfo("float32").tiny)
+        )
+        for name, value in expected.items()
+    }
