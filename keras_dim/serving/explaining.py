@@ -70,7 +70,7 @@ def explain(
     if code == "UNAVAILABLE":
         return errors.UnavailableError(
             f"{request.address} is not available. {_tried(failure, request)}"
-            f"{_wrong_port(words)}{said}",
+            f"{_other_protocol(words)}{said}",
             code,
         )
     if code == CONNECTION_FAILED:
@@ -83,7 +83,7 @@ def explain(
     if code == "DEADLINE_EXCEEDED":
         return errors.ServerDeadlineError(
             f"{request.address} gave no answer within {request.timeout:g} "
-            "seconds. Raise `timeout`, or lower `batch_size`.",
+            f"seconds. Raise `timeout`, or lower `batch_size`.{said}",
             code,
         )
     if code == "NOT_FOUND":
@@ -140,11 +140,11 @@ def _tried(failure, request):
     )
 
 
-def _wrong_port(words):
-    # gRPC notices that the other side is a web server.
-    if "http1" not in words.lower():
+def _other_protocol(words):
+    # The version of HTTP that gRPC speaks: somebody answers, in another one.
+    if "HTTP/2" not in words and "http1" not in words:
         return ""
-    return " REST is there: write http:// in front of it."
+    return " Not gRPC is there. For REST write http:// in front."
 
 
 def _there_is(model, versions):

@@ -114,10 +114,11 @@ class RestTransport(Transport):
     def bytes_per_row(self, values):
         if isinstance(values, np.ndarray):
             shape = values.shape[1:]
-            # Three digits and a comma to a number; two brackets and a comma
-            # to each list, which there are rows, columns and one image of.
+            # Three digits and a comma to a number. Lists, which an image, its
+            # rows and its pixels are, have two brackets and a comma, and one
+            # comma less between what they hold.
             lists = sum(math.prod(shape[:axis]) for axis in range(len(shape)))
-            return 4 * math.prod(shape) + 3 * lists
+            return 4 * math.prod(shape) + 2 * lists
         # base64 writes three bytes as four; {"b64":""}, around it.
         return 4 * math.ceil(max(map(len, values)) / 3) + 11
 

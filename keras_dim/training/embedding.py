@@ -133,6 +133,11 @@ def _of_server(client, feature):
     # Older exports take the encoder's own size by the default signature.
     name = "native" if "native" in signatures else "serving_default"
     shape = client.input_shape(name)
+    if feature not in signatures[name].outputs:
+        raise ValueError(
+            f"{client} has no feature {feature!r}. Expected one of "
+            f"{sorted(signatures[name].outputs)}."
+        )
     if shape is None or len(shape) != 4:
         raise ValueError(
             f"{client} must take batches of images, (batch, height, width, "
