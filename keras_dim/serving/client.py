@@ -344,16 +344,16 @@ class Client:
         except Failure as failure:
             versions = None
             if failure.code == "NOT_FOUND":
-                versions = self._versions_if_any()
+                versions = self._versions_if_known()
             raise explaining.explain(failure, request, versions) from failure
 
-    def _versions_if_any(self) -> dict[int, str] | None:
+    def _versions_if_known(self) -> dict[int, str] | None:
         try:
             return self._transport.versions(
                 min(self.timeout, _SECONDS_TO_EXPLAIN)
             )
-        except Failure:
-            return None
+        except Failure as failure:
+            return {} if failure.code == "NOT_FOUND" else None
 
 
 def _model_name(model, version, label):

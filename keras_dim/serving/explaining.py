@@ -56,8 +56,8 @@ def explain(
         failure: `Failure`.
         request: `Request`.
         versions: mapping or None. For `NOT_FOUND`: the state of each version
-            that the server has of the model. Defaults to None, for a server
-            that knows no such model.
+            that the server has of the model, none for a model that it does
+            not know. Defaults to None, where that is not to be learnt.
 
     Returns:
         `ServerError`, one of its kinds.
@@ -89,7 +89,8 @@ def explain(
     if code == "NOT_FOUND":
         return errors.ModelNotFoundError(
             f"{request.address} does not serve the model {request.model}. "
-            f"{_there_is(request.model, versions)}{said}",
+            f"Check its name and version.{_there_is(request.model, versions)}"
+            f"{said}",
             code,
         )
     if code == "RESOURCE_EXHAUSTED" and request.num_images:
@@ -148,15 +149,17 @@ def _other_protocol(words):
 
 
 def _there_is(model, versions):
+    if versions is None:
+        return ""
     if not versions:
         return (
-            "It knows none of that name: see its `--model_name` or its "
+            " It knows none of that name: see its `--model_name` or its "
             "model.config."
         )
     there = ", ".join(
         f"{version} ({state})" for version, state in versions.items()
     )
-    return f"Of {model.name!r} it has the versions {there}."
+    return f" Of {model.name!r} it has the versions {there}."
 
 
 def _fewer(num_images, words):

@@ -157,7 +157,8 @@ def test_a_missing_model_is_named(any_host):
     client = serving.Client(any_host, "tinny")
 
     with pytest.raises(
-        serving.ModelNotFoundError, match="'tinny'. It knows none of that name"
+        serving.ModelNotFoundError,
+        match="'tinny'. .* It knows none of that name",
     ):
         client.embed(np.zeros((1, 8, 8, 3), "uint8"))
     with pytest.raises(serving.ModelNotFoundError, match="'tinny'"):
@@ -169,7 +170,7 @@ def test_a_missing_version_is_named_with_those_that_are_there(any_host):
 
     with pytest.raises(
         serving.ModelNotFoundError,
-        match=r"'tiny' in version 7. Of 'tiny' it has the versions 1 \(AVAIL",
+        match=r"'tiny' in version 7. .* it has the versions 1 \(AVAIL",
     ):
         client.metadata()
 

@@ -127,6 +127,19 @@ def test_each_failure_has_its_error(server, host, images, code, error):
         serving.Client(host, "tiny").embed(images)
 
 
+def test_what_a_server_has_is_not_made_up(server, host, images):
+    client = serving.Client(host, "tiny", max_retries=0)
+    client.metadata()
+    server.answer_next(refuse("NOT_FOUND"))
+    server.get_model_status = lambda request: refuse("INTERNAL")()
+    try:
+        with pytest.raises(serving.ModelNotFoundError) as caught:
+            client.embed(images)
+    finally:
+        del server.get_model_status
+    assert "It knows none" not in str(caught.value)
+
+
 def test_a_slow_answer_is_not_waited_for(server, host, images):
     server.answer_next(wait(2.0))
     client = serving.Client(host, "tiny", timeout=0.3)
