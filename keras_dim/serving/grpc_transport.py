@@ -44,9 +44,9 @@ class GrpcTransport(Transport):
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_receive_message_length", max_message_bytes),
                 # After a refused connection gRPC answers from memory, for 1
-                # to 120 seconds by itself: our retries would ask nobody.
+                # to 120 seconds by itself: our retries would ask nobody. How
+                # long a connection may take to be made is another option.
                 ("grpc.initial_reconnect_backoff_ms", 50),
-                ("grpc.min_reconnect_backoff_ms", 50),
                 ("grpc.max_reconnect_backoff_ms", 500),
                 # As REST does it: servers of features are near.
                 ("grpc.enable_http_proxy", 0),
