@@ -51,6 +51,15 @@ NOTEBOOKS = [
     "matplotlib>=3.10.7",
 ]
 
+SERVING = [
+    # The messages and services of TensorFlow Serving, which
+    # `keras_dim.serving` speaks by gRPC. REST does without. The oldest that
+    # goes with the oldest TensorFlow above.
+    "tensorflow-serving-api>=2.20",
+    # Sends them. The oldest with wheels for Python 3.13.
+    "grpcio>=1.66.2",
+]
+
 TEST = [
     "pytest>=8.2",
     # Half of the test files on each of two cores.
@@ -63,6 +72,8 @@ TEST = [
     "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
     "setuptools>=70.1",
+    # The tests talk to a server on this machine.
+    *SERVING,
     # The tests run the notebooks.
     *NOTEBOOKS,
 ]
@@ -124,6 +135,7 @@ setuptools.setup(
         "docs": DOCS,
         "notebooks": NOTEBOOKS,
         "jax": JAX,
+        "serving": SERVING,
     },
     entry_points={
         "console_scripts": ["keras-dim = keras_dim.cli.main:console"]

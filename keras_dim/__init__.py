@@ -35,6 +35,7 @@ _LAZY = {
     "pretrained": "keras_dim.presets",
     "Recipe": "keras_dim.training",
     "recipes": "keras_dim.recipes",
+    "serving": "keras_dim.serving",
     "training": "keras_dim.training",
 }
 
@@ -54,6 +55,7 @@ __all__ = [
     "pretrain",
     "pretrained",
     "recipes",
+    "serving",
     "training",
     "views",
 ]

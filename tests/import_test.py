@@ -14,17 +14,20 @@ SECONDS_BESIDE_KERAS = 0.3
 HEAVY = {
     "PIL",
     "absl.flags",
+    "grpc",
     "jax",
     "keras_dim.cli",
     "keras_dim.data",
     "keras_dim.evaluation",
     "keras_dim.presets",
     "keras_dim.recipes",
+    "keras_dim.serving",
     "keras_dim.training",
     "matplotlib",
     "scipy",
     "sklearn",
     "tensorflow_datasets",
+    "tensorflow_serving",
 }
 
 IMPORT = """

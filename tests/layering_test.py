@@ -12,7 +12,7 @@ FLOORS = [
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
-    {"evaluation", "export", "presets"},
+    {"evaluation", "export", "presets", "serving"},
     {"training"},
     {"recipes"},
     {"cli"},

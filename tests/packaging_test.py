@@ -101,6 +101,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
         "docs",
         "jax",
         "notebooks",
+        "serving",
         "test",
     }
 

@@ -2,8 +2,10 @@
 
 Writes features.npy, which numpy.load(..., mmap_mode="r") maps, index.csv with
 the path and the label of each row, and skipped.csv with the images that cannot
-be read.
+be read. The encoder runs here (--encoder) or on a server (--server, --model).
 """
+
+import contextlib
 
 from absl import flags
 
@@ -11,12 +13,33 @@ from keras_dim.cli import messages
 from keras_dim.cli import settings
 
 ARGUMENTS = ()
-REQUIRED = ("encoder", "source", "output")
+REQUIRED = ("source", "output")
 
 
 def define(values: flags.FlagValues) -> None:
     """Defines the flags."""
-    settings.define_encoder(values)
+    settings.define_encoder(values, " Or --server.")
+    flags.DEFINE_string(
+        "server",
+        None,
+        "Where TensorFlow Serving runs the encoder: host:8500 for gRPC, "
+        "http://host:8501 for REST. Or --encoder.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "model",
+        None,
+        "The name of the encoder on the server.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "timeout",
+        60.0,
+        "Seconds that the server may take for a batch.",
+        0.001,
+        1e6,
+        flag_values=values,
+    )
     settings.define_source(values)
     flags.DEFINE_string(
         "output", None, "The folder to be made.", flag_values=values
@@ -39,6 +62,21 @@ def check(options) -> None:
     """Refuses what can be refused before Keras is loaded."""
     import os
 
+    if (options.encoder is None) == (options.server is None):
+        received = "neither" if options.encoder is None else "both"
+        raise ValueError(
+            "`keras-dim embed` needs either --encoder, which runs here, or "
+            f"--server and --model. Received: {received}"
+        )
+    if (options.server is None) != (options.model is None):
+        missing = "model" if options.model is None else "server"
+        raise ValueError(
+            f"--server and --model go together. --{missing} is missing."
+        )
+    if options.server is not None:
+        from keras_dim import serving
+
+        serving.parse_address(options.server)
     if os.path.lexists(options.output):
         raise ValueError(
             f"{options.output} exists, and nothing is overwritten: choose a "
@@ -50,20 +88,20 @@ def run(options) -> None:
     """Writes the features."""
     from keras_dim import training
 
-    encoder = training.load_encoder(options.encoder)
     progress = messages.Progress("images")
-    try:
-        result = training.embed(
-            encoder,
-            options.source,
-            options.output,
-            options.feature,
-            options.batch_size,
-            options.split,
-            report=progress,
-        )
-    finally:
-        progress.close()
+    with _encoder(options) as encoder:
+        try:
+            result = training.embed(
+                encoder,
+                options.source,
+                options.output,
+                options.feature,
+                options.batch_size,
+                options.split,
+                report=progress,
+            )
+        finally:
+            progress.close()
     skipped = (
         f"; {result['num_skipped']:,} could not be read (skipped.csv)"
         if result["num_skipped"]
@@ -72,4 +110,19 @@ def run(options) -> None:
     print(
         f"{result['num_images']:,} images, {result['width']:,} features each, "
         f"in {options.output}{skipped}"
+    )
+
+
+def _encoder(options) -> contextlib.AbstractContextManager:
+    if options.server is None:
+        from keras_dim import training
+
+        return contextlib.nullcontext(training.load_encoder(options.encoder))
+    from keras_dim import serving
+
+    return serving.Client(
+        options.server,
+        options.model,
+        batch_size=options.batch_size,
+        timeout=options.timeout,
     )

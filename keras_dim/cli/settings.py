@@ -17,12 +17,12 @@ def define_set(values: flags.FlagValues, what: str) -> None:
     )
 
 
-def define_encoder(values: flags.FlagValues) -> None:
-    """Defines `--encoder`."""
+def define_encoder(values: flags.FlagValues, instead: str = "") -> None:
+    """Defines `--encoder`, and says what may be given instead of it."""
     flags.DEFINE_string(
         "encoder",
         None,
-        "The folder of a run, a .keras file, or a preset's name.",
+        f"The folder of a run, a .keras file, or a preset's name.{instead}",
         flag_values=values,
     )
 

@@ -1,9 +1,12 @@
 """A source of images as one array of features, whatever its size."""
 
 import csv
+import functools
 import os
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,6 +15,7 @@ import numpy as np
 from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
+from keras_dim import serving
 
 FEATURES = "features.npy"
 INDEX = "index.csv"
@@ -19,7 +23,7 @@ SKIPPED = "skipped.csv"
 
 
 def embed(
-    encoder: keras.Model,
+    encoder: keras.Model | serving.Client,
     source: Any,
     output: str | os.PathLike,
     feature: str = "global",
@@ -36,7 +40,9 @@ def embed(
     are not among the rows. Memory does not grow with the number of images.
 
     Args:
-        encoder: `keras.Model`. Images are resized to what it takes.
+        encoder: `keras.Model`, or the `keras_dim.serving.Client` of one that
+            runs on a server. Images are resized to what it takes, here in
+            either case, so that both give the same features.
         source: what `keras_dim.data.load` takes.
         output: str or path. The folder to be made. It comes to be whole or
             not at all.
@@ -54,6 +60,7 @@ def embed(
         ValueError: if there is something at `output` already, if the encoder
             has no such feature, or if the source cannot be opened.
         FileNotFoundError: if there is no such source.
+        ServerError: if a server gives no features, see `keras_dim.serving`.
 
     Example:
     ```python
@@ -61,8 +68,11 @@ def embed(
     features = numpy.load("features/features.npy", mmap_mode="r")
     ```
     """
-    encoder = evaluation.feature_model(encoder, feature)
-    height, width, channels = encoder.inputs[0].shape[1:]
+    if isinstance(encoder, serving.Client):
+        image_shape, stream = _of_server(encoder, feature)
+    else:
+        image_shape, stream = _of_model(encoder, feature, batch_size)
+    height, width, channels = image_shape
     with files.atomic_folder(output) as folder:
         images = data.open_source(
             source,
@@ -78,9 +88,7 @@ def embed(
         ):
             rows = csv.writer(index)
             rows.writerow(_columns(images))
-            for batch in evaluation.stream(
-                encoder, batches, feature, batch_size
-            ):
+            for batch in stream(batches):
                 values = np.ascontiguousarray(batch[feature], "<f4")
                 if not num_images:
                     width = values.shape[1]
@@ -105,6 +113,52 @@ def embed(
         "num_skipped": len(images.skipped),
         "width": width,
     }
+
+
+def _of_model(encoder, feature, batch_size):
+    """Returns what images a model takes, and what gives their features."""
+    model = evaluation.feature_model(encoder, feature)
+    stream = functools.partial(
+        evaluation.stream,
+        model,
+        features=feature,
+        batch_size=batch_size,
+    )
+    return model.inputs[0].shape[1:], stream
+
+
+def _of_server(client, feature):
+    """Returns the same of an encoder on a server."""
+    signatures = client.metadata()
+    # Older exports take the encoder's own size by the default signature.
+    name = "native" if "native" in signatures else "serving_default"
+    shape = client.input_shape(name)
+    if feature not in signatures[name].outputs:
+        raise ValueError(
+            f"{client} has no feature {feature!r}. Expected one of "
+            f"{sorted(signatures[name].outputs)}."
+        )
+    if shape is None or len(shape) != 4:
+        raise ValueError(
+            f"{client} must take batches of images, (batch, height, width, "
+            f"channels). Received the shape: {shape}"
+        )
+    return shape[1:], functools.partial(_stream, client, name, feature)
+
+
+def _stream(
+    client: serving.Client,
+    signature: str,
+    feature: str,
+    batches: Iterable[dict[str, Any]],
+) -> Iterator[dict[str, np.ndarray]]:
+    for batch in batches:
+        columns = {name: np.asarray(column) for name, column in batch.items()}
+        images = columns.pop("image")
+        # The last batches of a folder with damaged images may be empty.
+        if len(images):
+            values = client.embed(images, feature, signature)
+            yield {feature: values.reshape(len(images), -1), **columns}
 
 
 def _write_header(file, num_images, width):

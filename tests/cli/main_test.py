@@ -14,6 +14,7 @@ from keras_dim.cli import messages
 from keras_dim.version import __version__
 
 PACKAGE = pathlib.Path(main.__file__).parents[1]
+EMBED = ("embed", "--source=y", "--output=z")
 # The command's own modules alone: the package around them, which may load
 # Keras for other reasons, is left out.
 ALONE = """
@@ -57,6 +58,17 @@ def test_help_and_usage_mistakes_do_not_wait_for_keras():
     assert seconds < 0.5
 
 
+def test_the_address_of_a_server_is_checked_before_keras_is_loaded():
+    codes, _, modules = run_alone(
+        [*EMBED, "--server=localhost", "--model=tiny"],
+        [*EMBED, "--encoder=x", "--server=localhost:8500", "--model=tiny"],
+    )
+
+    assert codes == [2, 2]
+    loaded = {name.split(".")[0] for name in modules}
+    assert loaded & {"keras", "tensorflow", "grpc"} == set()
+
+
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_every_flag_is_told_about(name, capsys):
     assert main.run([name, "--help"]) == 0
@@ -88,6 +100,12 @@ def test_the_version_is_told(capsys):
         (["probe", "--probe", "svm"], "linear|mlp|neighbors"),
         (["probe", "--encoder=x.y", "--source=digits"], "no run, no file"),
         (["embed", "--encoder=x", "--source=y", "--output=."], "overwritten"),
+        (EMBED, "Received: neither"),
+        ([*EMBED, "--encoder=x", "--server=a:1"], "Received: both"),
+        ([*EMBED, "--server=localhost:8500"], "--model is missing"),
+        ([*EMBED, "--encoder=x", "--model=tiny"], "--server is missing"),
+        ([*EMBED, "--server=localhost", "--model=tiny"], "http://host:port"),
+        ([*EMBED, "--server=a:1", "--model=m", "--timeout=0"], "timeout"),
         (["verify"], "takes PRESET"),
         (["verify", "no_such_preset"], "Unknown preset"),
     ],

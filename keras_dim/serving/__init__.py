@@ -1,0 +1,33 @@
+"""Features from an encoder that TensorFlow Serving runs elsewhere.
+
+Nothing here needs Keras. REST needs no TensorFlow either; gRPC needs the extra
+`serving`.
+"""
+
+from keras_dim.serving.address import Address
+from keras_dim.serving.address import parse_address
+from keras_dim.serving.client import Client
+from keras_dim.serving.errors import MessageTooLargeError
+from keras_dim.serving.errors import ModelNotFoundError
+from keras_dim.serving.errors import RequestRefusedError
+from keras_dim.serving.errors import ServerDeadlineError
+from keras_dim.serving.errors import ServerError
+from keras_dim.serving.errors import UnavailableError
+from keras_dim.serving.errors import UnexpectedAnswerError
+from keras_dim.serving.transport import Signature
+from keras_dim.serving.transport import TensorSpec
+
+__all__ = [
+    "Address",
+    "Client",
+    "MessageTooLargeError",
+    "ModelNotFoundError",
+    "RequestRefusedError",
+    "ServerDeadlineError",
+    "ServerError",
+    "Signature",
+    "TensorSpec",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "parse_address",
+]

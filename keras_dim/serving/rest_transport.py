@@ -1,0 +1,252 @@
+"""A model on a server by REST, with Python's own library alone."""
+
+import base64
+import contextlib
+import http.client
+import json
+import math
+import socket
+import ssl
+import time
+import urllib.parse
+
+import numpy as np
+
+from keras_dim.serving.address import Address
+from keras_dim.serving.transport import CONNECTION_FAILED
+from keras_dim.serving.transport import Failure
+from keras_dim.serving.transport import ModelName
+from keras_dim.serving.transport import Signature
+from keras_dim.serving.transport import TensorSpec
+from keras_dim.serving.transport import Transport
+from keras_dim.serving.transport import dtype_name
+
+# The canonical status that each HTTP status stands for; 413 and 429 come from
+# proxies and from the server itself.
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_CHUNK_BYTES = 2**16
+_LONGEST_QUOTE = 200
+
+
+class RestTransport(Transport):
+    """A model on a server by REST.
+
+    Pixels are sent as the decimal numbers that JSON has, up to four bytes to
+    each: gRPC sends a quarter of that.
+
+    Args:
+        address: `Address` of the protocol `"http"` or `"https"`.
+        model: `ModelName`.
+        max_message_bytes: int. The most that is received.
+    """
+
+    def __init__(
+        self, address: Address, model: ModelName, max_message_bytes: int
+    ):
+        self._address = address
+        self._max_message_bytes = max_message_bytes
+        self._model_path = f"{address.prefix}/v1/models/{_quote(model.name)}"
+        self._path = self._model_path
+        if model.version is not None:
+            self._path += f"/versions/{model.version}"
+        elif model.label is not None:
+            self._path += f"/labels/{_quote(model.label)}"
+
+    def predict(self, signature_name, signature, values, features, timeout):
+        (input_name,) = signature.inputs
+        body = {
+            "signature_name": signature_name,
+            # By columns: rows would repeat the name of the input.
+            "inputs": {input_name: _to_json(values)},
+        }
+        answer = self._ask("POST", f"{self._path}:predict", timeout, body)
+        outputs = answer.get("outputs")
+        if not isinstance(outputs, dict):
+            # A single output comes without its name.
+            if len(signature.outputs) != 1 or outputs is None:
+                raise Failure("INTERNAL", "the answer has no named outputs")
+            outputs = dict.fromkeys(signature.outputs, outputs)
+        return {
+            name: _to_array(name, outputs[name])
+            for name in features
+            if name in outputs
+        }
+
+    def signatures(self, timeout):
+        answer = self._ask("GET", f"{self._path}/metadata", timeout)
+        try:
+            found = answer["metadata"]["signature_def"]["signature_def"]
+            return {
+                name: Signature(
+                    _specs(signature.get("inputs", {})),
+                    _specs(signature.get("outputs", {})),
+                )
+                for name, signature in found.items()
+            }
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Failure(
+                "INTERNAL", "the metadata have no signatures"
+            ) from error
+
+    def versions(self, timeout):
+        # Of all versions, whichever is asked for features.
+        answer = self._ask("GET", self._model_path, timeout)
+        try:
+            return {
+                int(status["version"]): str(status["state"])
+                for status in answer["model_version_status"]
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise Failure("INTERNAL", "the status has no versions") from error
+
+    def bytes_per_row(self, values):
+        if isinstance(values, np.ndarray):
+            shape = values.shape[1:]
+            # Three digits and a comma to a number. Lists, which an image, its
+            # rows and its pixels are, have two brackets and a comma, and one
+            # comma less between what they hold.
+            lists = sum(math.prod(shape[:axis]) for axis in range(len(shape)))
+            return 4 * math.prod(shape) + 2 * lists
+        # base64 writes three bytes as four; {"b64":""}, around it.
+        return 4 * math.ceil(max(map(len, values)) / 3) + 11
+
+    def close(self):
+        # Each request has a connection of its own: there is none to be found
+        # closed by the other side, nor to be shared by threads.
+        pass
+
+    def _ask(self, method, path, timeout, body=None):
+        end = time.monotonic() + timeout
+        status, reason, content = self._answer(method, path, body, end)
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if status == http.client.OK and isinstance(answer, dict):
+            return answer
+        if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+            code = _CODES.get(status, "UNKNOWN")
+            raise Failure(code, answer["error"])
+        quote = content.decode("utf-8", "replace").strip()
+        # What is no JSON is of somebody else, who knows nothing of models.
+        code = _CODES.get(status, "UNKNOWN")
+        raise Failure(
+            "UNIMPLEMENTED" if code == "NOT_FOUND" else code,
+            f"HTTP status {status} {reason}, {quote[:_LONGEST_QUOTE]!r}",
+        )
+
+    def _answer(self, method, path, body, end):
+        headers = {"Accept": "application/json"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, separators=(",", ":")).encode()
+        try:
+            with contextlib.closing(self._connection(end)) as connection:
+                connection.request(method, path, content, headers)
+                # The response takes the socket over; time is kept on it.
+                stream = connection.sock
+                stream.settimeout(_left(end))
+                response = connection.getresponse()
+                content = self._read(response, stream, end)
+                return response.status, response.reason, content
+        except TimeoutError as error:
+            raise Failure("DEADLINE_EXCEEDED", "") from error
+        except ConnectionRefusedError as error:
+            raise Failure("UNAVAILABLE", str(error)) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(
+                CONNECTION_FAILED, f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _connection(self, end):
+        host, port = self._address.host, self._address.port
+        if self._address.protocol == "https":
+            return http.client.HTTPSConnection(
+                host,
+                port,
+                timeout=_left(end),
+                context=ssl.create_default_context(),
+            )
+        return http.client.HTTPConnection(host, port, timeout=_left(end))
+
+    def _read(
+        self,
+        response: http.client.HTTPResponse,
+        stream: socket.socket,
+        end: float,
+    ) -> bytes:
+        # A socket's timeout begins anew with every byte that comes.
+        chunks = []
+        num_bytes = 0
+        while True:
+            stream.settimeout(_left(end))
+            chunk = response.read1(_CHUNK_BYTES)
+            if not chunk:
+                break
+            chunks.append(chunk)
+            num_bytes += len(chunk)
+            if num_bytes > self._max_message_bytes:
+                raise Failure(
+                    "RESOURCE_EXHAUSTED",
+                    "CLIENT: Received message larger than max "
+                    f"({num_bytes + (response.length or 0)} vs. "
+                    f"{self._max_message_bytes})",
+                )
+        if response.length:
+            raise http.client.IncompleteRead(b"".join(chunks), response.length)
+        return b"".join(chunks)
+
+
+def _left(end):
+    seconds = end - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("time is up")
+    return seconds
+
+
+def _quote(name):
+    return urllib.parse.quote(name, safe="")
+
+
+def _to_json(values):
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return [{"b64": base64.b64encode(value).decode()} for value in values]
+
+
+def _to_array(name, value):
+    try:
+        return np.asarray(value, "float32")
+    except (TypeError, ValueError) as error:
+        raise Failure(
+            "INTERNAL", f"the feature {name!r} is no array of numbers"
+        ) from error
+
+
+def _specs(infos):
+    return {name: _spec(info) for name, info in infos.items()}
+
+
+def _spec(info):
+    shape = info["tensor_shape"]
+    # Sizes are numbers of 64 bits, which the JSON of protobuf writes as text.
+    sizes = [int(dim["size"]) for dim in shape.get("dim", [])]
+    return TensorSpec(
+        dtype_name(info["dtype"]),
+        None
+        if shape.get("unknown_rank")
+        else tuple(None if size < 0 else size for size in sizes),
+    )

@@ -1,0 +1,179 @@
+"""What the client refuses at the door, and what it does without."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_dim
+from keras_dim import serving
+
+REST = "http://localhost:1"
+PACKAGE = pathlib.Path(keras_dim.__file__).parent
+# The package around it, which loads Keras for other reasons, is left out; and
+# whatever else could be missing cannot be imported.
+ALONE = """
+import json, sys, types
+package = types.ModuleType("keras_dim")
+package.__path__ = [sys.argv[1]]
+sys.modules["keras_dim"] = package
+for name in ("keras", "tensorflow", "tensorflow_serving", "grpc", "jax"):
+    sys.modules[name] = None
+import numpy as np
+from keras_dim import serving
+with serving.Client(sys.argv[2], "mean") as client:
+    found = client.embed(np.full((2, 1, 1, 1), 3, "uint8"))
+print(json.dumps(found["features"].tolist()))
+try:
+    serving.Client("localhost:8500", "mean")
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_rest_needs_nothing_and_grpc_says_what_it_needs(server):
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(PACKAGE), server.rest],
+        env=dict(os.environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    features, error = done.stdout.splitlines()
+    assert json.loads(features) == [[6, 1], [6, 1]]
+    assert "pip install 'keras-dim[serving]'" in error
+    assert "http://host:8501" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": ""}, "`model` must be the name"),
+        ({"model": None}, "`model` must be the name"),
+        ({"model": "\ud800"}, "surrogates"),
+        ({"batch_size": 0}, "`batch_size` .* at least 1"),
+        ({"batch_size": 2.0}, "`batch_size` .* at least 1"),
+        ({"max_retries": -1}, "`max_retries` .* at least 0"),
+        ({"max_retries": True}, "`max_retries` .* at least 0"),
+        ({"timeout": 0}, "`timeout` .* above 0"),
+        ({"timeout": float("nan")}, "`timeout` .* above 0"),
+        ({"timeout": float("inf")}, "`timeout` .* up to"),
+        ({"timeout": None}, "`timeout` .* above 0"),
+        ({"max_message_bytes": 2**31}, "1 to 2147483647"),
+        ({"version": -1}, "`version` .* 0 to"),
+        ({"version": "1"}, "`version` .* 0 to"),
+        ({"label": ""}, "`label` must"),
+        ({"version": 1, "label": "x"}, "pass one"),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        serving.Client(REST, **{"model": "tiny", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 8, 3)), "uint8. Received dtype float64"),
+        (np.zeros((2, 8, 8, 3), "int64"), "uint8. Received dtype int64"),
+        (np.zeros((8, 8, 3), "uint8"), r"images\[None\]"),
+        (np.zeros((2, 0, 8, 3), "uint8"), "must have pixels"),
+        (np.zeros((0, 8, 8, 3), "uint8"), "There are no images"),
+        ([], "There are no images"),
+        ([np.zeros((8, 8, 3), "uint8")], r"images\[None\]"),
+        ([(1, 2, 3)], "Received 3 entries"),
+        ([{"label": 1}], r"Received the entries \['label'\]"),
+        ("photos", "keras_dim.data.load"),
+        (b"photo", "`embed_encoded`"),
+        (None, "Received: NoneType"),
+        (5, "Received: int"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_refused_before_it_is_sent(
+    images, message
+):
+    # Nobody listens there.
+    with pytest.raises(ValueError, match=message):
+        serving.Client(REST, "tiny").embed(images)
+
+
+def test_a_data_set_without_an_end_is_refused():
+    import tensorflow as tf
+
+    images = tf.data.Dataset.from_tensors(np.zeros((1, 8, 8, 3), "uint8"))
+
+    with pytest.raises(ValueError, match="repeats for ever"):
+        serving.Client(REST, "tiny").embed(images.repeat())
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("photo.png", "Received: str"),
+        (b"bytes", "Received: bytes"),
+        (["photo.png"], "Received: str"),
+        ([pathlib.Path("photo.png")], "Received: PosixPath"),
+        ([], "There are no images"),
+        (None, "Received: NoneType"),
+    ],
+)
+def test_what_is_no_list_of_bytes_is_refused_before_it_is_sent(files, message):
+    with pytest.raises(ValueError, match=message):
+        serving.Client(REST, "tiny").embed_encoded(files)
+
+
+def test_only_one_feature_can_be_asked_for_by_name():
+    with pytest.raises(ValueError, match="one feature, or None"):
+        serving.Client(REST, "tiny").embed(
+            np.zeros((1, 8, 8, 3), "uint8"), ("fc", "conv")
+        )
+
+
+def test_a_mistake_in_a_later_batch_is_a_mistake(host):
+    batches = [np.zeros((1, 8, 8, 3), "uint8"), np.zeros((1, 8, 8, 3))]
+
+    with pytest.raises(ValueError, match="float64"):
+        serving.Client(host, "tiny").embed(iter(batches))
+
+
+def test_features_of_several_shapes_are_no_array(host):
+    images = [np.zeros((1, side, 4, 1), "uint8") for side in (4, 5)]
+
+    with pytest.raises(ValueError, match=r"'pixels' of .* \(5, 4, 1\) after"):
+        serving.Client(host, "pixels").embed(images)
+
+
+def test_images_need_not_lie_in_one_piece(host):
+    wide = np.arange(2 * 6 * 6).reshape(2, 6, 6, 1).astype("uint8")
+    images = wide[:, ::2, ::-3]
+
+    found = serving.Client(host, "pixels").embed(images, "pixels")
+
+    np.testing.assert_array_equal(found, images)
+
+
+def test_several_threads_may_share_a_client(host):
+    import concurrent.futures
+
+    client = serving.Client(host, "mean", version=1)
+
+    def embed(value):
+        images = np.full((3, 2, 2, 1), value, "uint8")
+        return client.embed(images)["features"][:, 0].tolist()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(embed, range(1, 21)))
+    assert found == [[value] * 3 for value in range(1, 21)]
+
+
+def test_a_client_says_whose_it_is():
+    client = serving.Client("http://[::1]:8501/x", "tiny", version=3)
+
+    assert "'tiny' in version 3 at http://[::1]:8501/x" in repr(client)

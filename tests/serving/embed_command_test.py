@@ -1,0 +1,97 @@
+"""`keras-dim embed` writes the same folder, wherever the encoder runs."""
+
+import filecmp
+
+import numpy as np
+import pytest
+import tiny_images
+
+from keras_dim import serving
+from keras_dim import training
+from keras_dim.cli import main
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Images of several sizes, grey and colour, and one that is none."""
+    shapes = [(8, 8, 3), (12, 9, 3), (5, 20, 3), (8, 8, 1), (30, 30, 3)]
+    for number, shape in enumerate(shapes):
+        path = (
+            tmp_path / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = tiny_images.pixels(number, shape)
+        path.write_bytes(tiny_images.encode(image))
+    (tmp_path / "photos" / "dog" / "empty.png").write_bytes(b"")
+    return tmp_path / "photos"
+
+
+def assert_same_folders(found, expected):
+    assert sorted(path.name for path in found.iterdir()) == [
+        "features.npy",
+        "index.csv",
+        "skipped.csv",
+    ]
+    for name in ("index.csv", "skipped.csv"):
+        assert filecmp.cmp(found / name, expected / name, shallow=False)
+    np.testing.assert_allclose(
+        np.load(found / "features.npy"),
+        np.load(expected / "features.npy"),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_a_server_gives_the_folder_of_the_encoder(
+    photos, tmp_path, encoder, host, capsys
+):
+    path = tmp_path / "tiny.keras"
+    encoder.save(path)
+    common = ["embed", f"--source={photos}", "--feature=conv", "--batch_size=2"]
+    here, there = tmp_path / "here", tmp_path / "there"
+
+    code = main.run([*common, f"--encoder={path}", f"--output={here}"])
+    assert code == 0, capsys.readouterr().err
+    code = main.run(
+        [*common, f"--server={host}", "--model=tiny", f"--output={there}"]
+    )
+    assert code == 0, capsys.readouterr().err
+    assert "5 images, 16 features each" in capsys.readouterr().out
+    assert_same_folders(there, here)
+
+
+def test_a_model_that_takes_any_size_gets_images_as_they_are(tmp_path, host):
+    images = tiny_images.pixels(0, (5, 3, 4, 2))
+    np.save(tmp_path / "x.npy", images)
+    client = serving.Client(host, "pixels")
+
+    result = training.embed(
+        client, tmp_path / "x.npy", tmp_path / "out", "pixels", 2
+    )
+
+    assert result == {"num_images": 5, "num_skipped": 0, "width": 24}
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "out" / "features.npy"), images.reshape(5, 24)
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model=tinny"], "does not serve the model 'tinny'"),
+        (["--model=tiny", "--feature=colour"], "no feature 'colour'"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    photos, tmp_path, host, flags, message, capsys
+):
+    before = sorted(tmp_path.iterdir())
+    arguments = [f"--source={photos}", f"--output={tmp_path / 'out'}"]
+
+    code = main.run(["embed", f"--server={host}", *arguments, *flags])
+
+    printed = capsys.readouterr().err
+    assert code == 2
+    assert message in printed
+    assert printed.count("keras-dim: ") == 1
+    assert sorted(tmp_path.iterdir()) == before

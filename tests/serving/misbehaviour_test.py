@@ -1,0 +1,416 @@
+"""What the client makes of a server that fails."""
+
+import http.client
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from serving.conformance_server import HTTP_STATUS
+from serving.conformance_server import ConformanceServer
+from serving.conformance_server import hang_up
+from serving.conformance_server import refuse
+from serving.conformance_server import wait
+from serving.conftest import free_port
+from tiny_encoder import pixels
+
+from keras_dim import serving
+from keras_dim.serving import retrying
+
+
+@pytest.fixture
+def images():
+    return pixels(np.random.default_rng(0), 4)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that the client would have waited."""
+    waited = []
+    monkeypatch.setattr(
+        retrying.call,
+        "__defaults__",
+        (lambda: 0.0, waited.append, time.monotonic),
+    )
+    return waited
+
+
+@pytest.fixture
+def raw_server():
+    """Starts a server that does as a function of its connection says."""
+    opened = []
+
+    def start(talk):
+        listening = socket.create_server(("127.0.0.1", 0))
+        opened.append(listening)
+
+        def run():
+            try:
+                while True:
+                    connection, _ = listening.accept()
+                    with connection:
+                        talk(connection)
+            except OSError:
+                # The test is over.
+                return
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    for listening in opened:
+        # Only this wakes a thread that accepts.
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def test_a_server_that_comes_back_is_asked_again(server, host, images, waits):
+    server.answer_next(refuse("UNAVAILABLE"), refuse("UNAVAILABLE"))
+
+    found = serving.Client(host, "tiny").embed(images, "fc")
+
+    assert found.shape == (4, 6)
+    assert server.calls["Predict"] == 3
+    assert waits == [0.05, 0.1]
+
+
+def test_a_server_that_stays_away_is_given_up(server, host, images, waits):
+    server.answer_next(*[refuse("UNAVAILABLE", "queue is full")] * 9)
+
+    with pytest.raises(
+        serving.UnavailableError, match="asked 4 times.*queue is full"
+    ):
+        serving.Client(host, "tiny", max_retries=3).embed(images)
+    assert server.calls["Predict"] == 4
+
+
+def test_retries_end_with_the_time(server, host, images):
+    server.answer_next(*[refuse("UNAVAILABLE")] * 99)
+    client = serving.Client(host, "tiny", timeout=1.0, max_retries=99)
+    client.metadata()
+    start = time.monotonic()
+
+    with pytest.raises(serving.UnavailableError, match="within 1 seconds"):
+        client.embed(images)
+    # By their number they would go on for minutes.
+    assert time.monotonic() - start < 3
+    assert 2 <= server.calls["Predict"] <= 7
+
+
+@pytest.mark.parametrize("code", sorted(set(HTTP_STATUS) - {"UNAVAILABLE"}))
+def test_nothing_else_is_asked_again(server, host, images, waits, code):
+    server.answer_next(refuse(code, "once is enough"))
+
+    with pytest.raises(serving.ServerError, match="once is enough") as caught:
+        serving.Client(host, "tiny").embed(images)
+    assert server.calls["Predict"] == 1
+    assert waits == []
+    # Two canonical statuses may share one of HTTP.
+    assert HTTP_STATUS[caught.value.code] == HTTP_STATUS[code]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("NOT_FOUND", serving.ModelNotFoundError),
+        ("INVALID_ARGUMENT", serving.RequestRefusedError),
+        ("DEADLINE_EXCEEDED", serving.ServerDeadlineError),
+        ("RESOURCE_EXHAUSTED", serving.MessageTooLargeError),
+        ("PERMISSION_DENIED", serving.UnexpectedAnswerError),
+    ],
+)
+def test_each_failure_has_its_error(server, host, images, code, error):
+    server.answer_next(refuse(code))
+
+    with pytest.raises(error):
+        serving.Client(host, "tiny").embed(images)
+
+
+def test_what_a_server_has_is_not_made_up(server, host, images):
+    client = serving.Client(host, "tiny", max_retries=0)
+    client.metadata()
+    server.answer_next(refuse("NOT_FOUND"))
+    server.get_model_status = lambda request: refuse("INTERNAL")()
+    try:
+        with pytest.raises(serving.ModelNotFoundError) as caught:
+            client.embed(images)
+    finally:
+        del server.get_model_status
+    assert "It knows none" not in str(caught.value)
+
+
+def test_a_slow_answer_is_not_waited_for(server, host, images):
+    server.answer_next(wait(2.0))
+    client = serving.Client(host, "tiny", timeout=0.3)
+    client.metadata()
+    start = time.monotonic()
+
+    with pytest.raises(serving.ServerDeadlineError, match="within 0.3 sec"):
+        client.embed(images)
+    assert time.monotonic() - start < 1.7
+    assert isinstance(serving.ServerDeadlineError("x"), TimeoutError)
+
+
+def test_time_is_counted_for_each_batch(server, host, images, monkeypatch):
+    client = serving.Client(host, "tiny", batch_size=2, timeout=60)
+    predict = client._transport.predict
+    left = []
+    monkeypatch.setattr(
+        client._transport,
+        "predict",
+        lambda *arguments: left.append(arguments[-1]) or predict(*arguments),
+    )
+    server.answer_next(wait(0.3))
+    client.embed(images)
+
+    # The second would have 0.3 seconds less.
+    assert left == pytest.approx([60, 60], abs=0.2)
+
+
+def test_a_server_that_trickles_is_not_waited_for(raw_server):
+    def trickle(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+        for _ in range(40):
+            time.sleep(0.05)
+            connection.sendall(b" ")
+
+    host = f"http://{raw_server(trickle)}"
+    start = time.monotonic()
+
+    with pytest.raises(serving.ServerDeadlineError):
+        serving.Client(host, "tiny", timeout=0.3).status()
+    assert time.monotonic() - start < 1.7
+
+
+def test_a_server_that_is_not_there_is_asked_again(protocol, waits):
+    address = f"127.0.0.1:{free_port()}"
+    host = address if protocol == "grpc" else f"http://{address}"
+
+    with pytest.raises(serving.UnavailableError, match="asked 3 times"):
+        serving.Client(host, "tiny", max_retries=2).status()
+    assert len(waits) == 2
+
+
+def test_a_server_that_starts_meanwhile_is_found(protocol, models):
+    ports = {"grpc_port": free_port(), "rest_port": free_port()}
+    host = {
+        "grpc": f"127.0.0.1:{ports['grpc_port']}",
+        "rest": f"http://127.0.0.1:{ports['rest_port']}",
+    }[protocol]
+    started = []
+    mean = {"mean": models["mean"]}
+    timer = threading.Timer(
+        0.3, lambda: started.append(ConformanceServer(mean, **ports))
+    )
+    timer.start()
+    try:
+        client = serving.Client(host, "mean", timeout=20, max_retries=99)
+
+        assert client.status() == {1: "AVAILABLE", 2: "AVAILABLE"}
+    finally:
+        timer.join()
+        started[0].close()
+
+
+def test_a_server_that_dies_while_it_works_is_told_of(protocol, models, images):
+    dying = ConformanceServer({"mean": models["mean"]})
+    client = serving.Client(getattr(dying, protocol), "mean", max_retries=1)
+    client.metadata()
+    # Of gRPC the whole server ends, of REST the connection.
+    dying.answer_next(
+        hang_up
+        if protocol == "rest"
+        else lambda: (threading.Thread(target=dying.close).start(), wait(1)())
+    )
+    try:
+        with pytest.raises(serving.UnavailableError):
+            client.embed(images)
+    finally:
+        dying.close()
+
+
+def test_a_batch_that_is_too_large_is_told_the_size_that_fits(server, host):
+    images = np.zeros((4, 50, 50, 3), "uint8")
+    # JSON has up to four bytes to each of 7,500 numbers, and its brackets.
+    row = 7_500 if host == server.grpc else 4 * 7_500 + 2 * (1 + 50 + 2_500)
+    client = serving.Client(host, "tiny", max_message_bytes=4096 + 4 * row - 1)
+
+    with pytest.raises(
+        serving.MessageTooLargeError, match="Pass batch_size=3"
+    ) as caught:
+        client.embed(images)
+    assert caught.value.batch_size == 3
+    assert server.calls["Predict"] == 0
+    client.batch_size = 3
+    assert client.embed(images, "fc").shape == (4, 6)
+
+
+def test_an_image_that_is_too_large_alone_is_told(host):
+    client = serving.Client(host, "tiny", max_message_bytes=20_000)
+
+    with pytest.raises(serving.MessageTooLargeError, match="Not one image"):
+        client.embed(np.zeros((1, 100, 100, 3), "uint8"))
+
+
+def test_files_that_are_too_large_are_told_the_size_that_fits(server, host):
+    # Room for two of 10,000 bytes. base64 writes 4 bytes for 3.
+    limit = 25_000 if host == server.grpc else 32_000
+    client = serving.Client(host, "tiny", max_message_bytes=limit)
+
+    with pytest.raises(serving.MessageTooLargeError) as caught:
+        client.embed_encoded([b"0" * 10_000, b"1"] * 2)
+    assert caught.value.batch_size == 2
+
+
+# The longest numbers, and lists of one.
+@pytest.mark.parametrize(
+    "shape", [(5, 3, 3), (40, 1, 1), (1, 40, 1), (9, 9, 1)]
+)
+def test_no_message_is_larger_than_it_was_thought(
+    server, host, monkeypatch, shape
+):
+    sizes = []
+    images = np.full((7, *shape), 255, "uint8")
+    client = serving.Client(host, "pixels")
+    thought = 7 * client._transport.bytes_per_row(images)
+    if host == server.grpc:
+        predict = server.predict
+        monkeypatch.setattr(
+            server,
+            "predict",
+            lambda request: (
+                sizes.append(request.ByteSize()) or predict(request)
+            ),
+        )
+    else:
+        post = http.client.HTTPConnection.request
+        monkeypatch.setattr(
+            http.client.HTTPConnection,
+            "request",
+            lambda self, method, path, body, headers: (
+                sizes.append(len(body or ""))
+                or post(self, method, path, body, headers)
+            ),
+        )
+    client.embed(images)
+
+    # Nor was it thought to be much larger.
+    assert thought <= 1.01 * sizes[-1]
+    assert sizes[-1] <= thought + 4096
+
+
+def test_a_server_with_a_smaller_limit_is_understood(models, images):
+    limited = ConformanceServer({"tiny": models["tiny"]}, max_message_bytes=700)
+    with limited as server:
+        client = serving.Client(server.grpc, "tiny")
+        with pytest.raises(serving.MessageTooLargeError) as caught:
+            client.embed(images)
+        fits = caught.value.batch_size
+        assert 1 <= fits < 4
+        smaller = serving.Client(server.grpc, "tiny", batch_size=fits)
+        assert smaller.embed(images, "fc").shape == (4, 6)
+
+
+def test_an_answer_that_is_too_large_is_told_of(server, host):
+    images = np.full((4, 50, 50, 1), 201, "uint8")
+    # Requests of 10,000 bytes by gRPC pass, and answers of 40,000 do not.
+    limit = 30_000 if host == server.grpc else 52_000
+    client = serving.Client(host, "pixels", max_message_bytes=limit)
+
+    with pytest.raises(serving.MessageTooLargeError) as caught:
+        client.embed(images)
+    assert 1 <= caught.value.batch_size < 4
+
+
+def test_a_batch_above_that_of_the_server_is_told_the_size(
+    server, host, images
+):
+    # What the server's scheduler of batches says.
+    words = "Task size 4 is larger than maximum input batch size 3"
+    server.answer_next(refuse("INVALID_ARGUMENT", words))
+
+    with pytest.raises(serving.RequestRefusedError, match="Pass batch_size=3"):
+        serving.Client(host, "tiny").embed(images)
+
+
+def test_the_words_of_a_server_are_cut(server, host, images):
+    server.answer_next(refuse("INVALID_ARGUMENT", "node " * 1000))
+
+    with pytest.raises(serving.RequestRefusedError) as caught:
+        serving.Client(host, "tiny").embed(images)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_new_version_with_other_shapes_is_noticed(models, folder, images):
+    with ConformanceServer({"swapped": models["tiny"]}) as server:
+        client = serving.Client(server.grpc, "swapped")
+        client.embed(images)
+        server.serve("swapped", models["mean"])
+
+        # Four channels, which only the new one takes.
+        found = client.embed(np.ones((1, 2, 2, 4), "uint8"))
+        np.testing.assert_array_equal(found["features"], [[2, 1]])
+
+
+def test_grpc_finds_out_that_rest_is_there(server):
+    with pytest.raises(
+        serving.UnavailableError, match="Not gRPC is there. For"
+    ):
+        serving.Client(
+            server.rest.removeprefix("http://"), "tiny", max_retries=0
+        ).status()
+
+
+def test_rest_finds_out_that_grpc_is_there(server):
+    with pytest.raises(serving.UnavailableError, match="Does REST listen"):
+        serving.Client(f"http://{server.grpc}", "tiny").status()
+
+
+def test_rest_finds_out_that_another_server_is_there(server):
+    with pytest.raises(
+        serving.UnexpectedAnswerError, match="with /other before /v1.*404"
+    ):
+        serving.Client(f"{server.rest}/other", "tiny").status()
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"{}", b'{"model_version_status": 5}', b"\xff"]
+)
+def test_rest_understands_no_nonsense(raw_server, content):
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(content), content)
+        )
+
+    with pytest.raises(serving.UnexpectedAnswerError):
+        serving.Client(f"http://{raw_server(talk)}", "tiny").status()
+
+
+def test_half_an_answer_is_none(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")
+
+    with pytest.raises(serving.UnavailableError, match="IncompleteRead"):
+        serving.Client(f"http://{raw_server(talk)}", "tiny").status()
+
+
+def test_rest_goes_through_the_path_of_a_proxy(models, images):
+    served = {"mean": models["mean"]}
+    with ConformanceServer(served, prefix="/team/a") as server:
+        assert server.rest.endswith("/team/a")
+        found = serving.Client(f"{server.rest}/", "mean").embed(images)
+
+    assert found["features"].shape == (4, 2)
+
+
+@pytest.mark.parametrize("name", ["größe", "a b", "a:1", "a/b", "100%25?#"])
+def test_a_model_may_have_any_name(models, protocol, images, name):
+    with ConformanceServer({name: models["mean"]}) as server:
+        client = serving.Client(getattr(server, protocol), name, label="stable")
+
+        assert client.embed(images)["features"].shape == (4, 2)
