@@ -33,6 +33,13 @@ REQUIRED = [
     "pillow>=10.3",
     # Arrays in, features out.
     "numpy>=2.0",
+    # The messages of TensorFlow Serving: an export holds requests by which a
+    # server warms up, and `keras_dim.serving` speaks to one by gRPC. The oldest
+    # that goes with the oldest TensorFlow above.
+    "tensorflow-serving-api>=2.20",
+    # Sends them, and comes with TensorFlow. The oldest with wheels for Python
+    # 3.13.
+    "grpcio>=1.66.2",
     # Flags of the command line, which Keras and TensorFlow bring along anyway.
     "absl-py>=2.0",
 ]
@@ -51,13 +58,25 @@ NOTEBOOKS = [
     "matplotlib>=3.10.7",
 ]
 
-SERVING = [
-    # The messages and services of TensorFlow Serving, which
-    # `keras_dim.serving` speaks by gRPC. REST does without. The oldest that
-    # goes with the oldest TensorFlow above.
-    "tensorflow-serving-api>=2.20",
-    # Sends them. The oldest with wheels for Python 3.13.
-    "grpcio>=1.66.2",
+LITERT = [
+    # Reads the files of `keras_dim.export(format="litert")` back, to compare
+    # features. TensorFlow alone writes them.
+    "ai-edge-litert>=2.1",
+]
+
+ONNX = [
+    # Writes the files of `keras_dim.export(format="onnx")`. Older releases do
+    # not know NumPy 2.
+    "tf2onnx>=1.17",
+    # What that one writes with.
+    "onnx>=1.18",
+    # Reads the files back, to compare features.
+    "onnxruntime>=1.22",
+]
+
+OPENVINO = [
+    # Reads exported SavedModels, to compare features.
+    "openvino>=2025.2",
 ]
 
 TEST = [
@@ -72,8 +91,10 @@ TEST = [
     "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
     "setuptools>=70.1",
-    # The tests talk to a server on this machine.
-    *SERVING,
+    # The tests compare what each runtime makes of an export.
+    *LITERT,
+    *ONNX,
+    *OPENVINO,
     # The tests run the notebooks.
     *NOTEBOOKS,
 ]
@@ -135,7 +156,9 @@ setuptools.setup(
         "docs": DOCS,
         "notebooks": NOTEBOOKS,
         "jax": JAX,
-        "serving": SERVING,
+        "litert": LITERT,
+        "onnx": ONNX,
+        "openvino": OPENVINO,
     },
     entry_points={
         "console_scripts": ["keras-dim = keras_dim.cli.main:console"]

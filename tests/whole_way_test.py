@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 images = np.load("images.npy")
-served = tf.saved_model.load("model").signatures["serving_default"]
+served = tf.saved_model.load("model/1").signatures["serving_default"]
 features = {name: x.numpy() for name, x in served(images=images).items()}
 np.savez("served.npz", **features)
 encoder = keras.models.load_model("run/encoder.keras")
@@ -50,8 +50,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def elsewhere(folder):
     """Features of 64 test images, here and where keras_dim is not."""
-    run, model = str(folder / "run"), str(folder / "model")
-    assert main.run(["export", "--encoder", run, "--output", model]) == 0
+    run, model = str(folder / "run"), str(folder / "model" / "1")
+    assert main.run(["export", run, model]) == 0
     embed = ["--encoder", run, "--source", "digits", "--split", "test"]
     output = ["--output", str(folder / "features"), "--feature", "fc"]
     assert main.run(["embed", *embed, *output, "--batch_size", "64"]) == 0

@@ -1,32 +1,55 @@
-"""Writes an encoder as a SavedModel, which needs no keras_dim."""
+"""Writes an encoder as a SavedModel, LiteRT or ONNX, which need no keras_dim.
+
+ENCODER is the folder of a run, a .keras file, or a preset's name. PATH is the
+folder of the model, such as models/digits, in which the next version is made;
+for LiteRT and ONNX the file.
+"""
+
+import json
 
 from absl import flags
 
-from keras_dim.cli import settings
+from keras_dim.cli import messages
 
-ARGUMENTS = ()
-REQUIRED = ("encoder", "output")
+ARGUMENTS = ("ENCODER", "PATH")
+REQUIRED = ()
+
+# Here, so that nothing is imported before the flags are read.
+_FORMATS = ("saved_model", "litert", "onnx")
 
 
 def define(values: flags.FlagValues) -> None:
     """Defines the flags."""
-    settings.define_encoder(values)
-    flags.DEFINE_string(
-        "output",
-        None,
-        "The folder to be made, such as models/digits/1.",
+    flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        _FORMATS,
+        f"What is written: {', '.join(_FORMATS)}.",
         flag_values=values,
     )
 
 
 def check(options) -> None:
-    """Refuses what can be refused before Keras is loaded."""
+    """Refuses nothing."""
 
 
-def run(options) -> None:
-    """Writes the SavedModel."""
+def run(options, encoder: str, path: str) -> None:
+    """Writes the file or folder, and says how its features agree."""
     from keras_dim import training
     from keras_dim.export import export
+    from keras_dim.export import parity
 
-    path = export(training.load_encoder(options.encoder), options.output)
-    print(f"The SavedModel: {path}")
+    written = export(training.load_encoder(encoder), path, options.format)
+    report = json.loads(parity.report_path(written).read_text("utf-8"))
+    rows = [
+        (
+            runtime,
+            found.get("version", "-"),
+            f"{max(found['differences'].values()):.1e}"
+            if "differences" in found
+            else found["not_run"],
+        )
+        for runtime, found in report["runtimes"].items()
+    ]
+    print(messages.table(("read by", "version", "difference"), rows))
+    print(f"\n{written}")

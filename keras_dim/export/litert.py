@@ -24,7 +24,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
         temporary.write_bytes(content)
         runtimes = {"litert": ("ai_edge_litert", run)}
         report = parity.report(encoder, runtimes, temporary)
-    single_file.write_report(path, report)
+    files.write_json(parity.report_path(path), report)
     return path
 
 

@@ -35,7 +35,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
         )
         runtimes = {"onnxruntime": ("onnxruntime", run)}
         report = parity.report(encoder, runtimes, temporary)
-    single_file.write_report(path, report)
+    files.write_json(parity.report_path(path), report)
     return path
 
 

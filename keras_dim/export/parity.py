@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +19,13 @@ REPORT = "export_report.json"
 # Of float32, between runtimes that add up in another order.
 TOLERANCE = 1e-5
 NUM_IMAGES = 4
+
+
+def report_path(path: pathlib.Path) -> pathlib.Path:
+    """Returns where the report on an exported folder or file is."""
+    if path.is_dir():
+        return path / REPORT
+    return path.with_name(f"{path.name}.{REPORT}")
 
 
 def report_on_saved_model(

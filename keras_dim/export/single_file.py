@@ -4,12 +4,10 @@ import contextlib
 import pathlib
 import tempfile
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
 from keras_dim import files
-from keras_dim.export import parity
 from keras_dim.export import signatures
 
 
@@ -34,8 +32,3 @@ def saved_model(encoder: keras.Model) -> Iterator[pathlib.Path]:
     with tempfile.TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
         yield pathlib.Path(folder)
-
-
-def write_report(path: pathlib.Path, report: dict[str, Any]) -> None:
-    """Writes what was found beside the file it is about."""
-    files.write_json(path.with_name(f"{path.name}.{parity.REPORT}"), report)

@@ -34,7 +34,7 @@ class Client:
     """An encoder that TensorFlow Serving, or what speaks like it, runs.
 
     It speaks gRPC to `"host:8500"` and REST to `"http://host:8501"`. gRPC
-    sends pixels as they are and needs the extra `serving`; REST writes them
+    sends pixels as they are and needs TensorFlow's packages; REST writes them
     out as JSON, at up to four times the bytes, and needs nothing.
 
     Features come in the order of the images, whatever the batches. A request
@@ -62,7 +62,7 @@ class Client:
 
     Raises:
         ValueError: for an address, a name or a number that makes no sense.
-        ImportError: for gRPC without the extra `serving`.
+        ImportError: for gRPC where its packages cannot be imported.
 
     Example:
     ```python

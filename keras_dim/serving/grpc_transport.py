@@ -131,8 +131,8 @@ def _libraries() -> types.SimpleNamespace:
         from tensorflow_serving.apis import prediction_service_pb2_grpc
     except ImportError as error:
         raise ImportError(
-            "gRPC needs the packages of the extra `serving`: pip install "
-            "'keras-dim[serving]'. REST needs none of them: write "
+            "gRPC needs tensorflow-serving-api and grpcio: pip install "
+            "tensorflow-serving-api. REST needs neither: write "
             "http://host:8501 instead of host:8500. What could not be "
             f"imported: {error}"
         ) from error

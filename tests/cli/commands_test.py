@@ -153,12 +153,22 @@ def test_embed_writes_features_and_their_index(encoder, tmp_path, capsys):
         assert len(list(csv.DictReader(file))) == 360
 
 
-def test_export_writes_a_saved_model(encoder, tmp_path):
-    path = tmp_path / "models" / "1"
+def test_export_writes_a_saved_model(encoder, tmp_path, capsys):
+    path = tmp_path / "models" / "tiny"
 
-    assert main.run(["export", f"--encoder={encoder}", f"--output={path}"]) == 0
-    assert (path / "saved_model.pb").is_file()
-    assert main.run(["export", f"--encoder={encoder}", f"--output={path}"]) == 2
+    assert main.run(["export", str(encoder), str(path)]) == 0
+    assert (path / "1" / "saved_model.pb").is_file()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1] == str(path / "1")
+    assert any(line.startswith("saved_model_cli") for line in printed)
+    assert main.run(["export", str(encoder), str(path / "1")]) == 2
+
+
+def test_export_knows_every_format():
+    from keras_dim.cli import export as command
+    from keras_dim.export import FORMATS
+
+    assert set(command._FORMATS) == set(FORMATS)
 
 
 def test_list_names_every_recipe(capsys):
@@ -203,4 +213,4 @@ def test_a_commands_encoder_may_be_a_whole_method(tmp_path, encoder):
     methods.DeepInfoMax(tiny, critic_units=4).save(whole)
     path = tmp_path / "1"
 
-    assert main.run(["export", f"--encoder={whole}", f"--output={path}"]) == 0
+    assert main.run(["export", str(whole), str(path)]) == 0

@@ -204,11 +204,6 @@ def test_what_only_pillow_can_decode_is_refused(signatures):
         )
 
 
-def test_an_empty_batch_gives_no_features(signatures):
-    found = signatures["native"](images=tf.zeros((0, 8, 8, 3), "uint8"))
-    assert {len(value) for value in found.values()} == {0}
-
-
 def test_what_is_loaded_can_be_trained(encoder, version):
     loaded = tf.saved_model.load(version)
     assert len(loaded.trainable_variables) == len(encoder.trainable_variables)

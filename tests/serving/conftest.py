@@ -14,6 +14,8 @@ from serving.conformance_server import ConformanceServer
 from serving.conformance_server import Model
 from tiny_encoder import tiny_encoder
 
+from keras_dim.export import export
+
 REAL_SERVER = "TENSORFLOW_MODEL_SERVER"
 _SECONDS_TO_START = 60
 _CONFIG = """
@@ -43,7 +45,7 @@ def encoder():
 def folder(encoder, tmp_path_factory):
     """The folder of a folder for each model."""
     folder = tmp_path_factory.mktemp("models")
-    saved_models.save_encoder(encoder, folder / "tiny" / "1")
+    export(encoder, folder / "tiny")
     saved_models.save_mean(1, folder / "mean" / "1")
     saved_models.save_mean(2, folder / "mean" / "2")
     saved_models.save_pixels(folder / "pixels" / "1")

@@ -1,6 +1,5 @@
 """Tiny SavedModels in the layout of TensorFlow Serving."""
 
-import keras
 import tensorflow as tf
 
 
@@ -26,43 +25,6 @@ class Pixels(tf.Module):
 
     def serving_default(self, images):
         return {"pixels": tf.cast(images, "float32")}
-
-
-def save_encoder(model, folder):
-    """Writes a Keras model with the three signatures that an export has."""
-    _, height, width, channels = model.input_shape
-
-    def native(images):
-        return model(tf.cast(images, "float32"), training=False)
-
-    def resized(images):
-        return tf.image.resize(images, (height, width), antialias=True)
-
-    def serving_default(images):
-        return native(resized(images))
-
-    def encoded_images(encoded_images):
-        def decode(encoded):
-            image = tf.io.decode_image(
-                encoded, channels, expand_animations=False
-            )
-            return resized(image)
-
-        return native(
-            tf.map_fn(decode, encoded_images, fn_output_signature="float32")
-        )
-
-    # A tf.Module that holds a Keras model loads in Python alone: a session,
-    # which is what the server has, finds its variables without values.
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    for function, spec in (
-        (serving_default, _images(None, None, channels)),
-        (native, _images(height, width, channels)),
-        (encoded_images, tf.TensorSpec([None], "string", "encoded_images")),
-    ):
-        archive.add_endpoint(function.__name__, function, [spec])
-    archive.write_out(str(folder), verbose=False)
 
 
 def save_mean(version, folder):
