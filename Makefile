@@ -70,6 +70,7 @@ bench: $(INSTALLED_TEST) ## Run the benchmarks: speed, memory.
 	$(VENV)/bin/python benchmarks/train_step.py --method amdim
 	$(VENV)/bin/python benchmarks/loss_memory.py
 	$(VENV)/bin/python benchmarks/views.py
+	$(VENV)/bin/python benchmarks/serving.py
 
 notebooks: $(INSTALLED_TEST) ## Generate the notebooks from their scripts and run them.
 	$(VENV)/bin/python notebooks/_build.py
