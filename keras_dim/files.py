@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -45,6 +46,24 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes what processes left that were killed while they wrote `path`.
+
+    Those are temporary files of `atomic_path`. Nobody may be writing it now.
+
+    Args:
+        path: str or path. The file that was to be written.
+    """
+    path = pathlib.Path(path)
+    # Eight letters, digits or underscores: the names that mkstemp draws.
+    name = re.compile(
+        rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}{re.escape(path.suffix)}"
+    )
+    for other in path.parent.glob(".*"):
+        if name.fullmatch(other.name):
+            other.unlink()
 
 
 @contextlib.contextmanager

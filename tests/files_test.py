@@ -100,6 +100,37 @@ def test_sha256_reads_files_larger_than_its_buffer(tmp_path):
     assert files.sha256(tmp_path / "large") == expected
 
 
+def test_leftovers_of_a_file_are_removed_and_no_others(tmp_path):
+    for name in (
+        ".a-0b_cd9ef.json",
+        ".a-0b_cd9ef.txt",
+        ".ab-0b_cd9ef.json",
+        ".a-mine.json",
+        "a.json",
+    ):
+        (tmp_path / name).write_text("x")
+
+    files.remove_leftovers(tmp_path / "a.json")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".a-0b_cd9ef.txt",
+        ".a-mine.json",
+        ".ab-0b_cd9ef.json",
+        "a.json",
+    ]
+
+
+def test_what_a_killed_process_leaves_is_known_as_its_leftover(tmp_path):
+    with files.atomic_path(tmp_path / "a.json") as temporary:
+        (tmp_path / "copy").write_text("x")
+        name = temporary.name
+    (tmp_path / "copy").rename(tmp_path / name)
+
+    files.remove_leftovers(tmp_path / "a.json")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_finished_block_leaves_the_folder_and_nothing_else(tmp_path):
     with files.atomic_folder(tmp_path / "b" / "run") as temporary:
         assert temporary.parent == tmp_path / "b"

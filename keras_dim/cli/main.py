@@ -43,7 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         int. 0 if all went well; 1 if it failed, or a preset does not agree
         with its card; 2 for a mistake of the user; 130 if it was
-        interrupted.
+        interrupted; 143 if SIGTERM stopped a training, behind a
+        checkpoint.
     """
     arguments = list(arguments)
     # Before flags are parsed, which may be what fails.

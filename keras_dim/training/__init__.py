@@ -14,6 +14,7 @@ from keras_dim.training.scoring import labelled_images_of
 from keras_dim.training.scoring import run_probe
 from keras_dim.training.scoring import score
 from keras_dim.training.scoring import score_run
+from keras_dim.training.termination import Terminated
 from keras_dim.training.verification import verify
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LabelledImages",
     "NoLabelsError",
     "Recipe",
+    "Terminated",
     "check_arguments",
     "embed",
     "in_float32",
