@@ -59,6 +59,10 @@ def run(arguments: Sequence[str]) -> int:
     except (ValueError, OSError, ImportError, flags.Error) as error:
         _tell(str(error) or type(error).__name__, trace)
         return USER_MISTAKE
+    except FloatingPointError as error:
+        # Training met NaN, and says where.
+        _tell(str(error), trace)
+        return FAILED
     except KeyboardInterrupt:
         _tell("interrupted", trace)
         return INTERRUPTED

@@ -34,8 +34,9 @@ def open_source(
               `"imagenet_resized/64x64"`;
             * a folder of images (JPEG, PNG, GIF, BMP, WebP) at any depth,
               with or without class folders. Hidden files and what is no
-              image are passed over; damaged images are skipped, with a
-              warning, and listed in the source's `skipped`;
+              image are passed over; damaged images, and those of more than
+              89,478,485 pixels, are skipped, with a warning, and listed in
+              the source's `skipped`;
             * TFRecord files: a path, a glob pattern or a list of them;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_dim import files
+from keras_dim import model_files
 
 CONFIG = "config.json"
 ENCODER = "encoder.keras"
@@ -80,7 +81,7 @@ def pretrained(
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
     _check_file(path, metadata)
-    encoder = keras.saving.load_model(path, compile=False, safe_mode=True)
+    encoder = model_files.load_model(path)
     _check_encoder(encoder, config, path)
     return encoder
 

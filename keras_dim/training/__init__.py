@@ -1,5 +1,7 @@
 """Recipes in, trained encoders and their scores out."""
 
+from keras_dim.training.alarms import NonFiniteAlarm
+from keras_dim.training.alarms import NonFiniteError
 from keras_dim.training.checkpoints import Checkpoint
 from keras_dim.training.embedding import embed
 from keras_dim.training.encoders import in_float32
@@ -21,6 +23,8 @@ __all__ = [
     "Checkpoint",
     "LabelledImages",
     "NoLabelsError",
+    "NonFiniteAlarm",
+    "NonFiniteError",
     "Recipe",
     "Terminated",
     "check_arguments",

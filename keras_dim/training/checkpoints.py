@@ -3,30 +3,19 @@
 import pathlib
 import re
 import time
-import zipfile
-import zlib
 
 import keras
 from keras import ops
 
 from keras_dim import files
+from keras_dim import model_files
+from keras_dim.training import alarms
 from keras_dim.training import termination
 
 NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
 # What a run leaves that is killed while it saves: our temporary files, and
 # those that Keras writes weights to where memory is short.
 LEFTOVERS = (".epoch_*.keras", "tmp????????")
-# What reading a file ends with that is cut short or has changed bytes.
-DAMAGES = (
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -36,7 +25,7 @@ class Checkpoint(keras.callbacks.Callback):
     `epoch_00002_step_00000040.keras` forty steps of the third one, too.
 
     Put it behind the callbacks that write logs: what is saved is then never
-    ahead of them.
+    ahead of them. A model with weights that are not finite is not saved.
 
     Args:
         directory: path. Folder of the checkpoints.
@@ -51,6 +40,9 @@ class Checkpoint(keras.callbacks.Callback):
         sigterm: `termination.Notice` or `None`. Once it has come, the model
             is saved at the next step, and `termination.Terminated` raised.
             Defaults to `None`.
+
+    Raises:
+        NonFiniteError: in training, in place of saving what is lost.
     """
 
     def __init__(
@@ -81,9 +73,13 @@ class Checkpoint(keras.callbacks.Callback):
         seconds = time.monotonic() - self._saved_at
         is_due = self.minutes is not None and seconds >= 60 * self.minutes
         if step < self.steps and (is_due or self.sigterm.came):
+            last = range(step - 1, step)
+            alarms.refuse_non_finite(self.model, self._epoch, last)
             self._save(f"epoch_{self._epoch:05d}_step_{step:08d}.keras")
 
     def on_epoch_end(self, epoch, logs=None):
+        last = range(self.steps - 1, self.steps)
+        alarms.refuse_non_finite(self.model, epoch, last)
         self._save(f"epoch_{epoch + 1:05d}.keras")
 
     def _save(self, name):
@@ -141,11 +137,6 @@ def load_checkpoint(path: pathlib.Path) -> keras.Model:
     """Loads a checkpoint whose every byte is what was written.
 
     Raises:
-        One of `DAMAGES`, if it is not.
+        ValueError: if it is not.
     """
-    # Keras reads the weights without looking at their checksum.
-    with zipfile.ZipFile(path) as file:
-        damaged = file.testzip()
-    if damaged is not None:
-        raise ValueError(f"{damaged} in it has changed.")
-    return keras.models.load_model(path)
+    return model_files.load_model(path, compile=True)

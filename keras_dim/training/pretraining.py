@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from absl import logging
 
 from keras_dim import data
+from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
+from keras_dim.data import numpy_images
 from keras_dim.data.in_order import batches_in_order
 from keras_dim.data.memory import held_in_memory
 from keras_dim.data.tensorflow_needed import has_tensorflow
+from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
@@ -29,6 +33,8 @@ METRICS = "metrics.json"
 VIEWS = "views.png"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+# Images whose features are looked at after each epoch, lest they collapse.
+NUM_WATCHED = 256
 
 
 def pretrain(
@@ -57,6 +63,11 @@ def pretrain(
     that went on within has the means of the whole epoch, and the seconds of
     its last part.
 
+    A loss or a weight that is not finite stops the run; checkpoints are from
+    before. The log also tells how much the feature `"global"` of some images
+    varies, and a warning that it has collapsed: see
+    `evaluation.CollapseReport`.
+
     Args:
         recipe: `Recipe`. What to do.
         directory: str or path. A new or empty folder, or one to resume.
@@ -77,6 +88,7 @@ def pretrain(
             one of another recipe, or none of its checkpoints can be read;
             and for a recipe that makes no sense. Nothing has been written
             then.
+        NonFiniteError: if a loss or a weight came to be NaN or infinite.
         Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
     directory = pathlib.Path(directory)
@@ -126,7 +138,15 @@ def pretrain(
                 recipe.epochs,
                 verbose,
                 [
+                    alarms.NonFiniteAlarm(
+                        lambda epoch, step: _batch_at(
+                            recipe, source, epoch, step
+                        ),
+                        lambda: _latest(directory / CHECKPOINTS)[0],
+                        first_step=step,
+                    ),
                     *callbacks,
+                    *_collapse_report(model.encoder, source),
                     log,
                     *_tensorboard(directory / TENSORBOARD),
                     checkpoints.Checkpoint(
@@ -167,18 +187,48 @@ def _parts(
         (
             first,
             last,
-            data.load(
-                source,
-                recipe.split,
-                recipe.batch_size,
-                shuffle=True,
-                seed=recipe.seed,
-                first_epoch=first,
-                first_batch=batch,
-            ),
+            _batches(recipe, source, first, batch),
         )
         for first, last, batch in epochs
     ]
+
+
+def _batches(
+    recipe: Recipe, source: data.Source, epoch: int, batch: int
+) -> Any:
+    """The batches from one of an epoch on, in the order of the run."""
+    return data.load(
+        source,
+        recipe.split,
+        recipe.batch_size,
+        shuffle=True,
+        seed=recipe.seed,
+        first_epoch=epoch,
+        first_batch=batch,
+    )
+
+
+def _batch_at(
+    recipe: Recipe, source: data.Source, epoch: int, step: int
+) -> Any:
+    return next(iter(_batches(recipe, source, epoch, step)))
+
+
+def _collapse_report(
+    encoder: keras.Model, source: data.Source
+) -> list[keras.callbacks.Callback]:
+    """Looks at images from all over the source, as the encoder takes them."""
+    if source.random_access:
+        rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
+        images = source.read(np.unique(rows.astype(np.int64)))["image"]
+    else:
+        images = next(batches_in_order(source, NUM_WATCHED))["image"]
+    shape = encoder.input_shape[1:]
+    channels = {images.shape[-1], shape[-1]}
+    if len(images) < 2 or not (len(channels) == 1 or channels == {1, 3}):
+        return []
+    images = [numpy_images.convert(one, shape, resize=True) for one in images]
+    return [evaluation.CollapseReport(np.stack(images))]
 
 
 def _fit(
@@ -274,9 +324,8 @@ def _latest(
     for done, path in reversed(found):
         try:
             return checkpoints.load_checkpoint(path), *done
-        except checkpoints.DAMAGES as error:
-            reason = " ".join(str(error).split())[:200]
-            logging.warning("Left out the damaged %s: %s", path, reason)
+        except (OSError, ValueError) as error:
+            logging.warning("Left out a damaged checkpoint: %s", error)
     if found:
         raise ValueError(
             f"None of the {len(found)} checkpoints in {directory} can be "

@@ -18,6 +18,7 @@ import numpy as np
 from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
+from keras_dim import model_files
 from keras_dim.training import pretraining
 from keras_dim.training.recipe import Recipe
 
@@ -172,8 +173,8 @@ def score_run(
     if images is None:
         recipe = Recipe.load(directory / pretraining.RECIPE)
         images = labelled_images_of(recipe)
-    trained = keras.models.load_model(directory / pretraining.ENCODER)
-    untrained = keras.models.load_model(directory / pretraining.UNTRAINED)
+    trained = model_files.load_model(directory / pretraining.ENCODER)
+    untrained = model_files.load_model(directory / pretraining.UNTRAINED)
     pixels = evaluation.raw_pixels_encoder(trained.input_shape[1:])
     scores = _compare(trained, untrained, pixels, images, report)
     path = directory / pretraining.METRICS

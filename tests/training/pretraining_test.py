@@ -13,9 +13,12 @@ import threading
 import keras
 import numpy as np
 import pytest
+from absl import logging
 from PIL import Image
 from tiny_recipe import tiny_recipe
 
+from keras_dim.data import open_source
+from keras_dim.training import NonFiniteError
 from keras_dim.training import Terminated
 from keras_dim.training import pretrain
 from keras_dim.training import pretraining
@@ -134,6 +137,10 @@ def test_the_log_has_a_row_an_epoch(finished):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert metrics["last_epoch"]["loss"] == float(rows[-1]["loss"])
     assert metrics["epochs"] == 3
+    # Of five units.
+    ranks = [float(row["effective_rank_global"]) for row in rows]
+    assert all(1.5 < rank <= 5 for rank in ranks)
+    assert all(float(row["smallest_deviation_global"]) > 0 for row in rows)
     # 1,437 digits to train on.
     assert metrics["num_images"] == 1437
 
@@ -309,6 +316,90 @@ def test_checkpoints_within_an_epoch_change_nothing(finished, tmp_path):
         weights(tmp_path / "run" / "encoder.keras"),
         weights(finished / "encoder.keras"),
     )
+
+
+class Spoil(keras.callbacks.Callback):
+    """Has a weight of the encoder be NaN from a step of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.epoch == 1 and batch == 4:
+            weight = self.model.encoder.trainable_variables[-1]
+            weight.assign(np.full(weight.shape, np.nan))
+
+
+def test_a_run_stops_at_nan_and_goes_on_from_before(finished, tmp_path):
+    with pytest.raises(NonFiniteError, match="step 5 of epoch 2") as error:
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[Spoil()],
+            verbose=0,
+            checkpoint_minutes=0,
+        )
+    assert "local_information" in error.value.terms
+    assert checkpoint_names(tmp_path)[-1] == "epoch_00001_step_00000004.keras"
+    pretrain(tiny_recipe(), tmp_path, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+
+
+def test_weights_that_are_lost_are_not_saved(tmp_path):
+    class SpoilLate(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                weight = self.model.encoder.trainable_variables[-1]
+                weight.assign(np.full(weight.shape, np.inf))
+
+    with pytest.raises(NonFiniteError, match="loss was still finite"):
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[SpoilLate()],
+            verbose=0,
+            checkpoint_minutes=0,
+        )
+    assert checkpoint_names(tmp_path)[-1] == "epoch_00000_step_00000003.keras"
+
+
+def test_a_run_that_diverges_says_so(tmp_path):
+    with pytest.raises(NonFiniteError, match="Lower the learning rate"):
+        pretrain(tiny_recipe(learning_rate=1e30), tmp_path, verbose=0)
+
+
+def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+
+    class Collapse(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kernel, bias = self.model.encoder.layers[-1].weights
+            kernel.assign(np.zeros(kernel.shape))
+            bias.assign(np.ones(bias.shape))
+
+    recipe = tiny_recipe(epochs=1)
+    pretrain(recipe, tmp_path, callbacks=[Collapse()], verbose=0)
+
+    (warning,) = warnings
+    assert "'global' has collapsed by the end of epoch 1" in warning
+    with open(tmp_path / "log.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["effective_rank_global"]) == 0
+    assert float(row["mean_deviation_global"]) == 0
+
+
+def test_images_larger_than_the_encoder_takes_are_watched_too():
+    source = open_source(np.zeros((300, 20, 20, 3), np.uint8))
+    encoder = tiny_recipe().build_model((8, 8, 3)).encoder
+    (report,) = pretraining._collapse_report(encoder, source)
+    assert report.images.shape == (256, 8, 8, 3)
 
 
 def test_callbacks_of_a_resumed_epoch_know_the_whole_run(tmp_path):
