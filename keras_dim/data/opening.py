@@ -160,6 +160,11 @@ def _open_file(path, split, pixels):
 
 
 def _refuse_missing_path(source, name):
+    if "://" in name:
+        raise ValueError(
+            f"Received the address {name!r}. Nothing is fetched from there: "
+            "download it, and pass its path."
+        )
     # "a/b" may be a configuration of tensorflow-datasets; these are not.
     looks_like_a_path = (
         isinstance(source, os.PathLike)

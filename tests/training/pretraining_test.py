@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -400,6 +401,35 @@ def test_images_larger_than_the_encoder_takes_are_watched_too():
     encoder = tiny_recipe().build_model((8, 8, 3)).encoder
     (report,) = pretraining._collapse_report(encoder, source)
     assert report.images.shape == (256, 8, 8, 3)
+
+
+class FillDisk(keras.callbacks.Callback):
+    """From the third epoch on no file may have more than a megabyte."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_to_go_on_from(
+    finished, tmp_path
+):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="no room for .*epoch_00003.keras"):
+            pretrain(tiny_recipe(), tmp_path, callbacks=[FillDisk()], verbose=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+    assert names == ["epoch_00001.keras", "epoch_00002.keras"]
+    pretrain(tiny_recipe(), tmp_path, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+    assert log_without_seconds(tmp_path) == log_without_seconds(finished)
 
 
 def test_callbacks_of_a_resumed_epoch_know_the_whole_run(tmp_path):
