@@ -111,7 +111,12 @@ class NonFiniteAlarm(keras.callbacks.Callback):
         if terms:
             # The loss is made of the others.
             terms = [name for name in terms if name != "loss"] or terms
-            layer, where = self._place()
+            try:
+                layer, where = self._place()
+            except Exception as error:
+                # What is known is told, whatever comes up in the search.
+                reason = " ".join(str(error).split())[:200]
+                layer, where = None, f"The layer was not found: {reason}"
             raise NonFiniteError(self._epoch, self._steps, terms, where, layer)
 
     def _place(self):

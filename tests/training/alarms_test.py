@@ -72,6 +72,28 @@ def test_the_term_the_layer_and_the_step_are_named():
     assert "\n" not in message
 
 
+def test_where_the_step_was_left_out_the_layer_is_found_at_once():
+    # With a scaled loss, a step with NaN leaves all weights as they were.
+    model = model_that_divides()
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.layers[0].trainable = False
+    model.compile(optimizer, "mse")
+    with pytest.raises(NonFiniteError, match="All weights are finite") as error:
+        fit(model, NonFiniteAlarm(batch_at))
+    assert error.value.layer.endswith("divides")
+    assert alarms.non_finite_layers(model) == []
+
+
+def test_a_search_that_fails_does_not_hide_what_is_known():
+    def gone(epoch, step):
+        raise OSError("the images\nare gone")
+
+    alarm = NonFiniteAlarm(gone, model_that_divides)
+    with pytest.raises(NonFiniteError, match="the images are gone") as error:
+        fit(model_that_divides(), alarm)
+    assert error.value.steps == range(2, 3)
+
+
 def test_without_the_images_the_step_is_still_named():
     with pytest.raises(NonFiniteError, match="weights of all layers") as error:
         fit(model_that_divides(), NonFiniteAlarm())
