@@ -20,7 +20,7 @@ INSTALLED_DOCS := $(VENV)/.installed-docs
 PACKAGING := setup.py pyproject.toml keras_dim/version.py
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-oldest test-pythons lint format \
+.PHONY: help quickstart test test-slow fuzz test-oldest test-pythons lint format \
 	bench notebooks docs wheel clean
 
 help: ## List the targets.
@@ -34,6 +34,9 @@ test: $(INSTALLED_TEST) ## Run the tests. ARGS="..." goes to pytest.
 
 test-slow: $(INSTALLED_TEST) ## Run the tests that take minutes each.
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+fuzz: $(INSTALLED_TEST) ## Draw damaged files for every door, for some minutes.
+	$(VENV)/bin/python -m pytest -m fuzz tests/survival $(ARGS)
 
 # Each "name>=bound" of setup.py becomes the constraint "name==bound".
 test-oldest: ## Run the tests with every dependency at its lower bound.

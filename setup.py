@@ -83,6 +83,8 @@ TEST = [
     "pytest>=8.2",
     # Half of the test files on each of two cores.
     "pytest-xdist>=3.6",
+    # Draws damaged files for `tests/survival/fuzz_test.py`.
+    "hypothesis>=6.100",
     # `make lint` and `make format`. Formatting changes between its yearly
     # styles, hence a floor that knows the present one.
     "ruff>=0.15",
@@ -178,6 +180,7 @@ setuptools.setup(
             "*/encoder.keras",
             "*/metadata.json",
             "*/README.md",
+            "*/SHA256SUMS",
         ],
     },
     include_package_data=False,

@@ -1,14 +1,19 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
+
+# A full disk, a quota, the largest file that a process may write.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -22,6 +27,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     Args:
         path: str or path. The file to be written. Its folder is created.
 
+    Raises:
+        OSError: where there is no room for the file, whatever the writer made
+            of that, with what to do about it.
+
     Example:
     ```python
     with files.atomic_path("run/encoder.keras") as temporary:
@@ -29,10 +38,14 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ```
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
+    except OSError as error:
+        _tell_of_no_room(error, path)
+        raise
     os.close(handle)
     temporary = pathlib.Path(name)
     try:
@@ -43,8 +56,29 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except Exception as error:
+        _tell_of_no_room(error, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes what processes left that were killed while they wrote `path`.
+
+    Those are temporary files of `atomic_path`. Nobody may be writing it now.
+
+    Args:
+        path: str or path. The file that was to be written.
+    """
+    path = pathlib.Path(path)
+    # Eight letters, digits or underscores: the names that mkstemp draws.
+    name = re.compile(
+        rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}{re.escape(path.suffix)}"
+    )
+    for other in path.parent.glob(".*"):
+        if name.fullmatch(other.name):
+            other.unlink()
 
 
 @contextlib.contextmanager
@@ -85,6 +119,9 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         refuse_existing(path)
         os.rename(temporary, path)
         _sync_folder(path.parent)
+    except Exception as error:
+        _tell_of_no_room(error, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -113,6 +150,22 @@ def refuse_existing(path: pathlib.Path) -> None:
             f"Nothing is overwritten. Received: {str(path)!r}, which exists. "
             "Choose another path, or delete it first."
         )
+
+
+def _tell_of_no_room(error: Exception, path: pathlib.Path) -> None:
+    """Raises an `OSError` that says what to do, if there was no room."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+            told = OSError(
+                f"There is no room for {path} ({os.strerror(cause.errno)}). "
+                "What was there before is whole. Free some space, or raise "
+                "the quota, and do it again; a training goes on with --resume."
+            )
+            told.errno = cause.errno
+            raise told from error
+        # Writers fail again where they tidy up.
+        cause = cause.__cause__ or cause.__context__
 
 
 def _umask() -> int:

@@ -1,8 +1,10 @@
 """Files are written whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import resource
 import stat
 
 import pytest
@@ -98,6 +100,91 @@ def test_sha256_reads_files_larger_than_its_buffer(tmp_path):
     (tmp_path / "large").write_bytes(content)
     expected = hashlib.sha256(content).hexdigest()
     assert files.sha256(tmp_path / "large") == expected
+
+
+@pytest.fixture
+def small_files():
+    """No file may have more than 1,000 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_with_the_path_and_what_to_do(
+    tmp_path, small_files
+):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(OSError, match="no room for .*a.txt .*Free") as error:
+        files.write_text(path, "x" * 2000)
+    assert error.value.errno == errno.EFBIG
+    assert path.read_text() == "before"
+    assert leftovers(tmp_path, "a.txt") == []
+
+
+def test_a_full_disk_is_told_of_a_folder_too(tmp_path, small_files):
+    with pytest.raises(OSError, match="no room for .*run "):
+        with files.atomic_folder(tmp_path / "run") as temporary:
+            files.write_text(temporary / "a.txt", "x" * 2000)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk_is_told_where_a_writer_hides_it(tmp_path):
+    with pytest.raises(OSError, match="No space left on device"):
+        with files.atomic_path(tmp_path / "a.txt"):
+            try:
+                raise OSError(errno.ENOSPC, "full")
+            except OSError:
+                # As zipfile does where it closes what it could not write.
+                raise ValueError("there is an open writing handle")  # noqa: B904
+
+
+def test_a_disk_that_is_full_at_the_sync_is_told(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="There is no room for"):
+        files.write_text(tmp_path / "a.txt", "x")
+    assert leftovers(tmp_path) == []
+
+
+def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError, match="not yours"):
+        with files.atomic_path(tmp_path / "a.txt"):
+            raise PermissionError(errno.EACCES, "not yours")
+
+
+def test_leftovers_of_a_file_are_removed_and_no_others(tmp_path):
+    for name in (
+        ".a-0b_cd9ef.json",
+        ".a-0b_cd9ef.txt",
+        ".ab-0b_cd9ef.json",
+        ".a-mine.json",
+        "a.json",
+    ):
+        (tmp_path / name).write_text("x")
+
+    files.remove_leftovers(tmp_path / "a.json")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".a-0b_cd9ef.txt",
+        ".a-mine.json",
+        ".ab-0b_cd9ef.json",
+        "a.json",
+    ]
+
+
+def test_what_a_killed_process_leaves_is_known_as_its_leftover(tmp_path):
+    with files.atomic_path(tmp_path / "a.json") as temporary:
+        (tmp_path / "copy").write_text("x")
+        name = temporary.name
+    (tmp_path / "copy").rename(tmp_path / name)
+
+    files.remove_leftovers(tmp_path / "a.json")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_finished_block_leaves_the_folder_and_nothing_else(tmp_path):

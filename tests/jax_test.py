@@ -163,6 +163,9 @@ def test_a_run_leaves_its_files_but_for_tensorboard(results):
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
     folder, results
 ):
+    # Within an epoch, by SIGTERM.
+    stopped_at = results["training"]["stopped_at"]
+    assert stopped_at == "epoch_00000_step_00000005.keras"
     whole, broken = (
         keras.models.load_model(folder / run / "encoder.keras").get_weights()
         for run in ("whole", "broken")

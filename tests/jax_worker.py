@@ -7,6 +7,7 @@ that it has trained, runs, and `results.json`.
 
 import json
 import pathlib
+import signal
 import sys
 
 TESTS = pathlib.Path(__file__).parent
@@ -140,7 +141,15 @@ def run_training(folder):
     recipe = tiny_recipe(epochs=2, schedule="constant")
     whole, broken = folder / "whole", folder / "broken"
     training.pretrain(recipe, whole, verbose=0)
-    training.pretrain(recipe.replace(epochs=1), broken, verbose=0)
+    terminate = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: (
+            batch == 4 and signal.raise_signal(signal.SIGTERM)
+        )
+    )
+    try:
+        training.pretrain(recipe, broken, callbacks=[terminate], verbose=0)
+    except training.Terminated as error:
+        stopped_at = error.checkpoint.name
     training.pretrain(recipe, broken, resume=True, verbose=0)
     scores = training.score_run(whole)
     encoder = training.load_encoder(whole)
@@ -152,6 +161,7 @@ def run_training(folder):
     )
     return {
         "files": sorted(path.name for path in whole.iterdir()),
+        "stopped_at": stopped_at,
         "scores": scores,
         "embedded": embedded,
         "exit_code_of_probe": probed,

@@ -15,7 +15,13 @@ import pytest
 import keras_dim
 
 ROOT = pathlib.Path(__file__).parents[1]
-PRESET_FILES = ("config.json", "encoder.keras", "metadata.json", "README.md")
+PRESET_FILES = (
+    "config.json",
+    "encoder.keras",
+    "metadata.json",
+    "README.md",
+    "SHA256SUMS",
+)
 
 
 @pytest.fixture(scope="module")

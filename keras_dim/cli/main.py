@@ -43,7 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         int. 0 if all went well; 1 if it failed, or a preset does not agree
         with its card; 2 for a mistake of the user; 130 if it was
-        interrupted.
+        interrupted; 143 if SIGTERM stopped a training, behind a
+        checkpoint.
     """
     arguments = list(arguments)
     # Before flags are parsed, which may be what fails.
@@ -58,6 +59,10 @@ def run(arguments: Sequence[str]) -> int:
     except (ValueError, OSError, ImportError, flags.Error) as error:
         _tell(str(error) or type(error).__name__, trace)
         return USER_MISTAKE
+    except FloatingPointError as error:
+        # Training met NaN, and says where.
+        _tell(str(error), trace)
+        return FAILED
     except KeyboardInterrupt:
         _tell("interrupted", trace)
         return INTERRUPTED

@@ -4,10 +4,14 @@ Leaves a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
 the encoder and metrics.json. Where the images have labels and a split to score
 on, it ends with a table of scores: of the raw pixels, of the encoder before
 training and of the trained one. Without flags it takes the bundled digits.
+
+SIGTERM, by which schedulers stop a run, has it write a checkpoint at the next
+step and end with exit code 143. The same command with --resume goes on there.
 """
 
 import pathlib
 import shlex
+import sys
 
 from absl import flags
 
@@ -44,7 +48,16 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "resume",
         False,
-        "Go on with a run that was stopped, from its last whole epoch.",
+        "Go on with a run that was stopped, from its last checkpoint; begin "
+        "it where there is none.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "checkpoint_minutes",
+        None,
+        "Write a checkpoint so often within an epoch, too. Default: after "
+        "each epoch, and when SIGTERM comes.",
+        0.0,
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -63,8 +76,8 @@ def check(options) -> None:
         )
 
 
-def run(options) -> None:
-    """Trains and scores."""
+def run(options) -> int | None:
+    """Trains and scores; returns an exit code if SIGTERM stopped it."""
     from keras_dim import training
 
     recipe, directory = _recipe(options), _directory(options)
@@ -76,16 +89,26 @@ def run(options) -> None:
             directory,
             resume=options.resume,
             verbose=messages.keras_verbosity(),
+            checkpoint_minutes=options.checkpoint_minutes,
         )
     except KeyboardInterrupt:
-        print(
-            "\nStopped. Go on with: keras-dim pretrain --resume --directory "
-            f"{shlex.quote(str(directory))}"
-        )
+        print(f"\nStopped. {_way_on(directory)}")
         raise
+    except training.Terminated as error:
+        print(
+            f"keras-dim: stopped by SIGTERM. {_way_on(directory)}",
+            file=sys.stderr,
+        )
+        return error.code
     if images is not None:
         _print_scores(directory, images)
     print(f"The encoder: {directory / 'encoder.keras'}")
+    return None
+
+
+def _way_on(directory):
+    where = shlex.quote(str(directory))
+    return f"Go on with: keras-dim pretrain --resume --directory {where}"
 
 
 def _recipe(options):

@@ -1,7 +1,6 @@
 """Images that lie in an array, in memory or mapped from a file."""
 
 import pathlib
-import zipfile
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -170,9 +169,13 @@ def open_array_file(
             arrays = np.lib.format.open_memmap(path, mode="r")
         else:
             arrays = _arrays_of_npz(path, split)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except Exception as error:
+        # NumPy reads headers as Python literals, and lets every error of its
+        # parser through, and of zlib's; a size that was never true asks for
+        # more memory than there is.
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
-            f"Cannot read {path}: {error} Expected plain uint8 arrays; Python "
+            f"Cannot read {path}: {reason} Expected plain uint8 arrays; Python "
             "objects are not loaded, because they can run code."
         ) from error
     return open_arrays(

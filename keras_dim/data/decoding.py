@@ -1,13 +1,16 @@
 """Encoded bytes to pixels, by what the bytes are, not by the file's name."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Collection
 
+import numpy as np
 import tensorflow as tf
 
 from keras_dim.data import numpy_images
 from keras_dim.data.conversion import convert
 from keras_dim.data.image_header import IMAGE_KINDS
+from keras_dim.data.image_header import is_sound
 
 # Images that are decoded in one go, and how many such chunks at once.
 # Constants: the number of threads decides the speed only, never the order.
@@ -32,7 +35,7 @@ def decode_image(
         kinds: collection of str. The formats that may come, where that is
             known: not to ask each image costs less.
         uses_pillow: bool. Whether Pillow decodes what TensorFlow gets wrong,
-            animated WebP and bitmaps with a palette. A SavedModel cannot
+            GIF, animated WebP and bitmaps with a palette. A SavedModel cannot
             hold it: with `False` they are an error. Defaults to `True`.
 
     Returns:
@@ -52,16 +55,20 @@ def decode_image(
             decode,
         )
 
-    others = decode_bmp if "bmp" in kinds else decode
+    image = decode_bmp if "bmp" in kinds else decode
     if "webp" in kinds:
-        image = tf.cond(
-            _is_webp(encoded),
-            lambda: _decode_webp(encoded, channels, other),
-            others,
+        image = _either(
+            _is_webp,
+            encoded,
+            functools.partial(_decode_webp, decode_other=other),
+            channels,
+            image,
         )
-    else:
-        image = others()
-    return tf.ensure_shape(image, [None, None, channels])
+    if "gif" in kinds:
+        # TensorFlow decodes all frames, in the memory of all of them, to give
+        # the first.
+        image = _either(_is_gif, encoded, other, channels, image)
+    return tf.ensure_shape(image(), [None, None, channels])
 
 
 def decoded_images(
@@ -87,27 +94,31 @@ def decoded_images(
             very values back.
         kinds: collection of str. The formats that may come.
         on_error: function of an index, or `None`. Called for every image
-            that cannot be decoded, which is then left out. With `None` such
-            an image is an error.
+            that cannot be decoded, or whose header says that it is too large
+            to be, which is then left out. With `None` such an image is an
+            error, and is only as large as TensorFlow allows.
 
     Returns:
         A dataset of dicts `"image"`, `"index"` and perhaps `"label"`.
     """
 
-    def decode(record):
-        image = decode_image(read(record), decode_channels, kinds)
+    def decode(record, encoded):
+        image = decode_image(encoded, decode_channels, kinds)
         return {"image": convert(image, image_shape, resize), **_tags(record)}
 
     if on_error is None:
-        return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return _skip_errors(records, decode, image_shape, on_error)
+        return records.map(
+            lambda record: decode(record, read(record)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    return _skip_errors(records, read, decode, image_shape, on_error)
 
 
 def _tags(record):
     return {key: record[key] for key in ("index", "label") if key in record}
 
 
-def _skip_errors(records, decode, image_shape, on_error):
+def _skip_errors(records, read, decode, image_shape, on_error):
     """Maps `decode` over records; the ones that fail are reported and left.
 
     A map has no `except`, and `ignore_errors` forgets which element failed.
@@ -116,7 +127,7 @@ def _skip_errors(records, decode, image_shape, on_error):
     works is taken.
     """
     chunks = records.batch(_CHUNK).interleave(
-        lambda chunk: _whole_or_each(chunk, decode, image_shape),
+        lambda chunk: _whole_or_each(chunk, read, decode, image_shape),
         cycle_length=_PARALLEL_CHUNKS,
         block_length=1,
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -144,19 +155,31 @@ def _skip_errors(records, decode, image_shape, on_error):
     return chunks.map(keep_whole).unbatch()
 
 
-def _whole_or_each(chunk, decode, image_shape):
+def _whole_or_each(chunk, read, decode, image_shape):
     """A dataset of one element: the chunk's images, and which are whole."""
     image = tf.TensorSpec(image_shape, tf.uint8)
     number = tf.TensorSpec([], tf.int64)
     signature = {"image": image, **dict.fromkeys(_tags(chunk), number)}
 
     def decode_whole(chunk):
-        images = tf.map_fn(decode, chunk, fn_output_signature=signature)
+        encoded = tf.map_fn(read, chunk, fn_output_signature=tf.string)
+        # All at once: to leave TensorFlow for each would take its time.
+        with tf.control_dependencies([_assert_sound(encoded)]):
+            images = tf.map_fn(
+                lambda both: decode(*both),
+                (chunk, encoded),
+                fn_output_signature=signature,
+            )
         return images, tf.ones_like(chunk["index"], tf.bool)
+
+    def decode_one(record):
+        encoded = read(record)
+        with tf.control_dependencies([_assert_sound(encoded[None])]):
+            return decode(record, tf.identity(encoded)), True
 
     def image_or_blank(record):
         record = tf.data.Dataset.from_tensors(record)
-        image = record.map(lambda one: (decode(one), True)).ignore_errors()
+        image = record.map(decode_one).ignore_errors()
         blank = tf.zeros(image_shape, tf.uint8)
         failed = record.map(lambda one: ({"image": blank, **_tags(one)}, False))
         return image.concatenate(failed).take(1)
@@ -164,6 +187,29 @@ def _whole_or_each(chunk, decode, image_shape):
     whole = tf.data.Dataset.from_tensors(chunk).map(decode_whole)
     each = tf.data.Dataset.from_tensor_slices(chunk).flat_map(image_or_blank)
     return whole.ignore_errors().concatenate(each.batch(_CHUNK)).take(1)
+
+
+def _assert_sound(encoded):
+    """Fails for headers that cannot be read, or are of images too large."""
+    sound = tf.numpy_function(
+        lambda encoded: np.all([is_sound(one) for one in encoded]),
+        [encoded],
+        tf.bool,
+        stateful=False,
+    )
+    return tf.debugging.Assert(sound, ["An image's header is not sound."])
+
+
+def _either(condition, encoded, function, channels, otherwise):
+    """Returns a function that decodes by one of two."""
+    return lambda: tf.cond(
+        condition(encoded), lambda: function(encoded, channels), otherwise
+    )
+
+
+def _is_gif(encoded):
+    head = tf.strings.substr(encoded, 0, 6)
+    return tf.strings.regex_full_match(head, "GIF8[79]a")
 
 
 def _is_webp(encoded):
@@ -220,7 +266,8 @@ def _refuse(encoded, channels):
     refusal = tf.debugging.Assert(
         False,
         [
-            "Animated WebP and bitmaps with a palette are not decoded here. "
+            "GIF, animated WebP and bitmaps with a palette are not decoded "
+            "here. "
             "Send JPEG, PNG or still WebP"
         ],
     )

@@ -11,6 +11,7 @@ from absl import logging
 
 from keras_dim.data import numpy_images
 from keras_dim.data.image_header import IMAGE_SUFFIXES
+from keras_dim.data.image_header import MAX_BYTES
 from keras_dim.data.image_header import image_kind
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import choose_channels
@@ -18,6 +19,7 @@ from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
+from keras_dim.data.source import printable
 from keras_dim.data.survey import Survey
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class ImageFolderSource(Source):
 
         from keras_dim.data.decoding import decoded_images
 
-        paths = tf.constant(self.paths)
+        # As bytes: names need not be UTF-8.
+        paths = tf.constant([os.fsencode(path) for path in self.paths])
 
         def record(index):
             found = {"index": index, "path": tf.gather(paths, index)}
@@ -101,7 +104,14 @@ class ImageFolderSource(Source):
         return batch
 
     def report(self, row: int) -> None:
-        self.skip(self.paths[row], "it cannot be decoded")
+        reason = "it cannot be decoded"
+        try:
+            with open(self.paths[row], "rb") as file:
+                read_header(file)
+        except (OSError, ValueError) as error:
+            # Another file than when the folder was opened.
+            reason = str(error)
+        self.skip(self.paths[row], reason)
 
     def _decode(self, row):
         try:
@@ -123,10 +133,12 @@ def open_image_folder(
     """Opens a folder of JPEG, PNG, GIF, BMP and WebP files.
 
     The files may lie at any depth; what is no image and what is hidden is
-    passed over. A sub-folder named like the split is used in place of the
-    folder. Where all images lie in two or more sub-folders, these are their
-    classes. Headers are read at once, pixels when they are needed; the
-    orientation tags of cameras (EXIF) are left alone.
+    passed over, and so is, with a warning, what cannot be read and what is
+    larger than `image_header` allows. A sub-folder named like the split is
+    used in place of the folder. Where all images lie in two or more
+    sub-folders, these are their classes. Headers are read at once, pixels
+    when they are needed; the orientation tags of cameras (EXIF) are left
+    alone.
 
     Args:
         folder: path.
@@ -189,6 +201,7 @@ def _find_images(root, survey):
     for path in _files(root):
         try:
             with open(path, "rb") as file:
+                _refuse_giant(file)
                 header = read_header(file)
         except (ValueError, OSError) as error:
             if _meant_as_image(path):
@@ -197,6 +210,16 @@ def _find_images(root, survey):
         survey.add(path, header)
         paths.append(path)
     return paths, unreadable
+
+
+def _refuse_giant(file):
+    # A file with holes takes no place on the disk, and all of it in memory.
+    num_bytes = os.fstat(file.fileno()).st_size
+    if num_bytes > MAX_BYTES:
+        raise ValueError(
+            f"it has {num_bytes:,} bytes, more than the {MAX_BYTES:,} that "
+            "are read"
+        )
 
 
 def _meant_as_image(path):
@@ -217,7 +240,15 @@ def _files(root: pathlib.Path) -> Iterator[str]:
     Links to folders are followed, each folder is visited once: loops end.
     """
     visited = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+
+    def tell(error):
+        logging.warning(
+            "Passed over the folder %s: %s.",
+            printable(str(error.filename)),
+            error.strerror,
+        )
+
+    for folder, folders, files in os.walk(root, onerror=tell, followlinks=True):
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)
         if identity in visited:

@@ -1,11 +1,20 @@
 """Format, size and channels of an image file, from its first bytes alone."""
 
 import dataclasses
+import io
 import struct
 from typing import BinaryIO
 
 IMAGE_KINDS = ("jpeg", "png", "gif", "bmp", "webp")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+
+# The most pixels of an image that is decoded: 2 ** 28 values of three channels,
+# 268 MB. Above it Pillow, too, warns of bombs: files of some kilobytes that say
+# they hold billions of pixels.
+MAX_PIXELS = 2**28 // 3
+# The most bytes of a file that is read: so many pixels of four channels of 16
+# bits, not compressed, have less.
+MAX_BYTES = 2**30
 
 # Markers of JPEG frames, which hold the size: C0 to CF without the tables
 # DHT (C4), JPG (C8) and DAC (CC).
@@ -50,12 +59,14 @@ def image_kind(head: bytes) -> str | None:
 def read_header(file: BinaryIO) -> ImageHeader:
     """Reads the header of an image.
 
+    Nothing is decoded: what is refused here has cost nothing.
+
     Args:
         file: binary file, seekable, at its beginning.
 
     Raises:
-        ValueError: if the file is not an image of a known format or ends
-            within its header.
+        ValueError: if the file is not an image of a known format, ends
+            within its header, or has more than `MAX_PIXELS` pixels.
     """
     head = file.read(32)
     if not head:
@@ -69,7 +80,25 @@ def read_header(file: BinaryIO) -> ImageHeader:
         raise ValueError(f"the {kind} header is cut off") from error
     if height < 1 or width < 1:
         raise ValueError(f"the {kind} header gives the size {width}x{height}")
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"it has {width}x{height} pixels, more than the {MAX_PIXELS:,} "
+            "that are decoded"
+        )
     return ImageHeader(kind, height, width, channels)
+
+
+def is_sound(encoded: bytes) -> bool:
+    """Whether the header of an image in memory can be read.
+
+    Args:
+        encoded: bytes. The file.
+    """
+    try:
+        read_header(io.BytesIO(encoded))
+    except ValueError:
+        return False
+    return True
 
 
 def _jpeg(head, file):

@@ -31,45 +31,45 @@ class NumpyBatches(keras.utils.PyDataset):
 
     Args:
         passes: iterator of `Pass`, one for each epoch.
-        num_batches: int. Batches to an epoch.
+        numbers: range. The batches of an epoch to hand out.
         function: function of a batch, or `None`. See `map`.
     """
 
     def __init__(
         self,
         passes: "Iterator[Pass]",
-        num_batches: int,
+        numbers: range,
         function: Callable[[dict[str, np.ndarray]], Any] | None = None,
     ):
         # One worker: images are decoded in threads of their own, and the
         # batches need to come in their order.
         super().__init__(workers=1)
         self._passes = passes
-        self._num_batches = num_batches
+        self._numbers = numbers
         self._function = function
         self._pass: Pass | None = None
         self._is_over = False
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return self._num_batches
+        return len(self._numbers)
 
     def __getitem__(self, number: int) -> Any:
-        if number not in range(self._num_batches):
+        if number not in range(len(self._numbers)):
             raise IndexError(
-                f"There are {self._num_batches} batches. Received: {number}"
+                f"There are {len(self._numbers)} batches. Received: {number}"
             )
         with self._lock:
             if self._pass is None:
                 self._pass = next(self._passes)
-            if number == self._num_batches - 1:
+            if number == len(self._numbers) - 1:
                 self._is_over = True
-            return self._finished(self._pass.batch(number))
+            return self._finished(self._pass.batch(self._numbers[number]))
 
     def __iter__(self) -> Iterator[Any]:
         with self._lock:
             epoch = next(self._passes)
-        for number in range(self._num_batches):
+        for number in self._numbers:
             batch = epoch.batch(number)
             if not len(batch["index"]):
                 # Damaged images have left nothing for the last batches.
@@ -96,7 +96,7 @@ class NumpyBatches(keras.utils.PyDataset):
         own = self._function
         return NumpyBatches(
             self._passes,
-            self._num_batches,
+            self._numbers,
             function if own is None else lambda batch: function(own(batch)),
         )
 
@@ -196,7 +196,7 @@ def batches_of(
     order: Order,
     batch_size: int,
     drop_remainder: bool,
-    num_batches: int,
+    numbers: range,
     epoch_seeds: Iterator[int],
     shuffle: bool,
 ) -> NumpyBatches:
@@ -207,7 +207,7 @@ def batches_of(
         order: `Order`. The shard; its seed is that of the epoch.
         batch_size: int.
         drop_remainder: bool. Whether all batches are whole.
-        num_batches: int. Batches to an epoch.
+        numbers: range. The batches of an epoch to hand out.
         epoch_seeds: iterator of int.
         shuffle: bool. Whether to shuffle by these seeds.
     """
@@ -222,7 +222,7 @@ def batches_of(
         )
         for seed in epoch_seeds
     )
-    return NumpyBatches(passes, num_batches)
+    return NumpyBatches(passes, numbers)
 
 
 @functools.cache

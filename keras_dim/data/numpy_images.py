@@ -4,6 +4,8 @@ import io
 
 import numpy as np
 
+from keras_dim.data.image_header import read_header
+
 # Of all that Pillow reads, what a folder of images may hold.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 # Luminance of red, green and blue, as TensorFlow weighs them.
@@ -21,12 +23,14 @@ def decode(encoded: bytes, channels: int = 3) -> np.ndarray:
         uint8 array `(height, width, channels)`.
 
     Raises:
-        ValueError: if it is not a whole image.
+        ValueError: if it is not a whole image, or has more than `MAX_PIXELS`
+            pixels.
     """
     from PIL import Image
 
     mode = "RGB" if channels == 3 else "RGBA"
     try:
+        read_header(io.BytesIO(encoded))
         with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
             if image.mode.startswith("I"):
                 # 16 bits, which are cut to 8: Pillow would clip them.

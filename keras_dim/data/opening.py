@@ -34,8 +34,9 @@ def open_source(
               `"imagenet_resized/64x64"`;
             * a folder of images (JPEG, PNG, GIF, BMP, WebP) at any depth,
               with or without class folders. Hidden files and what is no
-              image are passed over; damaged images are skipped, with a
-              warning, and listed in the source's `skipped`;
+              image are passed over; damaged images, and those of more than
+              89,478,485 pixels, are skipped, with a warning, and listed in
+              the source's `skipped`;
             * TFRecord files: a path, a glob pattern or a list of them;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,
@@ -159,6 +160,11 @@ def _open_file(path, split, pixels):
 
 
 def _refuse_missing_path(source, name):
+    if "://" in name:
+        raise ValueError(
+            f"Received the address {name!r}. Nothing is fetched from there: "
+            "download it, and pass its path."
+        )
     # "a/b" may be a configuration of tensorflow-datasets; these are not.
     looks_like_a_path = (
         isinstance(source, os.PathLike)

@@ -28,6 +28,7 @@ def load(
     shuffle: bool | None = None,
     seed: int = 0,
     first_epoch: int = 0,
+    first_batch: int = 0,
     drop_remainder: bool | None = None,
     shard_index: int = 0,
     num_shards: int = 1,
@@ -63,6 +64,9 @@ def load(
             splits that begin with "train".
         seed: int. Not negative. Defaults to 0.
         first_epoch: int. The epoch of the first iteration. Defaults to 0.
+        first_batch: int. Every iteration leaves out the batches before this
+            one, so that a run that was stopped within an epoch can go on
+            there: their images are read, and not handed out. Defaults to 0.
         drop_remainder: bool. Whether to leave out a last, smaller batch.
             Defaults to `None`, the same as `shuffle`.
         shard_index: int. This worker, from 0. Defaults to 0.
@@ -103,6 +107,7 @@ def load(
     _check_count("num_shards", num_shards, 1)
     _check_count("seed", seed, 0)
     _check_count("first_epoch", first_epoch, 0)
+    _check_count("first_batch", first_batch, 0)
     if shard_index not in range(num_shards):
         raise ValueError(
             f"`shard_index` must be from 0 to {num_shards - 1} (num_shards - "
@@ -117,6 +122,11 @@ def load(
     if not drop_remainder:
         own = len(range(shard_index, images.num_images, num_shards))
         num_batches = -(-own // batch_size)
+    if first_batch >= num_batches:
+        raise ValueError(
+            f"`first_batch` must be below {num_batches}, the number of batches "
+            f"to an epoch. Received: {first_batch}"
+        )
     if images.uses_tensorflow:
         from keras_dim.data.tensorflow_batches import batches_of
     else:
@@ -126,7 +136,7 @@ def load(
         Order(None, shard_index, num_shards),
         batch_size,
         drop_remainder,
-        num_batches,
+        range(first_batch, num_batches),
         (epoch_seed(seed, epoch) for epoch in itertools.count(first_epoch)),
         shuffle,
     )

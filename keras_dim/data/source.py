@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+def printable(name: str) -> str:
+    """Returns a name on one line: line breaks and foreign bytes escaped.
+
+    A file's name may hold what would look like a line of ours, or what a
+    terminal obeys.
+    """
+    return name if name.isprintable() else ascii(name)
+
+
 class Source(abc.ABC):
     """A set of images that can be read again and again in a given order.
 
@@ -114,7 +123,7 @@ class Source(abc.ABC):
         self.skipped.append(place)
         logging.warning(
             "Skipped %s: %s (skipped so far in %s: %d).",
-            place,
+            printable(place),
             reason,
             self.name,
             len(self.skipped),

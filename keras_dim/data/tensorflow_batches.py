@@ -13,7 +13,7 @@ def batches_of(
     order: Order,
     batch_size: int,
     drop_remainder: bool,
-    num_batches: int,
+    numbers: range,
     epoch_seeds: Iterator[int],
     shuffle: bool,
 ) -> tf.data.Dataset:
@@ -24,7 +24,8 @@ def batches_of(
         order: `Order`. The shard; its seed is that of the epoch.
         batch_size: int.
         drop_remainder: bool. Whether to leave out a last, smaller batch.
-        num_batches: int. The most batches to an epoch.
+        numbers: range. The batches of an epoch to hand out, as far as there
+            are so many.
         epoch_seeds: iterator of int.
         shuffle: bool. Whether to shuffle by these seeds.
     """
@@ -46,10 +47,11 @@ def batches_of(
         next_epoch, output_signature=tf.TensorSpec([], tf.int64)
     )
     # Workers must not differ in the number of batches.
-    dataset = epochs.flat_map(one_epoch).take(num_batches)
+    dataset = epochs.flat_map(one_epoch).take(numbers.stop)
+    dataset = dataset.skip(numbers.start)
     if source.exact:
         dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(num_batches)
+            tf.data.experimental.assert_cardinality(len(numbers))
         )
     options = _options(order.num_shards)
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)

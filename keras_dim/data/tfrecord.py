@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_dim.data.decoding import decoded_images
 from keras_dim.data.image_header import IMAGE_KINDS
+from keras_dim.data.image_header import MAX_PIXELS
 from keras_dim.data.image_shape import choose_channels
 from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
@@ -155,7 +156,10 @@ class TFRecordSource(Source):
         return f"{shard.path}:{index - begin}"
 
     def report(self, row: int) -> None:
-        self.skip(self._place(row), "it cannot be decoded")
+        self.skip(
+            self._place(row),
+            f"it cannot be decoded, or has more than {MAX_PIXELS:,} pixels",
+        )
 
 
 def shuffle_buffer(num_records: int, num_bytes: int) -> int:

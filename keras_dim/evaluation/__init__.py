@@ -3,6 +3,7 @@
 from keras_dim.evaluation.callbacks import LinearProbe
 from keras_dim.evaluation.callbacks import MLPProbe
 from keras_dim.evaluation.callbacks import NearestNeighborsProbe
+from keras_dim.evaluation.collapse_report import CollapseReport
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
 from keras_dim.evaluation.features import stream
@@ -13,12 +14,18 @@ from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
 from keras_dim.evaluation.online_probe import OnlineProbe
 from keras_dim.evaluation.raw_pixels import raw_pixels
 from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+from keras_dim.evaluation.spread import deviations
+from keras_dim.evaluation.spread import effective_rank
+from keras_dim.evaluation.spread import relative_deviation
 
 __all__ = [
+    "CollapseReport",
     "LinearProbe",
     "MLPProbe",
     "NearestNeighborsProbe",
     "OnlineProbe",
+    "deviations",
+    "effective_rank",
     "extract",
     "feature_model",
     "few_shot",
@@ -27,5 +34,6 @@ __all__ = [
     "nearest_neighbors",
     "raw_pixels",
     "raw_pixels_encoder",
+    "relative_deviation",
     "stream",
 ]

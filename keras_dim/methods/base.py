@@ -8,6 +8,7 @@ from keras import ops
 from keras_dim import distribution
 
 RANDOM_STATE = "random_state_"
+RUNNING_MEAN = "running_mean_"
 
 
 class SelfSupervisedModel(keras.Model):
@@ -134,11 +135,20 @@ class SelfSupervisedModel(keras.Model):
         # Keras leaves these out, and with them a resumed run's next draws.
         for index, state in enumerate(self._random_states()):
             store[f"{RANDOM_STATE}{index}"] = ops.convert_to_numpy(state)
+        # And these, of an epoch that is not over, and with them its logs.
+        for index, part in enumerate(self.metrics_variables):
+            store[f"{RUNNING_MEAN}{index}"] = ops.convert_to_numpy(part)
 
     def load_own_variables(self, store):
         own = {name: store[name] for name in store.keys()}
         for index, state in enumerate(self._random_states()):
             state.assign(own.pop(f"{RANDOM_STATE}{index}"))
+        means = [name for name in own if name.startswith(RUNNING_MEAN)]
+        means = {name: own.pop(name) for name in means}
+        # A model that is not compiled has no mean of its loss.
+        if len(means) == len(self.metrics_variables):
+            for index, part in enumerate(self.metrics_variables):
+                part.assign(means[f"{RUNNING_MEAN}{index}"])
         super().load_own_variables(own)
 
     def _refuse_what_keras_cannot_distribute(self):

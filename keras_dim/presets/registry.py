@@ -13,11 +13,15 @@ from typing import Any
 import keras
 
 from keras_dim import files
+from keras_dim import model_files
 
 CONFIG = "config.json"
 ENCODER = "encoder.keras"
 METADATA = "metadata.json"
 CARD = "README.md"
+SUMS = "SHA256SUMS"
+# Written as `sha256sum` writes it, and checked by `sha256sum -c`, too.
+SUMMED = (CONFIG, ENCODER, METADATA)
 
 # Presets that cannot be trained without a network: what is given for them,
 # and what the user is told.
@@ -41,8 +45,9 @@ def pretrained(
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
-    The file's size and checksum are compared with those of its metadata
-    before it is opened, and it is loaded in Keras's safe mode, so that
+    The files' checksums are compared with those of the preset's `SHA256SUMS`,
+    where it has one, and size and checksum of the encoder with those of its
+    metadata, before it is opened. It is loaded in Keras's safe mode, so that
     loading runs none of its code. For `"amdim_stl10"`, which has not been
     trained, another preset is given, with a warning.
 
@@ -76,11 +81,12 @@ def pretrained(
     folder = root / name if root else None
     if folder is None or not (folder / METADATA).is_file():
         raise ValueError(_unknown(name, preset_names(root), root))
+    _check_sums(folder)
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
     _check_file(path, metadata)
-    encoder = keras.saving.load_model(path, compile=False, safe_mode=True)
+    encoder = model_files.load_model(path)
     _check_encoder(encoder, config, path)
     return encoder
 
@@ -126,11 +132,18 @@ def list_pretrained(
             "licence",
         ):
             row[key] = _entry(metadata, key, root / name / METADATA)
-        row["image_shape"] = tuple(row["image_shape"])
-        row["features"] = {
-            feature: math.prod(shape)
-            for feature, shape in row["features"].items()
-        }
+        try:
+            row["image_shape"] = tuple(row["image_shape"])
+            row["features"] = {
+                feature: math.prod(shape)
+                for feature, shape in row["features"].items()
+            }
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{str(root / name / METADATA)!r} must have the entries "
+                "'image_shape', a list, and 'features', of a list each. "
+                f"Received: {row['image_shape']!r} and {row['features']!r}"
+            ) from error
         table.append(row)
     return table
 
@@ -189,7 +202,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
             f"The preset in {str(path.parent)!r} is not whole: there is no "
             f"{path.name}."
         ) from error
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} is not readable as JSON: {error}"
         ) from error
@@ -211,6 +224,32 @@ def named_outputs(encoder: keras.Model) -> dict[str, list[int]]:
             f"output of type {type(output).__name__}."
         )
     return {name: list(value.shape[1:]) for name, value in output.items()}
+
+
+def sums(folder: pathlib.Path) -> str:
+    """Returns what a preset's `SHA256SUMS` must hold."""
+    return "".join(
+        f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED
+    )
+
+
+def _check_sums(folder: pathlib.Path) -> None:
+    path = folder / SUMS
+    if not path.is_file():
+        # Presets of the time before there were any.
+        return
+    lines = path.read_bytes().decode("ascii", "replace").splitlines()
+    for name in SUMMED:
+        # The encoder's is in the metadata as well, and compared there.
+        if name == ENCODER or not (folder / name).is_file():
+            continue
+        if f"{files.sha256(folder / name)}  {name}" not in lines:
+            raise ValueError(
+                f"{str(folder / name)!r} or {SUMS} beside it has changed "
+                "since the preset was saved, and the preset is not loaded. "
+                "Take it anew; or, if you changed it yourself, write the "
+                f"checksums anew: sha256sum {' '.join(SUMMED)} > {SUMS}"
+            )
 
 
 def _check_file(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:

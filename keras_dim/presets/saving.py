@@ -38,10 +38,11 @@ def save_preset(
     metadata: Mapping[str, Any],
     card: str | None = None,
 ) -> pathlib.Path:
-    """Writes a preset's four files, all of them or none.
+    """Writes a preset's five files, all of them or none.
 
     `config.json` (how to make the encoder, its image shape and features),
-    `encoder.keras`, `metadata.json` and `README.md`, the card.
+    `encoder.keras`, `metadata.json`, `README.md`, the card, and `SHA256SUMS`
+    of the first three.
 
     Args:
         encoder: `keras.Model`. Functional, with one input and a dict of named
@@ -154,6 +155,7 @@ def save_preset(
             temporary / registry.CARD,
             cards.card(filled) if card is None else card,
         )
+        files.write_text(temporary / registry.SUMS, registry.sums(temporary))
     return folder
 
 

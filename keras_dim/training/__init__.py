@@ -1,5 +1,7 @@
 """Recipes in, trained encoders and their scores out."""
 
+from keras_dim.training.alarms import NonFiniteAlarm
+from keras_dim.training.alarms import NonFiniteError
 from keras_dim.training.checkpoints import Checkpoint
 from keras_dim.training.embedding import embed
 from keras_dim.training.encoders import in_float32
@@ -14,13 +16,17 @@ from keras_dim.training.scoring import labelled_images_of
 from keras_dim.training.scoring import run_probe
 from keras_dim.training.scoring import score
 from keras_dim.training.scoring import score_run
+from keras_dim.training.termination import Terminated
 from keras_dim.training.verification import verify
 
 __all__ = [
     "Checkpoint",
     "LabelledImages",
     "NoLabelsError",
+    "NonFiniteAlarm",
+    "NonFiniteError",
     "Recipe",
+    "Terminated",
     "check_arguments",
     "embed",
     "in_float32",

@@ -1,63 +1,135 @@
-"""A run's way back: whole models, one an epoch."""
+"""A run's way back: whole models, one an epoch, or more of long ones."""
 
 import pathlib
 import re
-import zipfile
-import zlib
+import time
 
 import keras
+from keras import ops
 
 from keras_dim import files
+from keras_dim import model_files
+from keras_dim.training import alarms
+from keras_dim.training import termination
 
-NAME = re.compile(r"epoch_(\d{5})\.keras")
-# What reading a file ends with that is cut short or has changed bytes.
-DAMAGES = (
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
+# What a run leaves that is killed while it saves: our temporary files, and
+# those that Keras writes weights to where memory is short.
+LEFTOVERS = (".epoch_*.keras", "tmp????????")
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves the whole model after each epoch, and keeps the latest.
 
+    The name says what is done: `epoch_00002.keras` two epochs,
+    `epoch_00002_step_00000040.keras` forty steps of the third one, too.
+
     Put it behind the callbacks that write logs: what is saved is then never
-    ahead of them.
+    ahead of them. A model with weights that are not finite is not saved.
 
     Args:
         directory: path. Folder of the checkpoints.
+        steps: int. Steps to an epoch. Behind its last step an epoch is saved
+            as a whole one, once its logs are written.
         keep: int. How many are kept. Defaults to 2: should the last one be
             damaged, there is the one before it.
+        minutes: float or `None`. Within an epoch, too, it is saved so long
+            after the last time. Defaults to `None`, after epochs alone.
+        first_step: int. Steps of the first epoch that were done before.
+            Defaults to 0.
+        sigterm: `termination.Notice` or `None`. Once it has come, the model
+            is saved at the next step, and `termination.Terminated` raised.
+            Defaults to `None`.
+
+    Raises:
+        NonFiniteError: in training, in place of saving what is lost.
     """
 
-    def __init__(self, directory: pathlib.Path, keep: int = 2):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        steps: int,
+        keep: int = 2,
+        minutes: float | None = None,
+        first_step: int = 0,
+        sigterm: termination.Notice | None = None,
+    ):
         super().__init__()
         self.directory = directory
+        self.steps = steps
         self.keep = keep
+        self.minutes = minutes
+        self.first_step = first_step
+        self.sigterm = sigterm or termination.Notice()
+        self._epoch = self._done_before = 0
+        self._saved_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._done_before, self.first_step = self.first_step, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self._done_before + batch + 1
+        seconds = time.monotonic() - self._saved_at
+        is_due = self.minutes is not None and seconds >= 60 * self.minutes
+        if step < self.steps and (is_due or self.sigterm.came):
+            last = range(step - 1, step)
+            alarms.refuse_non_finite(self.model, self._epoch, last)
+            self._save(f"epoch_{self._epoch:05d}_step_{step:08d}.keras")
 
     def on_epoch_end(self, epoch, logs=None):
-        for leftover in self.directory.glob(".epoch_*.keras"):
-            # Of a run that was killed while it saved.
-            leftover.unlink()
-        path = self.directory / f"epoch_{epoch + 1:05d}.keras"
+        last = range(self.steps - 1, self.steps)
+        alarms.refuse_non_finite(self.model, epoch, last)
+        self._save(f"epoch_{epoch + 1:05d}.keras")
+
+    def _save(self, name):
+        for pattern in LEFTOVERS:
+            for leftover in self.directory.glob(pattern):
+                leftover.unlink()
+        path = self.directory / name
         with files.atomic_path(path) as temporary:
             self.model.save(temporary)
+        self._saved_at = time.monotonic()
         for _, old in list_checkpoints(self.directory)[: -self.keep]:
             old.unlink()
+        if self.sigterm.came:
+            raise termination.Terminated(path)
 
 
-def list_checkpoints(directory: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
-    """Returns `(epochs done, path)` of all checkpoints, the latest last."""
+class RunningMeans(keras.callbacks.Callback):
+    """Goes on with the means of an epoch's logs, which Keras begins anew.
+
+    For the first epoch of a model that was saved within it: those are the
+    means that were saved with it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._means = None
+
+    def on_train_begin(self, logs=None):
+        self._means = [
+            ops.convert_to_numpy(part) for part in self.model.metrics_variables
+        ]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._means is not None:
+            for part, mean in zip(
+                self.model.metrics_variables, self._means, strict=True
+            ):
+                part.assign(mean)
+            self._means = None
+
+
+def list_checkpoints(
+    directory: pathlib.Path,
+) -> list[tuple[tuple[int, int], pathlib.Path]]:
+    """Returns `((epochs, steps of the next one), path)`, the latest last."""
     found = []
     for path in directory.glob("epoch_*.keras"):
         match = NAME.fullmatch(path.name)
         if match:
-            found.append((int(match[1]), path))
+            found.append(((int(match[1]), int(match[2] or 0)), path))
     return sorted(found)
 
 
@@ -65,11 +137,6 @@ def load_checkpoint(path: pathlib.Path) -> keras.Model:
     """Loads a checkpoint whose every byte is what was written.
 
     Raises:
-        One of `DAMAGES`, if it is not.
+        ValueError: if it is not.
     """
-    # Keras reads the weights without looking at their checksum.
-    with zipfile.ZipFile(path) as file:
-        damaged = file.testzip()
-    if damaged is not None:
-        raise ValueError(f"{damaged} in it has changed.")
-    return keras.models.load_model(path)
+    return model_files.load_model(path, compile=True)

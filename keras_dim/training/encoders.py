@@ -2,10 +2,10 @@
 
 import os
 import pathlib
-import zipfile
 
 import keras
 
+from keras_dim import model_files
 from keras_dim import presets
 from keras_dim.methods import base
 
@@ -50,7 +50,8 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     Raises:
         FileNotFoundError: if there is no such file or folder, nor such a
             preset.
-        ValueError: if the folder holds no encoder, or the file no model.
+        ValueError: if the folder holds no encoder, or the file no model, is
+            damaged or would run code: see `model_files.load_model`.
 
     Example:
     ```python
@@ -81,12 +82,7 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
 
 
 def _load_file(path: pathlib.Path) -> keras.Model:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is not a whole .keras file, which is what encoders are "
-            "saved in"
-        )
-    model = keras.models.load_model(path, compile=False)
+    model = model_files.load_model(path)
     if isinstance(model, base.SelfSupervisedModel):
         return in_float32(model.encoder)
     return model

@@ -21,17 +21,25 @@ class EpochLog(keras.callbacks.Callback):
         num_images: int. Images to an epoch, for the images per second.
         num_epochs_done: int. Epochs whose rows in the file stay. Defaults to
             0.
+        num_images_done: int. Images of the first epoch that were seen before:
+            its seconds, and the images per second, are those of the rest.
+            Defaults to 0.
 
     Attributes:
         rows: list of dicts, `"epoch"` (from 1) and the logs of each.
     """
 
     def __init__(
-        self, path: pathlib.Path, num_images: int, num_epochs_done: int = 0
+        self,
+        path: pathlib.Path,
+        num_images: int,
+        num_epochs_done: int = 0,
+        num_images_done: int = 0,
     ):
         super().__init__()
         self.path = path
         self.num_images = num_images
+        self.num_images_done = num_images_done
         self.rows = _read(path)[:num_epochs_done] if path.exists() else []
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -39,11 +47,13 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._start
+        num_images = self.num_images - self.num_images_done
+        self.num_images_done = 0
         row = {
             "epoch": epoch + 1,
             **{name: float(value) for name, value in (logs or {}).items()},
             "seconds": seconds,
-            "images_per_second": self.num_images / seconds,
+            "images_per_second": num_images / seconds,
         }
         self.rows.append(row)
         # A probe that was added later has a column of its own.

@@ -4,18 +4,25 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 from absl import logging
 
 from keras_dim import data
+from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
+from keras_dim.data import numpy_images
 from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.memory import held_in_memory
 from keras_dim.data.tensorflow_needed import has_tensorflow
+from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
+from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
 RECIPE = "recipe.json"
@@ -26,6 +33,8 @@ METRICS = "metrics.json"
 VIEWS = "views.png"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+# Images whose features are looked at after each epoch, lest they collapse.
+NUM_WATCHED = 256
 
 
 def pretrain(
@@ -34,6 +43,7 @@ def pretrain(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
+    checkpoint_minutes: float | None = None,
 ) -> keras.Model:
     """Trains an encoder by a recipe and leaves everything in one folder.
 
@@ -44,8 +54,19 @@ def pretrain(
     `views.png` (the first images and what the method makes of them) and
     `metrics.json` (the last epoch's terms, seconds, images a second).
 
-    A run that was stopped goes on from its last whole epoch with
-    `resume=True`, and ends with the weights of an unbroken one.
+    A run that was stopped goes on from its last checkpoint with
+    `resume=True`, and ends with the weights of an unbroken one. There is one
+    after each epoch, every `checkpoint_minutes` where asked for, and one when
+    SIGTERM comes, by which schedulers stop a run: at the next step, and
+    behind it `Terminated` is raised. (Not where this is called from another
+    thread than the main one, which signals do not reach.) The row of an epoch
+    that went on within has the means of the whole epoch, and the seconds of
+    its last part.
+
+    A loss or a weight that is not finite stops the run; checkpoints are from
+    before. The log also tells how much the feature `"global"` of some images
+    varies, and a warning that it has collapsed: see
+    `evaluation.CollapseReport`.
 
     Args:
         recipe: `Recipe`. What to do.
@@ -55,6 +76,9 @@ def pretrain(
             schedule depends on it. Defaults to `False`.
         callbacks: callbacks for `fit`, before those that write logs.
         verbose: as of `fit`. Defaults to `"auto"`.
+        checkpoint_minutes: float or `None`. Within an epoch, too, a
+            checkpoint is written so long after the last one. Defaults to
+            `None`, after whole epochs alone.
 
     Returns:
         The encoder, in float32.
@@ -64,18 +88,27 @@ def pretrain(
             one of another recipe, or none of its checkpoints can be read;
             and for a recipe that makes no sense. Nothing has been written
             then.
+        NonFiniteError: if a loss or a weight came to be NaN or infinite.
+        Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
     directory = pathlib.Path(directory)
+    if checkpoint_minutes is not None and checkpoint_minutes < 0:
+        raise ValueError(
+            "`checkpoint_minutes` must not be negative. Received: "
+            f"{checkpoint_minutes}"
+        )
     _check(directory, recipe, resume)
     with _settings(recipe):
-        source = data.open_source(
-            recipe.source,
-            recipe.split,
-            image_size=recipe.image_size,
-            channels=recipe.channels,
+        source = held_in_memory(
+            data.open_source(
+                recipe.source,
+                recipe.split,
+                image_size=recipe.image_size,
+                channels=recipe.channels,
+            )
         )
         steps = source.num_images // recipe.batch_size
-        model, done = _latest(directory / CHECKPOINTS)
+        model, done, step = _latest(directory / CHECKPOINTS)
         is_new = model is None
         if is_new:
             model = recipe.build_model(source.image_shape)
@@ -85,35 +118,46 @@ def pretrain(
                     recipe.steps_per_execution, max(steps, 1)
                 ),
             )
-        images = data.load(
-            source,
-            recipe.split,
-            recipe.batch_size,
-            shuffle=True,
-            seed=recipe.seed,
-            first_epoch=done,
-        )
+        parts = _parts(recipe, source, done, step)
         # Only now, so that a mistake leaves no folder behind.
+        _remove_leftovers(directory)
         recipe.save(directory / RECIPE)
         if is_new:
             _save(model.encoder, directory / UNTRAINED)
             _save_views(model, source, directory / VIEWS)
         log = epoch_log.EpochLog(
-            directory / LOG, steps * recipe.batch_size, done
+            directory / LOG,
+            steps * recipe.batch_size,
+            done,
+            step * recipe.batch_size,
         )
-        model.fit(
-            images,
-            epochs=recipe.epochs,
-            initial_epoch=done,
-            callbacks=[
-                *callbacks,
-                log,
-                *_tensorboard(directory / TENSORBOARD),
-                checkpoints.Checkpoint(directory / CHECKPOINTS),
-            ],
-            shuffle=False,
-            verbose=verbose,
-        )
+        with termination.noticed() as sigterm:
+            _fit(
+                model,
+                parts,
+                recipe.epochs,
+                verbose,
+                [
+                    alarms.NonFiniteAlarm(
+                        lambda epoch, step: _batch_at(
+                            recipe, source, epoch, step
+                        ),
+                        lambda: _latest(directory / CHECKPOINTS)[0],
+                        first_step=step,
+                    ),
+                    *callbacks,
+                    *_collapse_report(model.encoder, source),
+                    log,
+                    *_tensorboard(directory / TENSORBOARD),
+                    checkpoints.Checkpoint(
+                        directory / CHECKPOINTS,
+                        steps,
+                        minutes=checkpoint_minutes,
+                        first_step=step,
+                        sigterm=sigterm,
+                    ),
+                ],
+            )
         encoder = _save(model.encoder, directory / ENCODER)
     files.write_json(
         directory / METRICS,
@@ -126,6 +170,105 @@ def pretrain(
         },
     )
     return encoder
+
+
+def _parts(
+    recipe: Recipe, source: data.Source, done: int, step: int
+) -> list[tuple[int, int, Any]]:
+    """Returns what is left to do: first epoch, last epoch, their batches.
+
+    The rest of an epoch is a part of its own: in one call of `fit`, Keras
+    takes all epochs to be equally long.
+    """
+    epochs = [(done, recipe.epochs, 0)]
+    if step and done < recipe.epochs:
+        epochs = [(done, done + 1, step), (done + 1, recipe.epochs, 0)]
+    return [
+        (
+            first,
+            last,
+            _batches(recipe, source, first, batch),
+        )
+        for first, last, batch in epochs
+    ]
+
+
+def _batches(
+    recipe: Recipe, source: data.Source, epoch: int, batch: int
+) -> Any:
+    """The batches from one of an epoch on, in the order of the run."""
+    return data.load(
+        source,
+        recipe.split,
+        recipe.batch_size,
+        shuffle=True,
+        seed=recipe.seed,
+        first_epoch=epoch,
+        first_batch=batch,
+    )
+
+
+def _batch_at(
+    recipe: Recipe, source: data.Source, epoch: int, step: int
+) -> Any:
+    return next(iter(_batches(recipe, source, epoch, step)))
+
+
+def _collapse_report(
+    encoder: keras.Model, source: data.Source
+) -> list[keras.callbacks.Callback]:
+    """Looks at images from all over the source, as the encoder takes them."""
+    if source.random_access:
+        rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
+        images = source.read(np.unique(rows.astype(np.int64)))["image"]
+    else:
+        images = next(batches_in_order(source, NUM_WATCHED))["image"]
+    shape = encoder.input_shape[1:]
+    channels = {images.shape[-1], shape[-1]}
+    if len(images) < 2 or not (len(channels) == 1 or channels == {1, 3}):
+        return []
+    images = [numpy_images.convert(one, shape, resize=True) for one in images]
+    return [evaluation.CollapseReport(np.stack(images))]
+
+
+def _fit(
+    model: keras.Model,
+    parts: list[tuple[int, int, Any]],
+    epochs: int,
+    verbose: int | str,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    for number, (first, last, images) in enumerate(parts):
+        is_rest = number < len(parts) - 1
+        model.fit(
+            images,
+            epochs=last,
+            initial_epoch=first,
+            # Made here, so that they know how many epochs the whole run has.
+            callbacks=keras.callbacks.CallbackList(
+                [checkpoints.RunningMeans(), *callbacks]
+                if is_rest
+                else callbacks,
+                add_history=True,
+                add_progbar=verbose != 0,
+                model=model,
+                verbose=verbose,
+                epochs=epochs,
+                steps=_num_batches(images),
+            ),
+            shuffle=False,
+            verbose=verbose,
+        )
+        if model.stop_training:
+            return
+
+
+def _num_batches(images: Any) -> int | None:
+    try:
+        return len(images)
+    except TypeError:
+        # Images may turn out to be damaged.
+        return None
 
 
 @contextlib.contextmanager
@@ -143,7 +286,10 @@ def _settings(recipe: Recipe) -> Iterator[None]:
 def _check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
     path = directory / RECIPE
     if not path.exists():
-        if directory.exists() and any(directory.iterdir()):
+        # A run that was killed at its very beginning left hidden files.
+        if directory.exists() and any(
+            not path.name.startswith(".recipe-") for path in directory.iterdir()
+        ):
             raise ValueError(
                 f"{directory} is not empty and holds no run: choose a new "
                 "folder"
@@ -170,21 +316,27 @@ def _check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
         )
 
 
-def _latest(directory: pathlib.Path) -> tuple[keras.Model | None, int]:
-    """Returns the latest whole checkpoint and the number of its epochs."""
+def _latest(
+    directory: pathlib.Path,
+) -> tuple[keras.Model | None, int, int]:
+    """Returns the latest whole checkpoint, its epochs, and steps beyond."""
     found = checkpoints.list_checkpoints(directory)
     for done, path in reversed(found):
         try:
-            return checkpoints.load_checkpoint(path), done
-        except checkpoints.DAMAGES as error:
-            reason = " ".join(str(error).split())[:200]
-            logging.warning("Left out the damaged %s: %s", path, reason)
+            return checkpoints.load_checkpoint(path), *done
+        except (OSError, ValueError) as error:
+            logging.warning("Left out a damaged checkpoint: %s", error)
     if found:
         raise ValueError(
             f"None of the {len(found)} checkpoints in {directory} can be "
             "read: delete them to begin anew, or choose a new folder"
         )
-    return None, 0
+    return None, 0, 0
+
+
+def _remove_leftovers(directory: pathlib.Path) -> None:
+    for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):
+        files.remove_leftovers(directory / name)
 
 
 def _tensorboard(

@@ -223,14 +223,15 @@ class Recipe(abc.ABC):
         Raises:
             ValueError: if the file holds no such recipe.
         """
-        text = pathlib.Path(path).read_text(encoding="utf-8")
+        data = pathlib.Path(path).read_bytes()
         try:
-            fields = json.loads(text)
+            fields = json.loads(data.decode("utf-8"))
             if not isinstance(fields, dict):
                 raise ValueError("Expected an object.")
             return cls.from_dict(fields)
-        except ValueError as error:
-            raise ValueError(f"{path} holds no recipe: {error}") from error
+        except (RecursionError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path} holds no recipe: {reason}") from error
 
 
 def _typed(kind: type["Recipe"], values: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
+from keras_dim import model_files
 from keras_dim.training import pretraining
 from keras_dim.training.recipe import Recipe
 
@@ -216,8 +217,8 @@ def score_run(
     recipe = Recipe.load(directory / pretraining.RECIPE)
     if images is None:
         images = labelled_images_of(recipe)
-    trained = keras.models.load_model(directory / pretraining.ENCODER)
-    untrained = keras.models.load_model(directory / pretraining.UNTRAINED)
+    trained = model_files.load_model(directory / pretraining.ENCODER)
+    untrained = model_files.load_model(directory / pretraining.UNTRAINED)
     pixels = evaluation.raw_pixels_encoder(trained.input_shape[1:])
     scores = _compare(
         trained, untrained, pixels, images, recipe.test_classes, report

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 
 import keras
 import numpy as np
@@ -53,6 +54,34 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert (run / "encoder.keras").read_bytes() == before
     resume = ["pretrain", f"--directory={run}", "--resume", "--noprobe"]
     assert main.run(resume) == 0
+
+
+def test_sigterm_ends_a_training_with_its_code_and_the_way_on(
+    recipe, tmp_path, capsys, monkeypatch
+):
+    from keras_dim.training import epoch_log
+
+    def on_epoch_begin(self, epoch, logs=None):
+        signal.raise_signal(signal.SIGTERM)
+
+    run = tmp_path / "my run"
+    with monkeypatch.context() as patch:
+        patch.setattr(epoch_log.EpochLog, "on_epoch_begin", on_epoch_begin)
+        code = main.run(
+            ["pretrain", f"--recipe={recipe}", f"--directory={run}"]
+        )
+
+    assert code == 143
+    way_on = f"keras-dim pretrain --resume --directory '{run}'"
+    assert capsys.readouterr().err == (
+        f"keras-dim: stopped by SIGTERM. Go on with: {way_on}\n"
+    )
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [
+        "epoch_00000_step_00000001.keras"
+    ]
+    resume = ["pretrain", f"--directory={run}", "--resume", "--noprobe"]
+    assert main.run([*resume, "--checkpoint_minutes=60"]) == 0
+    assert (run / "encoder.keras").exists()
 
 
 def test_a_folder_without_labels_is_trained_on_and_not_scored(

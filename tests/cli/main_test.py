@@ -135,6 +135,7 @@ def test_trace_shows_where_a_mistake_came_up(capsys):
         (RuntimeError("two\nlines"), 1, "RuntimeError: two lines"),
         (OSError("disk full"), 2, "disk full"),
         (ImportError("no module"), 2, "no module"),
+        (FloatingPointError("loss is nan"), 1, "keras-dim: loss is nan"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )

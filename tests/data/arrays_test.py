@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from tiny_images import images_by_index
@@ -81,6 +84,42 @@ def test_python_objects_are_not_loaded(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="objects are not loaded"):
         keras_dim.data.open_source(tmp_path / "x.npy")
+
+
+def test_python_objects_in_an_archive_are_not_loaded(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.array([{}], object))
+    with pytest.raises(ValueError, match="objects are not loaded"):
+        keras_dim.data.open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # No literal, no shape, and more bytes than any machine has.
+        (b"{'descr'", b"z'descr'"),
+        (b"(10, ", b"(-1, "),
+        (b"(10, ", b"(9999999999999999, "),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_header_that_is_not_true_is_one_error(tmp_path, old, new, suffix):
+    buffer = io.BytesIO()
+    np.save(buffer, IMAGES)
+    data = buffer.getvalue()
+    assert old in data[:128]
+    # In the place of blanks, which headers end with.
+    longer = len(new) - len(old)
+    data = data.replace(old, new, 1).replace(b" " * longer, b"", 1)
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(data)
+    else:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("images.npy", data)
+    with pytest.raises(ValueError, match=f"Cannot read .*x{suffix}") as error:
+        keras_dim.data.open_source(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])

@@ -76,6 +76,8 @@ def photos(tmp_path, write_image):
     [
         {},
         {"seed": 3, "first_epoch": 5},
+        {"first_batch": 2},
+        {"split": "test", "first_batch": 3},
         {"split": "test"},
         {"drop_remainder": False},
         {"shard_index": 1, "num_shards": 2},
@@ -95,6 +97,14 @@ def test_arrays_are_converted_as_by_tensorflow(
         request.getfixturevalue("nothing_held")
     expected, found = both(monkeypatch, IMAGES, batch_size=4, **arguments)
     assert_same(found, expected, tolerance=1)
+
+
+def test_a_run_goes_on_within_an_epoch(monkeypatch, photos, nothing_held):
+    arguments = {"batch_size": 7, "image_size": 6}
+    whole, _ = both(monkeypatch, photos, 1, **arguments)
+    rests = both(monkeypatch, photos, 1, first_batch=2, **arguments)
+    for rest in rests:
+        assert_same(rest, whole[2:], tolerance=1)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -1,4 +1,5 @@
 import pathlib
+import socket
 
 import pytest
 from tiny_images import encode
@@ -19,6 +20,49 @@ def test_a_missing_path_is_called_missing(name, tmp_path, monkeypatch):
 def test_a_missing_path_object_is_never_a_name(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         keras_dim.data.open_source(pathlib.Path("cifar10_nothing"))
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    """Nobody asks the network for anything."""
+    import tensorflow_datasets as tfds
+
+    def never(*args, **kwargs):
+        raise AssertionError("a download was begun")
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, never)
+    monkeypatch.setattr(socket.socket, "connect", never)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", never)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "phtoos",
+        "phtoos/train",
+        "my photos",
+        "C:\\photos",
+        "user:photos",
+        "ph\n",
+    ],
+)
+def test_a_mistyped_folder_starts_no_download(
+    name, no_download, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Unknown source|cannot open") as error:
+        keras_dim.data.open_source(name)
+    assert "\n" not in str(error.value).replace(name, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://host.example/photos", "gs://bucket/x.tfrecord", "file:///etc"],
+)
+def test_an_address_is_not_fetched(name, no_download):
+    with pytest.raises(ValueError, match="Nothing is fetched from there"):
+        keras_dim.data.open_source(name)
 
 
 def test_one_image_is_no_set(tmp_path):

@@ -33,6 +33,14 @@ def test_a_resumed_run_sees_the_batches_of_an_unbroken_one():
     assert orders(2, first_epoch=2) == orders(4)[2:]
 
 
+def test_a_run_goes_on_within_an_epoch():
+    whole = orders(2)
+    rest = keras_dim.data.load(IMAGES, batch_size=2, first_batch=3)
+    assert len(rest) == 2
+    # Six images are in the three batches that are left out.
+    assert [indices_of(rest) for _ in range(2)] == [one[6:] for one in whole]
+
+
 def test_only_training_splits_are_shuffled_and_cut():
     test = keras_dim.data.load(IMAGES, "test", 4)
     assert indices_of(test) == list(range(10))
@@ -153,6 +161,8 @@ def test_an_open_source_is_loaded():
         ({"shard_index": 1}, "`shard_index` must be"),
         ({"seed": -1}, "`seed` must be"),
         ({"first_epoch": -1}, "`first_epoch` must be"),
+        ({"first_batch": -1}, "`first_batch` must be"),
+        ({"first_batch": 5}, "`first_batch` must be below 5"),
     ],
 )
 def test_arguments_without_sense_are_refused(arguments, message):

@@ -90,6 +90,8 @@ def test_the_order_of_a_stream_depends_on_seed_and_epoch(
     tf.random.set_seed(123)  # The global seed must not matter.
     assert orders(first_epoch=1)[:2] == first[1:]
     assert orders(seed=1) != first
+    # Two of the five batches of two images are left out.
+    assert orders(first_batch=2) == [order[4:] for order in first]
 
 
 def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):

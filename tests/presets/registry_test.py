@@ -45,6 +45,9 @@ def edit(path, **entries):
     value = json.loads(path.read_text())
     value.update(entries)
     path.write_text(json.dumps(value))
+    # On purpose, and so the checksums are written anew.
+    if (path.parent / "SHA256SUMS").exists():
+        (path.parent / "SHA256SUMS").write_text(registry.sums(path.parent))
 
 
 def test_a_preset_gives_the_encoder_that_was_saved(root, encoder):
@@ -92,6 +95,44 @@ def test_a_changed_byte_is_refused(root, monkeypatch):
     monkeypatch.setattr(keras.saving, "load_model", never)
     with pytest.raises(ValueError, match="Expected sha256.*Received"):
         pretrained("tiny_dim", root)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_a_bit_that_is_flipped_anywhere_is_refused(root, name):
+    path = root / "tiny_dim" / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        for bit in (0, 5):
+            content = bytearray(whole)
+            content[place] ^= 1 << bit
+            path.write_bytes(content)
+            with pytest.raises(ValueError, match=f"{name}' or SHA256SUMS"):
+                pretrained("tiny_dim", root)
+
+
+def test_damaged_checksums_are_refused(root):
+    path = root / "tiny_dim" / "SHA256SUMS"
+    for content in (b"", b"\xff\xfe", path.read_bytes()[1:]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="or SHA256SUMS beside it has"):
+            pretrained("tiny_dim", root)
+
+
+def test_a_preset_without_checksums_is_still_compared_with_its_metadata(root):
+    (root / "tiny_dim" / "SHA256SUMS").unlink()
+    pretrained("tiny_dim", root)
+    edit(root / "tiny_dim" / "metadata.json", sha256="0" * 64)
+    with pytest.raises(ValueError, match="Expected sha256"):
+        pretrained("tiny_dim", root)
+
+
+def test_every_preset_that_comes_along_has_its_checksums():
+    root = registry.presets_folder()
+    names = registry.preset_names(root)
+    assert names
+    for name in names:
+        found = (root / name / "SHA256SUMS").read_text()
+        assert found == registry.sums(root / name), name
 
 
 def test_a_file_cut_short_is_refused(root):
@@ -147,10 +188,20 @@ def test_features_other_than_those_of_the_config_are_refused(root):
 
 
 def test_metadata_that_cannot_be_read_is_refused(root):
+    (root / "tiny_dim" / "SHA256SUMS").unlink()
     (root / "tiny_dim" / "metadata.json").write_text("{")
     for call in (lambda x: pretrained("tiny_dim", x), list_pretrained):
         with pytest.raises(ValueError, match="not readable as JSON"):
             call(root)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"features": None}, {"features": {"fc": 6}}, {"image_shape": 8}]
+)
+def test_metadata_of_other_types_is_refused(root, entries):
+    edit(root / "tiny_dim" / "metadata.json", **entries)
+    with pytest.raises(ValueError, match="metadata.json' must have the ent"):
+        list_pretrained(root)
 
 
 def test_a_file_that_runs_code_is_refused(root):

@@ -57,11 +57,12 @@ def save(directory, encoder=None, name="tiny", config=None, **changes):
     )
 
 
-def test_a_preset_has_its_four_files(tmp_path):
+def test_a_preset_has_its_five_files(tmp_path):
     folder = save(tmp_path / "saved_models")
     assert folder == tmp_path / "saved_models" / "tiny"
     assert sorted(os.listdir(folder)) == [
         "README.md",
+        "SHA256SUMS",
         "config.json",
         "encoder.keras",
         "metadata.json",

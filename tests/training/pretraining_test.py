@@ -4,17 +4,23 @@ import csv
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
 import pytest
+from absl import logging
 from PIL import Image
 from tiny_recipe import tiny_recipe
 
+from keras_dim.data import open_source
+from keras_dim.training import NonFiniteError
+from keras_dim.training import Terminated
 from keras_dim.training import pretrain
 from keras_dim.training import pretraining
 
@@ -132,6 +138,10 @@ def test_the_log_has_a_row_an_epoch(finished):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert metrics["last_epoch"]["loss"] == float(rows[-1]["loss"])
     assert metrics["epochs"] == 3
+    # Of five units.
+    ranks = [float(row["effective_rank_global"]) for row in rows]
+    assert all(1.5 < rank <= 5 for rank in ranks)
+    assert all(float(row["smallest_deviation_global"]) > 0 for row in rows)
     # 1,437 digits to train on.
     assert metrics["num_images"] == 1437
 
@@ -201,6 +211,241 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(stopped, tmp_path):
     assert epochs_of_log(stopped) == epochs_of_log(unbroken) == ["1", "2", "3"]
 
 
+class Terminate(keras.callbacks.Callback):
+    """Has SIGTERM come at a batch of the second epoch, as often as it is."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.epoch == 1 and batch == self.batch:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def log_without_seconds(directory):
+    with open(directory / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {
+            name: value
+            for name, value in row.items()
+            if name not in ("seconds", "images_per_second")
+        }
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "checkpoint"),
+    [
+        # The fifth of eleven batches to an epoch.
+        (4, "epoch_00001_step_00000005.keras"),
+        # Behind the last one there is the epoch's own.
+        (10, "epoch_00002.keras"),
+    ],
+)
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(
+    finished, tmp_path, batch, checkpoint
+):
+    directory = tmp_path / "run"
+    before = signal.getsignal(signal.SIGTERM)
+
+    with pytest.raises(Terminated, match="Stopped by SIGTERM") as stop:
+        pretrain(
+            tiny_recipe(), directory, callbacks=[Terminate(batch)], verbose=0
+        )
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert stop.value.code == 143
+    assert stop.value.checkpoint == directory / "checkpoints" / checkpoint
+    assert checkpoint_names(directory)[-1] == checkpoint
+    pretrain(tiny_recipe(), directory, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(directory / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+    # The means of the broken epoch, too, are those of the whole one.
+    assert log_without_seconds(directory) == log_without_seconds(finished)
+
+
+def test_sigterm_is_no_matter_of_ours_in_another_thread(tmp_path):
+    handlers = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: handlers.append(
+            signal.getsignal(signal.SIGTERM)
+        )
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(
+        target=pretrain,
+        args=(tiny_recipe(epochs=1), tmp_path / "run"),
+        kwargs={"callbacks": [watch], "verbose": 0},
+    )
+    thread.start()
+    thread.join()
+
+    assert handlers == [before]
+    assert (tmp_path / "run" / "encoder.keras").exists()
+
+
+def test_checkpoints_within_an_epoch_change_nothing(finished, tmp_path):
+    names = set()
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: names.update(
+            path.name for path in (tmp_path / "run").glob("checkpoints/*")
+        )
+    )
+    # After no minutes: after every step.
+    pretrain(
+        tiny_recipe(),
+        tmp_path / "run",
+        callbacks=[watch],
+        verbose=0,
+        checkpoint_minutes=0,
+    )
+
+    assert "epoch_00001_step_00000004.keras" in names
+    assert checkpoint_names(tmp_path / "run") == [
+        "epoch_00002_step_00000010.keras",
+        "epoch_00003.keras",
+    ]
+    assert_same_bits(
+        weights(tmp_path / "run" / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+
+
+class Spoil(keras.callbacks.Callback):
+    """Has a weight of the encoder be NaN from a step of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.epoch == 1 and batch == 4:
+            weight = self.model.encoder.trainable_variables[-1]
+            weight.assign(np.full(weight.shape, np.nan))
+
+
+def test_a_run_stops_at_nan_and_goes_on_from_before(finished, tmp_path):
+    with pytest.raises(NonFiniteError, match="step 5 of epoch 2") as error:
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[Spoil()],
+            verbose=0,
+            checkpoint_minutes=0,
+        )
+    assert "local_information" in error.value.terms
+    assert checkpoint_names(tmp_path)[-1] == "epoch_00001_step_00000004.keras"
+    pretrain(tiny_recipe(), tmp_path, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+
+
+def test_weights_that_are_lost_are_not_saved(tmp_path):
+    class SpoilLate(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                weight = self.model.encoder.trainable_variables[-1]
+                weight.assign(np.full(weight.shape, np.inf))
+
+    with pytest.raises(NonFiniteError, match="loss was still finite"):
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[SpoilLate()],
+            verbose=0,
+            checkpoint_minutes=0,
+        )
+    assert checkpoint_names(tmp_path)[-1] == "epoch_00000_step_00000003.keras"
+
+
+def test_a_run_that_diverges_says_so(tmp_path):
+    with pytest.raises(NonFiniteError, match="Lower the learning rate"):
+        pretrain(tiny_recipe(learning_rate=1e30), tmp_path, verbose=0)
+
+
+def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+
+    class Collapse(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kernel, bias = self.model.encoder.layers[-1].weights
+            kernel.assign(np.zeros(kernel.shape))
+            bias.assign(np.ones(bias.shape))
+
+    recipe = tiny_recipe(epochs=1)
+    pretrain(recipe, tmp_path, callbacks=[Collapse()], verbose=0)
+
+    (warning,) = warnings
+    assert "'global' has collapsed by the end of epoch 1" in warning
+    with open(tmp_path / "log.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["effective_rank_global"]) == 0
+    assert float(row["mean_deviation_global"]) == 0
+
+
+def test_images_larger_than_the_encoder_takes_are_watched_too():
+    source = open_source(np.zeros((300, 20, 20, 3), np.uint8))
+    encoder = tiny_recipe().build_model((8, 8, 3)).encoder
+    (report,) = pretraining._collapse_report(encoder, source)
+    assert report.images.shape == (256, 8, 8, 3)
+
+
+class FillDisk(keras.callbacks.Callback):
+    """From the third epoch on no file may have more than a megabyte."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_to_go_on_from(
+    finished, tmp_path
+):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="no room for .*epoch_00003.keras"):
+            pretrain(tiny_recipe(), tmp_path, callbacks=[FillDisk()], verbose=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    names = sorted(p.name for p in (tmp_path / "checkpoints").iterdir())
+    assert names == ["epoch_00001.keras", "epoch_00002.keras"]
+    pretrain(tiny_recipe(), tmp_path, resume=True, verbose=0)
+
+    assert_same_bits(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+    )
+    assert log_without_seconds(tmp_path) == log_without_seconds(finished)
+
+
+def test_callbacks_of_a_resumed_epoch_know_the_whole_run(tmp_path):
+    with pytest.raises(Terminated):
+        pretrain(tiny_recipe(), tmp_path, callbacks=[Terminate(4)], verbose=0)
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seen.append(
+            (epoch, watch.params["epochs"], watch.params["steps"])
+        )
+    )
+    pretrain(tiny_recipe(), tmp_path, True, callbacks=[watch], verbose=0)
+
+    assert seen == [(1, 3, 6), (2, 3, 11)]
+
+
 def test_a_damaged_checkpoint_is_passed_over(stopped):
     latest = stopped / "checkpoints" / "epoch_00002.keras"
     latest.write_bytes(latest.read_bytes()[:-2000])
@@ -233,9 +478,9 @@ def test_a_changed_byte_in_a_checkpoint_is_noticed(stopped):
     content[middle] ^= 1
     path.write_bytes(content)
 
-    _, done = pretraining._latest(stopped / "checkpoints")
+    _, *done = pretraining._latest(stopped / "checkpoints")
 
-    assert done == 1
+    assert done == [1, 0]
 
 
 def test_what_a_killed_save_left_is_removed(stopped):
@@ -245,6 +490,16 @@ def test_what_a_killed_save_left_is_removed(stopped):
     pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
 
     assert not leftover.exists()
+
+
+def test_a_run_killed_at_its_very_beginning_begins_anew(tmp_path):
+    leftover = tmp_path / ".recipe-a1b2c3d4.json"
+    leftover.write_text("{")
+
+    pretrain(tiny_recipe(epochs=1), tmp_path, resume=True, verbose=0)
+
+    assert not leftover.exists()
+    assert (tmp_path / "encoder.keras").exists()
 
 
 def test_a_finished_run_stays_as_it_is(finished, tmp_path):

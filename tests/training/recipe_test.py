@@ -91,11 +91,15 @@ def test_a_written_recipe_is_checked(tmp_path, changes, message):
     [
         ("{", "holds no recipe"),
         ("[]", "Expected an object"),
+        ("[" * 100_000, "holds no recipe"),
+        ("\udcff", "can't decode byte"),
         ('{"method": "tiny", "name": "x"}', "has no source"),
     ],
 )
 def test_what_is_no_recipe_is_refused_by_its_path(tmp_path, text, message):
-    (tmp_path / "recipe.json").write_text(text)
+    (tmp_path / "recipe.json").write_bytes(
+        text.encode("utf-8", "surrogateescape")
+    )
 
     with pytest.raises(ValueError, match=message) as error:
         Recipe.load(tmp_path / "recipe.json")

@@ -1,0 +1,113 @@
+"""Models in files, loaded without running anything that is in the file."""
+
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import keras
+
+# What Keras writes into a `.keras` file.
+_CONFIG = "config.json"
+_WEIGHTS = "model.weights.h5"
+_MEMBERS = ("metadata.json", _CONFIG, _WEIGHTS)
+# Layers whose work is described in the file itself.
+_CODE = ("Lambda", "__lambda__", "TFSMLayer")
+
+
+def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
+    """Loads a `.keras` file that is whole and holds no code.
+
+    Looked at before anything is loaded: that it is an archive of the members
+    that Keras writes, by their names and not compressed, so that it is no
+    bomb and reaches nothing outside; that every member has its checksum; and
+    that no layer brings code of its own (`Lambda`, `TFSMLayer`). Then Keras
+    loads it in safe mode. Classes are those of Keras, and those that the
+    running program has registered with it.
+
+    Args:
+        path: str or path. A file that `keras.Model.save` wrote.
+        compile: bool. Whether to compile the model as it was when saved.
+            Defaults to `False`.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file that is not whole, or not to be trusted.
+
+    Example:
+    ```python
+    encoder = model_files.load_model("run/encoder.keras")
+    ```
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    _check_archive(path)
+    try:
+        # Keras tells formats apart by their suffix.
+        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:
+        # A file may lead Keras and h5py to any of them.
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(
+            f"{path} is not loaded: {reason} Expected a model of Keras's own "
+            "layers and of those that this program has registered."
+        ) from error
+
+
+def _check_archive(path):
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a whole .keras file, which is what models are "
+            "saved in"
+        )
+    try:
+        with zipfile.ZipFile(path) as file:
+            _check_members(file)
+            # Keras reads the weights without looking at their checksum.
+            damaged = file.testzip()
+            if damaged is not None:
+                raise ValueError(f"{damaged} in it has changed")
+            config = json.loads(file.read(_CONFIG))
+        code = _code_in(config)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(
+            f"{path} is damaged, or not a .keras file: {reason}"
+        ) from error
+    if code:
+        raise ValueError(
+            f"{path} is not loaded: it holds a layer {code!r}, which can run "
+            "code of whoever made the file. Save a model without it."
+        )
+
+
+def _check_members(file):
+    names = [member.filename for member in file.infolist()]
+    missing = [name for name in (_CONFIG, _WEIGHTS) if name not in names]
+    if missing:
+        raise ValueError(f"there is no {missing[0]} in it")
+    if len(set(names)) < len(names):
+        raise ValueError("it has two members of one name")
+    for member in file.infolist():
+        name = member.filename
+        is_asset = name.startswith("assets/") and ".." not in name.split("/")
+        if name not in _MEMBERS and not is_asset:
+            raise ValueError(f"it has a member {name!r}, which is not Keras's")
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{name!r} is compressed, which Keras does not do")
+
+
+def _code_in(config: Any) -> str | None:
+    """Returns the first class in a configuration that brings code, or None."""
+    if isinstance(config, dict):
+        if config.get("class_name") in _CODE:
+            return config["class_name"]
+        config = list(config.values())
+    if isinstance(config, list):
+        return next(filter(None, map(_code_in, config)), None)
+    return None

@@ -1,0 +1,365 @@
+"""Bytes that nobody meant come to each of our doors: each answers in a line.
+
+Hypothesis draws them, mostly whole files with a few bytes changed, cut off,
+doubled or mixed. The suite takes a few, always the same; `make fuzz` takes
+thousands, others each time.
+"""
+
+import io
+import json
+import random
+import shutil
+import string
+import warnings
+
+import hostile_images
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies
+from tiny_encoder import tiny_encoder
+from tiny_images import KINDS
+from tiny_images import encode
+from tiny_images import pixels
+from tiny_recipe import tiny_recipe
+
+import keras_dim.data
+from keras_dim import model_files
+from keras_dim.data import decoding
+from keras_dim.data import image_header
+from keras_dim.data import numpy_images
+from keras_dim.presets import list_pretrained
+from keras_dim.presets import pretrained
+from keras_dim.presets import save_preset
+from keras_dim.training import Recipe
+
+FEW = 25
+MANY = 4000
+
+
+@pytest.fixture(params=[FEW, pytest.param(MANY, marks=pytest.mark.fuzz)])
+def fuzz(request):
+    """Calls a check with drawn values, a few or many of them.
+
+    The dear ones, which build a pipeline each time, get a share of them.
+    """
+
+    def run(strategy, check, share=1.0):
+        @hypothesis.settings(
+            max_examples=round(share * request.param),
+            derandomize=request.param == FEW,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(strategy)
+        def each(value):
+            check(value)
+
+        each()
+
+    return run
+
+
+@strategies.composite
+def damaged(draw, wholes):
+    """One of some whole files, with up to six damages."""
+    data = bytearray(draw(strategies.sampled_from(wholes)))
+    places = strategies.integers(0, 2**20)
+    for _ in range(draw(strategies.integers(0, 6))):
+        begin = draw(places) % (len(data) + 1)
+        size = draw(strategies.sampled_from([1, 1, 1, 2, 4, 8, 64, 1024]))
+        part = slice(begin, begin + size)
+        damage = draw(
+            strategies.sampled_from("flip set insert cut end mix".split())
+        )
+        if damage == "flip":
+            for place in range(len(data))[part][:8]:
+                data[place] ^= 1 << draw(strategies.integers(0, 7))
+        elif damage == "set":
+            byte = draw(strategies.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
+            data[part] = bytes([byte]) * len(data[part])
+        elif damage == "insert":
+            data[begin:begin] = draw(strategies.binary(max_size=16))
+        elif damage == "cut":
+            del data[part]
+        elif damage == "end":
+            del data[begin:]
+        else:
+            other = draw(strategies.sampled_from(wholes))
+            data[part] = other[part]
+    return bytes(data)
+
+
+# What a value of JSON may be, and text that is almost JSON.
+JSON = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers(-(2**70), 2**70)
+    | strategies.floats()
+    | strategies.text(string.printable, max_size=8),
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(
+            strategies.text(max_size=5), inner, max_size=3
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@strategies.composite
+def changed(draw, whole):
+    """A JSON object with some of its entries changed, added or left out."""
+    value = dict(whole)
+    for _ in range(draw(strategies.integers(0, 4))):
+        key = draw(strategies.sampled_from(sorted(whole)) | strategies.text())
+        if draw(strategies.booleans()):
+            value[key] = draw(JSON)
+        else:
+            value.pop(key, None)
+    return json.dumps(value).encode()
+
+
+def images():
+    """Small files of every kind, and those that lie about their size."""
+    found = [encode(pixels(0, (9, 7, 3)), kind) for kind in KINDS]
+    found.append(encode(pixels(0, (9, 7, 1)), "png"))
+    found.append(encode(pixels(0, (9, 7, 4)), "webp"))
+    found.append(encode(pixels(0, (9, 7, 3)), "webp", lossless=False))
+    found.append(encode(pixels(0, (9, 7, 3)), "jpeg", progressive=True))
+    found.append(hostile_images.gif_of_frames(9, 3))
+    found += [bomb for bomb in hostile_images.BOMBS.values() if len(bomb) < 999]
+    return found
+
+
+def is_image(image):
+    assert image.dtype == np.uint8
+    assert image.ndim == 3 and image.shape[-1] == 3
+    return image.size > 0
+
+
+def test_headers(fuzz):
+    def check(data):
+        try:
+            header = image_header.read_header(io.BytesIO(data))
+        except ValueError as error:
+            assert "\n" not in str(error)
+            return
+        assert header.kind in KINDS
+        assert header.channels in (1, 3)
+        assert header.width >= 1 and header.height >= 1
+        assert header.width * header.height <= image_header.MAX_PIXELS
+
+    fuzz(damaged(images()) | strategies.binary(max_size=64), check)
+
+
+def test_images_by_pillow(fuzz):
+    def check(data):
+        try:
+            assert is_image(numpy_images.decode(data))
+        except ValueError as error:
+            assert "cannot be decoded" in str(error)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fuzz(damaged(images()) | strategies.binary(max_size=64), check)
+
+
+def test_images_by_tensorflow(fuzz):
+    decode = tf.function(
+        decoding.decode_image, input_signature=[tf.TensorSpec([], tf.string)]
+    )
+
+    def check(data):
+        # As the pipeline does it: first the header.
+        if not image_header.is_sound(data):
+            return
+        try:
+            assert is_image(decode(data).numpy())
+        except (tf.errors.OpError, ValueError):
+            pass
+
+    fuzz(damaged(images()) | strategies.binary(max_size=64), check)
+
+
+def test_folders_of_images(fuzz, tmp_path):
+    whole = pixels(0)
+    number = iter(range(10**6))
+
+    def check(files):
+        folder = tmp_path / str(next(number))
+        folder.mkdir()
+        (folder / "0.png").write_bytes(encode(whole))
+        for name, data in enumerate(files, 1):
+            (folder / f"{name}.png").write_bytes(data)
+        dataset = keras_dim.data.load(
+            folder, "all", 16, image_size=8, channels=3
+        )
+        found = [batch for batch in dataset.as_numpy_iterator()]
+        index = np.concatenate([batch["index"] for batch in found])
+        image = np.concatenate([batch["image"] for batch in found])
+        assert sorted(set(index)) == sorted(index)
+        np.testing.assert_array_equal(image[list(index).index(0)], whole)
+        shutil.rmtree(folder)
+
+    fuzz(strategies.lists(damaged(images()), max_size=5), check, share=0.08)
+
+
+def arrays():
+    found = []
+    for save in (np.savez, np.savez_compressed):
+        buffer = io.BytesIO()
+        save(buffer, images=pixels(0, (3, 4, 4, 3)), labels=np.arange(3))
+        found.append(buffer.getvalue())
+    return found
+
+
+def open_and_read(path):
+    """Opens and reads all images; what is refused is refused in a line."""
+    try:
+        dataset = keras_dim.data.load(path, "test", 2)
+        for batch in dataset.as_numpy_iterator():
+            assert batch["image"].dtype == np.uint8
+    except (ValueError, FileNotFoundError) as error:
+        assert "\n" not in str(error), str(error)
+
+
+def test_npz_files(fuzz, tmp_path):
+    def check(data):
+        (tmp_path / "a.npz").write_bytes(data)
+        open_and_read(tmp_path / "a.npz")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fuzz(damaged(arrays()), check)
+
+
+def test_npy_files(fuzz, tmp_path):
+    wholes = []
+    for array in (pixels(0, (3, 4, 4, 3)), np.array([{"an": "object"}])):
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=True)
+        wholes.append(buffer.getvalue())
+
+    def check(data):
+        (tmp_path / "a.npy").write_bytes(data)
+        open_and_read(tmp_path / "a.npy")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fuzz(damaged(wholes), check)
+
+
+def test_tfrecords(fuzz, tmp_path):
+    def example(number):
+        image = tf.train.BytesList(value=[encode(pixels(number))])
+        label = tf.train.Int64List(value=[number])
+        features = {
+            "image": tf.train.Feature(bytes_list=image),
+            "label": tf.train.Feature(int64_list=label),
+        }
+        return tf.train.Example(features=tf.train.Features(feature=features))
+
+    wholes = []
+    for compression in ("", "GZIP"):
+        path = tmp_path / "whole"
+        with tf.io.TFRecordWriter(str(path), compression) as writer:
+            for number in range(3):
+                writer.write(example(number).SerializeToString())
+        wholes.append(path.read_bytes())
+
+    def check(data):
+        (tmp_path / "a.tfrecord").write_bytes(data)
+        open_and_read(tmp_path / "a.tfrecord")
+
+    fuzz(damaged(wholes), check, share=0.2)
+
+
+def test_tfrecords_of_any_message(fuzz, tmp_path):
+    # Whole records, of which the checksums are right and nothing else.
+    def check(messages):
+        path = str(tmp_path / "a.tfrecord")
+        with tf.io.TFRecordWriter(path) as writer:
+            for message in messages:
+                writer.write(message)
+        open_and_read(path)
+
+    image = tf.train.BytesList(value=[encode(pixels(0))])
+    features = tf.train.Features(
+        feature={"image": tf.train.Feature(bytes_list=image)}
+    )
+    whole = tf.train.Example(features=features).SerializeToString()
+    fuzz(strategies.lists(damaged([whole]), max_size=4), check, share=0.2)
+
+
+def test_recipes(fuzz, tmp_path):
+    whole = tiny_recipe().to_dict()
+    path = tmp_path / "recipe.json"
+
+    def check(data):
+        path.write_bytes(data)
+        try:
+            recipe = Recipe.load(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+            return
+        assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+    fuzz(changed(whole) | damaged([json.dumps(whole).encode()]), check)
+
+
+@pytest.fixture
+def preset(tmp_path):
+    metadata = {
+        "description": "A tiny encoder.",
+        "trained_on": "nothing",
+        "licence": "MIT",
+        "scores": [],
+    }
+    folder = save_preset(
+        tiny_encoder(), "tiny", tmp_path, config={}, metadata=metadata
+    )
+    # With them every change is refused before it is read.
+    (folder / "SHA256SUMS").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "config.json"])
+def test_presets(fuzz, preset, name, monkeypatch):
+    encoder = tiny_encoder()
+    # What it takes to load an encoder is another test's.
+    monkeypatch.setattr(model_files, "load_model", lambda path: encoder)
+    whole = (preset / name).read_bytes()
+
+    def check(data):
+        (preset / name).write_bytes(data)
+        for call in (
+            lambda: pretrained("tiny", preset.parent),
+            lambda: list_pretrained(preset.parent),
+        ):
+            try:
+                call()
+            except ValueError as error:
+                assert "\n" not in str(error)
+
+    fuzz(changed(json.loads(whole)) | damaged([whole]), check)
+
+
+def test_models(fuzz, tmp_path):
+    tiny_encoder().save(tmp_path / "whole.keras")
+    whole = (tmp_path / "whole.keras").read_bytes()
+    path = tmp_path / "a.keras"
+    shuffled = bytearray(whole)
+    random.Random(0).shuffle(shuffled)
+
+    def check(data):
+        path.write_bytes(data)
+        try:
+            model_files.load_model(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+
+    fuzz(damaged([whole, whole, bytes(shuffled)]), check)

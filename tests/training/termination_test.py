@@ -1,0 +1,58 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from keras_dim.training import termination
+
+
+@pytest.fixture
+def counted():
+    """A handler of the user's own, and how often it was called."""
+    calls = []
+    before = signal.signal(signal.SIGTERM, lambda *_: calls.append(1))
+    yield calls
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_block_notices_sigterm_and_goes_on(counted):
+    with pytest.raises(KeyError):
+        with termination.noticed() as sigterm:
+            assert not sigterm.came
+            signal.raise_signal(signal.SIGTERM)
+            assert sigterm.came
+            raise KeyError
+    assert counted == []
+
+
+def test_afterwards_sigterm_does_what_it_did_before(counted):
+    with termination.noticed():
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    assert counted == [1]
+
+
+def test_what_a_block_did_not_act_on_is_not_lost(counted):
+    with termination.noticed():
+        signal.raise_signal(signal.SIGTERM)
+        assert counted == []
+    assert counted == [1]
+
+
+def test_a_script_that_does_not_catch_it_ends_with_143_and_no_trace():
+    script = (
+        "from keras_dim.training import termination\n"
+        "raise termination.Terminated('run/checkpoints/epoch_00001.keras')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 143
+    assert "Traceback" not in done.stderr
