@@ -1,10 +1,121 @@
 """The one place that knows how many replicas there are."""
 
+import contextlib
+import functools
+
 import keras
 from keras import ops
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
+
+
+class WorkerLostError(RuntimeError):
+    """One of several workers has gone, and with it the step they shared."""
+
+
+def strategy(name="auto"):
+    """Returns the `tf.distribute` strategy for this machine and its cluster.
+
+    `"one"` is one device. `"mirrored"` takes all GPUs of this machine or,
+    where there is none, all logical CPUs. `"multi_worker"` joins the
+    processes that the environment variable `TF_CONFIG` names, each with all
+    of its own GPUs; make it before TensorFlow does anything else in the
+    process. `"auto"` is `"multi_worker"` where `TF_CONFIG` names several
+    workers, `"mirrored"` where there are several GPUs, and else `"one"`.
+
+    Args:
+        name: str. One of these. Defaults to `"auto"`.
+
+    Returns:
+        A `tf.distribute.Strategy`; or `None` for one device where Keras does
+        not run on TensorFlow.
+
+    Raises:
+        ValueError: for an unknown name, and for `"multi_worker"` where
+            `TF_CONFIG` names no workers or not this one.
+        RuntimeError: if TensorFlow has begun before several workers were
+            joined.
+
+    Example:
+    ```python
+    with strategy("mirrored").scope():
+        model = keras_dim.DeepInfoMax(encoder)
+        model.compile("adam")
+    ```
+    """
+    if name not in STRATEGIES:
+        raise ValueError(
+            f"Unknown strategy. Expected one of {STRATEGIES}. Received: "
+            f"{name!r}"
+        )
+    if keras.backend.backend() != "tensorflow":
+        if name in ("auto", "one"):
+            return None
+        raise ValueError(
+            f"Only TensorFlow has strategies. Received: {name!r}, and Keras "
+            f"on {keras.backend.backend()!r}"
+        )
+    workers = _workers()
+    gpus = tf.config.list_logical_devices("GPU") if not workers else []
+    if name == "auto":
+        name = "one"
+        if len(workers) > 1:
+            name = "multi_worker"
+        elif len(gpus) > 1:
+            name = "mirrored"
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "multi_worker":
+        if not workers:
+            raise ValueError(
+                "Several workers are told of each other by the environment "
+                "variable TF_CONFIG, which names none. Set it to e.g. "
+                '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
+                '"task": {"type": "worker", "index": 0}}'
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def is_chief(of_strategy):
+    """Returns whether this process is the one that writes files."""
+    if not spans_workers(of_strategy):
+        return True
+    resolver = of_strategy.cluster_resolver
+    # Without a chief of its own kind, the first worker is it.
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+@contextlib.contextmanager
+def telling_of_lost_workers(of_strategy):
+    """Raises a `WorkerLostError` where a collective operation broke off."""
+    if not spans_workers(of_strategy):
+        yield
+        return
+    try:
+        yield
+    except (
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+        tf.errors.UnavailableError,
+    ) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise WorkerLostError(
+            "A worker has gone, and the others cannot go on without it. Start "
+            "all of them again, with resume=True (--resume): they go on from "
+            f"the last checkpoint. What TensorFlow says: {reason}"
+        ) from error
 
 
 def num_replicas():
@@ -25,10 +136,48 @@ def is_multi_worker():
     """Returns whether the current strategy spans several processes."""
     if keras.backend.backend() != "tensorflow":
         return False
-    return isinstance(
-        tf.distribute.get_strategy(),
-        tf.distribute.MultiWorkerMirroredStrategy,
+    return spans_workers(tf.distribute.get_strategy())
+
+
+def spans_workers(of_strategy):
+    """Returns whether a strategy spans several processes."""
+    return of_strategy is not None and isinstance(
+        of_strategy, tf.distribute.MultiWorkerMirroredStrategy
     )
+
+
+def agree(of_strategy, number):
+    """Returns the least and the greatest of a number, over all workers.
+
+    Every worker must ask, or those that do wait for the others.
+
+    Args:
+        of_strategy: `tf.distribute.Strategy`, or `None`.
+        number: int. This worker's.
+
+    Returns:
+        tuple of two ints.
+    """
+    if not spans_workers(of_strategy):
+        return number, number
+    found = _gathering(of_strategy)(tf.constant(number, tf.int64)).numpy()
+    return int(found.min()), int(found.max())
+
+
+@functools.cache
+def _gathering(of_strategy):
+    """Returns a function that gathers a number, traced once."""
+
+    @tf.function
+    def gather(number):
+        def on_replica(number):
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(number[None], axis=0)
+
+        found = of_strategy.run(on_replica, args=(number,))
+        return of_strategy.experimental_local_results(found)[0]
+
+    return gather
 
 
 def concat_replicas(tensor):
@@ -99,3 +248,10 @@ def _is_alone():
 
 def _batch_sizes(batch_size):
     return concat_replicas(tf.reshape(tf.cast(batch_size, "int32"), (1,)))
+
+
+def _workers():
+    """Returns the addresses that `TF_CONFIG` names."""
+    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = spec.cluster_spec().as_dict()
+    return [*jobs.get("chief", []), *jobs.get("worker", [])]

@@ -23,6 +23,8 @@ REQUIRED = ()
 
 _DEFAULT_RECIPE = "deep_infomax_digits"
 _RUNS = pathlib.Path("runs")
+# Here, so that nothing is imported before the flags are read.
+_STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -60,6 +62,15 @@ def define(values: flags.FlagValues) -> None:
         0.0,
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        _STRATEGIES,
+        "What trains. one: one device. mirrored: all GPUs here. multi_worker: "
+        "the processes that TF_CONFIG names, each started with the same "
+        "flags. auto: what there is.",
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "probe", True, "Score the encoder at the end.", flag_values=values
     )
@@ -78,18 +89,25 @@ def check(options) -> None:
 
 def run(options) -> int | None:
     """Trains and scores; returns an exit code if SIGTERM stopped it."""
+    from keras_dim import distribution
     from keras_dim import training
 
+    # Before TensorFlow does anything else.
+    strategy = distribution.strategy(options.strategy)
+    is_chief = distribution.is_chief(strategy)
     recipe, directory = _recipe(options), _directory(options)
-    images = _labelled_images(recipe) if options.probe else None
-    print(f"Training {recipe.name} on {recipe.source} in {directory}")
+    probes = options.probe and is_chief
+    images = _labelled_images(recipe) if probes else None
+    if is_chief:
+        print(f"Training {recipe.name} on {recipe.source} in {directory}")
     try:
         training.pretrain(
             recipe,
             directory,
             resume=options.resume,
-            verbose=messages.keras_verbosity(),
+            verbose=messages.keras_verbosity() if is_chief else 0,
             checkpoint_minutes=options.checkpoint_minutes,
+            strategy=strategy,
         )
     except KeyboardInterrupt:
         print(f"\nStopped. {_way_on(directory)}")
@@ -102,7 +120,8 @@ def run(options) -> int | None:
         return error.code
     if images is not None:
         _print_scores(directory, images)
-    print(f"The encoder: {directory / 'encoder.keras'}")
+    if is_chief:
+        print(f"The encoder: {directory / 'encoder.keras'}")
     return None
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dim import distribution
+
 # The name of what a model with a single, unnamed output gives.
 SINGLE_OUTPUT = "output"
 
@@ -195,17 +197,21 @@ def _run(
     if rows < num_rows:
         padding = np.zeros((num_rows - rows, *images.shape[1:]), images.dtype)
         images = np.concatenate([images, padding])
-    outputs = _named(model.predict_on_batch(images))
+    if distribution.num_replicas_of(model) == 1:
+        outputs = _named(model.predict_on_batch(images))
+    else:
+        # Keras would have each replica predict the batch, and join what they
+        # give.
+        outputs = _named(model(images, training=False))
     _check_names(names, outputs)
     values = {}
     for name in names:
-        value = np.asarray(outputs[name])
+        value = keras.ops.convert_to_numpy(outputs[name])
         if value.ndim == 0 or len(value) < num_rows:
             raise ValueError(
                 f"Feature {name!r} must have one row per image. Received "
                 f"shape {value.shape} for {num_rows} images."
             )
-        # Under a strategy every replica gives the batch: the first is kept.
         values[name] = value[:rows].reshape(rows, -1).astype("float32")
     return values
 

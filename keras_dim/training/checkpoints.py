@@ -2,11 +2,14 @@
 
 import pathlib
 import re
+import tempfile
 import time
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dim import distribution
 from keras_dim import files
 from keras_dim import model_files
 from keras_dim.training import alarms
@@ -16,6 +19,8 @@ NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
 # What a run leaves that is killed while it saves: our temporary files, and
 # those that Keras writes weights to where memory is short.
 LEFTOVERS = (".epoch_*.keras", "tmp????????")
+# How urgent it is, when several workers ask each other.
+_SAVE, _STOP = 1, 2
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -40,6 +45,9 @@ class Checkpoint(keras.callbacks.Callback):
         sigterm: `termination.Notice` or `None`. Once it has come, the model
             is saved at the next step, and `termination.Terminated` raised.
             Defaults to `None`.
+        strategy: `tf.distribute.Strategy` or `None`. Of several workers the
+            chief alone saves; what one of them has noticed, all act on.
+            Defaults to `None`.
 
     Raises:
         NonFiniteError: in training, in place of saving what is lost.
@@ -53,8 +61,10 @@ class Checkpoint(keras.callbacks.Callback):
         minutes: float | None = None,
         first_step: int = 0,
         sigterm: termination.Notice | None = None,
+        strategy: Any = None,
     ):
         super().__init__()
+        self.strategy = strategy
         self.directory = directory
         self.steps = steps
         self.keep = keep
@@ -72,27 +82,42 @@ class Checkpoint(keras.callbacks.Callback):
         step = self._done_before + batch + 1
         seconds = time.monotonic() - self._saved_at
         is_due = self.minutes is not None and seconds >= 60 * self.minutes
-        if step < self.steps and (is_due or self.sigterm.came):
-            last = range(step - 1, step)
-            alarms.refuse_non_finite(self.model, self._epoch, last)
-            self._save(f"epoch_{self._epoch:05d}_step_{step:08d}.keras")
+        if step < self.steps:
+            wanted = self._most_urgent(is_due)
+            if wanted:
+                last = range(step - 1, step)
+                alarms.refuse_non_finite(self.model, self._epoch, last)
+                name = f"epoch_{self._epoch:05d}_step_{step:08d}.keras"
+                self._save(name, wanted == _STOP)
 
     def on_epoch_end(self, epoch, logs=None):
         last = range(self.steps - 1, self.steps)
         alarms.refuse_non_finite(self.model, epoch, last)
-        self._save(f"epoch_{epoch + 1:05d}.keras")
+        stops = self._most_urgent(False) == _STOP
+        self._save(f"epoch_{epoch + 1:05d}.keras", stops)
 
-    def _save(self, name):
-        for pattern in LEFTOVERS:
-            for leftover in self.directory.glob(pattern):
-                leftover.unlink()
+    def _most_urgent(self, is_due):
+        """Returns what the workers want, `_STOP`, `_SAVE` or 0."""
+        own = _STOP if self.sigterm.came else _SAVE if is_due else 0
+        return distribution.agree(self.strategy, own)[1]
+
+    def _save(self, name, stops):
         path = self.directory / name
-        with files.atomic_path(path) as temporary:
-            self.model.save(temporary)
+        if distribution.is_chief(self.strategy):
+            for pattern in LEFTOVERS:
+                for leftover in self.directory.glob(pattern):
+                    leftover.unlink()
+            with files.atomic_path(path) as temporary:
+                self.model.save(temporary)
+            for _, old in list_checkpoints(self.directory)[: -self.keep]:
+                old.unlink()
+        else:
+            # To read running means is to add up those of all workers: each of
+            # them must.
+            with tempfile.TemporaryDirectory() as folder:
+                self.model.save(pathlib.Path(folder, name))
         self._saved_at = time.monotonic()
-        for _, old in list_checkpoints(self.directory)[: -self.keep]:
-            old.unlink()
-        if self.sigterm.came:
+        if stops:
             raise termination.Terminated(path)
 
 

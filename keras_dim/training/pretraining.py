@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_dim import data
+from keras_dim import distribution
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
@@ -44,6 +45,7 @@ def pretrain(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
     checkpoint_minutes: float | None = None,
+    strategy: Any = "auto",
 ) -> keras.Model:
     """Trains an encoder by a recipe and leaves everything in one folder.
 
@@ -79,6 +81,10 @@ def pretrain(
         checkpoint_minutes: float or `None`. Within an epoch, too, a
             checkpoint is written so long after the last one. Defaults to
             `None`, after whole epochs alone.
+        strategy: str, or `tf.distribute.Strategy`. On what devices and
+            machines, see `distribution.strategy`. Several workers are each
+            called with the same arguments, among them a `directory` that all
+            of them read; the chief alone writes. Defaults to `"auto"`.
 
     Returns:
         The encoder, in float32.
@@ -88,6 +94,7 @@ def pretrain(
             one of another recipe, or none of its checkpoints can be read;
             and for a recipe that makes no sense. Nothing has been written
             then.
+        WorkerLostError: if one of several workers has gone.
         NonFiniteError: if a loss or a weight came to be NaN or infinite.
         Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
@@ -97,6 +104,9 @@ def pretrain(
             "`checkpoint_minutes` must not be negative. Received: "
             f"{checkpoint_minutes}"
         )
+    if isinstance(strategy, str):
+        strategy = distribution.strategy(strategy)
+    writes = distribution.is_chief(strategy)
     _check(directory, recipe, resume)
     with _settings(recipe):
         source = held_in_memory(
@@ -108,21 +118,25 @@ def pretrain(
             )
         )
         steps = source.num_images // recipe.batch_size
-        model, done, step = _latest(directory / CHECKPOINTS)
-        is_new = model is None
-        if is_new:
-            model = recipe.build_model(source.image_shape)
-            model.compile(
-                optimizer=recipe.build_optimizer(max(steps, 1)),
-                steps_per_execution=min(
-                    recipe.steps_per_execution, max(steps, 1)
-                ),
-            )
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model, done, step = _latest(directory / CHECKPOINTS)
+            is_new = model is None
+            if is_new:
+                model = recipe.build_model(source.image_shape)
+                model.compile(
+                    optimizer=recipe.build_optimizer(max(steps, 1)),
+                    steps_per_execution=min(
+                        recipe.steps_per_execution, max(steps, 1)
+                    ),
+                )
         parts = _parts(recipe, source, done, step)
-        # Only now, so that a mistake leaves no folder behind.
-        _remove_leftovers(directory)
-        recipe.save(directory / RECIPE)
-        if is_new:
+        # Only now, so that a mistake leaves no folder behind, and once every
+        # worker has found the folder as it was.
+        _check_agreement(strategy, directory, done, step)
+        if writes:
+            _remove_leftovers(directory)
+            recipe.save(directory / RECIPE)
+        if writes and is_new:
             _save(model.encoder, directory / UNTRAINED)
             _save_views(model, source, directory / VIEWS)
         log = epoch_log.EpochLog(
@@ -131,7 +145,10 @@ def pretrain(
             done,
             step * recipe.batch_size,
         )
-        with termination.noticed() as sigterm:
+        with (
+            termination.noticed() as sigterm,
+            distribution.telling_of_lost_workers(strategy),
+        ):
             _fit(
                 model,
                 parts,
@@ -147,17 +164,20 @@ def pretrain(
                     ),
                     *callbacks,
                     *_collapse_report(model.encoder, source),
-                    log,
-                    *_tensorboard(directory / TENSORBOARD),
+                    *([log] if writes else []),
+                    *(_tensorboard(directory / TENSORBOARD) if writes else []),
                     checkpoints.Checkpoint(
                         directory / CHECKPOINTS,
                         steps,
                         minutes=checkpoint_minutes,
                         first_step=step,
                         sigterm=sigterm,
+                        strategy=strategy,
                     ),
                 ],
             )
+        if not writes:
+            return encoders.in_float32(model.encoder)
         encoder = _save(model.encoder, directory / ENCODER)
     files.write_json(
         directory / METRICS,
@@ -332,6 +352,19 @@ def _latest(
             "read: delete them to begin anew, or choose a new folder"
         )
     return None, 0, 0
+
+
+def _check_agreement(
+    strategy: Any, directory: pathlib.Path, done: int, step: int
+) -> None:
+    """Waits for all workers, who must be about to do the same."""
+    least, most = distribution.agree(strategy, done * 10**9 + step)
+    if least != most:
+        raise ValueError(
+            f"The workers do not find the same checkpoints in {directory}: it "
+            "must be a folder that all of them share. Received: epochs "
+            f"{least // 10**9} to {most // 10**9}"
+        )
 
 
 def _remove_leftovers(directory: pathlib.Path) -> None:

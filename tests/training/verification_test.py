@@ -7,6 +7,7 @@ import pytest
 from tiny_encoder import tiny_encoder
 
 from keras_dim import presets
+from keras_dim.presets import registry
 from keras_dim.training import labelled_images
 from keras_dim.training import score
 from keras_dim.training import verify
@@ -46,13 +47,18 @@ def edit(preset):
     path = preset / "tiny" / "metadata.json"
     before = path.read_text()
 
+    def write(text):
+        path.write_text(text)
+        sums = registry.sums(path.parent)
+        (path.parent / registry.SUMS).write_text(sums)
+
     def change(function):
         metadata = json.loads(before)
         function(metadata)
-        path.write_text(json.dumps(metadata))
+        write(json.dumps(metadata))
 
     yield change
-    path.write_text(before)
+    write(before)
 
 
 def test_a_true_card_is_confirmed_to_the_last_image(preset):

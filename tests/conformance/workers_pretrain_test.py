@@ -1,0 +1,154 @@
+"""A run of several processes is the run of one, and survives their loss."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from tiny_recipe import tiny_recipe
+
+from keras_dim import training
+
+TESTS = pathlib.Path(__file__).parents[1]
+# The command, which here knows the tiny recipe, too.
+COMMAND = """
+import sys
+import tiny_recipe
+from keras_dim.cli import main
+sys.exit(main.run(sys.argv[1:]))
+"""
+SECONDS = 400
+# What the loss of a worker may take to be noticed.
+SECONDS_TO_NOTICE = 60
+
+
+def start(folder, directory, recipe, *flags):
+    """Starts two workers of one run; returns their processes."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "recipe.json"
+    recipe.save(path)
+    with socket.socket() as one, socket.socket() as other:
+        for port in (one, other):
+            port.bind(("127.0.0.1", 0))
+        ports = [port.getsockname()[1] for port in (one, other)]
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    processes = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        with open(folder / f"worker_{index}.log", "w") as log:
+            processes.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-c",
+                        COMMAND,
+                        "pretrain",
+                        f"--recipe={path}",
+                        f"--directory={directory}",
+                        "--strategy=multi_worker",
+                        "--noprobe",
+                        *flags,
+                    ],
+                    env=os.environ
+                    | {
+                        "PYTHONPATH": os.pathsep.join(
+                            [str(TESTS.parent), str(TESTS)]
+                        ),
+                        "TF_CONFIG": json.dumps(
+                            {"cluster": cluster, "task": task}
+                        ),
+                        "CUDA_VISIBLE_DEVICES": "",
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+    return processes
+
+
+def finish(processes, folder, seconds=SECONDS):
+    """Waits for both; returns their exit codes and what they said."""
+    deadline = time.monotonic() + seconds
+    try:
+        for process in processes:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    logs = [(folder / f"worker_{index}.log").read_text() for index in range(2)]
+    return [process.returncode for process in processes], logs
+
+
+def assert_equal_runs(directory, expected):
+    found = keras.models.load_model(directory / "encoder.keras")
+    wanted = keras.models.load_model(expected / "encoder.keras")
+    for one, other in zip(found.weights, wanted.weights, strict=True):
+        # As of replicas: sums in another order.
+        np.testing.assert_allclose(one, other, atol=1e-4, err_msg=one.path)
+    rows, wanted = (
+        np.genfromtxt(folder / "log.csv", delimiter=",", names=True)
+        for folder in (directory, expected)
+    )
+    assert rows.dtype.names == wanted.dtype.names
+    assert len(rows) == len(wanted)
+    np.testing.assert_allclose(rows["loss"], wanted["loss"], rtol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run that one process makes."""
+    directory = tmp_path_factory.mktemp("alone") / "run"
+    training.pretrain(
+        tiny_recipe(epochs=2), directory, verbose=0, strategy="one"
+    )
+    return directory
+
+
+def test_two_workers_make_the_run_of_one(alone, tmp_path):
+    directory = tmp_path / "run"
+    processes = start(tmp_path / "logs", directory, tiny_recipe(epochs=2))
+    codes, logs = finish(processes, tmp_path / "logs")
+    assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
+    assert_equal_runs(directory, alone)
+    # The chief tells of it, and it alone.
+    assert "The encoder:" in logs[0]
+    assert "The encoder:" not in logs[1]
+    assert {path.name for path in directory.iterdir()} == {
+        path.name for path in alone.iterdir()
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_which_then_goes_on(tmp_path):
+    recipe = tiny_recipe(epochs=6)
+    training.pretrain(recipe, tmp_path / "alone", verbose=0, strategy="one")
+    directory, folder = tmp_path / "run", tmp_path / "logs"
+    chief, other = start(folder, directory, recipe)
+    first = directory / "checkpoints" / "epoch_00001.keras"
+    deadline = time.monotonic() + SECONDS
+    while not first.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    other.send_signal(signal.SIGKILL)
+    killed_at = time.monotonic()
+    codes, logs = finish([chief, other], folder, SECONDS_TO_NOTICE)
+    seconds = time.monotonic() - killed_at
+    assert codes == [1, -signal.SIGKILL], logs[0][-2000:]
+    assert "A worker has gone" in logs[0]
+    assert "--resume" in logs[0]
+    assert seconds < SECONDS_TO_NOTICE
+    print(f"noticed after {seconds:.1f} s")
+    assert not (directory / "encoder.keras").exists()
+
+    again = start(folder, directory, recipe, "--resume")
+    codes, logs = finish(again, folder)
+    assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
+    assert_equal_runs(directory, tmp_path / "alone")
