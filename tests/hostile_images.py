@@ -72,6 +72,8 @@ def gif_of_frames(size, num_frames):
 BOMBS = {
     # All of it: 50 MB of rows, 1.2 GB of colours.
     "whole.png": png_of(20_000, 20_000),
+    # Just above the limit: TensorFlow itself would decode it.
+    "large.png": png_of(9_500, 9_500),
     "side.png": png_of(100_000, 100_000, num_rows=100),
     "a.gif": gif_of(60_000, 60_000),
     "a.bmp": bmp_of(60_000, 60_000),

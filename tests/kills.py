@@ -26,8 +26,8 @@ BEGINS = "the run begins"
 STEPS = "the first step is done"
 # A save shows by its temporary file.
 TEMPORARY = ".epoch_*.keras"
-# Imports are over in a minute on the slowest machine; a run, too.
-PATIENCE = 600
+# Against waiting for ever: a run is over in a minute, on a busy machine in ten.
+PATIENCE = 3600
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,8 @@ def damage_in_one_line(name: str):
 
     try:
         yield
-    except tf.errors.DataLossError as error:
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        # The second one comes of a record that is whole and no Example.
         reason = error.message.split("}} ")[-1].split(" [Op:")[0]
+        reason = " ".join(reason.split())[:200]
         raise ValueError(f"{name} is damaged: {reason}.") from None

@@ -200,7 +200,7 @@ class Recipe(abc.ABC):
         fields = dict(fields)
         name = fields.pop("method", None)
         kinds = {kind.method: kind for kind in Recipe.__subclasses__()}
-        if name not in kinds:
+        if not isinstance(name, str) or name not in kinds:
             raise ValueError(
                 f"Unknown method of a recipe. Expected one of "
                 f"{sorted(kinds)}, which are those that keras_dim.recipes "

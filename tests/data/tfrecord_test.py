@@ -173,6 +173,15 @@ def test_other_records_are_refused(tmp_path, record, message):
         keras_dim.data.open_source(tmp_path / "a.tfrecord")
 
 
+def test_a_later_record_that_is_no_example_is_one_error(tmp_path):
+    records = [example({"image": encode(pixels(0))}), b"no example"]
+    path = tmp_path / "a.tfrecord"
+    write_records(path, records)
+    with pytest.raises(ValueError, match="is damaged: .*parse") as error:
+        keras_dim.data.load(path, "test", 2, image_size=8)
+    assert "\n" not in str(error.value)
+
+
 def test_files_without_records_are_refused(tmp_path):
     write_records(tmp_path / "a.tfrecord", [])
     with pytest.raises(ValueError, match="There is no record"):

@@ -91,6 +91,7 @@ def test_a_written_recipe_is_checked(tmp_path, changes, message):
     [
         ("{", "holds no recipe"),
         ("[]", "Expected an object"),
+        ('{"method": []}', "Unknown method of a recipe"),
         ("[" * 100_000, "holds no recipe"),
         ("\udcff", "can't decode byte"),
         ('{"method": "tiny", "name": "x"}', "has no source"),
