@@ -19,7 +19,7 @@ FLOORS = [
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Everything else is keras and keras.ops, for any backend and for XLA.
-MAY_IMPORT_TENSORFLOW = {"data", "distribution"}
+MAY_IMPORT_TENSORFLOW = {"data", "distribution", "export"}
 # What arrays and folders are not read with where TensorFlow is not there.
 READS_WITH_TENSORFLOW = {
     "conversion",

@@ -106,8 +106,10 @@ def test_metadata_states_version_licence_and_pythons(wheel):
     assert set(metadata.get_all("Provides-Extra")) == {
         "docs",
         "jax",
+        "litert",
         "notebooks",
-        "serving",
+        "onnx",
+        "openvino",
         "test",
     }
 

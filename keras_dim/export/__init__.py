@@ -103,8 +103,10 @@ def _check(encoder) -> None:
             f"{len(inputs or [])} known inputs. Of a method, pass "
             "`model.encoder`."
         )
-    if isinstance(encoder.output, list | tuple):
+    # A Sequential that was not called has none, though it has `outputs`.
+    output = getattr(encoder, "output", None)
+    if isinstance(output, list | tuple):
         raise ValueError(
             "An encoder's output must be one tensor or a dict of named "
-            f"tensors. Received a list of {len(encoder.output)}."
+            f"tensors. Received a list of {len(output)}."
         )

@@ -129,7 +129,7 @@ def run_saved_model_cli(folder, images):
             capture_output=True,
         )
         return {
-            path.stem: np.load(path)
+            path.stem: np.load(path, allow_pickle=False)
             for path in pathlib.Path(scratch, "features").glob("*.npy")
         }
 
@@ -147,7 +147,14 @@ def run_openvino(folder, images):
         {"INFERENCE_PRECISION_HINT": "f32"},
     )
     found = compiled(images)
-    return {output.any_name: found[output] for output in compiled.outputs}
+    names = loaded.signatures["native"].structured_outputs
+    # Two features may be one tensor, which then has both names.
+    return {
+        name: found[output]
+        for output in compiled.outputs
+        for name in output.names
+        if name in names
+    }
 
 
 def _differences(

@@ -344,6 +344,20 @@ def test_a_single_tensor_is_named_output(tmp_path, without_checks):
     assert list(outputs) == ["output"]
 
 
+def test_two_features_may_be_one_tensor(tmp_path):
+    images = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(2, 3)(images)
+    model = keras.Model(images, {"local": maps, "conv": maps})
+    path = export(model, tmp_path / "twice")
+    report = json.loads((path / "export_report.json").read_text())
+    for found in report["runtimes"].values():
+        assert found.get("agrees", True)
+        assert set(found.get("differences", ["conv", "local"])) == {
+            "conv",
+            "local",
+        }
+
+
 @pytest.mark.parametrize(
     ("channels", "names"),
     [
