@@ -20,10 +20,12 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
     """Loads a `.keras` file that is whole and holds no code.
 
     Looked at before anything is loaded: that it is an archive of the members
-    that Keras writes, by their names and not compressed, so that it is no
-    bomb and reaches nothing outside; that every member has its checksum; and
-    that no layer brings code of its own (`Lambda`, `TFSMLayer`). Then Keras
-    loads it in safe mode. Classes are those of Keras, and those that the
+    that Keras writes, by their names and not compressed, so that it unpacks
+    to no more than its size and reaches nothing outside; that every member
+    has its checksum; and that no layer brings code of its own (`Lambda`,
+    `TFSMLayer`). Then Keras loads it in safe mode. It builds the layers that
+    the file describes, of whatever size, before it looks for their weights:
+    memory is not guarded. Classes are those of Keras, and those that the
     running program has registered with it.
 
     Args:

@@ -169,8 +169,7 @@ def log_sum_exp(scores, mask, elsewhere, chunk_size):
     def value_of(anchors, candidates):
         flat = ops.reshape(candidates, (-1, candidates.shape[-1]))
         num_anchors = ops.shape(anchors)[0]
-        num_chunks = (num_anchors + chunk_size - 1) // chunk_size
-        fill, rows_of = _chunks_of(num_anchors, chunk_size)
+        num_chunks, fill, rows_of = _chunks_of(num_anchors, chunk_size)
         mask_filled = fill(mask)
 
         def rows_and_mask(anchors, first):
@@ -184,9 +183,11 @@ def log_sum_exp(scores, mask, elsewhere, chunk_size):
             anchors, sums = carry
             first = chunk * chunk_size
             own, rows, mask = rows_and_mask(anchors, first)
-            sums = ops.slice_update(
-                sums, (first,), _log_sum_exp(rows, mask, elsewhere)
+            own_sums = ops.logsumexp(
+                ops.where(mask > 0, rows, elsewhere),
+                axis=tuple(range(1, len(rows.shape))),
             )
+            sums = ops.slice_update(sums, (first,), own_sums)
             # Written back, so that each chunk waits for the one before it.
             return ops.slice_update(anchors, (first, 0), own), sums
 
@@ -207,8 +208,7 @@ def log_sum_exp(scores, mask, elsewhere, chunk_size):
                 own, rows, mask = rows_and_mask(anchors, first)
                 one_each = (-1, *[1] * (len(rows.shape) - 1))
                 shares = ops.exp(
-                    rows
-                    - ops.reshape(_log_sum_exp(rows, mask, elsewhere), one_each)
+                    rows - ops.reshape(rows_of(sums, first), one_each)
                 )
                 slopes = ops.where(mask > 0, shares, 0.0) * ops.reshape(
                     rows_of(upstream_filled, first), one_each
@@ -236,13 +236,6 @@ def log_sum_exp(scores, mask, elsewhere, chunk_size):
     return value_of(scores.anchors, scores.candidates)
 
 
-def _log_sum_exp(rows, mask, elsewhere):
-    return ops.logsumexp(
-        ops.where(mask > 0, rows, elsewhere),
-        axis=tuple(range(1, len(rows.shape))),
-    )
-
-
 def _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size):
     """Adds `of_rows` up over chunks of anchors, with its exact gradient.
 
@@ -267,8 +260,7 @@ def _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size):
     def value_of(anchors, candidates):
         flat = ops.reshape(candidates, (-1, candidates.shape[-1]))
         num_anchors = ops.shape(anchors)[0]
-        num_chunks = (num_anchors + chunk_size - 1) // chunk_size
-        fill, rows_of = _chunks_of(num_anchors, chunk_size)
+        num_chunks, fill, rows_of = _chunks_of(num_anchors, chunk_size)
         positives_filled, negatives_filled = fill(positives), fill(negatives)
 
         def add_chunk(chunk, carry):
@@ -324,7 +316,7 @@ def _sum_over_chunks(of_rows, scores, positives, negatives, chunk_size):
 
 
 def _chunks_of(num_anchors, chunk_size):
-    """Returns what fills tensors up to whole chunks, and what cuts one out."""
+    """Returns their number, what fills tensors up to it, and what cuts one."""
 
     def fill(tensor):
         # Anchors of zeros without any pair fill the last chunk.
@@ -336,7 +328,7 @@ def _chunks_of(num_anchors, chunk_size):
         start = (first,) + (0,) * (len(tensor.shape) - 1)
         return ops.slice(tensor, start, (chunk_size, *ops.shape(tensor)[1:]))
 
-    return fill, rows_of
+    return (num_anchors + chunk_size - 1) // chunk_size, fill, rows_of
 
 
 def _add_slopes(slopes, rows, limit, own, flat, first, carry):

@@ -33,7 +33,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * int(REPLICAS),
 )
-collective_all_reduce_strategy.CollectiveAllReduceExtended._initialize_local_devices = local_devices  # noqa: E501
+extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
+extended._initialize_local_devices = local_devices
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
 import keras  # noqa: E402
