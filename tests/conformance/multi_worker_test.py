@@ -17,17 +17,10 @@ import tiny
 LAYOUTS = {
     "two_workers": (
         1,
-        (
-            "amdim",
-            "amdim_mixtures_chunked",
-            "deep_infomax_global_and_local",
-            "deep_infomax_sampled_and_chunked",
-        ),
+        ("amdim_mixtures_chunked", "deep_infomax_global_and_local"),
     ),
-    "two_workers_of_two": (
-        2,
-        ("amdim_mixtures_chunked",),
-    ),
+    # Draws fall to other images where rows come in another order.
+    "two_workers_of_two": (2, ("deep_infomax_sampled_and_chunked",)),
 }
 CASES = [
     (layout, name) for layout, (_, names) in LAYOUTS.items() for name in names

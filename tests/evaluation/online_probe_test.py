@@ -23,7 +23,7 @@ def labelled():
 
 
 def fit(labelled, train=None, test=None, epochs=20, **arguments):
-    model = tiny.make("amdim")
+    model = tiny.make("deep_infomax_local")
     before = model.get_weights()
     arguments = {"batch_size": 16, "learning_rate": 0.02} | arguments
     probe = OnlineProbe(
@@ -56,7 +56,7 @@ def test_both_learn_to_tell_the_classes(labelled):
 
 def test_the_encoder_learns_nothing_from_labels(labelled):
     *_, model = fit(labelled, epochs=1)
-    alone = tiny.make("amdim")
+    alone = tiny.make("deep_infomax_local")
     alone.optimizer.learning_rate = 1e-6
     alone.fit(tiny.batches(), epochs=1, verbose=0)
     for one, other in zip(
