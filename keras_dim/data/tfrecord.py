@@ -71,6 +71,10 @@ class TFRecordSource(Source):
         self._image_key = image_key
         self._label_key = label_key
         self._resize = image_size is not None
+        # Not in `batches`, which is traced: AutoGraph warns that it cannot
+        # read the source of `getsize`.
+        num_bytes = sum(os.path.getsize(shard.path) for shard in shards)
+        self._shuffle_buffer = shuffle_buffer(int(sizes.sum()), num_bytes)
         survey = survey_records(
             name,
             self._records(Order(), label_key),
@@ -95,10 +99,7 @@ class TFRecordSource(Source):
         records = shuffled_records(
             self._records(order, self._label_key),
             order,
-            shuffle_buffer(
-                self.num_images,
-                sum(os.path.getsize(shard.path) for shard in self._shards),
-            ),
+            self._shuffle_buffer,
         )
         images = decoded_images(
             records,

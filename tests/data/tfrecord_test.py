@@ -109,6 +109,17 @@ def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):
     assert sorted(sum(indices, [])) == list(range(10))
 
 
+def test_autograph_can_read_all_of_a_stream(
+    tmp_path, nothing_held, monkeypatch
+):
+    warnings = []
+    monkeypatch.setattr(
+        tf.get_logger(), "handle", lambda record: warnings.append(record.msg)
+    )
+    next(iter(keras_dim.data.load(write_shards(tmp_path), batch_size=2)))
+    assert warnings == []
+
+
 def test_the_buffer_is_bounded_in_records_and_bytes():
     assert shuffle_buffer(100, 1000) == 100
     assert shuffle_buffer(10**6, 10**6) == 50_000
