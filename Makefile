@@ -47,7 +47,7 @@ fuzz: $(INSTALLED_TEST) ## Draw damaged files for every door, for some minutes.
 test-oldest: ## Run the tests with every dependency at its lower bound.
 	@$(OLDEST_PYTHON) -c '' 2>/dev/null || { echo "make test-oldest: no $(OLDEST_PYTHON) here."; exit 1; }
 	test -d $(VENV)-oldest || $(OLDEST_PYTHON) -m venv $(VENV)-oldest
-	grep -oE '"[A-Za-z_-]+>=[0-9.]+"' setup.py | tr -d '"' | sort -u \
+	grep -oE '"[A-Za-z0-9_-]+>=[0-9.]+"' setup.py | tr -d '"' | sort -u \
 		| sed 's/>=/==/' > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install -q -c $(VENV)-oldest/constraints.txt -e ".[test]"
 	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -20,6 +20,7 @@ def run(options) -> None:
     """Prints the tables."""
     from keras_dim import presets
     from keras_dim import recipes
+    from keras_dim.presets import registry
 
     header = ("preset", "images", "features", "parameters", "best score")
     rows = [
@@ -35,6 +36,9 @@ def run(options) -> None:
         for preset in presets.list_pretrained()
     ]
     print(messages.table(header, rows) if rows else "There are no presets.")
+    for name, (stand_in, _) in registry.STAND_INS.items():
+        if stand_in in (row[0] for row in rows):
+            print(f"{name}: {stand_in} is given for it")
     header = ("recipe", "source", "image size", "batch", "epochs", "method")
     rows = [
         (

@@ -1,6 +1,7 @@
 """Measures a preset's scores again and compares them with its card.
 
-The exit code is 0 if all agree, and 1 if one does not.
+The exit code is 0 if all agree, and 1 if one does not, or could not be measured
+because its images are not here.
 """
 
 from absl import flags
@@ -38,11 +39,12 @@ def check(options) -> None:
 def run(options, name: str) -> int:
     """Prints both columns and says whether they agree."""
     from keras_dim import training
+    from keras_dim.presets import cards
 
     def tell(result):
         print(
-            f"{result['feature']}, {result['probe']}: "
-            f"{messages.percent(result['measured'])}",
+            f"{result['feature']}, {cards.probe_of(result)}: "
+            f"{_measured(result)}",
             flush=True,
         )
 
@@ -51,13 +53,22 @@ def run(options, name: str) -> int:
     rows = [
         (
             result["feature"],
-            result["probe"],
+            cards.probe_of(result),
             messages.percent(result["card"]),
-            messages.percent(result["measured"]),
+            _measured(result),
             "yes" if result["agrees"] else "no",
         )
         for result in results
     ]
     print(f"\n{messages.table(header, rows)}")
+    reasons = {result.get("reason"): None for result in results}
+    for reason in filter(None, reasons):
+        print(f"not measured: {reason}")
     agrees = all(result["agrees"] for result in results)
     return 0 if agrees else _DISAGREES
+
+
+def _measured(result):
+    if result["measured"] is None:
+        return "not measured"
+    return messages.percent(result["measured"])

@@ -268,9 +268,13 @@ class ConcatenateCritic(layers.Layer):
         )
         # Dense layers take the pairs as one long batch.
         scores = self.network(ops.reshape(pairs, (-1, pairs.shape[-1])))
-        positives = ops.one_hot(0, num_candidates)[None, :, None]
+        steps = ops.arange(num_candidates)[None, :, None]
+        # In a batch that is too small the roll comes round to the image.
+        is_other = (steps > 0) & (steps < ops.shape(everywhere)[0])
         return Pairs(
-            ops.reshape(scores, (-1, *shape[2:])), positives, 1.0 - positives
+            ops.reshape(scores, (-1, *shape[2:])),
+            ops.cast(steps == 0, "float32"),
+            ops.cast(is_other, "float32"),
         )
 
     def get_config(self):

@@ -208,16 +208,25 @@ def check_negatives_from(negatives_from):
         )
 
 
-def check_batch_size(images, negatives_from=distribution.ALL_REPLICAS):
-    """Raises a `ValueError` for a batch that has no negatives."""
-    is_alone = (
-        distribution.num_replicas() == 1
-        or negatives_from == distribution.OWN_REPLICA
-    )
-    if images.shape[0] == 1 and is_alone:
+def check_batch_size(
+    images, negatives_from=distribution.ALL_REPLICAS, num_negatives=1
+):
+    """Raises a `ValueError` for a batch that has too few negatives."""
+    if images.shape[0] is None:
+        return
+    num_images = images.shape[0]
+    if negatives_from == distribution.ALL_REPLICAS:
+        num_images *= distribution.num_replicas()
+    if num_images == 1:
         raise ValueError(
             "A batch of one image has no negatives: take batches of two or "
             f"more. Received images of shape {tuple(images.shape)}"
+        )
+    if num_images <= num_negatives:
+        raise ValueError(
+            f"A batch of {num_images} images has {num_images - 1} negatives "
+            "for each. Expected more images than `num_negatives`, which is "
+            f"{num_negatives}. Received images of shape {tuple(images.shape)}"
         )
 
 

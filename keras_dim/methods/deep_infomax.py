@@ -13,6 +13,7 @@ from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import divergences
 from keras_dim.views import single_view
+from keras_dim.views.seeds import seeds_from
 
 CRITICS = ("dot_product", "concatenate")
 VARIATIONAL = "variational"
@@ -105,6 +106,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
         **kwargs,
     ):
         _check(encoder, alpha, beta, gamma, prior, critic, num_local_samples)
+        _check_sizes(critic_units, temperature, num_negatives, gradient_penalty)
         base.check_negatives_from(negatives_from)
         if chunk_size is not None and critic != "dot_product":
             raise ValueError(
@@ -160,8 +162,10 @@ class DeepInfoMax(base.SelfSupervisedModel):
             self.local_critic.build(summaries, parts)
         self.adversarial_prior = None
         if is_adversarial:
+            # The first two may be those of `views.dim` with the same seed.
+            *_, prior_seed = seeds_from(seed, 3)
             self.adversarial_prior = adversarial_prior.AdversarialPrior(
-                prior, gradient_penalty, seed, name="adversarial_prior"
+                prior, gradient_penalty, prior_seed, name="adversarial_prior"
             )
             self.adversarial_prior.build((None, summaries[-1]))
         self._is_variational = is_variational
@@ -169,7 +173,11 @@ class DeepInfoMax(base.SelfSupervisedModel):
 
     def call(self, inputs, training=False):
         images = self.views(base.images_of(inputs), training=training)["image"]
-        base.check_batch_size(images, self.negatives_from)
+        base.check_batch_size(
+            images,
+            self.negatives_from,
+            self.num_negatives if self.critic == "concatenate" else 1,
+        )
         features = self.encoder(images, training=training)
         summaries, parts = features["global"], features["local"]
         outputs = {"global": summaries}
@@ -312,4 +320,22 @@ def _check(encoder, alpha, beta, gamma, prior, critic, num_local_samples):
         raise ValueError(
             f"`num_local_samples` must be from 1 to the {num_locations} "
             f"locations of the local map. Received: {num_local_samples}"
+        )
+
+
+def _check_sizes(critic_units, temperature, num_negatives, gradient_penalty):
+    for name, value in (
+        ("critic_units", critic_units),
+        ("num_negatives", num_negatives),
+    ):
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be 1 or more. Received: {value}")
+    if not temperature > 0:
+        raise ValueError(
+            f"`temperature` must be above 0. Received: {temperature}"
+        )
+    if not gradient_penalty >= 0:
+        raise ValueError(
+            "`gradient_penalty` must not be negative. Received: "
+            f"{gradient_penalty}"
         )

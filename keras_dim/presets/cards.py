@@ -112,7 +112,7 @@ def _scores(scores: Sequence[Mapping[str, Any]] | None) -> str:
     rows = [
         {
             "feature": f"`{score['feature']}`",
-            "probe": score["probe"],
+            "probe": probe_of(score),
             "this encoder": _percent(score["accuracy"]),
             "untrained encoder": _percent(score.get("untrained")),
             "raw pixels": _percent(score.get("raw_pixels")),
@@ -120,7 +120,8 @@ def _scores(scores: Sequence[Mapping[str, Any]] | None) -> str:
         for score in scores
     ]
     protocols = [
-        f"- `{score['feature']}`, {score['probe']}: {score['protocol']}."
+        f"- `{score['feature']}`, {probe_of(score)}: {score['protocol']}"
+        f"{_images_of(score)}."
         for score in scores
     ]
     return (
@@ -128,6 +129,17 @@ def _scores(scores: Sequence[Mapping[str, Any]] | None) -> str:
         + _table(rows)
         + "\n\nProtocols:\n\n"
         + "\n".join(protocols)
+    )
+
+
+def _images_of(score: Mapping[str, Any]) -> str:
+    """What is said of a score that was not measured on the card's images."""
+    if "data" not in score:
+        return ""
+    data = score["data"]
+    return (
+        f"; images of {data['source']}, {data['split']} and "
+        f"{data['test_split']}"
     )
 
 
@@ -160,6 +172,19 @@ def _text(value: Any) -> str:
 
 def _percent(accuracy: float | None) -> str:
     return "-" if accuracy is None else f"{100 * accuracy:.2f}"
+
+
+def probe_of(score: Mapping[str, Any]) -> str:
+    """Returns a score's probe with its arguments, which tell scores apart.
+
+    Args:
+        score: mapping with `"probe"` and, maybe, `"arguments"`.
+    """
+    arguments = ", ".join(
+        f"{name}={value}"
+        for name, value in (score.get("arguments") or {}).items()
+    )
+    return f"{score['probe']}({arguments})"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

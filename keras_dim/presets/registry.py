@@ -73,11 +73,9 @@ def pretrained(
     """
     check_name(name)
     root = presets_folder(directory)
-    if name in STAND_INS and name not in preset_names(root):
-        stand_in, message = STAND_INS[name]
-        if stand_in in preset_names(root):
-            warnings.warn(message, stacklevel=2)
-            name = stand_in
+    name, message = resolve(name, root)
+    if message:
+        warnings.warn(message, stacklevel=2)
     folder = root / name if root else None
     if folder is None or not (folder / METADATA).is_file():
         raise ValueError(_unknown(name, preset_names(root), root))
@@ -146,6 +144,14 @@ def list_pretrained(
             ) from error
         table.append(row)
     return table
+
+
+def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
+    """Returns the preset that is given for a name, and what to warn of."""
+    names = preset_names(root)
+    if name in STAND_INS and name not in names and STAND_INS[name][0] in names:
+        return STAND_INS[name]
+    return name, None
 
 
 def check_name(name: str) -> None:

@@ -8,6 +8,7 @@ import keras
 from keras_dim import model_files
 from keras_dim import presets
 from keras_dim.methods import base
+from keras_dim.presets import registry
 
 ENCODER = "encoder.keras"
 
@@ -73,7 +74,7 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         return _load_file(path)
     name = os.fspath(where)
     names = [preset["name"] for preset in presets.list_pretrained()]
-    if name in names:
+    if name in names or name in registry.STAND_INS:
         return presets.pretrained(name)
     known = f"The presets are {names}." if names else "There are no presets."
     raise FileNotFoundError(

@@ -21,6 +21,7 @@ SCHEDULES = ("constant", "cosine", "steps")
 STEPS = (5 / 6, 14 / 15)
 STEP_FACTOR = 0.2
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+TEST_CLASSES = ("all", "trained")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,9 +155,27 @@ class Recipe(abc.ABC):
                 "A batch of one image has no negatives: `batch_size` must be "
                 "2 or more. Received: 1"
             )
+        for name in ("warmup_epochs", "l2"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"`{name}` must be 0 or more, and finite. Received: "
+                    f"{getattr(self, name)}"
+                )
+        for name in ("beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be 0 or more and below 1. Received: "
+                    f"{getattr(self, name)}"
+                )
+        if not 0 < self.epsilon < math.inf:
+            raise ValueError(
+                "`epsilon` must be above 0 and finite. Received: "
+                f"{self.epsilon}"
+            )
         for name, known in (
             ("schedule", SCHEDULES),
             ("dtype_policy", DTYPE_POLICIES),
+            ("test_classes", TEST_CLASSES),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(

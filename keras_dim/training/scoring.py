@@ -20,9 +20,9 @@ from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
 from keras_dim.training import pretraining
+from keras_dim.training.recipe import TEST_CLASSES
 from keras_dim.training.recipe import Recipe
 
-TEST_CLASSES = ("all", "trained")
 # What `run_probe` takes beside the arguments of each probe.
 FEW_LABELS = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
 COMMON = {**FEW_LABELS, "test_classes": "all"}

@@ -1,5 +1,6 @@
 """A preset's scores, measured again and compared with its card."""
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -37,53 +38,88 @@ def verify(
 
     Returns:
         list of dicts: `"feature"`, `"probe"`, `"arguments"`, `"card"` and
-        `"measured"` (in `[0, 1]`), `"agrees"`.
+        `"measured"` (in `[0, 1]`), `"agrees"`. Of images that are not here,
+        `"measured"` is None, and `"reason"` says why.
 
     Raises:
-        ValueError: for an unknown preset, one that is not whole, and one
-            whose metadata does not say how to repeat its scores.
+        ValueError: for an unknown preset, one that is not whole, one whose
+            metadata does not say how to repeat its scores, and where none of
+            the images are here.
     """
     encoder = presets.pretrained(name, directory)
     root = registry.presets_folder(directory)
+    name, _ = registry.resolve(name, root)
     metadata = registry.read_json(root / name / registry.METADATA)
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
     scores, about = _repeatable(name, metadata)
+    # All at first: what is not here is told before hours of work, not after.
+    images, reasons = _opened(
+        [score.get("data", about) for score in scores], encoder
+    )
     results = []
     extracted = parts = None
     for score in scores:
         feature = score["feature"]
         of = score.get("data", about)
-        if extracted != (of, feature):
-            # One at a time: those of a map are large.
-            parts = None
-            images = scoring.labelled_images(
-                of["source"],
-                of["split"],
-                of["test_split"],
-                image_shape=encoder.input_shape[1:],
-                image_size=of.get("image_size"),
-            )
-            parts = scoring.extract_parts(encoder, images, feature)
-            extracted = (of, feature)
-        measured = scoring.score_features(
-            feature, *parts, images.note, score["probe"], score["arguments"]
-        )["accuracy"]
-        difference = abs(measured - score["accuracy"])
-        results.append(
-            {
-                "feature": score["feature"],
-                "probe": score["probe"],
-                "arguments": score["arguments"],
-                "card": score["accuracy"],
+        result = {
+            "feature": feature,
+            "probe": score["probe"],
+            "arguments": score["arguments"],
+            "card": score["accuracy"],
+        }
+        if _key(of) in reasons:
+            reason = reasons[_key(of)]
+            result |= {"measured": None, "agrees": False, "reason": reason}
+        else:
+            opened = images[_key(of)]
+            if extracted != (of, feature):
+                # One at a time: those of a map are large.
+                parts = None
+                parts = scoring.extract_parts(encoder, opened, feature)
+                extracted = (of, feature)
+            measured = scoring.score_features(
+                feature,
+                *parts,
+                opened.note,
+                score["probe"],
+                score["arguments"],
+            )["accuracy"]
+            difference = abs(measured - score["accuracy"])
+            result |= {
                 "measured": measured,
                 # The tolerance itself is still within it.
                 "agrees": 100 * difference <= tolerance + 1e-9,
             }
-        )
+        results.append(result)
         if report:
-            report(results[-1])
+            report(result)
     return results
+
+
+def _key(about):
+    return json.dumps(about, sort_keys=True)
+
+
+def _opened(descriptions, encoder):
+    """Returns the labelled images that are here, and why others are not."""
+    images, reasons = {}, {}
+    for about in descriptions:
+        if _key(about) in images or _key(about) in reasons:
+            continue
+        try:
+            images[_key(about)] = scoring.labelled_images(
+                about["source"],
+                about["split"],
+                about["test_split"],
+                image_shape=encoder.input_shape[1:],
+                image_size=about.get("image_size"),
+            )
+        except (ValueError, FileNotFoundError) as error:
+            reasons[_key(about)] = str(error)
+            if len(reasons) == len({_key(one) for one in descriptions}):
+                raise
+    return images, reasons
 
 
 def _repeatable(name, metadata):

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
+from keras_dim.views.seeds import seeds_from
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -59,9 +60,10 @@ def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
             `False`.
         seed: int or None for a random one.
     """
+    crop_seed, flip_seed = seeds_from(seed, 2)
     steps = []
     if crop_size is not None:
-        steps.append(RandomCrop(crop_size, crop_padding, seed))
+        steps.append(RandomCrop(crop_size, crop_padding, crop_seed))
     if flip:
-        steps.append(RandomFlip(seed=seed))
+        steps.append(RandomFlip(seed=flip_seed))
     return SingleView(steps)

@@ -281,6 +281,26 @@ def test_verify_says_by_its_code_whether_the_card_holds(
     assert printed.rstrip().endswith("yes" if code == 0 else "no")
 
 
+def test_verify_says_what_it_could_not_measure(capsys, monkeypatch):
+    from keras_dim import training
+
+    result = {
+        "feature": "fc",
+        "probe": "few_shot",
+        "arguments": {"shots": 5},
+        "card": 0.712,
+        "measured": None,
+        "agrees": False,
+        "reason": "There are no such images.",
+    }
+    monkeypatch.setattr(training, "verify", lambda *_: [result])
+
+    assert main.run(["verify", "tiny"]) == 1
+    printed = capsys.readouterr().out
+    assert "few_shot(shots=5)" in printed
+    assert "not measured: There are no such images." in printed
+
+
 def test_a_commands_encoder_may_be_a_whole_method(tmp_path, encoder):
     from keras_dim import methods
 

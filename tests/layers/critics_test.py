@@ -131,6 +131,14 @@ def test_concatenated_scores_equal_loops(num_negatives):
     np.testing.assert_array_equal(negatives, 1 - positives)
 
 
+def test_an_image_is_not_its_own_negative_in_a_small_batch():
+    summaries, parts = random_features(3, 4), random_features(3, 2, 1, 5)
+    critic = built(layers.ConcatenateCritic(6, 4), summaries, parts)
+    _, positives, negatives = critic(summaries, parts)
+    assert np.array(positives)[0, :, 0].tolist() == [1, 0, 0, 0, 0]
+    assert np.array(negatives)[0, :, 0].tolist() == [0, 1, 1, 0, 0]
+
+
 def test_concatenated_scores_take_several_summaries():
     summaries, parts = random_features(3, 2, 2, 4), random_features(3, 2, 1, 5)
     critic = built(layers.ConcatenateCritic(6), summaries, parts)

@@ -408,6 +408,10 @@ def test_a_dict_without_images_is_refused(images):
         ({"alpha": 0.0, "beta": 0.0}, "no information to maximise"),
         ({"gamma": -1.0}, "`gamma` must not be negative. Received: -1.0"),
         ({"num_local_samples": 17}, "from 1 to the 16 locations.*17"),
+        ({"critic_units": 0}, "`critic_units` must be 1 or more.*: 0"),
+        ({"num_negatives": 0}, "`num_negatives` must be 1 or more.*: 0"),
+        ({"temperature": 0.0}, "`temperature` must be above 0.*: 0.0"),
+        ({"gradient_penalty": -1.0}, "`gradient_penalty`.*negative.*: -1.0"),
         (
             {"bound": "donsker_varadhan", "chunk_size": 4},
             "chunk_size=4 with bound='donsker_varadhan'",
@@ -425,6 +429,34 @@ def test_a_dict_without_images_is_refused(images):
 def test_what_makes_no_sense_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+def test_a_batch_with_too_few_negatives_is_refused(images):
+    model = make(critic="concatenate", num_negatives=4)
+    with pytest.raises(ValueError, match="3 negatives.*which is 4"):
+        model(images[:4])
+
+
+def test_parts_of_one_seed_draw_apart():
+    model = make(
+        views=keras_dim.views.dim(6, crop_padding=2, flip=True, seed=7),
+        gamma=1.0,
+        num_local_samples=4,
+        prior="uniform",
+        seed=7,
+    )
+    crop, flip = model.views.augmentations
+    prior = model.adversarial_prior.seed_generator
+    states = [
+        tuple(np.array(generator.state).tolist())
+        for generator in (
+            crop.seed_generator,
+            flip.seed_generator,
+            prior,
+            model._draws,
+        )
+    ]
+    assert len(set(states)) == 4
 
 
 def test_an_unknown_argument_is_refused():

@@ -10,10 +10,14 @@ from tiny_encoder import SHAPES
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
+from keras_dim import Recipe
+from keras_dim import recipes
+from keras_dim.presets import card
 from keras_dim.presets import list_pretrained
 from keras_dim.presets import pretrained
 from keras_dim.presets import registry
 from keras_dim.presets import save_preset
+from keras_dim.training import load_encoder
 
 METADATA = {
     "description": "A tiny encoder.",
@@ -133,6 +137,37 @@ def test_every_preset_that_comes_along_has_its_checksums():
     for name in names:
         found = (root / name / "SHA256SUMS").read_text()
         assert found == registry.sums(root / name), name
+
+
+@pytest.mark.parametrize(
+    "name", registry.preset_names(registry.presets_folder())
+)
+def test_a_preset_that_comes_along_works_and_is_what_its_card_says(name):
+    folder = registry.presets_folder() / name
+    metadata = json.loads((folder / "metadata.json").read_text())
+
+    encoder = pretrained(name)
+    images = np.zeros((2, *metadata["image_shape"]), "uint8")
+    features = encoder(images)
+
+    assert {key: list(value.shape[1:]) for key, value in features.items()} == (
+        metadata["features"]
+    )
+    assert all(np.isfinite(value).all() for value in features.values())
+    assert (folder / "README.md").read_text() == card(metadata)
+    recipe = Recipe.from_dict(metadata["recipe"])
+    assert recipe == recipes.get(name)
+
+
+def test_what_the_user_types_for_stl10_gives_features():
+    with pytest.warns(UserWarning, match="'amdim_tiny_imagenet'"):
+        encoder = pretrained("amdim_stl10")
+    with pytest.warns(UserWarning, match="'amdim_tiny_imagenet'"):
+        same = load_encoder("amdim_stl10")
+    images = np.zeros((2, 64, 64, 3), "uint8")
+    np.testing.assert_array_equal(
+        encoder(images)["global"], same(images)["global"]
+    )
 
 
 def test_a_file_cut_short_is_refused(root):

@@ -63,6 +63,12 @@ def test_text_becomes_what_the_field_is(field, text, value):
         ({"schedule": "linear"}, "`schedule` must be one of"),
         ({"dtype_policy": "float8"}, "`dtype_policy` must be one of"),
         ({"schedule": "constant", "warmup_epochs": 1.0}, "needs another"),
+        ({"schedule": "cosine", "warmup_epochs": -1.0}, "`warmup_epochs` must"),
+        ({"l2": -1e-4}, "`l2` must be 0 or more"),
+        ({"beta_1": 1.0}, "`beta_1` must be 0 or more and below 1"),
+        ({"beta_2": -0.1}, "`beta_2` must be 0 or more and below 1"),
+        ({"epsilon": 0.0}, "`epsilon` must be above 0"),
+        ({"test_classes": "trianed"}, "`test_classes` must be one of"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):

@@ -79,6 +79,36 @@ def test_a_false_card_is_found_out(preset, edit):
     assert all(r["agrees"] for r in verify("tiny", preset, tolerance=1.0))
 
 
+def test_images_that_are_not_here_are_told_and_the_rest_is_measured(
+    preset, edit
+):
+    missing = {**DATA, "source": "no/such/folder"}
+    edit(lambda metadata: metadata["scores"][0].update(data=missing))
+
+    first, second = verify("tiny", preset)
+
+    assert (first["measured"], first["agrees"]) == (None, False)
+    assert "no/such/folder" in first["reason"]
+    assert second["agrees"]
+
+
+def test_without_any_of_the_images_there_is_nothing_to_verify(preset, edit):
+    edit(lambda metadata: metadata["data"].update(source="no/such/folder"))
+
+    with pytest.raises((ValueError, FileNotFoundError), match="no/such/folder"):
+        verify("tiny", preset)
+
+
+def test_a_stand_in_is_verified_by_its_own_card(preset, monkeypatch):
+    stand_ins = {"other": ("tiny", "This is 'tiny'.")}
+    monkeypatch.setattr(registry, "STAND_INS", stand_ins)
+
+    with pytest.warns(UserWarning, match="This is 'tiny'"):
+        results = verify("other", preset, tolerance=0.0)
+
+    assert all(result["agrees"] for result in results)
+
+
 def test_a_score_may_be_of_other_images(preset, edit, tmp_path):
     generator = np.random.default_rng(0)
     images = generator.integers(256, size=(40, 8, 8, 3), dtype="uint8")
