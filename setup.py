@@ -136,7 +136,9 @@ def long_description():
 setuptools.setup(
     name="keras-dim",
     version=version(),
-    description="Image encoders without labels: Deep InfoMax for Keras.",
+    description=(
+        "Image encoders without labels: Deep InfoMax and AMDIM for Keras."
+    ),
     long_description=long_description(),
     long_description_content_type="text/markdown",
     author="The keras_dim authors",

@@ -475,12 +475,14 @@ def on_paper(method, batch_size, replicas, travels):
     if travels == "maps":
         gathered = batch_size * method["locations"] * method["units"]
         gathered *= method["bytes"]
-        rows = 0
+        row_part = 0
     elif travels == "vectors":
         sent = payloads(method, batch_size, replicas)
-        gathered, rows = sent["vectors"], sent["row sums"]
+        gathered = sent["vectors"]
+        # Of these the logarithms are gathered, and the rest is added up.
+        row_part = sent["row sums"] / (2 + replicas)
     else:
-        gathered = rows = 0
+        gathered = row_part = 0
     link = NVLINK if replicas <= GPUS_OF_A_MACHINE else NETWORK
     # A ring hands each part on to all others; a sum goes round twice.
     gather = (replicas - 1) / link
@@ -493,8 +495,8 @@ def on_paper(method, batch_size, replicas, travels):
             + PASSES_OVER_SCORES * 4 * pairs / MEMORY,
             "weights": 4 * method["parameters"] * reduce,
             # Gathered, and the gradient of all of it added up.
-            "features": gathered * gather
-            + (gathered * replicas + rows) * reduce,
+            "features": (gathered + row_part) * gather
+            + (gathered * replicas + row_part * (1 + replicas)) * reduce,
         },
         "gathered": gathered * replicas,
         "scores": 4 * pairs,

@@ -29,6 +29,7 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-dim":
 # the module later would put it in the place of what it holds.
 _LAZY = {
     "data": "keras_dim.data",
+    "distribution": "keras_dim.distribution",
     "evaluation": "keras_dim.evaluation",
     "list_pretrained": "keras_dim.presets",
     "pretrain": "keras_dim.training",
@@ -45,6 +46,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "data",
+    "distribution",
     "encoders",
     "evaluation",
     "export",

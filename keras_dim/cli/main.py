@@ -136,7 +136,7 @@ def _flags_of(command):
 def _overview():
     width = max(map(len, COMMANDS))
     lines = [
-        "Image encoders without labels, by Deep InfoMax.",
+        "Image encoders without labels, by Deep InfoMax and AMDIM.",
         "",
         "usage: keras-dim COMMAND [flags]",
         "",

@@ -29,7 +29,11 @@ def define(values: flags.FlagValues) -> None:
         "test_split", "test", "The split that is scored.", flag_values=values
     )
     flags.DEFINE_string(
-        "feature", "fc", "Which of the encoder's features.", flag_values=values
+        "feature",
+        None,
+        "Which of the encoder's features. Default: fc where there is one, else "
+        "global.",
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "probe",
@@ -65,7 +69,12 @@ def run(options) -> None:
         options.test_split,
         image_shape=encoder.input_shape[1:],
     )
-    score = training.score(encoder, images, options.feature, probe, arguments)
+    feature = options.feature
+    if feature is None:
+        # Of somebody else's encoder the output may be one tensor.
+        named = isinstance(encoder.output, dict)
+        feature = "fc" if named and "fc" in encoder.output else "global"
+    score = training.score(encoder, images, feature, probe, arguments)
     print(
         f"{messages.percent(score['accuracy'])} percent of "
         f"{score['num_test']:,} test images ({score['num_train']:,} for "

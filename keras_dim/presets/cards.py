@@ -184,7 +184,7 @@ def probe_of(score: Mapping[str, Any]) -> str:
         f"{name}={value}"
         for name, value in (score.get("arguments") or {}).items()
     )
-    return f"{score['probe']}({arguments})"
+    return f"{score['probe']}({arguments})" if arguments else score["probe"]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,9 @@ class Augmentation(layers.Layer):
 
     A subclass says how many numbers an image needs (`num_draws`), what comes
     of them (`augment`), and what is done in inference (`infer`), by default
-    nothing. Replicas draw for the whole batch and keep their own rows.
+    nothing. Replicas draw for the whole batch and keep their own rows. Of one
+    seed TensorFlow draws the same eagerly and in a graph, and other numbers
+    under XLA; of the same numbers the same images come, there too.
 
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
     before and after. Where pixels are only moved, their type stays; where

@@ -150,6 +150,16 @@ def test_probe_prints_the_score_and_its_protocol(
     assert protocol in printed
 
 
+def test_without_fc_the_probe_takes_the_global_feature(tmp_path, capsys):
+    image = keras.Input((8, 8, 3))
+    outputs = {"global": keras.layers.Flatten()(image)}
+    path = tmp_path / "encoder.keras"
+    keras.Model(image, outputs).save(path)
+
+    assert main.run(["probe", f"--encoder={path}", "--source=digits"]) == 0
+    assert "on 192 standardised features" in capsys.readouterr().out
+
+
 def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
     code = main.run(
         [

@@ -45,7 +45,7 @@ def plain_run(name):
     return run_and_evaluate(tiny.make(name))
 
 
-def assert_runs_agree(model, got, expected, rtol=2e-4, atol=1e-4):
+def assert_runs_agree(model, got, expected, rtol=1e-4, atol=1e-4):
     history, weights = got[:2]
     expected_history, expected_weights = expected[:2]
     assert set(history) == set(expected_history)
@@ -206,7 +206,7 @@ def test_two_replicas_equal_one(name, two_replicas):
     model = tiny.make(name, two_replicas)
     got, expected = run_and_evaluate(model), plain_run(name)
     assert_runs_agree(model, got, expected)
-    assert got[2] == pytest.approx(expected[2], rel=2e-4, abs=1e-5)
+    assert got[2] == pytest.approx(expected[2], rel=1e-4, abs=1e-5)
 
 
 def test_xla_equals_eager(name, draws_that_xla_shares):

@@ -142,7 +142,7 @@ def test_two_workers_equal_one_process(layout, name, workers):
     expected = train(name, NUM_STEPS)
     for results in workers(layout):
         terms, weights = largest_differences(results, expected)
-        assert terms < 2e-4
+        assert terms < 1e-4
         assert weights < 1e-4
 
 
@@ -178,5 +178,5 @@ def test_every_method_is_equal_in_every_layout(two_replicas, tmp_path, capsys):
             )
             print(f"{name:34}", *(f"{cell:>20}" for cell in cells))
     for key, (terms, weights) in found.items():
-        assert terms < 2e-4, key
+        assert terms < 1e-4, key
         assert weights < 1e-4, key
