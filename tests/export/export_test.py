@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import textwrap
 import types
 
+import hostile_images
 import keras
 import numpy as np
 import pytest
@@ -192,6 +194,19 @@ def test_each_kind_of_file_is_served(signatures, mode, file_format, arguments):
 def test_what_is_no_image_is_an_error_of_the_request(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError):
         signatures["encoded_images"](encoded_images=tf.constant([b"no image"]))
+
+
+@pytest.mark.parametrize("name", hostile_images.BOMBS)
+def test_a_bomb_is_refused_before_it_is_decoded(signatures, name):
+    whole = tf.io.encode_png(np.zeros((8, 8, 3), "uint8")).numpy()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = "Send JPEG" if name.endswith("gif") else "more pixels than the 89"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        signatures["encoded_images"](
+            encoded_images=tf.constant([whole, hostile_images.BOMBS[name]])
+        )
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100 * 1024  # In KiB; the smallest takes 270 MB.
 
 
 def test_what_only_pillow_can_decode_is_refused(signatures):
