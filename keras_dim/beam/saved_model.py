@@ -131,6 +131,7 @@ def _check(saved_model, feature, signatures, outputs):
 
 
 def _reason(error):
-    # Behind the first line comes the graph.
-    text = error.message.strip().splitlines()[0]
+    # Before the reason, in lines of its own, and behind it comes the graph.
+    before, _, _ = error.message.partition("[[{{node")
+    text = (before.strip().splitlines() or ["no words"])[-1]
     return f"it cannot be decoded: {text[:200]}"
