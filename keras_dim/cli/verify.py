@@ -1,7 +1,7 @@
 """Measures a preset's scores again and compares them with its card.
 
-The exit code is 0 if all agree, and 1 if one does not, or could not be measured
-because its images are not here.
+The exit code is 0 if all agree, and 1 if one does not, or could not be
+measured because its images are not here.
 """
 
 from absl import flags
