@@ -57,7 +57,9 @@ def embed(
     cannot be read, none where there are more shards than images. Folders and
     arrays are entered at any place; of record files the first that a shard
     needs is read from its front, so that a source of few and large ones is
-    not worth many more shards than files.
+    not worth many more shards than files. A source is known again by its
+    name; arrays also by a checksum, for which each worker reads them once,
+    record files by their names and sizes, folders by the names in them.
 
     Args:
         encoder: `keras.Model`, or the `keras_dim.serving.Client` of one that
@@ -124,6 +126,7 @@ def embed(
             "num_images": images.num_images,
             "image_shape": list(images.image_shape),
             "paths_sha256": _digest_of(images.paths),
+            "contents": images.contents(),
             "encoder": stream.identity(),
             "feature": feature,
             "width": width,
