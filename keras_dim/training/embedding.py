@@ -13,6 +13,7 @@ from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
 from keras_dim.data.in_order import batches_in_order
+from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.feature_files import write_features
 from keras_dim.training.feature_files import write_skipped
@@ -214,10 +215,11 @@ def _check_shards(num_shards, worker, num_workers):
         ("num_shards", num_shards),
         ("num_workers", num_workers),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not 1 <= value <= MAX_SHARDS:
             raise ValueError(
-                f"`{name}` must be an integer of at least 1. Received: "
-                f"{value!r}"
+                f"`{name}` must be an integer from 1 to {MAX_SHARDS:,}. "
+                f"Received: {value!r}"
             )
     if worker not in range(num_workers):
         raise ValueError(

@@ -12,6 +12,8 @@ import numpy as np
 from keras_dim import files
 
 MANIFEST = "embed.json"
+# Each is three files in one folder, and is looked for by its name.
+MAX_SHARDS = 1_000_000
 
 
 class EmbeddingShards:
@@ -183,12 +185,17 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
 def _read_manifest(path):
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if int(manifest["num_shards"]) < 1:
-            raise ValueError("no shards")
-    except (ValueError, TypeError, KeyError) as error:
+        num_shards = manifest["num_shards"]
+        if type(num_shards) is not int or not 1 <= num_shards <= MAX_SHARDS:
+            raise ValueError(
+                f"num_shards must be a number from 1 to {MAX_SHARDS:,}, not "
+                f"{num_shards!r:.40}"
+            )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged: it does not say what the features beside it "
-            f"are of. Received: {error}"
+            f"are of. Received: {error!r:.200}. Put the file back, or choose "
+            "a new folder."
         ) from error
     return manifest
 

@@ -350,7 +350,8 @@ def test_other_files_are_left_alone(holds, tmp_path, encoder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_shards": 0}, "`num_shards` must be an integer of at least 1"),
+        ({"num_shards": 0}, "`num_shards` must be an integer from 1"),
+        ({"num_shards": 10**7}, "`num_shards` must be .* to 1,000,000"),
         ({"num_shards": 2, "num_workers": 0}, "`num_workers` must be"),
         ({"num_shards": 2, "worker": 1}, "`worker` must be from 0 to 0"),
         ({"num_shards": 2, "worker": -1, "num_workers": 2}, "from 0 to 1"),
@@ -384,7 +385,21 @@ def test_what_is_no_embedding_in_shards_is_not_read(tmp_path):
         read_embedding(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"num_shards": 0}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"num_shards": 0}',
+        '{"num_shards": "4"}',
+        '{"num_shards": 4.0}',
+        '{"num_shards": true}',
+        # So many that to look for them would never end.
+        '{"num_shards": 1000000000000}',
+    ],
+)
 def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", num_shards=2)
