@@ -459,6 +459,46 @@ def test_a_server_that_tells_no_version_is_asked_for_the_newest(
     assert serving.Client(host, "tiny").embed(images, "fc").shape == (4, 6)
 
 
+def test_grpc_understands_no_damaged_metadata(server, monkeypatch):
+    tell = server.get_model_metadata
+
+    def tell_damaged(request):
+        response = tell(request)
+        response.metadata["signature_def"].value = b"\x0a\xff"
+        return response
+
+    monkeypatch.setattr(server, "get_model_metadata", tell_damaged)
+
+    with pytest.raises(
+        serving.UnexpectedAnswerError, match="metadata are damaged"
+    ):
+        serving.Client(server.grpc, "tiny").metadata()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "num_bytes"), [((4, 6), 95), ((-4, -6), 96), ((2**40, 0), 96)]
+)
+def test_grpc_understands_no_damaged_features(
+    server, monkeypatch, images, sizes, num_bytes
+):
+    predict = server.predict
+
+    def predict_damaged(request):
+        response = predict(request)
+        for tensor in response.outputs.values():
+            tensor.ClearField("float_val")
+            tensor.ClearField("tensor_shape")
+            tensor.tensor_content = bytes(num_bytes)
+            for size in sizes:
+                tensor.tensor_shape.dim.add(size=size)
+        return response
+
+    monkeypatch.setattr(server, "predict", predict_damaged)
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="for the shape"):
+        serving.Client(server.grpc, "tiny").embed(images, "fc")
+
+
 def test_grpc_finds_out_that_rest_is_there(server):
     with pytest.raises(
         serving.UnavailableError, match="Not gRPC is there. For"
