@@ -14,8 +14,6 @@ from typing import Any
 
 # A full disk, a quota, the largest file that a process may write.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# The words of the last, "File too large", others use for other things.
-_TOLD_BY_WORDS = (errno.ENOSPC, errno.EDQUOT)
 # A file system where a file has one name only.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -214,9 +212,17 @@ def _tell_of_no_room(error: Exception, path: pathlib.Path) -> None:
 def _number_of_no_room(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno if error.errno in _NO_ROOM else None
-    # TensorFlow's errors have the words of the system alone.
+    # As TensorFlow writes it, whose errors have no number, and as Python does.
     text = str(error)
-    return next((n for n in _TOLD_BY_WORDS if os.strerror(n) in text), None)
+    return next(
+        (
+            number
+            for number in _NO_ROOM
+            if f"; {os.strerror(number)}" in text
+            or f"[Errno {number}] {os.strerror(number)}" in text
+        ),
+        None,
+    )
 
 
 def _as_json(value: Any) -> str:

@@ -543,6 +543,18 @@ def test_a_failed_export_leaves_nothing(encoder, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_full_disk_is_told_with_what_to_do(encoder, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk no file may grow, and TensorFlow says so in its way.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="There is no room for .*Free some"):
+            export(encoder, tmp_path / "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "make",
     [
