@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_dim import files
+from keras_dim.data.source import printable
 
 MANIFEST = "embed.json"
 # Each is three files in one folder, and is looked for by its name.
@@ -87,7 +88,8 @@ class EmbeddingShards:
         files.remove_leftovers(path)
         found = _read_manifest(path)
         changes = [
-            f"{name} was {found.get(name)!r} and is {manifest.get(name)!r}"
+            f"{printable(name)} was {found.get(name)!r} and is "
+            f"{manifest.get(name)!r}"
             for name in sorted({*found, *manifest})
             if found.get(name) != manifest.get(name)
         ]

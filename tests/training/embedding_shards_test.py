@@ -413,6 +413,16 @@ def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
             use()
 
 
+def test_what_differs_is_named_in_one_line(tmp_path, encoder):
+    source = array_file(tmp_path)
+    embed(encoder, source, tmp_path / "out", num_shards=2)
+    path = tmp_path / "out" / "embed.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "a\nb": 1}))
+
+    with pytest.raises(ValueError, match=r"another embedding: 'a\\nb' was 1"):
+        embed(encoder, source, tmp_path / "out", num_shards=2)
+
+
 def test_the_manifest_tells_what_the_features_are_of(tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", "fc", num_shards=2)
