@@ -3,9 +3,9 @@
     python benchmarks/serving.py [--encoder PRESET_OR_RUN] [--seconds 5]
 
 One run: the encoder is exported as SavedModel, ONNX and LiteRT; TensorFlow,
-OpenVINO (reading the SavedModel), ONNX Runtime and LiteRT then take turns on
-batches of 1, 8 and 64 images, each on all cores and in float32. What is not
-installed is left out. A request is one batch, from NumPy array to NumPy
+OpenVINO (of the SavedModel's `native`), ONNX Runtime and LiteRT then take
+turns on batches of 1, 8 and 64 images, each on all cores and in float32. What
+is not installed is left out. A request is one batch, from NumPy array to NumPy
 arrays of all features; there is no network between. Without `--encoder` the
 network of Deep InfoMax for 32 pixels is taken, untrained: speed does not
 depend on weights.

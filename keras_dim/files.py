@@ -98,6 +98,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     Raises:
         ValueError: when there is something at `path` already: nothing is
             overwritten.
+        OSError: as of `atomic_path`.
 
     Example:
     ```python
@@ -107,10 +108,13 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(
-        tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
-    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        _tell_of_no_room(error, path)
+        raise
+    temporary = pathlib.Path(name)
     try:
         # mkdtemp makes the folder private; folders are shared by default.
         temporary.chmod(0o777 & ~_umask())
@@ -192,16 +196,33 @@ def _tell_of_no_room(error: Exception, path: pathlib.Path) -> None:
     """Raises an `OSError` that says what to do, if there was no room."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+        number = _number_of_no_room(cause)
+        if number is not None:
             told = OSError(
-                f"There is no room for {path} ({os.strerror(cause.errno)}). "
+                f"There is no room for {path} ({os.strerror(number)}). "
                 "What was there before is whole. Free some space, or raise "
                 "the quota, and do it again; a training goes on with --resume."
             )
-            told.errno = cause.errno
+            told.errno = number
             raise told from error
         # Writers fail again where they tidy up.
         cause = cause.__cause__ or cause.__context__
+
+
+def _number_of_no_room(error: BaseException) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno if error.errno in _NO_ROOM else None
+    # As TensorFlow writes it, whose errors have no number, and as Python does.
+    text = str(error)
+    return next(
+        (
+            number
+            for number in _NO_ROOM
+            if f"; {os.strerror(number)}" in text
+            or f"[Errno {number}] {os.strerror(number)}" in text
+        ),
+        None,
+    )
 
 
 def _as_json(value: Any) -> str:

@@ -178,6 +178,32 @@ def test_a_full_disk_is_told_where_a_writer_hides_it(tmp_path):
                 raise ValueError("there is an open writing handle")  # noqa: B904
 
 
+# Of TensorFlow, whose errors are no OSErrors and have no number.
+@pytest.mark.parametrize("make", [files.atomic_path, files.atomic_folder])
+@pytest.mark.parametrize("kind", ["ResourceExhaustedError", "InternalError"])
+def test_a_full_disk_is_told_of_where_the_words_alone_say_it(
+    tmp_path, make, kind
+):
+    error = type(kind, (Exception,), {})
+    with pytest.raises(OSError, match="no room for .*run .*Free") as caught:
+        with make(tmp_path / "run"):
+            raise error(f"{tmp_path}/variables; No space left on device")
+    assert caught.value.errno == errno.ENOSPC
+    assert isinstance(caught.value.__cause__, error)
+    assert leftovers(tmp_path) == []
+
+
+def test_no_room_for_a_temporary_folder_is_told(tmp_path, monkeypatch):
+    def full(*arguments, **names):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.tempfile, "mkdtemp", full)
+    with pytest.raises(OSError, match="There is no room for"):
+        with files.atomic_folder(tmp_path / "run"):
+            raise AssertionError("there is no folder")
+    assert leftovers(tmp_path) == []
+
+
 def test_a_disk_that_is_full_at_the_sync_is_told(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")

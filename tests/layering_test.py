@@ -26,6 +26,7 @@ BEAM_COMMAND = "beam/__main__.py"
 READS_WITH_TENSORFLOW = {
     "conversion",
     "decoding",
+    "graph_header",
     "tensorflow_batches",
     "tensorflow_datasets",
     "tfrecord",

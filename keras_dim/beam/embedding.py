@@ -1,6 +1,7 @@
 """From image files to features, as transforms of Apache Beam."""
 
 import io
+import os
 from typing import Any
 from typing import NamedTuple
 
@@ -30,11 +31,12 @@ class Embedded(NamedTuple):
 
 
 class ImageFiles(beam.PTransform):
-    """Finds files: from a pipeline to `(path, file)`, as `Embed` takes them.
+    r"""Finds files: from a pipeline to `(path, file)`, as `Embed` takes them.
 
     Args:
         pattern: str. As `"photos/**"`, for files at any depth, on any file
-            system that Beam knows.
+            system that Beam knows. Of the names that are found, bytes that
+            are not UTF-8 come as `\xe9`, since coders and tables take text.
 
     Raises:
         BeamIOError: in the pipeline, if nothing matches.
@@ -54,7 +56,7 @@ class ImageFiles(beam.PTransform):
             # Else the worker that lists the files would do all the rest.
             | beam.Reshuffle()
             | fileio.ReadMatches()
-            | beam.Map(lambda file: (file.metadata.path, file))
+            | beam.Map(lambda file: (_printable(file.metadata.path), file))
         )
 
 
@@ -123,6 +125,11 @@ def _read(element):
         yield beam.pvalue.TaggedOutput(_SKIPPED, (key, str(error)))
     else:
         yield key, image
+
+
+def _printable(path):
+    # Python holds foreign bytes of a name as halves of surrogate pairs.
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _bytes_of(file):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference import base
+from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
 SIGNATURE = "encoded_images"
@@ -101,7 +102,7 @@ def check_saved_model(saved_model: str, feature: str) -> None:
         feature: str.
 
     Raises:
-        ValueError: if it does not, or there is no export.
+        ValueError: if it does not, or there is no export, or a damaged one.
     """
     path = os.path.join(saved_model, "saved_model.pb")
     if not tf.io.gfile.exists(path):
@@ -110,8 +111,18 @@ def check_saved_model(saved_model: str, feature: str) -> None:
             "a version, as `keras-dim export` names it: models/digits/1"
         )
     with tf.io.gfile.GFile(path, "rb") as file:
-        graphs = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs
-    signatures = graphs[0].signature_def
+        data = file.read()
+    try:
+        signatures = (
+            saved_model_pb2.SavedModel.FromString(data)
+            .meta_graphs[0]
+            .signature_def
+        )
+    except (message.DecodeError, IndexError) as error:
+        raise ValueError(
+            f"{path} is damaged: it holds no graph. Received {len(data):,} "
+            "bytes. Copy or export it again."
+        ) from error
     outputs = SIGNATURE in signatures and signatures[SIGNATURE].outputs
     _check(saved_model, feature, signatures, outputs)
 
@@ -131,6 +142,7 @@ def _check(saved_model, feature, signatures, outputs):
 
 
 def _reason(error):
-    # Behind the first line comes the graph.
-    text = error.message.strip().splitlines()[0]
+    # Before the reason, in lines of its own, and behind it comes the graph.
+    before, _, _ = error.message.partition("[[{{node")
+    text = (before.strip().splitlines() or ["no words"])[-1]
     return f"it cannot be decoded: {text[:200]}"

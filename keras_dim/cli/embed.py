@@ -38,6 +38,14 @@ def define(values: flags.FlagValues) -> None:
         "The name of the encoder on the server.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "version",
+        None,
+        "Which version of it, as embed.json names the one of shards that were "
+        "begun (default: the newest).",
+        0,
+        flag_values=values,
+    )
     flags.DEFINE_float(
         "timeout",
         60.0,
@@ -99,6 +107,10 @@ def check(options) -> None:
         missing = "model" if options.model is None else "server"
         raise ValueError(
             f"--server and --model go together. --{missing} is missing."
+        )
+    if options.server is None and options.version is not None:
+        raise ValueError(
+            "--version is that of a model on a server. --server is missing."
         )
     if options.server is not None:
         from keras_dim import serving
@@ -174,6 +186,7 @@ def _encoder(options) -> contextlib.AbstractContextManager:
     return serving.Client(
         options.server,
         options.model,
+        version=options.version,
         batch_size=options.batch_size,
         timeout=options.timeout,
     )

@@ -1,5 +1,6 @@
 """Images that lie in an array, in memory or mapped from a file."""
 
+import hashlib
 import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
@@ -20,6 +21,8 @@ _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
 # What other splits than the one asked for may be called in an npz file.
 _SPLITS = ("train", "test", "validation", "val")
+# Of an array, read at a time for its checksum.
+_BLOCK_BYTES = 2**24
 
 
 class ArraySource(Source):
@@ -95,6 +98,18 @@ class ArraySource(Source):
         if self.has_labels:
             batch["label"] = self.labels[rows]
         return batch
+
+    def contents(self) -> str:
+        digest = hashlib.sha256(f"{self.images.shape}\n".encode())
+        # In blocks: a mapped array need not fit into memory.
+        step = max(1, _BLOCK_BYTES // self.images[0].nbytes)
+        for begin in range(0, self.num_images, step):
+            digest.update(
+                np.ascontiguousarray(self.images[begin : begin + step])
+            )
+        if self.has_labels:
+            digest.update(np.ascontiguousarray(self.labels))
+        return f"sha256 {digest.hexdigest()}"
 
     def _batch(self, rows):
         import tensorflow as tf

@@ -112,6 +112,15 @@ class Source(abc.ABC):
             f"{self.name} is read as a stream. Received: rows={rows}"
         )
 
+    def contents(self) -> str | None:
+        """Tells the images from others of the same name and number.
+
+        Returns:
+            str, equal wherever the same images are read; None where `paths`
+            says all that can be told without reading each image.
+        """
+        return None
+
     def report(self, row: int) -> None:
         """Notes that the image at a place cannot be decoded."""
         self.skip(f"image {row}", "it cannot be decoded")

@@ -77,6 +77,10 @@ class TensorFlowDatasetsSource(Source):
             class_names=class_names,
         )
 
+    def contents(self) -> str:
+        # With its configuration and version.
+        return self._builder.info.full_name
+
     def batches(
         self, order: Order, batch_size: int, drop_remainder: bool
     ) -> tf.data.Dataset:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import hashlib
 import os
 import struct
 from collections.abc import Sequence
@@ -73,8 +74,10 @@ class TFRecordSource(Source):
         self._resize = image_size is not None
         # Not in `batches`, which is traced: AutoGraph warns that it cannot
         # read the source of `getsize`.
-        num_bytes = sum(os.path.getsize(shard.path) for shard in shards)
-        self._shuffle_buffer = shuffle_buffer(int(sizes.sum()), num_bytes)
+        self._num_bytes = [os.path.getsize(shard.path) for shard in shards]
+        self._shuffle_buffer = shuffle_buffer(
+            int(sizes.sum()), sum(self._num_bytes)
+        )
         survey = survey_records(
             name,
             self._records(Order(), label_key),
@@ -110,6 +113,17 @@ class TFRecordSource(Source):
             on_error=self.report,
         )
         return images.batch(batch_size, drop_remainder)
+
+    def contents(self) -> str:
+        # The bytes themselves may be terabytes.
+        lines = [
+            f"{os.path.basename(shard.path)} {shard.num_records} {num_bytes}\n"
+            for shard, num_bytes in zip(
+                self._shards, self._num_bytes, strict=True
+            )
+        ]
+        digest = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
+        return f"sha256 {digest} of names and sizes"
 
     def _records(self, order, label_key):
         """The parsed records of all files, in the order of the epoch."""

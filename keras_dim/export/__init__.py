@@ -35,7 +35,8 @@ def export(
     * `native` takes `images`, uint8, of the encoder's own size;
     * `encoded_images` takes `encoded_images`, string `(batch,)`, the bytes of
       JPEG, PNG, WebP or BMP files. It is there for encoders of grey or colour
-      images, and refuses animated WebP and bitmaps with a palette.
+      images, and refuses animated WebP, bitmaps with a palette, and by their
+      headers images of more than 89,478,485 pixels.
 
     The version holds requests by which a server warms up. Beside it lie
     `model.config` for the server's flag `--model_config_file`, and

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_dim.data import conversion
 from keras_dim.data import decoding
+from keras_dim.data import graph_header
 
 
 class Signature(NamedTuple):
@@ -57,6 +58,8 @@ def encoded(encoder: keras.Model) -> Signature | None:
         return None
 
     def decode(encoded):
+        # A file of kilobytes may say that it has billions of pixels.
+        encoded = graph_header.assert_sound(encoded)
         image = decoding.decode_image(encoded, uses_pillow=False)
         return conversion.convert(image, shape, resize=True)
 
@@ -65,6 +68,9 @@ def encoded(encoder: keras.Model) -> Signature | None:
             tf.map_fn(
                 decode,
                 encoded_images,
+                # One after the other: each may take hundreds of megabytes.
+                # A server has other requests for its other cores.
+                parallel_iterations=1,
                 fn_output_signature=tf.TensorSpec(shape, tf.uint8),
             )
         )

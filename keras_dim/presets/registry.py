@@ -136,7 +136,7 @@ def list_pretrained(
                 feature: math.prod(shape)
                 for feature, shape in row["features"].items()
             }
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, OverflowError) as error:
             raise ValueError(
                 f"{str(root / name / METADATA)!r} must have the entries "
                 "'image_shape', a list, and 'features', of a list each. "

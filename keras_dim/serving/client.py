@@ -109,6 +109,11 @@ class Client:
         # Of a version that is known by its number, and so does not change.
         self._known: Metadata | None = None
 
+    @property
+    def version(self) -> int | None:
+        """The version that is asked. None: the newest, or that of a label."""
+        return self._model.version
+
     def embed(
         self,
         images: Any,

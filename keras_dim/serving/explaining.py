@@ -64,7 +64,7 @@ def explain(
         `ServerError`, one of its kinds.
     """
     code = failure.code
-    words = " ".join(str(failure).split())
+    words = _printable(" ".join(str(failure).split()))
     if len(words) > _LONGEST_QUOTE:
         words = f"{words[:_LONGEST_QUOTE]}..."
     said = f" The answer: {words}" if words else ""
@@ -158,6 +158,16 @@ def _pass(batch_size):
     )
 
 
+def _printable(words):
+    # A terminal would obey what is behind an escape character.
+    return "".join(
+        letter
+        if letter.isprintable()
+        else letter.encode("unicode_escape").decode()
+        for letter in words
+    )
+
+
 def _tried(failure, request):
     times = (
         "once"
@@ -195,7 +205,7 @@ def _fewer(num_images, words):
     numbers = _MESSAGE_TOO_LARGE.search(words)
     # Without numbers the half is a guess, and a fair one.
     sent, limit = map(int, numbers.groups()) if numbers else (2, 1)
-    return min(num_images * limit // sent, num_images - 1)
+    return min(num_images * limit // max(sent, 1), num_images - 1)
 
 
 def _expected(request, words):

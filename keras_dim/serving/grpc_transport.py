@@ -76,7 +76,11 @@ class GrpcTransport(Transport):
             self._predictions.GetModelMetadata, request, timeout
         )
         found = messages.SignatureDefMap()
-        if not response.metadata[_METADATA].Unpack(found):
+        try:
+            unpacked = response.metadata[_METADATA].Unpack(found)
+        except self._libraries.protobuf.DecodeError as error:
+            raise Failure("INTERNAL", "the metadata are damaged") from error
+        if not unpacked:
             raise Failure("INTERNAL", "the metadata have no signatures")
         spec = response.model_spec
         return Metadata(
@@ -117,6 +121,7 @@ def _libraries() -> types.SimpleNamespace:
     # The protocol's packages import TensorFlow: seconds, for those who ask.
     try:
         import grpc
+        from google.protobuf import message
         from tensorflow_serving.apis import get_model_metadata_pb2
         from tensorflow_serving.apis import get_model_status_pb2
         from tensorflow_serving.apis import model_service_pb2_grpc
@@ -135,6 +140,7 @@ def _libraries() -> types.SimpleNamespace:
         models=model_service_pb2_grpc,
         predict=predict_pb2,
         predictions=prediction_service_pb2_grpc,
+        protobuf=message,
         status=get_model_status_pb2,
     )
 
@@ -166,6 +172,12 @@ def _to_array(name, tensor):
             f"the feature {name!r} is {_dtype_of(tensor)}, not float32",
         )
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if min(shape, default=0) < 0 or len(tensor.tensor_content) % 4:
+        raise Failure(
+            "INTERNAL",
+            f"the feature {name!r} has {len(tensor.tensor_content)} bytes for "
+            f"the shape {shape}",
+        )
     # Numbers may come as bytes or one by one.
     if tensor.tensor_content:
         values = np.frombuffer(tensor.tensor_content, "<f4")

@@ -39,6 +39,8 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+# Python's JSON has numbers of any length, and an infinite one.
+_NO_NUMBER = (ValueError, OverflowError)
 _CHUNK_BYTES = 2**16
 _LONGEST_QUOTE = 200
 
@@ -98,7 +100,7 @@ class RestTransport(Transport):
                     for name, signature in found.items()
                 },
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, *_NO_NUMBER) as error:
             raise Failure(
                 "INTERNAL", "the metadata have no signatures"
             ) from error
@@ -110,7 +112,7 @@ class RestTransport(Transport):
                 int(status["version"]): str(status["state"])
                 for status in answer["model_version_status"]
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, *_NO_NUMBER) as error:
             raise Failure("INTERNAL", "the status has no versions") from error
 
     def bytes_per_row(self, values):
@@ -274,8 +276,10 @@ def _to_json(values):
 
 def _to_array(name, value):
     try:
-        return np.asarray(value, "float32")
-    except (TypeError, ValueError) as error:
+        # Beyond the largest number of 32 bits is infinity, as elsewhere.
+        with np.errstate(over="ignore"):
+            return np.asarray(value, "float32")
+    except (TypeError, *_NO_NUMBER) as error:
         raise Failure(
             "INTERNAL", f"the feature {name!r} is no array of numbers"
         ) from error

@@ -13,6 +13,7 @@ from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
 from keras_dim.data.in_order import batches_in_order
+from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.feature_files import write_features
 from keras_dim.training.feature_files import write_skipped
@@ -57,7 +58,9 @@ def embed(
     cannot be read, none where there are more shards than images. Folders and
     arrays are entered at any place; of record files the first that a shard
     needs is read from its front, so that a source of few and large ones is
-    not worth many more shards than files.
+    not worth many more shards than files. A source is known again by its
+    name; arrays also by a checksum, for which each worker reads them once,
+    record files by their names and sizes, folders by the names in them.
 
     Args:
         encoder: `keras.Model`, or the `keras_dim.serving.Client` of one that
@@ -124,6 +127,7 @@ def embed(
             "num_images": images.num_images,
             "image_shape": list(images.image_shape),
             "paths_sha256": _digest_of(images.paths),
+            "contents": images.contents(),
             "encoder": stream.identity(),
             "feature": feature,
             "width": width,
@@ -211,10 +215,11 @@ def _check_shards(num_shards, worker, num_workers):
         ("num_shards", num_shards),
         ("num_workers", num_workers),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not 1 <= value <= MAX_SHARDS:
             raise ValueError(
-                f"`{name}` must be an integer of at least 1. Received: "
-                f"{value!r}"
+                f"`{name}` must be an integer from 1 to {MAX_SHARDS:,}. "
+                f"Received: {value!r}"
             )
     if worker not in range(num_workers):
         raise ValueError(

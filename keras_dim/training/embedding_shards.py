@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from keras_dim import files
+from keras_dim.data.source import printable
 
 MANIFEST = "embed.json"
+# Each is three files in one folder, and is looked for by its name.
+MAX_SHARDS = 1_000_000
 
 
 class EmbeddingShards:
@@ -85,7 +88,8 @@ class EmbeddingShards:
         files.remove_leftovers(path)
         found = _read_manifest(path)
         changes = [
-            f"{name} was {found.get(name)!r} and is {manifest.get(name)!r}"
+            f"{printable(name)} was {found.get(name)!r} and is "
+            f"{manifest.get(name)!r}"
             for name in sorted({*found, *manifest})
             if found.get(name) != manifest.get(name)
         ]
@@ -183,12 +187,17 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
 def _read_manifest(path):
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if int(manifest["num_shards"]) < 1:
-            raise ValueError("no shards")
-    except (ValueError, TypeError, KeyError) as error:
+        num_shards = manifest["num_shards"]
+        if type(num_shards) is not int or not 1 <= num_shards <= MAX_SHARDS:
+            raise ValueError(
+                f"num_shards must be a number from 1 to {MAX_SHARDS:,}, not "
+                f"{num_shards!r:.40}"
+            )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged: it does not say what the features beside it "
-            f"are of. Received: {error}"
+            f"are of. Received: {error!r:.200}. Put the file back, or choose "
+            "a new folder."
         ) from error
     return manifest
 

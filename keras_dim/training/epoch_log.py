@@ -68,13 +68,17 @@ class EpochLog(keras.callbacks.Callback):
 def _read(path: pathlib.Path) -> list[dict[str, float]]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [
+            reader = csv.DictReader(file)
+            rows = [
                 {
                     name: int(value) if name == "epoch" else float(value)
                     for name, value in row.items()
                 }
-                for row in csv.DictReader(file)
+                for row in reader
             ]
+        if rows and "epoch" not in rows[0]:
+            raise ValueError("it has no column epoch")
+        return rows
     except (TypeError, ValueError, csv.Error) as error:
         # Too few or too many numbers in a row are None or a list.
         raise ValueError(

@@ -78,7 +78,8 @@ class FeatureStream:
         """Returns what tells the encoder from others.
 
         A model by its weights and its layers, a server's by its address,
-        name and version, and the versions that are there.
+        name and version; where the server names no version, by those that
+        are there.
         """
         return self._identity()
 
@@ -115,9 +116,14 @@ def _ask_server(
 
 
 def _identity_of_server(client):
-    states = client.status()
-    versions = [key for key, state in states.items() if state == "AVAILABLE"]
-    return {"server": str(client), "versions": sorted(versions)}
+    identity = {"server": str(client), "version": client.version}
+    if client.version is None:
+        # Else others may come and go, and the features stay the same.
+        states = client.status()
+        identity["versions"] = sorted(
+            key for key, state in states.items() if state == "AVAILABLE"
+        )
+    return identity
 
 
 def _identity_of_model(model):

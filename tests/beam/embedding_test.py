@@ -1,6 +1,8 @@
 """Beam's features are the export's, and bad images harm no others."""
 
 import json
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -82,7 +84,9 @@ def test_features_are_those_of_the_export_and_bad_images_go_aside(
         assert {name for name, _ in found} == names
         reasons = dict(found)
         assert reasons["empty.png"] == "the file is empty"
-        assert reasons["cut.png"].startswith("it cannot be decoded: ")
+        # The reason itself, and not that there is a graph around it.
+        assert reasons["cut.png"].startswith("it cannot be decoded: Invalid")
+        assert "Send JPEG, PNG" in reasons["moving.gif"]
 
     with beam.Pipeline(runner=RUNNER) as pipeline:
         embedded = (
@@ -160,10 +164,44 @@ def test_the_command_writes_a_row_for_each_image(
     assert skipped == set(damaged)
 
 
+def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
+    import pyarrow.parquet
+
+    (tmp_path / "photos").mkdir()
+    folder = os.fsencode(tmp_path / "photos")
+    for name, content in (
+        (b"caf\xe9.png", images["0.png"]),
+        (b"na\xefve.png", b""),
+        ("café.png".encode(), images["2.png"]),
+    ):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(content)
+    command.main(
+        [
+            f"--saved_model={saved_model}",
+            f"--input={tmp_path}/photos/*",
+            f"--output={tmp_path}/out",
+            "--feature=fc",
+            "--num_shards=1",
+            f"--runner={RUNNER}",
+        ]
+    )
+
+    (path,) = (tmp_path / "out").glob("*.parquet")
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    names = {row["path"].split("/")[-1] for row in rows}
+    assert names == {r"caf\xe9.png", "café.png"}
+    (path,) = (tmp_path / "out").glob("*.jsonl")
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["path"].endswith(r"/na\xefve.png")
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
         ("--saved_model={tmp}", "There is no SavedModel in"),
+        ("--saved_model={tmp}/empty", "saved_model.pb is damaged"),
+        ("--saved_model={tmp}/cut", "saved_model.pb is damaged"),
         (
             "--feature=colour",
             "has no feature 'colour'. Expected one of ['conv'",
@@ -178,6 +216,10 @@ def test_a_mistake_is_told_before_there_is_a_pipeline(
     flag, message, saved_model, tmp_path, capsys
 ):
     (tmp_path / "0.png").write_bytes(b"")
+    whole = pathlib.Path(saved_model, "saved_model.pb").read_bytes()
+    for name, content in (("empty", b""), ("cut", whole[:1000])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").write_bytes(content)
     flags = [
         f"--saved_model={saved_model}",
         f"--input={tmp_path}/*.png",

@@ -104,6 +104,7 @@ def test_the_version_is_told(capsys):
         ([*EMBED, "--encoder=x", "--server=a:1"], "Received: both"),
         ([*EMBED, "--server=localhost:8500"], "--model is missing"),
         ([*EMBED, "--encoder=x", "--model=tiny"], "--server is missing"),
+        ([*EMBED, "--encoder=x", "--version=1"], "--server is missing"),
         ([*EMBED, "--server=localhost", "--model=tiny"], "http://host:port"),
         ([*EMBED, "--server=a:1", "--model=m", "--timeout=0"], "timeout"),
         ([*EMBED, "--encoder=x", "--worker=1"], "--worker must be from 0 to 0"),

@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import textwrap
 import types
 
+import hostile_images
 import keras
 import numpy as np
 import pytest
@@ -192,6 +194,19 @@ def test_each_kind_of_file_is_served(signatures, mode, file_format, arguments):
 def test_what_is_no_image_is_an_error_of_the_request(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError):
         signatures["encoded_images"](encoded_images=tf.constant([b"no image"]))
+
+
+@pytest.mark.parametrize("name", hostile_images.BOMBS)
+def test_a_bomb_is_refused_before_it_is_decoded(signatures, name):
+    whole = tf.io.encode_png(np.zeros((8, 8, 3), "uint8")).numpy()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = "Send JPEG" if name.endswith("gif") else "more pixels than the 89"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        signatures["encoded_images"](
+            encoded_images=tf.constant([whole, hostile_images.BOMBS[name]])
+        )
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100 * 1024  # In KiB; the smallest takes 270 MB.
 
 
 def test_what_only_pillow_can_decode_is_refused(signatures):
@@ -525,6 +540,18 @@ def test_a_failed_export_leaves_nothing(encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "write_out", fail)
     with pytest.raises(OSError, match="full"):
         export(encoder, tmp_path / "1")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_told_with_what_to_do(encoder, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk no file may grow, and TensorFlow says so in its way.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="There is no room for .*Free some"):
+            export(encoder, tmp_path / "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.listdir(tmp_path) == []
 
 

@@ -231,7 +231,13 @@ def test_metadata_that_cannot_be_read_is_refused(root):
 
 
 @pytest.mark.parametrize(
-    "entries", [{"features": None}, {"features": {"fc": 6}}, {"image_shape": 8}]
+    "entries",
+    [
+        {"features": None},
+        {"features": {"fc": 6}},
+        {"features": {"fc": [0.5, 10**400]}},
+        {"image_shape": 8},
+    ],
 )
 def test_metadata_of_other_types_is_refused(root, entries):
     edit(root / "tiny_dim" / "metadata.json", **entries)

@@ -86,7 +86,7 @@ def test_shards_of_a_server_are_the_rows_of_the_encoder(
     )
     manifest = json.loads((there / "embed.json").read_text())
     assert host in manifest["encoder"]["server"]
-    assert manifest["encoder"]["versions"] == [1]
+    assert manifest["encoder"]["version"] == 1
     capsys.readouterr()
 
     # Where the features come from is not changed half-way.
@@ -95,6 +95,36 @@ def test_shards_of_a_server_are_the_rows_of_the_encoder(
     )
     assert code == 2
     assert "encoder was {'server': " in capsys.readouterr().err
+
+
+def test_shards_go_on_whatever_versions_come_and_go(
+    tmp_path, folder, protocol, capsys
+):
+    np.save(tmp_path / "x.npy", tiny_images.pixels(0, (4, 3, 4, 1)))
+    with ConformanceServer({"mean": Model(folder / "mean", (1, 2))}) as server:
+        worker = [
+            "embed",
+            f"--server={getattr(server, protocol)}",
+            "--model=mean",
+            f"--source={tmp_path / 'x.npy'}",
+            f"--output={tmp_path / 'out'}",
+            "--feature=features",
+            "--num_shards=3",
+            "--num_workers=3",
+        ]
+        assert main.run([*worker, "--worker=0", "--version=1"]) == 0
+        # The newest one by now is another encoder.
+        assert main.run([*worker, "--worker=1"]) == 2
+        assert "in version 1" in capsys.readouterr().err
+        assert main.run([*worker, "--worker=1", "--version=1"]) == 0
+        server.serve("mean", Model(folder / "mean", (1,)))
+        # Now it is the newest.
+        assert main.run([*worker, "--worker=2"]) == 0
+
+    manifest = json.loads((tmp_path / "out" / "embed.json").read_text())
+    assert manifest["encoder"]["version"] == 1
+    assert "versions" not in manifest["encoder"]
+    assert sum(map(len, training.read_embedding(tmp_path / "out"))) == 4
 
 
 def test_a_model_that_takes_any_size_gets_images_as_they_are(tmp_path, host):

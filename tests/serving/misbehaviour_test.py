@@ -459,6 +459,46 @@ def test_a_server_that_tells_no_version_is_asked_for_the_newest(
     assert serving.Client(host, "tiny").embed(images, "fc").shape == (4, 6)
 
 
+def test_grpc_understands_no_damaged_metadata(server, monkeypatch):
+    tell = server.get_model_metadata
+
+    def tell_damaged(request):
+        response = tell(request)
+        response.metadata["signature_def"].value = b"\x0a\xff"
+        return response
+
+    monkeypatch.setattr(server, "get_model_metadata", tell_damaged)
+
+    with pytest.raises(
+        serving.UnexpectedAnswerError, match="metadata are damaged"
+    ):
+        serving.Client(server.grpc, "tiny").metadata()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "num_bytes"), [((4, 6), 95), ((-4, -6), 96), ((2**40, 0), 96)]
+)
+def test_grpc_understands_no_damaged_features(
+    server, monkeypatch, images, sizes, num_bytes
+):
+    predict = server.predict
+
+    def predict_damaged(request):
+        response = predict(request)
+        for tensor in response.outputs.values():
+            tensor.ClearField("float_val")
+            tensor.ClearField("tensor_shape")
+            tensor.tensor_content = bytes(num_bytes)
+            for size in sizes:
+                tensor.tensor_shape.dim.add(size=size)
+        return response
+
+    monkeypatch.setattr(server, "predict", predict_damaged)
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="for the shape"):
+        serving.Client(server.grpc, "tiny").embed(images, "fc")
+
+
 def test_grpc_finds_out_that_rest_is_there(server):
     with pytest.raises(
         serving.UnavailableError, match="Not gRPC is there. For"
@@ -531,6 +571,77 @@ def test_rest_understands_no_nonsense(raw_server, content):
 
     with pytest.raises(serving.UnexpectedAnswerError):
         serving.Client(f"http://{raw_server(talk)}", "tiny").status()
+
+
+SIGNATURE = (
+    '{"inputs": {"encoded_images": {"dtype": "DT_STRING", "tensor_shape": '
+    '{"dim": [{"size": "-1"}]}}}, "outputs": {"fc": {"dtype": "DT_FLOAT", '
+    '"tensor_shape": {"dim": [{"size": "-1"}, {"size": "2"}]}}}}'
+)
+METADATA = (
+    '{"model_spec": {"version": "1"}, "metadata": {"signature_def": '
+    '{"signature_def": {"encoded_images": ' + SIGNATURE + "}}}}"
+)
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """Embeds a file by REST, where metadata and features are these."""
+
+    def embed(status, content, metadata=METADATA):
+        client = serving.Client("http://127.0.0.1:1", "tiny")
+        monkeypatch.setattr(
+            client._transport,
+            "_answer",
+            lambda method, path, body, end: (
+                (200, "OK", metadata.encode())
+                if method == "GET"
+                else (status, "OK", content.encode())
+            ),
+        )
+        return client.embed_encoded([b"0"], "fc")
+
+    return embed
+
+
+@pytest.mark.parametrize(
+    ("metadata", "content"),
+    [
+        (METADATA.replace('"2"', "Infinity"), ""),
+        (METADATA.replace('"1"', "1e999"), ""),
+        (METADATA, f'{{"outputs": [[1{"0" * 400}, 2]]}}'),
+    ],
+)
+def test_rest_understands_no_number_without_an_end(answered, metadata, content):
+    with pytest.raises(serving.UnexpectedAnswerError):
+        answered(200, content, metadata)
+
+
+def test_a_status_without_an_end_is_none(monkeypatch):
+    client = serving.Client("http://127.0.0.1:1", "tiny")
+    content = b'{"model_version_status": [{"version": 1e999, "state": "END"}]}'
+    monkeypatch.setattr(
+        client._transport, "_answer", lambda *_: (200, "OK", content)
+    )
+    with pytest.raises(serving.UnexpectedAnswerError):
+        client.status()
+
+
+def test_numbers_too_large_for_32_bits_are_infinite(answered):
+    found = answered(200, '{"outputs": [[1e300, 2]]}')
+    np.testing.assert_array_equal(found, [[np.inf, 2]])
+
+
+def test_a_limit_is_told_of_whatever_was_sent(answered):
+    with pytest.raises(serving.MessageTooLargeError):
+        answered(429, '{"error": "larger than max (0 vs. 4)"}')
+
+
+def test_no_words_of_a_server_are_orders_for_a_terminal(answered):
+    with pytest.raises(
+        serving.RequestRefusedError, match=r"answer: \\x1b\[31mre\\u202ed$"
+    ):
+        answered(400, r'{"error": "\u001b[31mre\u202ed"}')
 
 
 def test_half_an_answer_is_none(raw_server):

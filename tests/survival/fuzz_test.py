@@ -26,13 +26,19 @@ from tiny_recipe import tiny_recipe
 
 import keras_dim.data
 from keras_dim import model_files
+from keras_dim import serving
 from keras_dim.data import decoding
 from keras_dim.data import image_header
 from keras_dim.data import numpy_images
+from keras_dim.export import export
+from keras_dim.export import parity
 from keras_dim.presets import list_pretrained
 from keras_dim.presets import pretrained
 from keras_dim.presets import save_preset
 from keras_dim.training import Recipe
+from keras_dim.training import read_embedding
+from keras_dim.training.embedding_shards import EmbeddingShards
+from keras_dim.training.epoch_log import EpochLog
 
 FEW = 25
 MANY = 4000
@@ -98,6 +104,7 @@ JSON = strategies.recursive(
     | strategies.booleans()
     | strategies.integers(-(2**70), 2**70)
     | strategies.floats()
+    | strategies.sampled_from([10**400, 1e308, float("inf")])
     | strategies.text(string.printable, max_size=8),
     lambda inner: (
         strategies.lists(inner, max_size=3)
@@ -120,6 +127,26 @@ def changed(draw, whole):
         else:
             value.pop(key, None)
     return json.dumps(value).encode()
+
+
+@strategies.composite
+def changed_within(draw, whole):
+    """A JSON value in which some parts, at any depth, are others."""
+    value = {"": json.loads(json.dumps(whole))}
+    for _ in range(draw(strategies.integers(0, 3))):
+        place, key = value, ""
+        while (
+            isinstance(place[key], dict | list)
+            and place[key]
+            and draw(strategies.integers(0, 3))
+        ):
+            place = place[key]
+            keys = sorted(place) if isinstance(place, dict) else len(place)
+            if not isinstance(place, dict):
+                keys = range(keys)
+            key = draw(strategies.sampled_from(keys))
+        place[key] = draw(JSON)
+    return json.dumps(value[""]).encode()
 
 
 def images():
@@ -182,6 +209,49 @@ def test_images_by_tensorflow(fuzz):
             pass
 
     fuzz(damaged(images()) | strategies.binary(max_size=64), check)
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory):
+    """The folder of an export, which no other runtime has read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "report_on_saved_model", lambda *_: {})
+        return export(tiny_encoder(), tmp_path_factory.mktemp("tiny"))
+
+
+def test_images_by_an_export(fuzz, saved_model):
+    loaded = tf.saved_model.load(saved_model)
+    serve = loaded.signatures["encoded_images"]
+
+    def check(data):
+        # Any other error would end a pipeline of Beam.
+        try:
+            found = serve(encoded_images=tf.constant([data]))
+        except tf.errors.InvalidArgumentError:
+            return
+        # The reader of JPEG passes over bytes between parts of a header.
+        is_jpeg = data.startswith(b"\xff\xd8\xff")
+        assert is_jpeg or image_header.is_sound(data)
+        assert all(np.isfinite(value).all() for value in found.values())
+
+    fuzz(damaged(images()) | strategies.binary(max_size=64), check)
+
+
+def test_exports_that_beam_is_given(fuzz, saved_model, tmp_path):
+    pytest.importorskip("apache_beam", reason="comes with the extra `beam`")
+    from keras_dim.beam.saved_model import check_saved_model
+
+    whole = (saved_model / "saved_model.pb").read_bytes()
+
+    def check(data):
+        (tmp_path / "saved_model.pb").write_bytes(data)
+        try:
+            check_saved_model(str(tmp_path), "fc")
+        except ValueError as error:
+            assert str(tmp_path) in str(error)
+            assert "\n" not in str(error)
+
+    fuzz(damaged([whole]) | strategies.binary(max_size=64), check)
 
 
 def test_folders_of_images(fuzz, tmp_path):
@@ -363,3 +433,142 @@ def test_models(fuzz, tmp_path):
             assert "\n" not in str(error)
 
     fuzz(damaged([whole, whole, bytes(shuffled)]), check)
+
+
+def test_manifests_of_shards(fuzz, tmp_path):
+    whole = {
+        "source": ["array (4, 8, 8, 3)"],
+        "encoder": {"sha256": "0"},
+        "contents": None,
+        "width": 6,
+        "num_shards": 2,
+    }
+    shards = EmbeddingShards(tmp_path, 2)
+    for shard in range(2):
+        np.save(shards.features(shard), np.zeros((2, 6), "float32"))
+
+    def check(data):
+        (tmp_path / "embed.json").write_bytes(data)
+        for call in (
+            lambda: read_embedding(tmp_path),
+            lambda: shards.begin(whole),
+        ):
+            try:
+                call()
+            except ValueError as error:
+                assert str(tmp_path) in str(error)
+                assert "\n" not in str(error)
+
+    fuzz(
+        changed(whole)
+        | changed_within(whole)
+        | damaged([json.dumps(whole).encode()]),
+        check,
+    )
+
+
+def test_logs_of_runs(fuzz, tmp_path):
+    whole = b"epoch,loss,seconds\r\n1,2.5,60.25\r\n2,nan,59.5\r\n"
+    path = tmp_path / "log.csv"
+
+    def check(data):
+        path.write_bytes(data)
+        try:
+            log = EpochLog(path, 8, num_epochs_done=2)
+        except ValueError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+            return
+        # The run goes on, and is stopped again.
+        log.on_epoch_begin(2)
+        log.on_epoch_end(2, {"loss": 2.0})
+        again = EpochLog(path, 8, num_epochs_done=len(log.rows))
+        assert len(again.rows) == len(log.rows)
+        assert again.rows[-1]["loss"] == 2.0
+
+    fuzz(damaged([whole]) | strategies.binary(max_size=64), check)
+
+
+def tensor(dtype, *sizes):
+    dims = [{"size": str(size), "name": ""} for size in sizes]
+    return {
+        "dtype": dtype,
+        "tensor_shape": {"dim": dims, "unknown_rank": False},
+    }
+
+
+def answers_of_a_server():
+    """What a server says to each path by REST, whole."""
+    signature = {
+        "inputs": {"images": tensor("DT_UINT8", -1, -1, -1, 3)},
+        "outputs": {"fc": tensor("DT_FLOAT", -1, 2)},
+    }
+    version = {"version": "1", "state": "AVAILABLE", "status": {}}
+    return {
+        "/metadata": {
+            "model_spec": {"name": "tiny", "version": "1"},
+            "metadata": {
+                "signature_def": {
+                    "signature_def": {"serving_default": signature}
+                }
+            },
+        },
+        ":predict": {"outputs": {"fc": [[0.5, 1e9], [0, -1]]}},
+        "": {"model_version_status": [version]},
+        "error": {"error": "Received message larger than max (9 vs. 4)"},
+    }
+
+
+def part_of(path):
+    """What is asked, of whichever version."""
+    parts = ("/metadata", ":predict")
+    return next((part for part in parts if path.endswith(part)), "")
+
+
+def test_answers_of_servers(fuzz):
+    wholes = {
+        key: json.dumps(value).encode()
+        for key, value in answers_of_a_server().items()
+    }
+    batch = np.zeros((2, 4, 4, 3), "uint8")
+
+    def check(drawn):
+        path_of_drawn, status, data = drawn
+
+        def answer(method, path, body, end):
+            if part_of(path) == path_of_drawn:
+                return status, "OK", data
+            return 200, "OK", wholes[part_of(path)]
+
+        client = serving.Client("http://127.0.0.1:1", "tiny", max_retries=0)
+        # What comes before it is of Python's own library.
+        client._transport._answer = answer
+        for call in (
+            client.status,
+            client.metadata,
+            client.input_shape,
+            lambda: client.embed(batch, "fc"),
+            lambda: client.embed(batch),
+        ):
+            try:
+                call()
+            except (serving.ServerError, ValueError) as error:
+                assert str(error).isprintable()
+                assert len(str(error)) < 2000
+
+    @strategies.composite
+    def answers(draw):
+        path, whole = draw(
+            strategies.sampled_from(list(answers_of_a_server().items()))
+        )
+        if path == "error":
+            path = draw(strategies.sampled_from(["/metadata", ":predict"]))
+        data = draw(
+            changed_within(whole)
+            | damaged(list(wholes.values()))
+            | JSON.map(lambda value: json.dumps(value).encode())
+        )
+        status = draw(strategies.sampled_from([200, 200, 400, 404, 429, 503]))
+        return path, status, data
+
+    fuzz(answers(), check)

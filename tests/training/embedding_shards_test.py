@@ -16,6 +16,8 @@ import tensorflow as tf
 import tiny_images
 from tiny_encoder import tiny_encoder
 
+from keras_dim.data import arrays
+from keras_dim.data import open_source
 from keras_dim.training import embed
 from keras_dim.training import read_embedding
 
@@ -66,12 +68,13 @@ def array_file(folder):
     return path
 
 
-def tfrecords(folder):
+def tfrecords(folder, kind="png"):
     """Three files of unequal lengths, and a record that is no image."""
     for name, numbers in (("0", range(2)), ("1", range(2, 9)), ("2", [9, 10])):
         with tf.io.TFRecordWriter(f"{folder}/{name}.tfrecord") as writer:
             for number in numbers:
-                encoded = tiny_images.encode(tiny_images.pixels(number))
+                image = tiny_images.pixels(number)
+                encoded = tiny_images.encode(image, kind)
                 encoded = encoded[:60] if number == 4 else encoded
                 value = tf.train.BytesList(value=[encoded])
                 feature = {"image": tf.train.Feature(bytes_list=value)}
@@ -288,6 +291,49 @@ def test_another_folder_of_as_many_images_is_refused(tmp_path, encoder):
         embed(encoder, source, tmp_path / "out", num_shards=2)
 
 
+@pytest.mark.parametrize("as_file", [False, True])
+def test_another_array_of_the_same_shape_is_refused(as_file, tmp_path, encoder):
+    images = tiny_images.pixels(0, (NUM_IMAGES, 8, 8, 3))
+    other = images.copy()
+    other[-1, -1, -1, -1] ^= 1
+
+    def run(array):
+        source = array
+        if as_file:
+            source = tmp_path / "images.npy"
+            np.save(source, array)
+        return embed(encoder, source, tmp_path / "out", num_shards=2)
+
+    run(images)
+    assert run(images.copy())["num_passed_over"] == 2
+    with pytest.raises(ValueError, match="contents was 'sha256 "):
+        run(other)
+
+
+def test_the_checksum_of_an_array_is_that_of_its_bytes_in_blocks(
+    tmp_path, monkeypatch
+):
+    images = tiny_images.pixels(0, (NUM_IMAGES, 8, 8, 3))
+    whole = open_source(images).contents()
+    np.save(tmp_path / "x.npy", images)
+    # Two images to a block, and one that is left.
+    monkeypatch.setattr(arrays, "_BLOCK_BYTES", 2 * 8 * 8 * 3)
+    assert open_source(tmp_path / "x.npy").contents() == whole
+    # Of other strides in memory.
+    assert open_source(np.asfortranarray(images)).contents() == whole
+    assert open_source((images, np.arange(11))).contents() != whole
+
+
+def test_other_record_files_of_the_same_names_are_refused(tmp_path, encoder):
+    pattern = tfrecords(tmp_path)
+    embed(encoder, pattern, tmp_path / "out", num_shards=2)
+    # As many records, some of them longer.
+    tfrecords(tmp_path, "bmp")
+
+    with pytest.raises(ValueError, match="contents was 'sha256 "):
+        embed(encoder, pattern, tmp_path / "out", num_shards=2)
+
+
 @pytest.mark.parametrize("holds", ["other files", "no folder"])
 def test_other_files_are_left_alone(holds, tmp_path, encoder):
     output = tmp_path / "out"
@@ -304,7 +350,8 @@ def test_other_files_are_left_alone(holds, tmp_path, encoder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_shards": 0}, "`num_shards` must be an integer of at least 1"),
+        ({"num_shards": 0}, "`num_shards` must be an integer from 1"),
+        ({"num_shards": 10**7}, "`num_shards` must be .* to 1,000,000"),
         ({"num_shards": 2, "num_workers": 0}, "`num_workers` must be"),
         ({"num_shards": 2, "worker": 1}, "`worker` must be from 0 to 0"),
         ({"num_shards": 2, "worker": -1, "num_workers": 2}, "from 0 to 1"),
@@ -338,7 +385,21 @@ def test_what_is_no_embedding_in_shards_is_not_read(tmp_path):
         read_embedding(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"num_shards": 0}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"num_shards": 0}',
+        '{"num_shards": "4"}',
+        '{"num_shards": 4.0}',
+        '{"num_shards": true}',
+        # So many that to look for them would never end.
+        '{"num_shards": 1000000000000}',
+    ],
+)
 def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", num_shards=2)
@@ -352,12 +413,23 @@ def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
             use()
 
 
+def test_what_differs_is_named_in_one_line(tmp_path, encoder):
+    source = array_file(tmp_path)
+    embed(encoder, source, tmp_path / "out", num_shards=2)
+    path = tmp_path / "out" / "embed.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "a\nb": 1}))
+
+    with pytest.raises(ValueError, match=r"another embedding: 'a\\nb' was 1"):
+        embed(encoder, source, tmp_path / "out", num_shards=2)
+
+
 def test_the_manifest_tells_what_the_features_are_of(tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", "fc", num_shards=2)
 
     manifest = json.loads((tmp_path / "out" / "embed.json").read_text())
     assert len(manifest.pop("encoder")["sha256"]) == 64
+    assert len(manifest.pop("contents")) == len("sha256 ") + 64
     assert manifest.pop("keras_dim")
     assert manifest == {
         "backend": "tensorflow",
