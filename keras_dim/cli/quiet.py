@@ -17,6 +17,8 @@ _ENVIRONMENT = {
     # tensorflow-datasets asks a server for its catalogue otherwise.
     "NO_GCE_CHECK": "true",
 }
+# Its functions that are old, or that AutoGraph takes as they are.
+_OF_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
 
 
 def load_keras() -> None:
@@ -42,7 +44,8 @@ def load_keras() -> None:
 
 def _concerns_the_user(record: python_logging.LogRecord) -> bool:
     """Leaves out what tensorflow-datasets warns its own developers of."""
-    return "is deprecated" not in record.getMessage()
+    message = record.getMessage()
+    return not any(words in message for words in _OF_DEVELOPERS)
 
 
 @contextlib.contextmanager
