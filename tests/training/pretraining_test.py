@@ -277,6 +277,35 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
+@pytest.mark.parametrize("begins", ["on_one", "on_two"])
+def test_a_run_goes_on_with_another_number_of_replicas(
+    begins, finished, tmp_path, two_replicas
+):
+    places = ["one", two_replicas]
+    first, second = places if begins == "on_one" else places[::-1]
+    with pytest.raises(Terminated):
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[Terminate(4)],
+            verbose=0,
+            strategy=first,
+        )
+    pretrain(tiny_recipe(), tmp_path, True, verbose=0, strategy=second)
+
+    for one, other in zip(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    losses = [
+        [float(row["loss"]) for row in log_without_seconds(directory)]
+        for directory in (tmp_path, finished)
+    ]
+    np.testing.assert_allclose(*losses, rtol=2e-4)
+
+
 def test_sigterm_is_no_matter_of_ours_in_another_thread(tmp_path):
     handlers = []
     watch = keras.callbacks.LambdaCallback(
