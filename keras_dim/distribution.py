@@ -275,6 +275,36 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
+def refuse_no_rows(tensor):
+    """Returns a part of a batch that raises where a replica has no row of it.
+
+    Args:
+        tensor: tensor `(rows of this replica, ...)`. Anything else is
+            returned as it is.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the batch comes.
+    """
+    if (
+        is_alone()
+        or not isinstance(tensor, tf.Tensor)
+        or tensor.shape.rank == 0
+    ):
+        return tensor
+    asserted = tf.debugging.assert_positive(
+        tf.shape(tensor)[0],
+        message=(
+            "A batch has so few images that a replica has got none. Expected "
+            f"one or more for each of the {num_replicas()}: leave out what is "
+            "left at the end of the images (drop_remainder=True), or take "
+            "another batch size."
+        ),
+    )
+    # Eagerly it has been asserted by now.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
+
+
 def scale_loss(loss):
     """Divides by the number of replicas, over which Keras sums gradients."""
     return loss / num_replicas()

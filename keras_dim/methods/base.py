@@ -80,9 +80,11 @@ class SelfSupervisedModel(keras.Model):
     if keras.backend.backend() == "tensorflow":
 
         def train_step(self, data):
+            data = _with_images(data)
             return _logs_of_workers(super().train_step(data))
 
         def test_step(self, data):
+            data = _with_images(data)
             return _logs_of_workers(super().test_step(data))
 
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -242,6 +244,14 @@ def check_batch_size(
             "for each. Expected more images than `num_negatives`, which is "
             f"{num_negatives}. Received images of shape {tuple(images.shape)}"
         )
+
+
+def _with_images(data):
+    """Refuses a batch of which a replica has no image, before all else.
+
+    Its means would be NaN, and some operations fail on no images.
+    """
+    return keras.tree.map_structure(distribution.refuse_no_rows, data)
 
 
 def _logs_of_workers(logs):
