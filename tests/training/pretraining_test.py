@@ -21,6 +21,7 @@ from tiny_images import encode
 from tiny_images import pixels
 from tiny_recipe import tiny_recipe
 
+from keras_dim import distribution
 from keras_dim.data import memory
 from keras_dim.data import open_source
 from keras_dim.data import survey
@@ -581,6 +582,47 @@ def test_a_mistake_leaves_no_folder(tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         pretrain(tiny_recipe(**changes), tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_replicas_cannot_share_evenly_is_refused(
+    tmp_path, two_replicas
+):
+    recipe = tiny_recipe(batch_size=127)
+    with pytest.raises(ValueError, match="multiple of the 2 rep.* 127"):
+        pretrain(recipe, tmp_path / "run", strategy=two_replicas)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def left_alone(monkeypatch):
+    """Has this be a worker whose chief is not there any more."""
+    lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted")
+
+    def ask(*_):
+        raise lost
+
+    monkeypatch.setattr(distribution, "spans_workers", lambda _: True)
+    monkeypatch.setattr(distribution, "is_chief", lambda _: False)
+    monkeypatch.setattr(distribution, "agree", ask)
+    return lost
+
+
+def test_a_worker_whose_chief_never_began_says_so(tmp_path, left_alone):
+    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+        pretrain(tiny_recipe(), tmp_path / "run", strategy="one")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
+    stopped, left_alone, monkeypatch
+):
+    def load(*_, **__):
+        # As the variables are made, which is done together.
+        raise left_alone
+
+    monkeypatch.setattr(keras.saving, "load_model", load)
+    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+        pretrain(tiny_recipe(), stopped, resume=True, strategy="one")
 
 
 def test_the_precision_of_training_ends_with_it(tmp_path):
