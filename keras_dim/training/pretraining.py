@@ -99,7 +99,7 @@ def pretrain(
         Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
     directory = pathlib.Path(directory)
-    if checkpoint_minutes is not None and checkpoint_minutes < 0:
+    if checkpoint_minutes is not None and not checkpoint_minutes >= 0:
         raise ValueError(
             "`checkpoint_minutes` must not be negative. Received: "
             f"{checkpoint_minutes}"
@@ -135,6 +135,7 @@ def pretrain(
         # worker has found the folder as it was.
         _check_agreement(strategy, directory, done, step)
         if writes:
+            _put_damaged_aside(directory / CHECKPOINTS, done, step)
             _remove_leftovers(directory)
             recipe.save(directory / RECIPE)
         if writes and is_new:
@@ -382,6 +383,14 @@ def _latest(
             "read: delete them to begin anew, or choose a new folder"
         )
     return None, 0, 0
+
+
+def _put_damaged_aside(directory: pathlib.Path, done: int, step: int) -> None:
+    """Lest what was refused is kept, and what was loaded deleted for it."""
+    for path in checkpoints.put_aside_later(directory, (done, step)):
+        logging.warning(
+            "A damaged checkpoint is now called %s, and may be deleted", path
+        )
 
 
 def _check_agreement(

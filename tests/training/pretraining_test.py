@@ -497,13 +497,53 @@ def test_a_damaged_checkpoint_is_passed_over(stopped):
     assert (stopped / "encoder.keras").exists()
 
 
+def test_a_damaged_checkpoint_takes_no_good_one_s_place(stopped, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+    latest = stopped / "checkpoints" / "epoch_00002.keras"
+    damaged = latest.read_bytes()[:-2000]
+    latest.write_bytes(damaged)
+    aside = latest.with_name("epoch_00002.keras.damaged")
+    names = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: names.append(
+            checkpoint_names(stopped)
+        )
+    )
+
+    pretrain(
+        tiny_recipe(),
+        stopped,
+        resume=True,
+        callbacks=[watch],
+        verbose=0,
+        checkpoint_minutes=0,
+    )
+
+    # From before the first step on, and behind the first save the good one
+    # is still there.
+    assert names[0] == ["epoch_00001.keras", aside.name]
+    assert names[1] == [
+        "epoch_00001.keras",
+        "epoch_00001_step_00000001.keras",
+        aside.name,
+    ]
+    assert aside.read_bytes() == damaged
+    assert any(str(aside) in warning for warning in warnings)
+
+
 def test_without_a_readable_checkpoint_nothing_is_overwritten(stopped):
     for path in (stopped / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:100])
 
     with pytest.raises(ValueError, match="None of the 2 checkpoints"):
         pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
-    assert len(checkpoint_names(stopped)) == 2
+    assert checkpoint_names(stopped) == [
+        "epoch_00001.keras",
+        "epoch_00002.keras",
+    ]
 
 
 def test_a_changed_byte_in_a_checkpoint_is_noticed(stopped):
