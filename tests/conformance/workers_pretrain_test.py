@@ -210,7 +210,7 @@ def test_a_worker_whose_chief_has_left_says_so(tmp_path):
     recipe = tiny_recipe(test_split="nowhere")
     processes = start(tmp_path / "logs", tmp_path / "run", recipe, probe=True)
     codes, logs = finish(processes, tmp_path / "logs")
-    assert codes[0] == 1
+    assert codes[0] == 2
     assert "nowhere" in logs[0]
     assert codes[1] == 1, logs[1][-2000:]
     assert "A worker has gone" in logs[1]
