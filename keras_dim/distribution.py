@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 
 import keras
 from keras import ops
@@ -20,6 +21,13 @@ NEGATIVES_FROM = (ALL_REPLICAS, OWN_REPLICA)
 TF_CONFIG = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
+)
+# What TensorFlow speaks of where another worker has broken an operation off.
+# What joins the GPUs of one machine is called "peer access", too.
+OF_OTHERS = re.compile(
+    r"\bcollectives?\b|\bpeers?\b(?![ -](?:access|to))|\bRPC\b"
+    r"|\bcoordination service\b|\bheartbeat",
+    re.IGNORECASE,
 )
 
 
@@ -113,19 +121,34 @@ def telling_of_lost_workers(of_strategy):
         return
     try:
         yield
-    except (
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-        tf.errors.DeadlineExceededError,
-        tf.errors.InternalError,
-        tf.errors.UnavailableError,
-    ) as error:
+    except tf.errors.OpError as error:
+        if not tells_of_lost_worker(error):
+            raise
         reason = " ".join(str(error).split())[:300]
         raise WorkerLostError(
             "A worker has gone, and the others cannot go on without it. Start "
             "all of them again, with resume=True (--resume): they go on from "
             f"the last checkpoint. What TensorFlow says: {reason}"
         ) from error
+
+
+def tells_of_lost_worker(error):
+    """Returns whether an error comes of another worker's end.
+
+    Args:
+        error: exception, or `None`. Raised under several workers.
+    """
+    if isinstance(
+        error,
+        tf.errors.AbortedError
+        | tf.errors.DeadlineExceededError
+        | tf.errors.UnavailableError,
+    ):
+        return True
+    # These two come of this worker's own GPU, too.
+    return isinstance(
+        error, tf.errors.CancelledError | tf.errors.InternalError
+    ) and bool(OF_OTHERS.search(str(error)))
 
 
 def num_replicas():
@@ -273,6 +296,36 @@ def draw_for_own_rows(draw, batch_size):
         total = tf.reduce_sum(_batch_sizes(batch_size))
     first = first_row(batch_size)
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
+
+
+def refuse_no_rows(tensor):
+    """Returns a part of a batch that raises where a replica has no row of it.
+
+    Args:
+        tensor: tensor `(rows of this replica, ...)`. Anything else is
+            returned as it is.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the batch comes.
+    """
+    if (
+        is_alone()
+        or not isinstance(tensor, tf.Tensor)
+        or tensor.shape.rank == 0
+    ):
+        return tensor
+    asserted = tf.debugging.assert_positive(
+        tf.shape(tensor)[0],
+        message=(
+            "A batch has so few images that a replica has got none. Expected "
+            f"one or more for each of the {num_replicas()}: leave out what is "
+            "left at the end of the images (drop_remainder=True), or take "
+            "another batch size."
+        ),
+    )
+    # Eagerly it has been asserted by now.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
 
 
 def scale_loss(loss):

@@ -52,3 +52,49 @@ def test_a_cluster_that_cannot_be_read_is_named(name, text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG"):
         distribution.strategy(name)
+
+
+@pytest.fixture
+def several_workers(monkeypatch):
+    monkeypatch.setattr(distribution, "spans_workers", lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (tf.errors.UnavailableError, "Socket closed"),
+        (tf.errors.AbortedError, "Connection lost"),
+        (tf.errors.InternalError, "Collective ops is aborted by: a task"),
+        (tf.errors.InternalError, "Connection reset by peer"),
+        (tf.errors.CancelledError, "RPC Request was cancelled"),
+        (tf.errors.CancelledError, "Polled an error from coordination service"),
+    ],
+)
+def test_what_another_worker_broke_off_is_its_loss(
+    kind, message, several_workers
+):
+    with pytest.raises(distribution.WorkerLostError, match=message) as error:
+        with distribution.telling_of_lost_workers(None):
+            raise kind(None, None, message)
+    assert "--resume" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (tf.errors.InternalError, "CUDA_ERROR_ILLEGAL_ADDRESS: at 0x7f"),
+        (tf.errors.InternalError, "failed to enable peer access of GPU:1"),
+        (
+            tf.errors.InternalError,
+            'in "collective_all_reduce_strategy.py": Blas GEMM launch failed',
+        ),
+        (tf.errors.CancelledError, "Iterator was cancelled"),
+        (tf.errors.InvalidArgumentError, "of peers and collectives"),
+    ],
+)
+def test_a_failure_of_this_worker_is_told_as_it_is(
+    kind, message, several_workers
+):
+    with pytest.raises(kind, match=message):
+        with distribution.telling_of_lost_workers(None):
+            raise kind(None, None, message)

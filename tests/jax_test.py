@@ -38,13 +38,17 @@ def given_draws():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, two_replicas):
     """What TensorFlow hands over: methods and images."""
     folder = tmp_path_factory.mktemp("jax")
     for name in tiny.METHODS:
         model = tiny.make(name)
         model.optimizer.build(model.trainable_variables)
         model.save(folder / f"{name}.keras")
+    (folder / "of_replicas").mkdir()
+    model = tiny.make(jax_worker.OF_REPLICAS, two_replicas)
+    model._maybe_symbolic_build()
+    model.save(folder / "of_replicas" / f"{jax_worker.OF_REPLICAS}.keras")
     jax_worker.write_photos(folder)
     return folder
 
@@ -111,6 +115,12 @@ def test_what_jax_trained_is_loaded_by_tensorflow(
     model = keras.models.load_model(folder / "trained" / f"{name}.keras")
     assert int(model.optimizer.iterations) == 2 * jax_worker.NUM_EPOCHS
     assert_close(evaluate(model, name), results["methods"][name]["after"])
+
+
+def test_a_checkpoint_of_several_replicas_is_loaded(results):
+    # Keras takes synchronised batch norm on TensorFlow alone.
+    terms = results["of_replicas"]
+    assert_close(terms, results["methods"][jax_worker.OF_REPLICAS]["before"])
 
 
 def test_bfloat16_trains(results):

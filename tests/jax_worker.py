@@ -12,6 +12,8 @@ import sys
 
 TESTS = pathlib.Path(__file__).parent
 NUM_EPOCHS = 2
+# The method that TensorFlow also saved under two replicas.
+OF_REPLICAS = "amdim_mixtures_chunked"
 
 
 class Block:
@@ -193,6 +195,10 @@ def main(folder):
     }
     give_draws()
     results["methods"] = run_methods(folder)
+    path = folder / "of_replicas" / f"{OF_REPLICAS}.keras"
+    results["of_replicas"] = keras.models.load_model(path).evaluate(
+        **arguments(OF_REPLICAS), return_dict=True
+    )
     results["modules"] = [
         name for name in sys.modules if name.partition(".")[0] == "tensorflow"
     ]

@@ -1,5 +1,6 @@
 """Batch normalization with the settings of the published networks."""
 
+import keras
 from keras import layers
 
 from keras_dim import distribution
@@ -21,3 +22,39 @@ def batch_normalization(**kwargs):
         synchronized=distribution.num_replicas() > 1,
         **kwargs,
     )
+
+
+def synchronize(layer, num_replicas):
+    """Has every `BatchNormalization` of a layer span so many replicas.
+
+    For a model that was saved under another number of them. Before it is
+    traced: what is compiled stays as it was.
+
+    Args:
+        layer: layer or model. Layers within layers are found, too.
+        num_replicas: int. How many share a step from now on.
+    """
+    for part in layer._flatten_layers():
+        if isinstance(part, layers.BatchNormalization):
+            part.synchronized = num_replicas > 1
+
+
+def loadable(config):
+    """Returns a configuration whose batch norms this backend can build.
+
+    TensorFlow alone has synchronised ones; the others have no replicas.
+
+    Args:
+        config: what `get_config` returned, of whatever layer or model. It
+            stays as it is.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return config
+    if isinstance(config, list | tuple):
+        return type(config)(map(loadable, config))
+    if not isinstance(config, dict):
+        return config
+    config = {name: loadable(value) for name, value in config.items()}
+    if config.get("class_name") == "BatchNormalization":
+        config["config"]["synchronized"] = False
+    return config

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_dim import distribution
+from keras_dim.layers import norm
 
 RANDOM_STATE = "random_state_"
 RUNNING_MEAN = "running_mean_"
@@ -79,9 +80,11 @@ class SelfSupervisedModel(keras.Model):
     if keras.backend.backend() == "tensorflow":
 
         def train_step(self, data):
+            data = _with_images(data)
             return _logs_of_workers(super().train_step(data))
 
         def test_step(self, data):
+            data = _with_images(data)
             return _logs_of_workers(super().test_step(data))
 
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -115,19 +118,25 @@ class SelfSupervisedModel(keras.Model):
                 name: keras.saving.deserialize_keras_object(value)
                 if isinstance(value, dict) and name != "dtype"
                 else value
-                for name, value in config.items()
+                for name, value in norm.loadable(config).items()
             }
         )
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        return config and config | {"backend": keras.backend.backend()}
+        return config and config | self._place()
 
     def compile_from_config(self, config):
+        place = self._place()
         config = dict(config)
-        if config.pop("backend", None) != keras.backend.backend():
+        saved_in = {name: config.pop(name, None) for name in place}
+        if saved_in != place:
             # Keras saves what "auto" came to, which here may be another.
             config["jit_compile"] = "auto"
+        if saved_in["num_replicas"] != place["num_replicas"]:
+            # Keras also saves whether batch norms are synchronised. In the
+            # same place that is left as it was, be it a user's own choice.
+            norm.synchronize(self, place["num_replicas"])
         super().compile_from_config(config)
 
     def save_own_variables(self, store):
@@ -150,6 +159,13 @@ class SelfSupervisedModel(keras.Model):
             for index, part in enumerate(self.metrics_variables):
                 part.assign(means[f"{RUNNING_MEAN}{index}"])
         super().load_own_variables(own)
+
+    def _place(self):
+        """Returns what decides over settings that Keras saves."""
+        return {
+            "backend": keras.backend.backend(),
+            "num_replicas": distribution.num_replicas_of(self),
+        }
 
     def _refuse_what_keras_cannot_distribute(self):
         # Keras would fail deep inside a step: its issues 17187 and 20582.
@@ -228,6 +244,14 @@ def check_batch_size(
             "for each. Expected more images than `num_negatives`, which is "
             f"{num_negatives}. Received images of shape {tuple(images.shape)}"
         )
+
+
+def _with_images(data):
+    """Refuses a batch of which a replica has no image, before all else.
+
+    Its means would be NaN, and some operations fail on no images.
+    """
+    return keras.tree.map_structure(distribution.refuse_no_rows, data)
 
 
 def _logs_of_workers(logs):

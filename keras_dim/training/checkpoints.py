@@ -1,5 +1,6 @@
 """A run's way back: whole models, one an epoch, or more of long ones."""
 
+import os
 import pathlib
 import re
 import tempfile
@@ -19,6 +20,8 @@ NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
 # What a run leaves that is killed while it saves: our temporary files, and
 # those that Keras writes weights to where memory is short.
 LEFTOVERS = (".epoch_*.keras", "tmp????????")
+# What is added to the name of one that could not be loaded.
+DAMAGED = ".damaged"
 # How urgent it is, when several workers ask each other.
 _SAVE, _STOP = 1, 2
 
@@ -33,7 +36,7 @@ class Checkpoint(keras.callbacks.Callback):
     ahead of them. A model with weights that are not finite is not saved.
 
     Args:
-        directory: path. Folder of the checkpoints.
+        directory: str or path. Folder of the checkpoints.
         steps: int. Steps to an epoch. Behind its last step an epoch is saved
             as a whole one, once its logs are written.
         keep: int. How many are kept. Defaults to 2: should the last one be
@@ -50,12 +53,14 @@ class Checkpoint(keras.callbacks.Callback):
             Defaults to `None`.
 
     Raises:
+        ValueError: for fewer than one step or one checkpoint to keep, and for
+            negative minutes.
         NonFiniteError: in training, in place of saving what is lost.
     """
 
     def __init__(
         self,
-        directory: pathlib.Path,
+        directory: str | os.PathLike,
         steps: int,
         keep: int = 2,
         minutes: float | None = None,
@@ -64,8 +69,17 @@ class Checkpoint(keras.callbacks.Callback):
         strategy: Any = None,
     ):
         super().__init__()
+        for name, value in (("steps", steps), ("keep", keep)):
+            if value < 1:
+                raise ValueError(
+                    f"`{name}` must be 1 or more. Received: {value}"
+                )
+        if minutes is not None and not minutes >= 0:
+            raise ValueError(
+                f"`minutes` must not be negative. Received: {minutes}"
+            )
         self.strategy = strategy
-        self.directory = directory
+        self.directory = pathlib.Path(directory)
         self.steps = steps
         self.keep = keep
         self.minutes = minutes
@@ -118,6 +132,9 @@ class Checkpoint(keras.callbacks.Callback):
                 self.model.save(pathlib.Path(folder, name))
         self._saved_at = time.monotonic()
         if stops:
+            # Some schedulers kill all once one has ended, and the chief may
+            # still be writing: each waits for the others.
+            distribution.agree(self.strategy, 0)
             raise termination.Terminated(path)
 
 
@@ -156,6 +173,25 @@ def list_checkpoints(
         if match:
             found.append(((int(match[1]), int(match[2] or 0)), path))
     return sorted(found)
+
+
+def put_aside_later(
+    directory: pathlib.Path, done: tuple[int, int]
+) -> list[pathlib.Path]:
+    """Renames the checkpoints behind one, so that they take no place of it.
+
+    Args:
+        directory: path. Folder of the checkpoints.
+        done: epochs, and steps of the next one, of the one that was loaded.
+
+    Returns:
+        list of paths. The new names, which `list_checkpoints` passes over.
+    """
+    renamed = []
+    for when, path in list_checkpoints(directory):
+        if when > done:
+            renamed.append(path.replace(path.with_name(path.name + DAMAGED)))
+    return renamed
 
 
 def load_checkpoint(path: pathlib.Path) -> keras.Model:

@@ -92,14 +92,14 @@ def pretrain(
     Raises:
         ValueError: if the folder holds a run and `resume` is not set, holds
             one of another recipe, or none of its checkpoints can be read;
-            and for a recipe that makes no sense. Nothing has been written
-            then.
+            for a recipe that makes no sense, and for a batch size that the
+            replicas cannot share evenly. Nothing has been written then.
         WorkerLostError: if one of several workers has gone.
         NonFiniteError: if a loss or a weight came to be NaN or infinite.
         Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
     directory = pathlib.Path(directory)
-    if checkpoint_minutes is not None and checkpoint_minutes < 0:
+    if checkpoint_minutes is not None and not checkpoint_minutes >= 0:
         raise ValueError(
             "`checkpoint_minutes` must not be negative. Received: "
             f"{checkpoint_minutes}"
@@ -108,7 +108,8 @@ def pretrain(
         strategy = distribution.strategy(strategy)
     writes = distribution.is_chief(strategy)
     _check(directory, recipe, resume)
-    with _settings(recipe):
+    _check_parts(recipe, strategy)
+    with distribution.telling_of_lost_workers(strategy), _settings(recipe):
         source = held_in_memory(
             data.open_source(
                 recipe.source,
@@ -134,6 +135,7 @@ def pretrain(
         # worker has found the folder as it was.
         _check_agreement(strategy, directory, done, step)
         if writes:
+            _put_damaged_aside(directory / CHECKPOINTS, done, step)
             _remove_leftovers(directory)
             recipe.save(directory / RECIPE)
         if writes and is_new:
@@ -147,7 +149,6 @@ def pretrain(
         )
         with (
             termination.noticed() as sigterm,
-            distribution.telling_of_lost_workers(strategy),
             _telling_of_damage(source),
         ):
             _fit(
@@ -347,6 +348,20 @@ def _check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
         )
 
 
+def _check_parts(recipe: Recipe, strategy: Any) -> None:
+    """Refuses batches of which a replica has more images than another.
+
+    Each replica takes the mean over its own, and all means weigh the same.
+    """
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    if recipe.batch_size % replicas:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the {replicas} replicas that "
+            "share it, lest some images weigh more than others: change it, or "
+            f"the number of devices. Received: {recipe.batch_size}"
+        )
+
+
 def _latest(
     directory: pathlib.Path,
 ) -> tuple[keras.Model | None, int, int]:
@@ -356,6 +371,11 @@ def _latest(
         try:
             return checkpoints.load_checkpoint(path), *done
         except (OSError, ValueError) as error:
+            # Workers make the variables together: the file may be whole.
+            if distribution.is_multi_worker() and (
+                distribution.tells_of_lost_worker(error.__cause__)
+            ):
+                raise error.__cause__ from None
             logging.warning("Left out a damaged checkpoint: %s", error)
     if found:
         raise ValueError(
@@ -363,6 +383,14 @@ def _latest(
             "read: delete them to begin anew, or choose a new folder"
         )
     return None, 0, 0
+
+
+def _put_damaged_aside(directory: pathlib.Path, done: int, step: int) -> None:
+    """Lest what was refused is kept, and what was loaded deleted for it."""
+    for path in checkpoints.put_aside_later(directory, (done, step)):
+        logging.warning(
+            "A damaged checkpoint is now called %s, and may be deleted", path
+        )
 
 
 def _check_agreement(

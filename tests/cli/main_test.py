@@ -1,6 +1,7 @@
 """The command's front door: instant help, one line for a mistake."""
 
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from keras_dim.cli import main
 from keras_dim.cli import messages
+from keras_dim.cli import quiet
 from keras_dim.version import __version__
 
 PACKAGE = pathlib.Path(main.__file__).parents[1]
@@ -207,3 +209,16 @@ def test_the_command_answers_without_loading_keras():
 
     assert done.stdout.splitlines()[-1] == "loaded [] 0"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "is_shown"),
+    [
+        ("label() is deprecated", False),
+        ("f appears to be decorated by wrapt", False),
+        ("Left out a damaged checkpoint", True),
+    ],
+)
+def test_what_is_for_developers_of_others_is_not_shown(message, is_shown):
+    record = logging.makeLogRecord({"msg": message})
+    assert quiet._concerns_the_user(record) == is_shown

@@ -274,3 +274,14 @@ def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
         model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2))
     with pytest.raises(ValueError, match="gradient_accumulation_steps.*2 rep"):
         model.fit(tiny.batches(), verbose=0)
+
+
+@pytest.mark.parametrize("name", [*LOCAL, "amdim"], indirect=True)
+def test_a_replica_without_an_image_is_refused(name, two_replicas):
+    # A batch of four, and a last one of one image.
+    images = tf.data.Dataset.from_tensor_slices(tiny.images()[:5]).batch(4)
+    model = tiny.make(name, two_replicas)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="each of the 2.*drop_remainder"
+    ):
+        model.evaluate(images, verbose=0)

@@ -29,7 +29,7 @@ SECONDS = 400
 SECONDS_TO_NOTICE = 60
 
 
-def start(folder, directory, recipe, *flags):
+def start(folder, directory, recipe, *flags, probe=False):
     """Starts two workers of one run; returns their processes."""
     folder.mkdir(exist_ok=True)
     path = folder / "recipe.json"
@@ -53,7 +53,7 @@ def start(folder, directory, recipe, *flags):
                         f"--recipe={path}",
                         f"--directory={directory}",
                         "--strategy=multi_worker",
-                        "--noprobe",
+                        f"--probe={probe}",
                         *flags,
                     ],
                     env=os.environ
@@ -127,23 +127,41 @@ def test_two_workers_make_the_run_of_one(alone, tmp_path):
     }
 
 
-@pytest.mark.slow
-def test_a_killed_worker_ends_the_run_which_then_goes_on(tmp_path):
-    recipe = tiny_recipe(epochs=6)
-    training.pretrain(recipe, tmp_path / "alone", verbose=0, strategy="one")
-    directory, folder = tmp_path / "run", tmp_path / "logs"
-    chief, other = start(folder, directory, recipe)
-    first = directory / "checkpoints" / "epoch_00001.keras"
+def wait_for(path):
     deadline = time.monotonic() + SECONDS
-    while not first.exists() and time.monotonic() < deadline:
+    while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    other.send_signal(signal.SIGKILL)
+    assert path.exists()
+
+
+@pytest.fixture(scope="module")
+def alone_for_long(tmp_path_factory):
+    """A run that one process makes, with time for something to happen."""
+    directory = tmp_path_factory.mktemp("alone_for_long") / "run"
+    training.pretrain(
+        tiny_recipe(epochs=6), directory, verbose=0, strategy="one"
+    )
+    return directory
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
+def test_a_killed_worker_ends_the_run_which_then_goes_on(
+    killed, alone_for_long, tmp_path
+):
+    recipe = tiny_recipe(epochs=6)
+    directory, folder = tmp_path / "run", tmp_path / "logs"
+    processes = start(folder, directory, recipe)
+    wait_for(directory / "checkpoints" / "epoch_00001.keras")
+    processes[killed].send_signal(signal.SIGKILL)
     killed_at = time.monotonic()
-    codes, logs = finish([chief, other], folder, SECONDS_TO_NOTICE)
+    codes, logs = finish(processes, folder, SECONDS_TO_NOTICE)
     seconds = time.monotonic() - killed_at
-    assert codes == [1, -signal.SIGKILL], logs[0][-2000:]
-    assert "A worker has gone" in logs[0]
-    assert "--resume" in logs[0]
+    left = 1 - killed
+    assert codes[killed] == -signal.SIGKILL
+    assert codes[left] == 1, logs[left][-2000:]
+    assert "A worker has gone" in logs[left]
+    assert "--resume" in logs[left]
     assert seconds < SECONDS_TO_NOTICE
     print(f"noticed after {seconds:.1f} s")
     assert not (directory / "encoder.keras").exists()
@@ -151,4 +169,49 @@ def test_a_killed_worker_ends_the_run_which_then_goes_on(tmp_path):
     again = start(folder, directory, recipe, "--resume")
     codes, logs = finish(again, folder)
     assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
-    assert_equal_runs(directory, tmp_path / "alone")
+    assert_equal_runs(directory, alone_for_long)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_worker_stops_all_behind_a_common_checkpoint(
+    alone_for_long, tmp_path
+):
+    recipe = tiny_recipe(epochs=6)
+    directory, folder = tmp_path / "run", tmp_path / "logs"
+    processes = start(folder, directory, recipe)
+    wait_for(directory / "checkpoints" / "epoch_00001.keras")
+    processes[1].send_signal(signal.SIGTERM)
+    codes, logs = finish(processes, folder)
+    assert codes == [143, 143], "\n".join(log[-2000:] for log in logs)
+    assert all("stopped by SIGTERM" in log for log in logs)
+    assert not (directory / "encoder.keras").exists()
+
+    again = start(folder, directory, recipe, "--resume")
+    codes, logs = finish(again, folder)
+    assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
+    assert_equal_runs(directory, alone_for_long)
+
+
+@pytest.mark.slow
+def test_the_chief_scores_after_the_others_have_left(tmp_path):
+    directory, folder = tmp_path / "run", tmp_path / "logs"
+    processes = start(folder, directory, tiny_recipe(epochs=1), probe=True)
+    codes, logs = finish(processes, folder)
+    assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
+    assert "Accuracy on 360 test images" in logs[0]
+    assert "Accuracy" not in logs[1]
+    scores = json.loads((directory / "metrics.json").read_text())["scores"]
+    assert scores
+
+
+@pytest.mark.slow
+def test_a_worker_whose_chief_has_left_says_so(tmp_path):
+    # A mistake that the chief alone meets.
+    recipe = tiny_recipe(test_split="nowhere")
+    processes = start(tmp_path / "logs", tmp_path / "run", recipe, probe=True)
+    codes, logs = finish(processes, tmp_path / "logs")
+    assert codes[0] == 2
+    assert "nowhere" in logs[0]
+    assert codes[1] == 1, logs[1][-2000:]
+    assert "A worker has gone" in logs[1]
+    assert "Traceback" not in logs[1]

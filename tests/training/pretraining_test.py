@@ -21,6 +21,7 @@ from tiny_images import encode
 from tiny_images import pixels
 from tiny_recipe import tiny_recipe
 
+from keras_dim import distribution
 from keras_dim.data import memory
 from keras_dim.data import open_source
 from keras_dim.data import survey
@@ -277,6 +278,35 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
+@pytest.mark.parametrize("begins", ["on_one", "on_two"])
+def test_a_run_goes_on_with_another_number_of_replicas(
+    begins, finished, tmp_path, two_replicas
+):
+    places = ["one", two_replicas]
+    first, second = places if begins == "on_one" else places[::-1]
+    with pytest.raises(Terminated):
+        pretrain(
+            tiny_recipe(),
+            tmp_path,
+            callbacks=[Terminate(4)],
+            verbose=0,
+            strategy=first,
+        )
+    pretrain(tiny_recipe(), tmp_path, True, verbose=0, strategy=second)
+
+    for one, other in zip(
+        weights(tmp_path / "encoder.keras"),
+        weights(finished / "encoder.keras"),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    losses = [
+        [float(row["loss"]) for row in log_without_seconds(directory)]
+        for directory in (tmp_path, finished)
+    ]
+    np.testing.assert_allclose(*losses, rtol=2e-4)
+
+
 def test_sigterm_is_no_matter_of_ours_in_another_thread(tmp_path):
     handlers = []
     watch = keras.callbacks.LambdaCallback(
@@ -467,13 +497,53 @@ def test_a_damaged_checkpoint_is_passed_over(stopped):
     assert (stopped / "encoder.keras").exists()
 
 
+def test_a_damaged_checkpoint_takes_no_good_one_s_place(stopped, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+    latest = stopped / "checkpoints" / "epoch_00002.keras"
+    damaged = latest.read_bytes()[:-2000]
+    latest.write_bytes(damaged)
+    aside = latest.with_name("epoch_00002.keras.damaged")
+    names = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: names.append(
+            checkpoint_names(stopped)
+        )
+    )
+
+    pretrain(
+        tiny_recipe(),
+        stopped,
+        resume=True,
+        callbacks=[watch],
+        verbose=0,
+        checkpoint_minutes=0,
+    )
+
+    # From before the first step on, and behind the first save the good one
+    # is still there.
+    assert names[0] == ["epoch_00001.keras", aside.name]
+    assert names[1] == [
+        "epoch_00001.keras",
+        "epoch_00001_step_00000001.keras",
+        aside.name,
+    ]
+    assert aside.read_bytes() == damaged
+    assert any(str(aside) in warning for warning in warnings)
+
+
 def test_without_a_readable_checkpoint_nothing_is_overwritten(stopped):
     for path in (stopped / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:100])
 
     with pytest.raises(ValueError, match="None of the 2 checkpoints"):
         pretrain(tiny_recipe(), stopped, resume=True, verbose=0)
-    assert len(checkpoint_names(stopped)) == 2
+    assert checkpoint_names(stopped) == [
+        "epoch_00001.keras",
+        "epoch_00002.keras",
+    ]
 
 
 def test_a_changed_byte_in_a_checkpoint_is_noticed(stopped):
@@ -552,6 +622,47 @@ def test_a_mistake_leaves_no_folder(tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         pretrain(tiny_recipe(**changes), tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_replicas_cannot_share_evenly_is_refused(
+    tmp_path, two_replicas
+):
+    recipe = tiny_recipe(batch_size=127)
+    with pytest.raises(ValueError, match="multiple of the 2 rep.* 127"):
+        pretrain(recipe, tmp_path / "run", strategy=two_replicas)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def left_alone(monkeypatch):
+    """Has this be a worker whose chief is not there any more."""
+    lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted")
+
+    def ask(*_):
+        raise lost
+
+    monkeypatch.setattr(distribution, "spans_workers", lambda _: True)
+    monkeypatch.setattr(distribution, "is_chief", lambda _: False)
+    monkeypatch.setattr(distribution, "agree", ask)
+    return lost
+
+
+def test_a_worker_whose_chief_never_began_says_so(tmp_path, left_alone):
+    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+        pretrain(tiny_recipe(), tmp_path / "run", strategy="one")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
+    stopped, left_alone, monkeypatch
+):
+    def load(*_, **__):
+        # As the variables are made, which is done together.
+        raise left_alone
+
+    monkeypatch.setattr(keras.saving, "load_model", load)
+    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+        pretrain(tiny_recipe(), stopped, resume=True, strategy="one")
 
 
 def test_the_precision_of_training_ends_with_it(tmp_path):
