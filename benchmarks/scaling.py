@@ -211,10 +211,7 @@ def run_case(case):
     import tensorflow as tf
 
     if case["layout"] == "devices":
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * case["replicas"],
-        )
+        divide_processor(case["replicas"])
         strategy = tf.distribute.MirroredStrategy(
             [f"CPU:{index}" for index in range(case["replicas"])]
         )
@@ -361,17 +358,25 @@ def print_row(case, seen):
 # --- what own negatives do to the loss ----------------------------------------
 
 
-def run_effect(case):
-    """Trains on the digits, and returns the last epoch's terms and scores."""
+def divide_processor(num_devices):
+    """Has TensorFlow see the processor as so many devices."""
     import tensorflow as tf
-
-    from keras_dim import recipes
-    from keras_dim import training
 
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * case["replicas"],
+        [tf.config.LogicalDeviceConfiguration()] * num_devices,
     )
+    # A replica that waits for the others holds a thread: with fewer threads
+    # than replicas all can come to wait for ever.
+    tf.config.threading.set_inter_op_parallelism_threads(4 * num_devices)
+
+
+def run_effect(case):
+    """Trains on the digits, and returns the last epoch's terms and scores."""
+    from keras_dim import recipes
+    from keras_dim import training
+
+    divide_processor(case["replicas"])
     recipe = recipes.get("deep_infomax_digits").replace(
         negatives_from=case["negatives_from"]
     )
