@@ -26,11 +26,11 @@ def batches_in_order(
     order = Order(rows=rows)
     if source.uses_tensorflow:
         from keras_dim.data.damage import damage_in_one_line
+        from keras_dim.data.untuned import untuned
 
+        batches = source.batches(order, batch_size, drop_remainder=False)
         with damage_in_one_line(source.name):
-            yield from source.batches(
-                order, batch_size, drop_remainder=False
-            ).as_numpy_iterator()
+            yield from untuned(batches).as_numpy_iterator()
     else:
         from keras_dim.data.numpy_batches import Pass
 

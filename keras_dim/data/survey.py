@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from keras_dim.data.damage import damage_in_one_line
 from keras_dim.data.image_header import ImageHeader
 from keras_dim.data.image_header import read_header
+from keras_dim.data.untuned import untuned
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -77,7 +78,7 @@ def survey_records(
         records = records.take(_SAMPLE)
     heads = records.map(lambda one: (one["index"], read(one)))
     with damage_in_one_line(name):
-        for index, encoded in heads.as_numpy_iterator():
+        for index, encoded in untuned(heads).as_numpy_iterator():
             try:
                 header = read_header(io.BytesIO(encoded))
             except ValueError:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_dim.data.order import Order
 from keras_dim.data.source import Source
+from keras_dim.data.untuned import untuned
 
 
 def batches_of(
@@ -54,7 +55,8 @@ def batches_of(
             tf.data.experimental.assert_cardinality(len(numbers))
         )
     options = _options(order.num_shards)
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return untuned(dataset)
 
 
 def _options(num_shards):

@@ -21,6 +21,7 @@ from keras_dim.data.order import ordered_indices
 from keras_dim.data.order import shuffled_records
 from keras_dim.data.source import Source
 from keras_dim.data.survey import survey_records
+from keras_dim.data.untuned import untuned
 
 IMAGE_KEYS = ("image", "image/encoded")
 LABEL_KEYS = ("label", "image/class/label")
@@ -290,7 +291,7 @@ def _count_compressed(path, file):
 def _feature_keys(shard):
     try:
         records = tf.data.TFRecordDataset(shard.path, shard.compression)
-        serialized = next(records.as_numpy_iterator())
+        serialized = next(untuned(records).as_numpy_iterator())
         example = tf.train.Example.FromString(serialized)
     except Exception as error:  # protobuf has no public class for this.
         raise ValueError(

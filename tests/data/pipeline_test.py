@@ -131,6 +131,12 @@ def test_batches_are_sharded_by_data_unless_workers_load_their_own():
     assert policy(num_shards=2) == policies.OFF
 
 
+def test_no_thread_tunes_what_fit_gives_up_at_once():
+    # It can hang: see `keras_dim.data.untuned`.
+    dataset = keras_dim.data.load(IMAGES, batch_size=2)
+    assert dataset.options().autotune.enabled is False
+
+
 def test_batches_hold_bytes_and_long_indices():
     spec = keras_dim.data.load(IMAGES, batch_size=2).element_spec
     assert spec == {
