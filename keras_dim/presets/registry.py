@@ -1,6 +1,7 @@
 """Finds, checks and loads pretrained encoders."""
 
 import difflib
+import inspect
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 import keras
 
+from keras_dim import encoders
 from keras_dim import files
 from keras_dim import model_files
 
@@ -84,7 +86,7 @@ def pretrained(
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
     _check_file(path, metadata)
-    encoder = model_files.load_model(path)
+    encoder = _load_encoder(path, config, metadata)
     _check_encoder(encoder, config, path)
     return encoder
 
@@ -278,6 +280,30 @@ def _check_file(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
             f"{str(path)!r} is not the file that its metadata describes, and "
             f"is not loaded. Expected sha256 {expected}. Received: {received}"
         )
+
+
+def _load_encoder(
+    path: pathlib.Path, config: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> keras.Model:
+    try:
+        return model_files.load_model(path)
+    except ValueError:
+        written_by = metadata.get("versions", {}).get("keras", "0")
+        build = getattr(encoders, str(config.get("encoder")), None)
+        if build is None or _parts(written_by) <= _parts(keras.__version__):
+            raise
+    # An older Keras refuses settings that a newer one writes of its layers:
+    # the layers are made anew, and the file is read for their weights alone.
+    arguments = inspect.signature(build).parameters
+    encoder = build(
+        **{key: value for key, value in config.items() if key in arguments}
+    )
+    encoder.load_weights(path)
+    return encoder
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
 
 
 def _check_encoder(

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_dim.methods import base
+from keras_dim.training import executions
 
 
 class NonFiniteError(FloatingPointError):
@@ -85,6 +86,7 @@ class NonFiniteAlarm(keras.callbacks.Callback):
         self.model_before = model_before
         self.first_step = first_step
         self._epoch = self._done_before = 0
+        self._first = 0
         self._steps = range(0)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -92,11 +94,13 @@ class NonFiniteAlarm(keras.callbacks.Callback):
         self._done_before, self.first_step = self.first_step, 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        self._steps = range(self._done_before + batch, self._steps.stop)
+        self._first = batch
 
     def on_train_batch_end(self, batch, logs=None):
-        stop = self._done_before + batch + 1
-        self._steps = range(self._steps.start, stop)
+        done = executions.steps_done(self.model, self._first, batch)
+        self._steps = range(
+            self._done_before + self._first, self._done_before + done
+        )
         self._check(logs or {})
 
     def on_epoch_end(self, epoch, logs=None):

@@ -14,6 +14,7 @@ from keras_dim import distribution
 from keras_dim import files
 from keras_dim import model_files
 from keras_dim.training import alarms
+from keras_dim.training import executions
 from keras_dim.training import termination
 
 NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
@@ -85,15 +86,19 @@ class Checkpoint(keras.callbacks.Callback):
         self.minutes = minutes
         self.first_step = first_step
         self.sigterm = sigterm or termination.Notice()
-        self._epoch = self._done_before = 0
+        self._epoch = self._done_before = self._first = 0
         self._saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._done_before, self.first_step = self.first_step, 0
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self._first = batch
+
     def on_train_batch_end(self, batch, logs=None):
-        step = self._done_before + batch + 1
+        done = executions.steps_done(self.model, self._first, batch)
+        step = self._done_before + done
         seconds = time.monotonic() - self._saved_at
         is_due = self.minutes is not None and seconds >= 60 * self.minutes
         if step < self.steps:

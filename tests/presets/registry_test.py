@@ -159,6 +159,27 @@ def test_a_preset_that_comes_along_works_and_is_what_its_card_says(name):
     assert recipe == recipes.get(name)
 
 
+@pytest.mark.parametrize(
+    "name", registry.preset_names(registry.presets_folder())
+)
+def test_an_older_keras_makes_the_layers_anew(name, monkeypatch):
+    images = np.random.default_rng(0).integers(
+        0, 256, (2, *pretrained(name).input_shape[1:]), "uint8"
+    )
+    expected = pretrained(name)(images)
+
+    def refuse(path):
+        raise ValueError("a setting that is not known")
+
+    monkeypatch.setattr(registry.model_files, "load_model", refuse)
+    monkeypatch.setattr(keras, "__version__", "99.0.0")
+    with pytest.raises(ValueError, match="a setting that is not known"):
+        pretrained(name)
+    monkeypatch.setattr(keras, "__version__", "3.10.0")
+    for key, value in pretrained(name)(images).items():
+        np.testing.assert_allclose(value, expected[key], rtol=1e-5, atol=1e-6)
+
+
 def test_what_the_user_types_for_stl10_gives_features():
     with pytest.warns(UserWarning, match="'amdim_tiny_imagenet'"):
         encoder = pretrained("amdim_stl10")
