@@ -6,6 +6,7 @@ import os
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 if keras.backend.backend() == "tensorflow":
@@ -359,6 +360,59 @@ def value_errors():
         if not found or isinstance(error, ValueError):
             raise
         raise ValueError(found.group(1)) from None
+
+
+def after_call(function, tensors):
+    """Returns a batch's images once a Python function has seen the batch.
+
+    For the functions of a `tf.data.Dataset`, on whichever backend.
+
+    Args:
+        function: function of a dict of NumPy arrays. An error that it raises
+            is raised where the batch is taken from the data set.
+        tensors: dict of tensors, `"image"` among them.
+
+    Returns:
+        tensor. That of `"image"`.
+    """
+    import tensorflow as tf
+
+    names = list(tensors)
+
+    def call(*arrays):
+        function(dict(zip(names, arrays, strict=True)))
+        return np.int64(0)
+
+    done = tf.numpy_function(call, list(tensors.values()), tf.int64)
+    with tf.control_dependencies([done]):
+        return tf.identity(tensors["image"])
+
+
+def refuse_few_rows(tensor, min_rows, message):
+    """Returns a part of a batch that raises where it has too few rows.
+
+    Under XLA on TensorFlow such an assertion is left out: check the data set
+    instead, as `keras_dim.batches.checked` does.
+
+    Args:
+        tensor: tensor `(rows, ...)`.
+        min_rows: int.
+        message: str. Of the error.
+
+    Raises:
+        ValueError: at once, where the number of rows is known.
+        tf.errors.InvalidArgumentError: when the batch comes, where not.
+    """
+    rows = tensor.shape[0]
+    if rows is not None:
+        if rows < min_rows:
+            raise ValueError(f"{message}. Received {rows} row(s)")
+        return tensor
+    asserted = tf.debugging.assert_greater_equal(
+        tf.shape(tensor)[0], min_rows, message=message
+    )
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
 
 
 def scale_loss(loss):

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
     {"distribution", "files", "model_files", "optimizers", "version"},
-    {"mutual_information"},
+    {"batches", "mutual_information"},
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
