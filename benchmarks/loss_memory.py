@@ -80,15 +80,15 @@ def run_case(bound, batch_size, chunk_size, units):
     """Returns peak bytes and seconds of one value and gradient."""
     import tensorflow as tf
 
+    from keras_dim.mutual_information import Bound
     from keras_dim.mutual_information import DotProductScores
-    from keras_dim.mutual_information import bounds
 
     # What does not fit ends this process, and no other one.
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     taken = int(open("/proc/self/statm").read().split()[0])
     limit = taken * os.sysconf("SC_PAGE_SIZE") + int(0.9 * free)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    formula = bounds.get(bound, chunk_size=chunk_size)
+    formula = Bound(bound, chunk_size)
 
     @tf.function
     def value_and_gradient(anchors, candidates):

@@ -13,6 +13,8 @@ import numpy as np
 from keras import layers
 
 import keras_dim
+from keras_dim import layers as layers_lib
+from keras_dim.mutual_information import bounds
 
 IMAGE_SHAPE = (8, 8, 3)
 NUM_IMAGES = 16
@@ -42,6 +44,10 @@ def amdim_encoder():
     x = norm()(layers.Conv2D(6, 2)(x))
     outputs = {"map_3": map_3, "map_2": map_2, "global": layers.Flatten()(x)}
     return keras.Model(image, outputs)
+
+
+def critic(temperature=1.0):
+    return layers_lib.DotProductCritic(units=8, temperature=temperature)
 
 
 def two_views():
@@ -85,14 +91,13 @@ METHODS = {
     "amdim": amdim,
     "amdim_mixtures_chunked": lambda: amdim(
         pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
-        num_mixtures=3,
-        mixture_temperature=2.0,
+        mixture=layers_lib.MixtureFeatures(3, temperature=2.0),
         score_limit=4.0,
-        chunk_size=3,
+        bound=bounds.InfoNCE(chunk_size=3),
         use_batch_norm=True,
     ),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
-        encoder(), critic_units=8, seed=1
+        encoder(), critic=critic(), seed=1
     ),
     "deep_infomax_global_and_local": lambda: keras_dim.DeepInfoMax(
         encoder(),
@@ -101,32 +106,31 @@ METHODS = {
         gamma=0.1,
         bound="jensen_shannon",
         prior="normal",
-        critic_units=8,
+        critic=critic(),
         seed=1,
     ),
     "deep_infomax_concatenate": lambda: keras_dim.DeepInfoMax(
         encoder(),
         alpha=0.5,
         bound="jensen_shannon",
-        critic="concatenate",
-        critic_units=8,
-        num_negatives=2,
+        critic=layers_lib.ConcatenateCritic(units=8, num_negatives=2),
         prior=None,
         seed=1,
     ),
     "deep_infomax_donsker_varadhan": lambda: keras_dim.DeepInfoMax(
         encoder(),
         bound="donsker_varadhan",
-        critic_units=8,
-        temperature=3.0,
+        critic=critic(temperature=3.0),
         gamma=0.0,
         seed=1,
     ),
     "deep_infomax_variational": lambda: keras_dim.DeepInfoMax(
         encoder(variational=True),
+        alpha=0.5,
+        global_pairing="summary",
         prior="variational",
-        critic_units=8,
-        own_image_score=-10.0,
+        critic=critic(),
+        bound=bounds.InfoNCE(own_image_score=-10.0),
         seed=1,
     ),
     "deep_infomax_sampled_and_chunked": lambda: keras_dim.DeepInfoMax(
@@ -134,9 +138,9 @@ METHODS = {
         views=keras_dim.views.dim(
             crop_size=8, crop_padding=2, flip=True, seed=2
         ),
-        critic_units=8,
+        critic=critic(),
         num_local_samples=5,
-        chunk_size=3,
+        bound=bounds.InfoNCE(chunk_size=3),
         seed=1,
     ),
 }

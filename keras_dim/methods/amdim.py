@@ -130,7 +130,8 @@ class AMDIM(base.SelfSupervisedModel):
                     name=f"{name}_projection",
                 )
                 self.projections[name].build(shapes[name])
-        if mixture:
+        # A mixture that was loaded is built already.
+        if mixture and not mixture.built:
             mixture.build((None, units))
         self.built = True
 

@@ -126,7 +126,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             if name == "global_information" and not is_whole:
                 candidates = (None, 1, 1, shapes["global"][-1])
             self.critics[name].build(shapes["global"], candidates)
-        if prior:
+        # A prior that was loaded is built already.
+        if prior and not prior.built:
             prior.build(shapes)
         self.built = True
 

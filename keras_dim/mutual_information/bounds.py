@@ -53,13 +53,19 @@ def gan(scores, positives, negatives, chunk_size=None):
     """
     return _joint_mean(
         lambda s: -ops.softplus(-s), scores, positives
-    ) - _product_mean(ops.softplus, scores, negatives, chunk_size)
+    ) - _product_mean(
+        ops.softplus, ops.sigmoid, scores, negatives, chunk_size
+    )
 
 
 def kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Kullback-Leibler bound of f-GAN: mean of s less mean of exp(s - 1)."""
     return _joint_mean(lambda s: s, scores, positives) - _product_mean(
-        lambda s: ops.exp(s - 1.0), scores, negatives, chunk_size
+        lambda s: ops.exp(s - 1.0),
+        lambda s: ops.exp(s - 1.0),
+        scores,
+        negatives,
+        chunk_size,
     )
 
 
@@ -67,7 +73,9 @@ def reverse_kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Reverse Kullback-Leibler bound: mean of -exp(-s) less mean of s - 1."""
     return _joint_mean(
         lambda s: -ops.exp(-s), scores, positives
-    ) - _product_mean(lambda s: s - 1.0, scores, negatives, chunk_size)
+    ) - _product_mean(
+        lambda s: s - 1.0, ops.ones_like, scores, negatives, chunk_size
+    )
 
 
 def squared_hellinger(scores, positives, negatives, chunk_size=None):
@@ -75,7 +83,7 @@ def squared_hellinger(scores, positives, negatives, chunk_size=None):
     return _joint_mean(
         lambda s: 1.0 - ops.exp(-s), scores, positives
     ) - _product_mean(
-        lambda s: ops.exp(s) - 1.0, scores, negatives, chunk_size
+        lambda s: ops.exp(s) - 1.0, ops.exp, scores, negatives, chunk_size
     )
 
 
@@ -86,7 +94,11 @@ def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
     for scores of either sign.
     """
     return _joint_mean(lambda s: s, scores, positives) - _product_mean(
-        lambda s: 0.25 * ops.square(s) + s, scores, negatives, chunk_size
+        lambda s: 0.25 * ops.square(s) + s,
+        lambda s: 0.5 * s + 1.0,
+        scores,
+        negatives,
+        chunk_size,
     )
 
 
@@ -189,9 +201,14 @@ def _joint_mean(function, scores, positives):
     return _mean(function(ops.cast(scores, "float32")), positives)
 
 
-def _product_mean(function, scores, negatives, chunk_size):
-    """Returns the mean of a function of the scores over negative pairs."""
-    total = ops.sum(rows.sum_rows(function, scores, negatives, chunk_size))
+def _product_mean(function, slope, scores, negatives, chunk_size):
+    """Returns the mean of a function of the scores over negative pairs.
+
+    `slope` is its derivative, for scores in chunks.
+    """
+    total = ops.sum(
+        rows.sum_rows(function, slope, scores, negatives, chunk_size)
+    )
     return total / ops.maximum(_num_pairs(scores, negatives), 1.0)
 
 

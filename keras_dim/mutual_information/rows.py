@@ -7,7 +7,6 @@ its square.
 """
 
 
-import keras
 from keras import ops
 
 from keras_dim.mutual_information import pairs
@@ -16,12 +15,14 @@ from keras_dim.mutual_information import pairs
 VERY_NEGATIVE = -1e9
 
 
-def reduce_rows(of_rows, scores, mask, chunk_size=None):
+def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
     """Applies a function to all rows of scores, or to a few at a time.
 
     Args:
         of_rows: callable from scores `(rows, candidates, ...)` and a mask that
             broadcasts to them to a tensor `(rows,)`.
+        slopes_of_rows: callable from scores, mask and the results, shaped to
+            broadcast to the scores, to the derivative at each score.
         scores: tensor `(anchors, candidates, ...)` or `DotProductScores`.
         mask: tensor with the scores' rank that broadcasts to them.
         chunk_size: int, or None for all rows at once. Rows at a time; for
@@ -44,28 +45,101 @@ def reduce_rows(of_rows, scores, mask, chunk_size=None):
         return of_rows(ops.cast(scores, "float32"), mask)
     if chunk_size is None:
         return of_rows(scores.whole(), mask)
+    num_anchors = ops.shape(scores.anchors)[0]
+    num_chunks = (num_anchors + chunk_size - 1) // chunk_size
+    mask = ops.broadcast_to(mask, (num_anchors, *ops.shape(mask)[1:]))
 
-    # Without this, the gradient would keep the scores of every chunk.
-    @keras.remat
-    def of_chunk(anchors, candidates, mask):
-        products = pairs.dot_products(anchors, candidates)
-        return of_rows(pairs.soft_clip(products, scores.limit), mask)
+    def fill(tensor):
+        # Rows of zeros fill the last chunk.
+        padding = [[0, 0]] * (len(tensor.shape) - 1)
+        return ops.pad(tensor, [[0, -num_anchors % chunk_size], *padding])
 
-    num_rows = ops.shape(scores.anchors)[0]
-    mask = ops.broadcast_to(mask, (num_rows, *ops.shape(mask)[1:]))
-    _, values = ops.scan(
-        lambda _, chunk: (_, of_chunk(chunk[0], scores.candidates, chunk[1])),
-        ops.zeros(()),
-        (_in_chunks(scores.anchors, chunk_size), _in_chunks(mask, chunk_size)),
-    )
-    return ops.reshape(values, (-1,))[:num_rows]
+    def chunk_of(tensor, first):
+        start = (first, *[0] * (len(tensor.shape) - 1))
+        return ops.slice(tensor, start, (chunk_size, *ops.shape(tensor)[1:]))
+
+    filled_mask = fill(mask)
+
+    # An automatic gradient would keep the scores of every chunk.
+    @ops.custom_gradient
+    def values_of(anchors, candidates):
+        def rows_of(anchors, first):
+            own = chunk_of(anchors, first)
+            products = pairs.dot_products(own, candidates)
+            return own, pairs.soft_clip(products, scores.limit)
+
+        def add_values(chunk, carry):
+            anchors, values = carry
+            first = chunk * chunk_size
+            own, rows = rows_of(anchors, first)
+            of_chunk = of_rows(rows, chunk_of(filled_mask, first))
+            values = ops.slice_update(values, (first,), of_chunk)
+            # Written back, so that each chunk waits for the one before it.
+            return ops.slice_update(anchors, (first, 0), own), values
+
+        values = ops.fori_loop(
+            0,
+            num_chunks,
+            add_values,
+            (fill(anchors), ops.zeros((num_chunks * chunk_size,), "float32")),
+        )[1]
+
+        def gradient(*upstreams, upstream=None):
+            upstream = fill(upstreams[0] if upstreams else upstream)
+            flat = ops.reshape(candidates, (-1, candidates.shape[-1]))
+
+            def add_slopes(chunk, carry):
+                anchors, candidate_slopes = carry
+                first = chunk * chunk_size
+                own, rows = rows_of(anchors, first)
+                one_each = (-1, *[1] * (len(rows.shape) - 1))
+                of_chunk, of_upstream = (
+                    ops.reshape(chunk_of(tensor, first), one_each)
+                    for tensor in (values, upstream)
+                )
+                slopes = of_upstream * slopes_of_rows(
+                    rows, chunk_of(filled_mask, first), of_chunk
+                )
+                if scores.limit is not None:
+                    # The derivative of the clipping.
+                    slopes = slopes * (1.0 - ops.square(rows / scores.limit))
+                # Products run in the precision of the factors.
+                slopes = ops.cast(
+                    ops.reshape(slopes, (chunk_size, -1)), own.dtype
+                )
+                candidate_slopes += ops.cast(
+                    ops.matmul(ops.transpose(slopes), own), "float32"
+                )
+                # Slopes take the place of their anchors.
+                return (
+                    ops.slice_update(
+                        anchors, (first, 0), ops.matmul(slopes, flat)
+                    ),
+                    candidate_slopes,
+                )
+
+            anchor_slopes, candidate_slopes = ops.fori_loop(
+                0,
+                num_chunks,
+                add_slopes,
+                (fill(anchors), ops.zeros(ops.shape(flat), "float32")),
+            )
+            return anchor_slopes[:num_anchors], ops.cast(
+                ops.reshape(candidate_slopes, ops.shape(candidates)),
+                candidates.dtype,
+            )
+
+        return values[:num_anchors], gradient
+
+    return values_of(scores.anchors, scores.candidates)
 
 
-def sum_rows(function, scores, mask, chunk_size=None):
+def sum_rows(function, slope, scores, mask, chunk_size=None):
     """Returns the sum of a function of the scores over each row's mask.
 
     Args:
-        function: callable from a tensor of scores to one of equal shape.
+        function, slope: callables from scores to a tensor of equal shape: the
+            function and its derivative.
         scores, mask, chunk_size: see `reduce_rows`.
     """
 
@@ -73,7 +147,10 @@ def sum_rows(function, scores, mask, chunk_size=None):
         # `where`, as an exponential that overflowed elsewhere times 0 is NaN.
         return ops.sum(ops.where(mask > 0, function(rows), 0.0), _axes(rows))
 
-    return reduce_rows(of_rows, scores, mask, chunk_size)
+    def slopes_of_rows(rows, mask, _):
+        return ops.where(mask > 0, slope(rows), 0.0)
+
+    return reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size)
 
 
 def log_sum_exp_rows(
@@ -94,7 +171,10 @@ def log_sum_exp_rows(
         rows = ops.where(mask > 0, rows, outside_score)
         return ops.logsumexp(rows, _axes(rows))
 
-    return reduce_rows(of_rows, scores, mask, chunk_size)
+    def slopes_of_rows(rows, mask, values):
+        return ops.where(mask > 0, ops.exp(rows - values), 0.0)
+
+    return reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size)
 
 
 def count_rows(scores, mask):
@@ -120,13 +200,5 @@ def shape_of(scores):
     return ops.shape(scores) if ops.is_tensor(scores) else scores.shape
 
 
-def _in_chunks(rows, chunk_size):
-    """Returns `(chunks, chunk_size, ...)`; zeros fill the last chunk."""
-    missing = -ops.shape(rows)[0] % chunk_size
-    rows = ops.pad(rows, [[0, missing], *[[0, 0]] * (len(rows.shape) - 1)])
-    return ops.reshape(rows, (-1, chunk_size, *ops.shape(rows)[1:]))
-
-
 def _axes(rows):
     return tuple(range(1, len(rows.shape)))
-

@@ -72,14 +72,8 @@ def test_chunks_of_split_rows_change_nothing(
 def test_mixtures_of_split_rows_are_those_of_whole_ones(
     chunk_size, two_replicas
 ):
-    def bound(scores, positives, negatives):
-        return mixtures.info_nce(
-            scores,
-            positives,
-            negatives,
-            num_mixtures=3,
-            temperature=2.0,
-            chunk_size=chunk_size,
-        )
+    def bound(*pairs):
+        values = bounds.nce_scores(*pairs, chunk_size=chunk_size)
+        return tf.reduce_mean(mixtures.combine(values, 3, temperature=2.0))
 
     assert_replicas_equal_one(two_replicas, 3, bound)
