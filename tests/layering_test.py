@@ -7,7 +7,8 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
-    {"distribution", "files", "model_files", "optimizers", "version"},
+    {"checks", "configurable", "files", "version"},
+    {"distribution", "model_files", "optimizers"},
     {"mutual_information"},
     {"layers"},
     {"encoders", "views"},
