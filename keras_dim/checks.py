@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def one_of(known: Iterable[Any], **values: Any) -> None:
+def one_of(known: Iterable[Any], /, **values: Any) -> None:
     """Raises a `ValueError` for a value that is not among `known`.
 
     Args:
@@ -34,40 +34,52 @@ def one_of(known: Iterable[Any], **values: Any) -> None:
             )
 
 
-def at_least(minimum: float, **values: Any) -> None:
+def at_least(minimum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number >= `minimum`."""
     for name, value in values.items():
         if not (_is_finite(value) and value >= minimum):
             _refuse(name, f"{minimum} or more", value)
 
 
-def above(minimum: float, **values: Any) -> None:
+def above(minimum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number > `minimum`."""
     for name, value in values.items():
         if not (_is_finite(value) and value > minimum):
             _refuse(name, f"above {minimum}", value)
 
 
-def below(maximum: float, **values: Any) -> None:
+def below(maximum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number < `maximum`."""
     for name, value in values.items():
         if not (_is_finite(value) and value < maximum):
             _refuse(name, f"below {maximum}", value)
 
 
-def between(low: float, high: float, **values: Any) -> None:
+def between(low: float, high: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no number in [`low`, `high`]."""
     for name, value in values.items():
         if not (_is_finite(value) and low <= value <= high):
             _refuse(name, f"from {low} to {high}", value)
 
 
-def whole_numbers(minimum: int, **values: Any) -> None:
-    """Raises a `ValueError` for what is no integer >= `minimum`."""
+def integers(
+    minimum: int, maximum: int | None = None, /, **values: Any
+) -> None:
+    """Raises a `ValueError` for what is no integer in that range.
+
+    Args:
+        minimum: int. The least value allowed.
+        maximum: int, or None for no limit. The greatest value allowed.
+        **values: the values to check, by name.
+    """
+    expected = f"an integer, {minimum:,} or more"
+    if maximum is not None:
+        expected = f"an integer from {minimum:,} to {maximum:,}"
     for name, value in values.items():
         is_whole = isinstance(value, numbers.Integral) and _is_finite(value)
-        if not (is_whole and value >= minimum):
-            _refuse(name, f"a whole number, {minimum} or more", value)
+        is_within = is_whole and value >= minimum
+        if not is_within or (maximum is not None and value > maximum):
+            _refuse(name, expected, value)
 
 
 def keywords(function: Callable, given: Iterable[str], owner: str) -> None:

@@ -30,10 +30,14 @@ from keras_dim import checks
             "`momentum` must be from 0 to 1. Received: 1.5",
         ),
         (
-            lambda: checks.whole_numbers(1, epochs=2.5),
-            "`epochs` must be a whole number, 1 or more. Received: 2.5",
+            lambda: checks.integers(1, epochs=2.5),
+            "`epochs` must be an integer, 1 or more. Received: 2.5",
         ),
-        (lambda: checks.whole_numbers(1, epochs=0), "epochs"),
+        (lambda: checks.integers(1, epochs=0), "epochs"),
+        (
+            lambda: checks.integers(0, 3, worker=4),
+            "`worker` must be an integer from 0 to 3. Received: 4",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(check, message):
@@ -52,7 +56,7 @@ def test_what_is_wrong_is_said_in_a_line(check, message):
         lambda value: checks.above(0, x=value),
         lambda value: checks.below(9, x=value),
         lambda value: checks.between(0, 9, x=value),
-        lambda value: checks.whole_numbers(0, x=value),
+        lambda value: checks.integers(0, x=value),
     ],
 )
 def test_what_is_no_finite_number_is_refused(check, value):
@@ -66,7 +70,8 @@ def test_what_is_right_passes():
     checks.above(0, a=1e-9)
     checks.below(1, a=0.999)
     checks.between(0, 1, a=0, b=1)
-    checks.whole_numbers(1, a=1, b=np.int64(3))
+    checks.integers(1, a=1, b=np.int64(3))
+    checks.integers(1, 3, a=1, b=3)
 
 
 class Base:

@@ -3,7 +3,6 @@
 Nothing here imports Keras, which takes seconds, before the flags are read.
 """
 
-import difflib
 import importlib
 import sys
 import traceback
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from keras_dim import checks
 from keras_dim.cli import messages
 from keras_dim.cli import quiet
 from keras_dim.version import __version__
@@ -87,11 +87,10 @@ def _run(arguments):
         print(f"keras-dim {__version__}")
         return DONE
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
-            f"There is no command {name!r}.{hint} The commands are "
-            f"{', '.join(COMMANDS)}; `keras-dim --help` tells about them."
+            f"There is no command {name!r}."
+            f"{checks.did_you_mean(name, COMMANDS)} The commands are "
+            f"{', '.join(COMMANDS)}; `keras-dim --help` describes them."
         )
     command = importlib.import_module(f"keras_dim.cli.{name}")
     values = _flags_of(command)

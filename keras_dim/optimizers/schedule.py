@@ -50,17 +50,17 @@ class Schedule(
     ):
         checks.at_least(0, learning_rate=learning_rate)
         checks.one_of(KINDS, kind=kind)
-        checks.whole_numbers(0, warmup_steps=warmup_steps)
+        checks.integers(0, warmup_steps=warmup_steps)
         checks.above(0, factor=factor)
         for boundary in boundaries:
-            checks.whole_numbers(0, boundaries=boundary)
+            checks.integers(0, boundaries=boundary)
         if (kind == "cosine") != (total_steps is not None):
             raise ValueError(
                 "`total_steps` belongs to the kind 'cosine', and to it alone. "
                 f"Received: total_steps={total_steps} with kind={kind!r}"
             )
         if total_steps is not None:
-            checks.whole_numbers(warmup_steps + 1, total_steps=total_steps)
+            checks.integers(warmup_steps + 1, total_steps=total_steps)
         if (kind == "steps") != bool(boundaries):
             raise ValueError(
                 "`boundaries` belong to the kind 'steps', and to it alone. "

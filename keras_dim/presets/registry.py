@@ -1,6 +1,5 @@
 """Finds, checks and loads pretrained encoders."""
 
-import difflib
 import inspect
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_dim import checks
 from keras_dim import encoders
 from keras_dim import files
 from keras_dim import model_files
@@ -336,8 +336,7 @@ def _unknown(name: str, names: list[str], root: pathlib.Path | None) -> str:
     if not names:
         where = f"in {str(root)!r}" if root else "with this installation"
         return f"Unknown preset {name!r}: there are no presets {where}."
-    nearest = difflib.get_close_matches(name, names)
-    hint = (
-        f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    return (
+        f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
+        f"Expected one of {names}."
     )
-    return f"Unknown preset {name!r}.{hint} Expected one of {names}."

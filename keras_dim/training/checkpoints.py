@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import files
 from keras_dim import model_files
@@ -70,15 +71,9 @@ class Checkpoint(keras.callbacks.Callback):
         strategy: Any = None,
     ):
         super().__init__()
-        for name, value in (("steps", steps), ("keep", keep)):
-            if value < 1:
-                raise ValueError(
-                    f"`{name}` must be 1 or more. Received: {value}"
-                )
-        if minutes is not None and not minutes >= 0:
-            raise ValueError(
-                f"`minutes` must not be negative. Received: {minutes}"
-            )
+        checks.at_least(1, steps=steps, keep=keep)
+        if minutes is not None:
+            checks.at_least(0, minutes=minutes)
         self.strategy = strategy
         self.directory = pathlib.Path(directory)
         self.steps = steps

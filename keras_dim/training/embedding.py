@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_dim import checks
 from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
@@ -211,21 +212,10 @@ def _refuse_workers(worker, num_workers):
 
 
 def _check_shards(num_shards, worker, num_workers):
-    for name, value in (
-        ("num_shards", num_shards),
-        ("num_workers", num_workers),
-    ):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or not 1 <= value <= MAX_SHARDS:
-            raise ValueError(
-                f"`{name}` must be an integer from 1 to {MAX_SHARDS:,}. "
-                f"Received: {value!r}"
-            )
-    if worker not in range(num_workers):
-        raise ValueError(
-            f"`worker` must be from 0 to {num_workers - 1} (num_workers - 1). "
-            f"Received: {worker!r}"
-        )
+    checks.integers(
+        1, MAX_SHARDS, num_shards=num_shards, num_workers=num_workers
+    )
+    checks.integers(0, num_workers - 1, worker=worker)
 
 
 def _name_of(source):

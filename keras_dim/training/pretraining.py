@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from keras_dim import checks
 from keras_dim import data
 from keras_dim import distribution
 from keras_dim import evaluation
@@ -99,11 +100,8 @@ def pretrain(
         Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
     """
     directory = pathlib.Path(directory)
-    if checkpoint_minutes is not None and not checkpoint_minutes >= 0:
-        raise ValueError(
-            "`checkpoint_minutes` must not be negative. Received: "
-            f"{checkpoint_minutes}"
-        )
+    if checkpoint_minutes is not None:
+        checks.at_least(0, checkpoint_minutes=checkpoint_minutes)
     if isinstance(strategy, str):
         strategy = distribution.strategy(strategy)
     writes = distribution.is_chief(strategy)

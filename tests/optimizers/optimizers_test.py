@@ -231,7 +231,7 @@ def test_a_cosine_is_that_of_byol():
         ),
         ({"kind": "steps"}, "boundaries"),
         ({"boundaries": [4]}, "boundaries"),
-        ({"warmup_steps": 0.5}, "warmup_steps.*whole"),
+        ({"warmup_steps": 0.5}, "warmup_steps.*integer"),
         ({"warmup_steps": -1}, "warmup_steps"),
     ],
 )

@@ -28,8 +28,8 @@ def test_a_folder_may_be_a_str(tmp_path):
         ("steps", 0, "1 or more. Received: 0"),
         ("keep", 0, "1 or more. Received: 0"),
         ("keep", -1, "1 or more. Received: -1"),
-        ("minutes", -0.5, "not be negative. Received: -0.5"),
-        ("minutes", float("nan"), "not be negative. Received: nan"),
+        ("minutes", -0.5, "0 or more. Received: -0.5"),
+        ("minutes", float("nan"), "0 or more. Received: nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_the_door(
