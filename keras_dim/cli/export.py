@@ -36,8 +36,8 @@ def check(options) -> None:
 def run(options, encoder: str, path: str) -> None:
     """Writes the file or folder, and says how its features agree."""
     from keras_dim import training
-    from keras_dim.export import export
-    from keras_dim.export import parity
+    from keras_dim.exporting import export
+    from keras_dim.exporting import parity
 
     written = export(training.load_encoder(encoder), path, options.format)
     report = json.loads(parity.report_path(written).read_text("utf-8"))
@@ -54,7 +54,7 @@ def run(options, encoder: str, path: str) -> None:
 
 
 def _result(found):
-    from keras_dim.export import parity
+    from keras_dim.exporting import parity
 
     if "differences" in found:
         return f"{parity.worst(found['differences']):.1e}"
