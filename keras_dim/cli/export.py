@@ -12,9 +12,8 @@ from absl import flags
 from keras_dim.cli import messages
 
 ARGUMENTS = ("ENCODER", "PATH")
-REQUIRED = ()
 
-# Here, so that nothing is imported before the flags are read.
+# Repeated here, as importing them would import Keras before flags are read.
 _FORMATS = ("saved_model", "litert", "onnx")
 
 
@@ -27,10 +26,6 @@ def define(values: flags.FlagValues) -> None:
         f"What is written: {', '.join(_FORMATS)}.",
         flag_values=values,
     )
-
-
-def check(options) -> None:
-    """Refuses nothing."""
 
 
 def run(options, encoder: str, path: str) -> None:
