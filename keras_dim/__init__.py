@@ -1,43 +1,47 @@
 """Image encoders without labels, by maximising mutual information.
 
-Everything that trains an encoder is here at once. What reads data, writes
-files or scores features is loaded when it is first used, so that importing
-this package costs little more than importing Keras, and needs no TensorFlow
-where Keras runs without it.
+Every public name is loaded when it is first used, so that `import keras_dim`
+and `keras-dim --help` take milliseconds, load neither Keras nor TensorFlow,
+and need no TensorFlow where Keras runs without it.
 """
 
 import importlib
-import pathlib
-import sys
+from typing import TYPE_CHECKING
 
+from keras_dim import registration
 from keras_dim.version import __version__
 
-# `keras-dim --help` and a mistyped flag are answered at once: in the process
-# of the command, and in no other, Keras waits until it is needed.
-if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-dim":
+if TYPE_CHECKING:
+    from keras_dim import data
+    from keras_dim import distribution
     from keras_dim import encoders
+    from keras_dim import evaluation
     from keras_dim import layers
     from keras_dim import methods
     from keras_dim import mutual_information
+    from keras_dim import optimizers
+    from keras_dim import recipes
+    from keras_dim import serving
+    from keras_dim import training
     from keras_dim import views
-    from keras_dim.export import export
-    from keras_dim.methods.amdim import AMDIM
-    from keras_dim.methods.deep_infomax import DeepInfoMax
+    from keras_dim.exporting import export
+    from keras_dim.methods import AMDIM
+    from keras_dim.methods import DeepInfoMax
+    from keras_dim.presets import list_pretrained
+    from keras_dim.presets import pretrained
+    from keras_dim.training import Recipe
+    from keras_dim.training import pretrain
 
-# Public name -> the module that holds it, or is it. What is named like its
-# module, as `export` is, must not stand here but be imported above: importing
-# the module later would put it in the place of what it holds.
-_LAZY = {
-    "data": "keras_dim.data",
-    "distribution": "keras_dim.distribution",
-    "evaluation": "keras_dim.evaluation",
-    "list_pretrained": "keras_dim.presets",
-    "pretrain": "keras_dim.training",
-    "pretrained": "keras_dim.presets",
-    "Recipe": "keras_dim.training",
-    "recipes": "keras_dim.recipes",
-    "serving": "keras_dim.serving",
-    "training": "keras_dim.training",
+# No public name is that of a module of another thing: importing a module puts
+# it in the place of whatever has its name here.
+_MODULE_OF = {
+    "AMDIM": "methods",
+    "DeepInfoMax": "methods",
+    "Recipe": "training",
+    "export": "exporting",
+    "list_pretrained": "presets",
+    "pretrain": "training",
+    "pretrained": "presets",
 }
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "list_pretrained",
     "methods",
     "mutual_information",
+    "optimizers",
     "pretrain",
     "pretrained",
     "recipes",
@@ -64,14 +69,19 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_LAZY[name])
-    is_module = module.__name__ == f"{__name__}.{name}"
-    value = module if is_module else getattr(module, name)
+    if name in _MODULE_OF:
+        module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+        value = getattr(module, name)
+    else:
+        value = importlib.import_module(f"{__name__}.{name}")
     globals()[name] = value
     return value
 
 
 def __dir__():
     return sorted(__all__)
+
+
+registration.register_once_keras_is_imported()

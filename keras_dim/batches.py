@@ -28,9 +28,12 @@ SAMPLED_NUMBERS = 2**22
 CHANNELS = (1, 2, 3, 4)
 # How names of dtypes begin that hold no numbers.
 _NO_NUMBERS = ("object", "str", "bytes")
-# An error of Python's within a graph, as TensorFlow reports it.
-_WITHIN_GRAPH = re.compile(r"ValueError: (keras_dim: [^\n]*)")
-_PREFIX = "keras_dim: "
+# An error within a graph, as TensorFlow reports it: of a Python function, and
+# of an assertion.
+_PREFIX = distribution.REFUSED
+_WITHIN_GRAPH = re.compile(
+    rf"ValueError: {_PREFIX}([^\n]*)|\[{_PREFIX}([^\]\n]*)\]"
+)
 
 
 def columns(element: Any) -> dict[str, Any]:
@@ -309,7 +312,7 @@ def in_one_line():
         found = _WITHIN_GRAPH.search(str(error))
         if found is None:
             raise
-        raise ValueError(found[1].removeprefix(_PREFIX)) from None
+        raise ValueError(found[1] or found[2]) from None
 
 
 def refuse_infinite(x: Any) -> None:

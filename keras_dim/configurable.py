@@ -1,9 +1,97 @@
-import inspect, keras
+"""Configurations that follow from the signature of `__init__`."""
+
+import inspect
+
+import keras
+
+
 class Configurable:
+    """Gives a class `get_config` and `from_config`.
+
+    Every argument of `__init__` must be kept as an attribute of its own name.
+    Layers and models put this class before Keras's, whose `get_config` goes
+    on adding its part:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="keras_dim")
+    class Scale(Configurable, keras.layers.Layer):
+        def __init__(self, factor, **kwargs):
+            super().__init__(**kwargs)
+            self.factor = factor
+    ```
+
+    An argument may be a number, a string, None, a list, tuple or dict of
+    these, a function registered with Keras, or an object that has such a
+    configuration itself. Tuples become lists, as JSON has no other. A layer
+    that was built comes back built.
+    """
+
     def get_config(self):
-        base = super().get_config() if hasattr(super(), "get_config") else {}
-        args = inspect.signature(type(self).__init__).parameters
-        return base | {n: keras.saving.serialize_keras_object(getattr(self, n)) for n in args if n not in ("self", "kwargs")}
+        """Returns a dict of the arguments of `__init__`."""
+        try:
+            of_base = getattr(super(), "get_config", dict)()
+        except NotImplementedError:
+            # As in Keras's schedules and regularizers.
+            of_base = {}
+        return of_base | {
+            name: _serialized(getattr(self, name))
+            for name in _arguments(type(self))
+            # An optimizer's attribute `learning_rate` is not its argument.
+            if name not in of_base
+        }
+
     @classmethod
     def from_config(cls, config):
-        return cls(**{n: keras.saving.deserialize_keras_object(v) if isinstance(v, dict) and n != "dtype" else v for n, v in config.items()})
+        """Returns a new object with the arguments of a `get_config`."""
+        own = _arguments(cls)
+        return cls(
+            **{
+                # What Keras added it reads itself.
+                name: keras.saving.deserialize_keras_object(value)
+                if name in own
+                else value
+                for name, value in config.items()
+            }
+        )
+
+
+class ConfigurableObject(Configurable):
+    """An object that is nothing but its arguments, such as a bound.
+
+    Two of one class with equal arguments are equal.
+    """
+
+    def __eq__(self, other):
+        return (
+            type(other) is type(self)
+            and other.get_config() == self.get_config()
+        )
+
+    def __hash__(self):
+        return hash(type(self))
+
+    def __repr__(self):
+        arguments = (
+            f"{name}={getattr(self, name)!r}" for name in _arguments(type(self))
+        )
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+
+def _serialized(value):
+    if isinstance(value, list | tuple):
+        return [_serialized(each) for each in value]
+    return keras.saving.serialize_keras_object(value)
+
+
+def _arguments(cls):
+    """Returns the names of the arguments of `__init__`."""
+    if cls.__init__ is object.__init__:
+        return []
+    return [
+        name
+        for name, parameter in inspect.signature(
+            cls.__init__
+        ).parameters.items()
+        if name != "self"
+        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]

@@ -1,43 +1,30 @@
-"""The one place that knows how many replicas there are."""
+"""Strategies of `tf.distribute`, and operations between replicas."""
 
-import contextlib
 import functools
 import os
-import re
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_dim import checks
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
-# Whose images an image is told apart from.
+# Which replicas the negatives of an image come from.
 ALL_REPLICAS = "all_replicas"
 OWN_REPLICA = "own_replica"
 NEGATIVES_FROM = (ALL_REPLICAS, OWN_REPLICA)
-# What the environment variable looks like.
+# An example for error messages.
 TF_CONFIG = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# What TensorFlow speaks of where another worker has broken an operation off.
-# What joins the GPUs of one machine is called "peer access", too.
-OF_OTHERS = re.compile(
-    r"\bcollectives?\b|\bpeers?\b(?![ -](?:access|to))|\bRPC\b"
-    r"|\bcoordination service\b|\bheartbeat",
-    re.IGNORECASE,
-)
-
-
-# Begins the message of a refusal within a compiled step.
-REFUSED = "Refused: "
-
-
-class WorkerLostError(RuntimeError):
-    """One of several workers has gone, and with it the step they shared."""
+# Begins the message of an error that is raised within a compiled step.
+REFUSED = "keras_dim: "
 
 
 def strategy(name="auto"):
@@ -46,22 +33,21 @@ def strategy(name="auto"):
     `"one"` is one device. `"mirrored"` takes all GPUs of this machine or,
     where there is none, all logical CPUs. `"multi_worker"` joins the
     processes that the environment variable `TF_CONFIG` names, each with all
-    of its own GPUs; make it before TensorFlow does anything else in the
-    process. `"auto"` is `"multi_worker"` where `TF_CONFIG` names several
-    workers, `"mirrored"` where there are several GPUs, and else `"one"`.
+    of its own GPUs; call this before TensorFlow does anything else in the
+    process. `"auto"` is `"multi_worker"` if `TF_CONFIG` names several
+    workers, else `"mirrored"` if there are several GPUs, else `"one"`.
 
     Args:
         name: str. One of these. Defaults to `"auto"`.
 
     Returns:
-        A `tf.distribute.Strategy`; or `None` for one device where Keras does
-        not run on TensorFlow.
+        A `tf.distribute.Strategy`, or `None` for one device on another
+        backend than TensorFlow.
 
     Raises:
-        ValueError: for an unknown name, and for `"multi_worker"` where
-            `TF_CONFIG` names no workers or not this one.
-        RuntimeError: if TensorFlow has begun before several workers were
-            joined.
+        ValueError: for an unknown name, and for `"multi_worker"` if
+            `TF_CONFIG` names no workers, or not this one.
+        RuntimeError: if TensorFlow was used before the workers were joined.
 
     Example:
     ```python
@@ -70,22 +56,18 @@ def strategy(name="auto"):
         model.compile("adam")
     ```
     """
-    if name not in STRATEGIES:
-        raise ValueError(
-            f"Unknown strategy. Expected one of {STRATEGIES}. Received: "
-            f"{name!r}"
-        )
+    checks.one_of(STRATEGIES, strategy=name)
     if keras.backend.backend() != "tensorflow":
         if name in ("auto", "one"):
             return None
         raise ValueError(
-            f"Only TensorFlow has strategies. Received: {name!r}, and Keras "
-            f"on {keras.backend.backend()!r}"
+            f"The strategy {name!r} needs Keras on TensorFlow. Received: "
+            f"Keras on {keras.backend.backend()!r}"
         )
     workers = _workers()
     if name == "auto" and len(workers) > 1:
         name = "multi_worker"
-    # Workers are joined before anything else asks for devices.
+    # Listing devices starts TensorFlow, after which no worker can join.
     gpus = []
     if name != "multi_worker":
         gpus = tf.config.list_logical_devices("GPU")
@@ -96,9 +78,8 @@ def strategy(name="auto"):
     if name == "multi_worker":
         if not workers:
             raise ValueError(
-                "Several workers are told of each other by the environment "
-                "variable TF_CONFIG, which names none. Set it to e.g. "
-                f"{TF_CONFIG}"
+                "'multi_worker' needs the environment variable TF_CONFIG, "
+                f"which names no workers. Set it to e.g. {TF_CONFIG}"
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
     devices = gpus or tf.config.list_logical_devices("CPU")
@@ -110,50 +91,12 @@ def is_chief(of_strategy):
     if not spans_workers(of_strategy):
         return True
     resolver = of_strategy.cluster_resolver
-    # Without a chief of its own kind, the first worker is it.
+    # In a cluster without a task "chief", the first worker is the chief.
     return resolver.task_type == "chief" or (
         resolver.task_type == "worker"
         and resolver.task_id == 0
         and "chief" not in resolver.cluster_spec().jobs
     )
-
-
-@contextlib.contextmanager
-def telling_of_lost_workers(of_strategy):
-    """Raises a `WorkerLostError` where a collective operation broke off."""
-    if not spans_workers(of_strategy):
-        yield
-        return
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if not tells_of_lost_worker(error):
-            raise
-        reason = " ".join(str(error).split())[:300]
-        raise WorkerLostError(
-            "A worker has gone, and the others cannot go on without it. Start "
-            "all of them again, with resume=True (--resume): they go on from "
-            f"the last checkpoint. What TensorFlow says: {reason}"
-        ) from error
-
-
-def tells_of_lost_worker(error):
-    """Returns whether an error comes of another worker's end.
-
-    Args:
-        error: exception, or `None`. Raised under several workers.
-    """
-    if isinstance(
-        error,
-        tf.errors.AbortedError
-        | tf.errors.DeadlineExceededError
-        | tf.errors.UnavailableError,
-    ):
-        return True
-    # These two come of this worker's own GPU, too.
-    return isinstance(
-        error, tf.errors.CancelledError | tf.errors.InternalError
-    ) and bool(OF_OTHERS.search(str(error)))
 
 
 def num_replicas():
@@ -184,27 +127,28 @@ def spans_workers(of_strategy):
     )
 
 
-def agree(of_strategy, number):
-    """Returns the least and the greatest of a number, over all workers.
+def min_max_over_workers(of_strategy, number):
+    """Returns the minimum and maximum of one number from each worker.
 
-    Every worker must ask, or those that do wait for the others.
+    Blocks until every worker has called it.
 
     Args:
         of_strategy: `tf.distribute.Strategy`, or `None`.
-        number: int. This worker's.
+        number: int. The number of this worker.
 
     Returns:
         tuple of two ints.
     """
     if not spans_workers(of_strategy):
         return number, number
-    found = _gathering(of_strategy)(tf.constant(number, tf.int64)).numpy()
-    return int(found.min()), int(found.max())
+    gather = _gather_function(of_strategy)
+    numbers = gather(tf.constant(number, tf.int64)).numpy()
+    return int(numbers.min()), int(numbers.max())
 
 
 @functools.cache
-def _gathering(of_strategy):
-    """Returns a function that gathers a number, traced once."""
+def _gather_function(of_strategy):
+    """Returns a function that gathers a number from all workers."""
 
     @tf.function
     def gather(number):
@@ -212,8 +156,8 @@ def _gathering(of_strategy):
             context = tf.distribute.get_replica_context()
             return context.all_gather(number[None], axis=0)
 
-        found = of_strategy.run(on_replica, args=(number,))
-        return of_strategy.experimental_local_results(found)[0]
+        numbers = of_strategy.run(on_replica, args=(number,))
+        return of_strategy.experimental_local_results(numbers)[0]
 
     return gather
 
@@ -221,16 +165,16 @@ def _gathering(of_strategy):
 def concat_replicas(tensor):
     """Concatenates `tensor` over replicas along axis 0. Gradients flow back.
 
-    In the order of the whole batch, which is not always that of the replicas:
-    TensorFlow deals its parts out to one worker after the other.
+    The rows are in the order of the whole batch. That is not the order of the
+    replicas when several workers have several replicas each: see `_places`.
     """
     if is_alone():
         return tensor
     if tensor.dtype == "bfloat16":
-        # Which TensorFlow's operation does not take.
+        # TensorFlow's all_gather does not support bfloat16.
         return tf.cast(concat_replicas(tf.cast(tensor, "float32")), "bfloat16")
     gathered = tf.distribute.get_replica_context().all_gather(tensor, axis=0)
-    # Gathering forgets every size, though only the batch's has changed.
+    # all_gather forgets the static size of every axis, not just of axis 0.
     gathered = tf.ensure_shape(gathered, (None, *tensor.shape[1:]))
     places = _places()
     if places == sorted(places):
@@ -240,12 +184,15 @@ def concat_replicas(tensor):
 
 
 def stack_replicas(tensor):
-    """Stacks `tensor`, of equal shape on all replicas, along a new axis 0."""
+    """Stacks `tensor` over replicas along a new axis 0.
+
+    It must have the same shape on all replicas.
+    """
     return concat_replicas(tensor[None])
 
 
 def sum_replicas(tensor):
-    """Adds `tensor`, of equal shape on all replicas, up over them."""
+    """Sums `tensor` over replicas. It must have one shape on all of them."""
     if is_alone():
         return tensor
     return tf.distribute.get_replica_context().all_reduce(
@@ -254,11 +201,11 @@ def sum_replicas(tensor):
 
 
 def own_rows(tensor, num_rows):
-    """Returns this replica's rows of what `concat_replicas` made.
+    """Returns this replica's rows of a result of `concat_replicas`.
 
     Args:
-        tensor: tensor `(rows everywhere, ...)`.
-        num_rows: int, or scalar tensor. How many of them are its own.
+        tensor: tensor `(rows of all replicas, ...)`.
+        num_rows: int, or scalar tensor. Number of rows of this replica.
     """
     if is_alone():
         return tensor
@@ -267,12 +214,12 @@ def own_rows(tensor, num_rows):
 
 
 def first_row(batch_size):
-    """Returns where this replica's rows begin in `concat_replicas`' result.
+    """Returns the index of this replica's first row in a whole batch.
 
     Args:
-        batch_size: int, or scalar tensor where it is not known beforehand.
-            Replicas have equal batches in the first case; in the second, as
-            in the last batch of an epoch, they may differ.
+        batch_size: int, or scalar tensor. Number of rows of this replica. An
+            int must be the same on all replicas. A tensor may differ, as in
+            the last batch of an epoch.
     """
     if is_alone():
         return 0
@@ -284,13 +231,13 @@ def first_row(batch_size):
 
 
 def draw_for_own_rows(draw, batch_size):
-    """Draws random rows for the whole batch and keeps this replica's.
+    """Draws random rows for the whole batch and returns this replica's.
 
-    All replicas hold the same random state. Each draws for everyone, so that
-    two replicas see the numbers that one device would.
+    All replicas have the same random state. Each draws the rows of the whole
+    batch, so that several replicas get the numbers that one device would.
 
     Args:
-        draw: callable from a number of rows to a tensor with so many rows.
+        draw: function of a number of rows that returns as many random rows.
         batch_size: int or scalar tensor. Number of rows of this replica.
     """
     if is_alone():
@@ -303,37 +250,15 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
-def require_rows(tensor, minimum, message):
-    """Returns a tensor that raises where it has fewer rows than that.
-
-    Args:
-        tensor: tensor `(rows, ...)`.
-        minimum: int. Rows it needs.
-        message: str. What was expected, and how to mend it.
-
-    Raises:
-        ValueError: at once for a known number of rows; else when the batch
-            comes, within `value_errors`.
-    """
-    num_rows = tensor.shape[0]
-    if num_rows is not None:
-        if num_rows < minimum:
-            raise ValueError(f"{message}. Received: {num_rows}")
-        return tensor
-    asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= minimum, [f"{REFUSED}{message}"]
-    )
-    # Eagerly it has been asserted by now.
-    with tf.control_dependencies([] if asserted is None else [asserted]):
-        return tf.identity(tensor)
-
-
 def refuse_no_rows(tensor):
-    """Returns a part of a batch that raises where a replica has no row of it.
+    """Returns `tensor`, with a check that this replica has rows of it.
 
     Args:
         tensor: tensor `(rows of this replica, ...)`. Anything else is
-            returned as it is.
+            returned unchanged.
+
+    Raises:
+        ValueError, tf.errors.InvalidArgumentError: see `refuse_few_rows`.
     """
     if (
         is_alone()
@@ -341,25 +266,13 @@ def refuse_no_rows(tensor):
         or tensor.shape.rank == 0
     ):
         return tensor
-    return require_rows(
+    return refuse_few_rows(
         tensor,
         1,
-        "A batch has so few images that a replica has got none. Expected one "
-        f"or more for each of the {num_replicas()}: leave out the rest of the "
-        "images (drop_remainder=True), or take another batch size",
+        "A batch has fewer images than there are replicas. Expected at least "
+        f"one for each of the {num_replicas()} replicas: drop the last, "
+        "smaller batch (drop_remainder=True), or change the batch size",
     )
-
-
-@contextlib.contextmanager
-def value_errors():
-    """Raises refusals from within a compiled step as `ValueError`."""
-    try:
-        yield
-    except Exception as error:
-        found = re.search(f"{REFUSED}([^\\]\n]*)", str(error))
-        if not found or isinstance(error, ValueError):
-            raise
-        raise ValueError(found.group(1)) from None
 
 
 def after_call(function, tensors):
@@ -408,15 +321,19 @@ def refuse_few_rows(tensor, min_rows, message):
         if rows < min_rows:
             raise ValueError(f"{message}. Received {rows} row(s)")
         return tensor
-    asserted = tf.debugging.assert_greater_equal(
-        tf.shape(tensor)[0], min_rows, message=message
+    asserted = tf.debugging.Assert(
+        tf.shape(tensor)[0] >= min_rows, [f"{REFUSED}{message}"]
     )
+    # Eagerly, the assertion has already run and there is no operation.
     with tf.control_dependencies([] if asserted is None else [asserted]):
         return tf.identity(tensor)
 
 
 def scale_loss(loss):
-    """Divides by the number of replicas, over which Keras sums gradients."""
+    """Divides a loss by the number of replicas.
+
+    Keras sums the gradients over replicas, and does not average them.
+    """
     return loss / num_replicas()
 
 
@@ -428,7 +345,7 @@ def holds_everywhere(condition):
 
 
 def is_alone():
-    """Returns whether there is no other replica to exchange anything with."""
+    """Returns whether nothing can be exchanged with another replica."""
     return num_replicas() == 1 or tf.distribute.in_cross_replica_context()
 
 
@@ -439,17 +356,18 @@ def _replica():
 
 
 def _batch_sizes(batch_size):
-    """Returns how many images each replica has, in the order of replicas."""
+    """Returns the number of images of each replica."""
     return tf.distribute.get_replica_context().all_gather(
         tf.reshape(tf.cast(batch_size, "int32"), (1,)), axis=0
     )
 
 
 def _places():
-    """Returns which part of the batch each replica has.
+    """Returns the place in the whole batch of each replica's part.
 
-    Of a batch in parts 0, 1, 2, 3, two workers of two replicas each get 0 and
-    2, 1 and 3; replicas are counted worker by worker.
+    TensorFlow counts replicas worker by worker, but deals the parts of a batch
+    out to one worker after the other: of parts 0, 1, 2, 3, the first of two
+    workers with two replicas each gets 0 and 2, the second 1 and 3.
     """
     strategy = tf.distribute.get_strategy()
     num_workers = 1
@@ -464,7 +382,7 @@ def _places():
 
 
 def _permuted(tensor, order):
-    """Returns the rows in that order; the gradient is not sparse."""
+    """Returns the rows in that order, with a dense gradient."""
 
     @tf.custom_gradient
     def permute(tensor):
@@ -484,7 +402,7 @@ def _workers():
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"The environment variable TF_CONFIG names no workers: {error}. "
-            f"Expected {TF_CONFIG}, or none. Received: "
+            f"Expected {TF_CONFIG}, or no such variable. Received: "
             f"{os.environ.get('TF_CONFIG')!r}"
         ) from error
     return [*jobs.get("chief", []), *jobs.get("worker", [])]

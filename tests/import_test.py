@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -74,19 +75,66 @@ assert not [name for name in sys.modules if name.startswith("tensorflow")]
 print("trained without tensorflow")
 """
 
-EXPORT_IMPORTED_FIRST = """
-import keras_dim.export
-from keras_dim.export import export
-assert keras_dim.export is export
-import keras_dim.presets
-assert callable(keras_dim.export) and callable(keras_dim.pretrained)
+# Modules whose names are near those of functions, imported before them.
+MODULES_IMPORTED_FIRST = """
+import keras_dim.exporting, keras_dim.presets, keras_dim.training.pretraining
+for name in ("export", "pretrain", "pretrained", "list_pretrained"):
+    assert callable(getattr(keras_dim, name)), name
+"""
+
+LIGHT = """
+import sys
+import keras_dim
+assert dir(keras_dim) == sorted(keras_dim.__all__)
+heavy = {"keras", "tensorflow", "jax", "numpy", "absl"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+COMMAND = """
+import sys
+sys.argv[0] = "/usr/bin/keras-dim"
+import keras_dim
+assert keras_dim.DeepInfoMax.__name__ == "DeepInfoMax"
+"""
+
+# Ways to come to have imported keras_dim and Keras, but no name of theirs.
+WAYS = {
+    "keras_last": "import keras_dim\nimport keras",
+    "by_the_lowest_module": "import keras_dim.distribution\nimport keras",
+    "by_a_name": "from keras_dim import encoders\nimport keras",
+}
+
+# The same file for each way, as a process takes seconds.
+SAVED = """
+import sys
+import keras
+import keras_dim
+encoder = keras_dim.encoders.dim_convnet(
+    image_size=32, filters=(4, 8, 8), units=16, global_units=8
+)
+model = keras_dim.DeepInfoMax(encoder)
+model.compile(keras_dim.optimizers.SGD(keras_dim.optimizers.Schedule(0.1)))
+model.save(sys.argv[1])
+"""
+
+LOADED = """
+import sys
+model = keras.models.load_model(sys.argv[1])
+assert type(model).__name__ == "DeepInfoMax"
+assert type(model.optimizer).__name__ == "SGD"
+assert not any(type(each).__name__ == "_Finder" for each in sys.meta_path)
+"""
+
+REGISTERED = """
+import keras, keras_dim, sys
+print(*sorted(name for name in sys.modules if name.startswith("keras_dim")))
 """
 
 
-def run_python(code, **environment):
+def run_python(code, *arguments, **environment):
     """Runs code in an interpreter of its own and returns what it printed."""
     result = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -136,7 +184,41 @@ def test_a_method_works_on_jax_where_tensorflow_cannot_be_imported():
 
 
 def test_public_names_do_not_depend_on_what_was_imported_first():
-    run_python(EXPORT_IMPORTED_FIRST)
+    run_python(MODULES_IMPORTED_FIRST)
+
+
+def test_importing_loads_neither_keras_nor_a_backend():
+    run_python(LIGHT)
+
+
+def test_the_name_of_the_process_changes_nothing():
+    run_python(COMMAND)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    run_python(SAVED, str(path))
+    return path
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_keras_loads_a_method_once_the_package_is_imported(way, saved):
+    run_python(WAYS[way] + LOADED, str(saved))
+
+
+def test_every_module_with_registered_classes_is_imported_with_keras():
+    imported = run_python(REGISTERED).split()
+    package = pathlib.Path(keras_dim.__file__).parent
+    registering = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        if "\n@keras.saving.register_keras_serializable"
+        in path.read_text(encoding="utf-8")
+    }
+
+    assert len(registering) > 10
+    assert registering - set(imported) == set()
 
 
 @pytest.mark.parametrize("name", keras_dim.__all__)

@@ -7,19 +7,20 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
-    {"distribution", "files", "model_files", "optimizers", "version"},
+    {"checks", "configurable", "files", "registration", "version"},
+    {"distribution", "model_files", "optimizers"},
     {"batches", "mutual_information"},
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
-    {"beam", "evaluation", "export", "presets", "serving"},
+    {"beam", "evaluation", "exporting", "presets", "serving"},
     {"training"},
     {"recipes"},
     {"cli"},
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Everything else is keras and keras.ops, for any backend and for XLA.
-MAY_IMPORT_TENSORFLOW = {"beam", "data", "distribution", "export"}
+MAY_IMPORT_TENSORFLOW = {"beam", "data", "distribution", "exporting"}
 # The other command, which Beam runs on other machines.
 BEAM_COMMAND = "beam/__main__.py"
 # What arrays and folders are not read with where TensorFlow is not there.

@@ -5,10 +5,10 @@ the path and the label of each row, and skipped.csv with the images that cannot
 be read. The encoder runs here (--encoder) or on a server (--server, --model).
 
 With --num_shards there are such files for each shard, and several processes,
-on any machines that share the folder, write them: start the same command once
-for each worker, with --num_workers and its own --worker. One that was stopped,
-in whatever way, is started again by the same command, and passes over the
-shards that are there. keras_dim.training.read_embedding maps them all.
+on machines that share the folder, can write them: start the same command once
+for each worker, with --num_workers and its own --worker. A worker that was
+stopped is started again by the same command, and skips the shards that are
+done. keras_dim.training.read_embedding maps all shards.
 """
 
 import contextlib
@@ -18,7 +18,6 @@ from absl import flags
 from keras_dim.cli import messages
 from keras_dim.cli import settings
 
-ARGUMENTS = ()
 REQUIRED = ("source", "output")
 
 
@@ -41,8 +40,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "version",
         None,
-        "Which version of it, as embed.json names the one of shards that were "
-        "begun (default: the newest).",
+        "The version of the encoder on the server; embed.json names that of "
+        "existing shards (default: the newest).",
         0,
         flag_values=values,
     )
@@ -76,15 +75,16 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "num_shards",
         None,
-        "In how many shards to write; some for each worker. Without it all is "
-        "in one array, which comes to be at the end.",
+        "The number of shards. Without it, all features are in one array, "
+        "which is there once it is complete.",
         1,
         flag_values=values,
     )
     flags.DEFINE_integer(
         "worker",
         0,
-        "Which worker this is, from 0: it writes every num_workers-th shard.",
+        "The number of this worker, from 0: it writes every num_workers-th "
+        "shard, starting with this one.",
         0,
         flag_values=values,
     )
@@ -94,7 +94,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def check(options) -> None:
-    """Refuses what can be refused before Keras is loaded."""
+    """Raises errors that can be found before Keras is loaded."""
     import os
 
     if (options.encoder is None) == (options.server is None):
@@ -110,7 +110,7 @@ def check(options) -> None:
         )
     if options.server is None and options.version is not None:
         raise ValueError(
-            "--version is that of a model on a server. --server is missing."
+            "--version belongs to a model on a server. --server is missing."
         )
     if options.server is not None:
         from keras_dim import serving
@@ -123,8 +123,8 @@ def check(options) -> None:
         )
     if options.num_shards is None and options.num_workers > 1:
         raise ValueError(
-            "Workers share the shards of an embedding: --num_workers needs "
-            "--num_shards, the same for all of them."
+            "--num_workers needs --num_shards: workers share the shards of an "
+            "embedding."
         )
     if options.num_shards is None and os.path.lexists(options.output):
         raise ValueError(
@@ -154,9 +154,9 @@ def run(options) -> None:
             )
         finally:
             progress.close()
-    places = options.output
+    where = options.output
     if options.num_shards is not None:
-        places = (
+        where = (
             f"{result['num_written']:,} of {options.num_shards:,} shards in "
             f"{options.output}"
         )
@@ -172,7 +172,7 @@ def run(options) -> None:
     )
     print(
         f"{result['num_images']:,} images, {result['width']:,} features each, "
-        f"in {places}{skipped}{passed_over}"
+        f"in {where}{skipped}{passed_over}"
     )
 
 

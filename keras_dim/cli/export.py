@@ -12,9 +12,8 @@ from absl import flags
 from keras_dim.cli import messages
 
 ARGUMENTS = ("ENCODER", "PATH")
-REQUIRED = ()
 
-# Here, so that nothing is imported before the flags are read.
+# Repeated here, as importing them would import Keras before flags are read.
 _FORMATS = ("saved_model", "litert", "onnx")
 
 
@@ -29,15 +28,11 @@ def define(values: flags.FlagValues) -> None:
     )
 
 
-def check(options) -> None:
-    """Refuses nothing."""
-
-
 def run(options, encoder: str, path: str) -> None:
     """Writes the file or folder, and says how its features agree."""
     from keras_dim import training
-    from keras_dim.export import export
-    from keras_dim.export import parity
+    from keras_dim.exporting import export
+    from keras_dim.exporting import parity
 
     written = export(training.load_encoder(encoder), path, options.format)
     report = json.loads(parity.report_path(written).read_text("utf-8"))
@@ -54,7 +49,7 @@ def run(options, encoder: str, path: str) -> None:
 
 
 def _result(found):
-    from keras_dim.export import parity
+    from keras_dim.exporting import parity
 
     if "differences" in found:
         return f"{parity.worst(found['differences']):.1e}"

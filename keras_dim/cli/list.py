@@ -1,19 +1,6 @@
 """Lists the presets and the recipes."""
 
-from absl import flags
-
 from keras_dim.cli import messages
-
-ARGUMENTS = ()
-REQUIRED = ()
-
-
-def define(values: flags.FlagValues) -> None:
-    """Defines no flags."""
-
-
-def check(options) -> None:
-    """Refuses nothing."""
 
 
 def run(options) -> None:

@@ -1,9 +1,8 @@
-"""Where `keras-dim` begins: finds the command, and answers for its mistakes.
+"""The entry point of `keras-dim`: finds the command and reports errors.
 
-Nothing here imports Keras, which takes seconds, before the flags are read.
+Keras, which takes seconds to import, is imported after the flags are read.
 """
 
-import difflib
 import importlib
 import sys
 import traceback
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from keras_dim import checks
 from keras_dim.cli import messages
 from keras_dim.cli import quiet
 from keras_dim.version import __version__
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 class UsageError(ValueError):
-    """What was typed is no command of ours."""
+    """The command line is not valid."""
 
 
 def console() -> int:
@@ -41,33 +41,32 @@ def run(arguments: Sequence[str]) -> int:
         arguments: sequence of str. The command's name and its flags.
 
     Returns:
-        int. 0 if all went well; 1 if it failed, or a preset does not agree
-        with its card; 2 for a mistake of the user; 130 if it was
-        interrupted; 143 if SIGTERM stopped a training, behind a
-        checkpoint.
+        int. 0 for success; 1 for a failure, or a preset that does not agree
+        with its card; 2 for a mistake of the user; 130 for an interrupt; 143
+        for a training that wrote a checkpoint after SIGTERM.
     """
     arguments = list(arguments)
-    # Before flags are parsed, which may be what fails.
+    # Parsing the flags may fail, so this one is looked up before.
     trace = "--trace" in arguments
     try:
         return _run(arguments)
     except BrokenPipeError:
-        # Whoever read our output, as `head` does, has read enough. What is
-        # still buffered must not fail again at the interpreter's end.
+        # The reader of our output, such as `head`, has closed the pipe. The
+        # rest of the buffer must not fail again when the interpreter exits.
         sys.stdout = None
         return FAILED
     except (ValueError, OSError, ImportError, flags.Error) as error:
-        _tell(str(error) or type(error).__name__, trace)
+        _report(str(error) or type(error).__name__, trace)
         return USER_MISTAKE
     except FloatingPointError as error:
-        # Training met NaN, and says where.
-        _tell(str(error), trace)
+        # NonFiniteError: its message says where NaN appeared.
+        _report(str(error), trace)
         return FAILED
     except KeyboardInterrupt:
-        _tell("interrupted", trace)
+        _report("interrupted", trace)
         return INTERRUPTED
     except Exception as error:
-        _tell(
+        _report(
             f"failed, which is not your mistake: {type(error).__name__}: "
             f"{error} (--trace shows where)",
             trace,
@@ -87,34 +86,53 @@ def _run(arguments):
         print(f"keras-dim {__version__}")
         return DONE
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
-            f"There is no command {name!r}.{hint} The commands are "
-            f"{', '.join(COMMANDS)}; `keras-dim --help` tells about them."
+            f"There is no command {name!r}."
+            f"{checks.did_you_mean(name, COMMANDS)} The commands are "
+            f"{', '.join(COMMANDS)}; `keras-dim --help` describes them."
         )
-    command = importlib.import_module(f"keras_dim.cli.{name}")
+    command = Command(name)
     values = _flags_of(command)
     positional = values([f"keras-dim {name}", *rest])[1:]
     if values["help"].value:
-        print(_help(name, command, values))
+        print(_help(command, values))
         return DONE
-    if len(positional) != len(command.ARGUMENTS):
-        wanted = " ".join(command.ARGUMENTS) or "no arguments beside flags"
+    if len(positional) != len(command.arguments):
+        wanted = " ".join(command.arguments) or "no arguments beside flags"
         raise UsageError(
             f"`keras-dim {name}` takes {wanted}. Received: "
             f"{' '.join(positional) or 'none'}"
         )
     options = types.SimpleNamespace(**values.flag_values_dict())
-    for required in command.REQUIRED:
+    for required in command.required:
         if getattr(options, required) is None:
             raise UsageError(
                 f"`keras-dim {name}` needs --{required}; `keras-dim {name} "
-                "--help` tells about it."
+                "--help` describes it."
             )
     command.check(options)
     quiet.load_keras()
     return command.run(options, *positional) or DONE
+
+
+class Command:
+    """A command, which is a module of this package.
+
+    It has a docstring, a function `run(options, *arguments)` and, if it needs
+    them, `define(values)`, which defines flags; `check(options)`, which raises
+    errors that can be found before Keras is loaded; `ARGUMENTS`, the names of
+    arguments without flags; and `REQUIRED`, the names of required flags.
+    """
+
+    def __init__(self, name):
+        module = importlib.import_module(f"keras_dim.cli.{name}")
+        self.name = name
+        self.description = module.__doc__.strip()
+        self.run = module.run
+        self.define = getattr(module, "define", lambda values: None)
+        self.check = getattr(module, "check", lambda options: None)
+        self.arguments = getattr(module, "ARGUMENTS", ())
+        self.required = getattr(module, "REQUIRED", ())
 
 
 def _flags_of(command):
@@ -142,8 +160,7 @@ def _overview():
         "",
     ]
     for name in COMMANDS:
-        command = importlib.import_module(f"keras_dim.cli.{name}")
-        summary = command.__doc__.splitlines()[0]
+        summary = Command(name).description.splitlines()[0]
         lines.append(f"  {name:<{width}}  {summary}")
     lines += [
         "",
@@ -154,18 +171,18 @@ def _overview():
     return "\n".join(lines)
 
 
-def _help(name, command, values):
-    usage = " ".join(["usage: keras-dim", name, *command.ARGUMENTS, "[flags]"])
-    lines = [usage, "", command.__doc__.strip(), "", "flags:"]
+def _help(command, values):
+    usage = ["usage: keras-dim", command.name, *command.arguments, "[flags]"]
+    lines = [" ".join(usage), "", command.description, "", "flags:"]
     for flag_name in values:
         flag = values[flag_name]
         if flag_name != flag.name:
             continue
-        lines += messages.flag_lines(flag, flag_name in command.REQUIRED)
+        lines += messages.flag_lines(flag, flag_name in command.required)
     return "\n".join(lines)
 
 
-def _tell(message, trace):
+def _report(message, trace):
     if trace:
         traceback.print_exc()
     print(f"keras-dim: {messages.one_line(message)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Text for people: one line, a flag's help, a table, a bar."""
+"""Formats messages: one line, the help of a flag, a table, a progress bar."""
 
 import sys
 import textwrap
@@ -14,13 +14,13 @@ _SECONDS_BETWEEN_BARS = 0.2
 
 
 def one_line(text: str) -> str:
-    """Returns text without line breaks, and cut where it has no end."""
+    """Returns text without line breaks, cut after 1,000 characters."""
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def flag_lines(flag: flags.Flag, required: bool = False) -> list[str]:
-    """Returns the lines that tell about a flag."""
+    """Returns the lines of help about a flag."""
     has_no = flag.boolean and flag.name not in ("help", "trace")
     name = f"--[no]{flag.name}" if has_no else f"--{flag.name}"
     default = ""
@@ -29,7 +29,7 @@ def flag_lines(flag: flags.Flag, required: bool = False) -> list[str]:
     elif flag.default not in (None, [], False):
         shown = str(flag.default).lower() if flag.boolean else flag.default
         default = f" (default: {shown})"
-    # absl adds a remark of its own to flags that may be repeated.
+    # absl appends a remark to the help of flags that may be repeated.
     text = flag.help.split(";\n")[0]
     return [
         f"  {name}",
@@ -48,7 +48,7 @@ def percent(accuracy: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Returns a table in columns, numbers to the right."""
+    """Returns a table in columns, with numbers aligned to the right."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [
@@ -65,10 +65,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 class Progress:
-    """Tells how far a loop has come: a bar, or, in a file, lines.
+    """Shows progress: a bar on a terminal, else a line for each tenth.
 
     Args:
-        what: str. What is counted, e.g. `"images"`.
+        what: str. The name of what is counted, e.g. `"images"`.
     """
 
     def __init__(self, what: str):
@@ -90,13 +90,13 @@ class Progress:
             print(text, flush=True)
 
     def close(self) -> None:
-        """Ends the bar's line."""
+        """Ends the line of the bar."""
         if sys.stdout.isatty():
             print()
 
 
 def keras_verbosity() -> int:
-    """Returns Keras's `verbose`: bars on a terminal, else a line an epoch."""
+    """Returns `verbose`: a bar on a terminal, else a line for each epoch."""
     return 1 if sys.stdout.isatty() else 2
 
 

@@ -5,8 +5,9 @@ the encoder and metrics.json. Where the images have labels and a split to score
 on, it ends with a table of scores: of the raw pixels, of the encoder before
 training and of the trained one. Without flags it takes the bundled digits.
 
-SIGTERM, by which schedulers stop a run, has it write a checkpoint at the next
-step and end with exit code 143. The same command with --resume goes on there.
+After SIGTERM, with which schedulers stop a run, it writes a checkpoint at the
+next step and ends with exit code 143. The same command with --resume continues
+from there.
 """
 
 import pathlib
@@ -18,12 +19,9 @@ from absl import flags
 from keras_dim.cli import messages
 from keras_dim.cli import settings
 
-ARGUMENTS = ()
-REQUIRED = ()
-
 _DEFAULT_RECIPE = "deep_infomax_digits"
 _RUNS = pathlib.Path("runs")
-# Here, so that nothing is imported before the flags are read.
+# Repeated here, as importing them would import Keras before flags are read.
 _STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
@@ -50,15 +48,15 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "resume",
         False,
-        "Go on with a run that was stopped, from its last checkpoint; begin "
-        "it where there is none.",
+        "Continue a run that was stopped, from its last checkpoint; start it "
+        "if there is none.",
         flag_values=values,
     )
     flags.DEFINE_float(
         "checkpoint_minutes",
         None,
-        "Write a checkpoint so often within an epoch, too. Default: after "
-        "each epoch, and when SIGTERM comes.",
+        "Also write a checkpoint this often within an epoch. Default: only "
+        "after each epoch, and after SIGTERM.",
         0.0,
         flag_values=values,
     )
@@ -66,9 +64,9 @@ def define(values: flags.FlagValues) -> None:
         "strategy",
         "auto",
         _STRATEGIES,
-        "What trains. one: one device. mirrored: all GPUs here. multi_worker: "
-        "the processes that TF_CONFIG names, each started with the same "
-        "flags. auto: what there is.",
+        "The devices to train on. one: one device. mirrored: all GPUs of this "
+        "machine. multi_worker: the processes that TF_CONFIG names, each "
+        "started with the same flags. auto: all that are available.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -77,7 +75,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def check(options) -> None:
-    """Refuses what can be refused before Keras is loaded."""
+    """Raises errors that can be found before Keras is loaded."""
     _changes(options)
     directory = _directory(options)
     if (directory / "recipe.json").exists() and not options.resume:
@@ -92,7 +90,7 @@ def run(options) -> int | None:
     from keras_dim import distribution
     from keras_dim import training
 
-    # Before TensorFlow does anything else.
+    # Workers must be joined before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
     is_chief = distribution.is_chief(strategy)
     recipe, directory = _recipe(options), _directory(options)
@@ -110,11 +108,11 @@ def run(options) -> int | None:
             strategy=strategy,
         )
     except KeyboardInterrupt:
-        print(f"\nStopped. {_way_on(directory)}")
+        print(f"\nStopped. {_how_to_resume(directory)}")
         raise
     except training.Terminated as error:
         print(
-            f"keras-dim: stopped by SIGTERM. {_way_on(directory)}",
+            f"keras-dim: stopped by SIGTERM. {_how_to_resume(directory)}",
             file=sys.stderr,
         )
         return error.code
@@ -125,7 +123,7 @@ def run(options) -> int | None:
     return None
 
 
-def _way_on(directory):
+def _how_to_resume(directory):
     where = shlex.quote(str(directory))
     return f"Go on with: keras-dim pretrain --resume --directory {where}"
 
@@ -165,7 +163,7 @@ def _changes(options):
 
 
 def _labelled_images(recipe):
-    """Opens what scores need before the training, which may take days."""
+    """Opens the images for scores: training takes days, errors come first."""
     from keras_dim import training
 
     try:
@@ -175,8 +173,9 @@ def _labelled_images(recipe):
         return None
     except ValueError as error:
         raise ValueError(
-            f"{error} (Looking for labelled images to score the encoder on, "
-            "--set test_split=NAME names them; --noprobe does without.)"
+            f"{error} (These are the labelled images to score the encoder on. "
+            "--set test_split=NAME names others; --noprobe trains without "
+            "scores.)"
         ) from error
 
 

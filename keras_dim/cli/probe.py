@@ -5,7 +5,6 @@ from absl import flags
 from keras_dim.cli import messages
 from keras_dim.cli import settings
 
-ARGUMENTS = ()
 REQUIRED = ("encoder", "source")
 
 _PROBES = {
@@ -51,7 +50,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def check(options) -> None:
-    """Refuses what can be refused before Keras is loaded."""
+    """Raises errors that can be found before Keras is loaded."""
     settings.parsed_pairs(options.set)
 
 

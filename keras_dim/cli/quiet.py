@@ -1,61 +1,76 @@
-"""Loads Keras and TensorFlow without what they say about themselves.
+"""Loads Keras and TensorFlow without their own messages.
 
-The one place that reads or sets the environment.
+No other module sets the environment.
 """
 
 import contextlib
 import logging as python_logging
 import os
+import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator
 
 _ENVIRONMENT = {
-    # Errors too: on a machine without a GPU, that there is none is one.
+    # Even errors: TensorFlow reports a missing GPU as one.
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GRPC_VERBOSITY": "ERROR",
-    # tensorflow-datasets asks a server for its catalogue otherwise.
+    # Otherwise tensorflow-datasets asks a server for its catalogue.
     "NO_GCE_CHECK": "true",
 }
-# Its functions that are old, or that AutoGraph takes as they are.
+# Warnings of tensorflow-datasets about its own code.
 _OF_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
 
 
 def load_keras() -> None:
-    """Imports Keras with its backend, and has warnings come as plain lines.
+    """Imports Keras, and prints log messages as plain lines.
 
-    What the user has set in the environment stays. The backend is TensorFlow
-    unless `KERAS_BACKEND` names another one.
+    Variables that the user has set in the environment stay. The backend is
+    TensorFlow unless `KERAS_BACKEND` names another one.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if "keras" not in sys.modules:
-        # Written by native code before it knows its log level.
+        # TensorFlow's native code writes before it reads its log level.
         with _stderr_held_back():
             import keras  # noqa: F401
     from absl import logging
 
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_logger().addHandler(_STDOUT)
     logging.use_absl_handler()
     handler = logging.get_absl_handler()
+    handler.setLevel(python_logging.WARNING)
     handler.setFormatter(python_logging.Formatter("keras-dim: %(message)s"))
     handler.addFilter(_concerns_the_user)
 
 
+class _Stdout(python_logging.Handler):
+    """Prints what this package, and no other, logs as information."""
+
+    def emit(self, record):
+        folders = pathlib.PurePath(record.pathname).parts
+        if record.levelno == python_logging.INFO and "keras_dim" in folders:
+            print(record.getMessage(), flush=True)
+
+
+_STDOUT = _Stdout()
+
+
 def _concerns_the_user(record: python_logging.LogRecord) -> bool:
-    """Leaves out what tensorflow-datasets warns its own developers of."""
+    """Returns whether a warning is for users, and not for developers."""
     message = record.getMessage()
     return not any(words in message for words in _OF_DEVELOPERS)
 
 
 @contextlib.contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """Keeps what is written to the error stream, unless the block raises."""
+    """Discards what is written to stderr, unless the block raises."""
     sys.stderr.flush()
     try:
         stream = os.dup(2)
     except OSError:
-        # There is no such stream.
+        # The process has no stderr.
         yield
         return
     with tempfile.TemporaryFile() as held:

@@ -1,4 +1,4 @@
-"""`--set name=value`, and other flags that several commands have."""
+"""Flags that several commands share, such as `--set name=value`."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def define_set(values: flags.FlagValues, what: str) -> None:
 
 
 def define_encoder(values: flags.FlagValues, instead: str = "") -> None:
-    """Defines `--encoder`, and says what may be given instead of it."""
+    """Defines `--encoder`, with a sentence on what may replace it."""
     flags.DEFINE_string(
         "encoder",
         None,
@@ -39,10 +39,11 @@ def define_source(values: flags.FlagValues) -> None:
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:
-    """Returns the names and values of `--set`.
+    """Returns the names and values of `--set`, as text.
 
     Raises:
-        ValueError: for what is no pair, and for a name that comes twice.
+        ValueError: for a text without name and `=`, and for a name that is
+            given twice.
     """
     found = {}
     for text in texts:
@@ -58,7 +59,7 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def parsed_pairs(texts: Sequence[str]) -> dict[str, Any]:
-    """Returns the names and values of `--set`, numbers being numbers."""
+    """Returns the names and values of `--set`, values read as JSON."""
     return {name: _parsed(value) for name, value in pairs(texts).items()}
 
 

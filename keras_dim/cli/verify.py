@@ -9,7 +9,6 @@ from absl import flags
 from keras_dim.cli import messages
 
 ARGUMENTS = ("PRESET",)
-REQUIRED = ()
 
 _DISAGREES = 1
 
@@ -30,10 +29,6 @@ def define(values: flags.FlagValues) -> None:
         "The folder of presets. Default: those that come with keras_dim.",
         flag_values=values,
     )
-
-
-def check(options) -> None:
-    """Refuses nothing."""
 
 
 def run(options, name: str) -> int:

@@ -58,8 +58,8 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        checks.at_least(1, units=units)
-        checks.above(0, temperature=temperature)
+        checks.integers(1, units=units)
+        checks.above(0, **checks.given(temperature=temperature))
         checks.one_of(
             distribution.NEGATIVES_FROM, negatives_from=negatives_from
         )
@@ -175,7 +175,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        checks.at_least(1, units=units, num_negatives=num_negatives)
+        checks.integers(1, units=units, num_negatives=num_negatives)
         checks.one_of(
             distribution.NEGATIVES_FROM, negatives_from=negatives_from
         )
@@ -239,7 +239,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         if self.negatives_from == distribution.ALL_REPLICAS:
             first = distribution.first_row(num_images)
             maps = distribution.concat_replicas(maps)
-        maps = distribution.require_rows(
+        maps = distribution.refuse_few_rows(
             maps,
             1 + self.num_negatives,
             f"A batch must have more images than `num_negatives`, which is "

@@ -28,7 +28,7 @@ class LocationSampler(configurable.Configurable, layers.Layer):
 
     def __init__(self, num_samples, in_inference="all", seed=None, **kwargs):
         super().__init__(**kwargs)
-        checks.at_least(1, num_samples=num_samples)
+        checks.integers(1, **checks.given(num_samples=num_samples))
         checks.one_of(("all", "middle"), in_inference=in_inference)
         self.num_samples = num_samples
         self.in_inference = in_inference

@@ -35,7 +35,8 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         self, num_mixtures, temperature=1.0, hidden_units=None, **kwargs
     ):
         super().__init__(**kwargs)
-        checks.at_least(1, num_mixtures=num_mixtures, hidden_units=hidden_units)
+        checks.integers(1, num_mixtures=num_mixtures)
+        checks.integers(1, **checks.given(hidden_units=hidden_units))
         checks.above(0, temperature=temperature)
         self.num_mixtures = num_mixtures
         self.temperature = temperature

@@ -47,7 +47,7 @@ class Projection(configurable.Configurable, layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        checks.at_least(1, units=units)
+        checks.integers(1, units=units)
         checks.one_of(OUTPUT_NORMS, output_norm=output_norm)
         self.units = units
         self.output_norm = output_norm

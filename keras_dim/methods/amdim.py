@@ -94,7 +94,7 @@ class AMDIM(base.SelfSupervisedModel):
     ):
         shapes = encoder_features.feature_shapes(encoder, "global")
         pairings = _checked_pairings(pairings, shapes)
-        checks.above(0, score_limit=score_limit)
+        checks.above(0, **checks.given(score_limit=score_limit))
         checks.at_least(0, score_penalty=score_penalty)
         checks.one_of(
             distribution.NEGATIVES_FROM, negatives_from=negatives_from

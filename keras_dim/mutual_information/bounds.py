@@ -237,7 +237,7 @@ BOUNDS = {
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class Bound(configurable.Configurable):
+class Bound(configurable.ConfigurableObject):
     """A bound by its name, for a method's `bound=`.
 
     Args:
@@ -247,7 +247,7 @@ class Bound(configurable.Configurable):
 
     def __init__(self, name, chunk_size=None):
         checks.one_of(BOUNDS, bound=name)
-        checks.at_least(1, chunk_size=chunk_size)
+        checks.integers(1, **checks.given(chunk_size=chunk_size))
         self.name = name
         self.chunk_size = chunk_size
 
@@ -258,7 +258,7 @@ class Bound(configurable.Configurable):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class InfoNCE(configurable.Configurable):
+class InfoNCE(configurable.ConfigurableObject):
     """The InfoNCE bound with its options, for a method's `bound=`.
 
     Args:
@@ -267,7 +267,7 @@ class InfoNCE(configurable.Configurable):
     """
 
     def __init__(self, own_image_score=None, chunk_size=None):
-        checks.at_least(1, chunk_size=chunk_size)
+        checks.integers(1, **checks.given(chunk_size=chunk_size))
         self.own_image_score = own_image_score
         self.chunk_size = chunk_size
 

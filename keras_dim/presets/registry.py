@@ -1,6 +1,5 @@
 """Finds, checks and loads pretrained encoders."""
 
-import difflib
 import inspect
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_dim import checks
 from keras_dim import encoders
 from keras_dim import files
 from keras_dim import model_files
@@ -43,7 +43,8 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def pretrained(
-    name: str, directory: str | os.PathLike | None = None
+    name_or_path: str | os.PathLike,
+    directory: str | os.PathLike | None = None,
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
@@ -54,18 +55,22 @@ def pretrained(
     trained, another preset is given, with a warning.
 
     Args:
-        name: str. One of the names of `list_pretrained()`.
-        directory: str or path. The folder of presets. Defaults to those that
-            come with keras_dim.
+        name_or_path: str or path. One of the names of `list_pretrained()`, or
+            the folder of a preset, as `presets.save_preset` writes it. A str
+            of letters a-z, digits and underscores is always a name: write
+            `"./my_encoder"` for a folder called so.
+        directory: str or path. The folder of presets in which the name is
+            looked for. Defaults to those that come with keras_dim.
 
     Returns:
         `keras.Model`, not compiled. Raw pixels in, a dict of named features
         out.
 
     Raises:
-        ValueError: for an unknown name, for a preset that is not whole, and
-            for a file that is not the one its metadata describes.
-        FileNotFoundError: when `directory` is given and does not exist.
+        ValueError: for an unknown name, for a preset that is not whole, for a
+            file that is not the one its metadata describes, and for a path
+            together with `directory`.
+        FileNotFoundError: when the path or `directory` does not exist.
 
     Example:
     ```python
@@ -73,14 +78,20 @@ def pretrained(
     features = encoder.predict(images)["global"]
     ```
     """
-    check_name(name)
+    if directory is None and not _is_name(name_or_path):
+        return _load_preset(_folder_at(name_or_path))
+    check_name(name_or_path)
     root = presets_folder(directory)
-    name, message = resolve(name, root)
+    name, message = resolve(name_or_path, root)
     if message:
         warnings.warn(message, stacklevel=2)
     folder = root / name if root else None
     if folder is None or not (folder / METADATA).is_file():
         raise ValueError(_unknown(name, preset_names(root), root))
+    return _load_preset(folder)
+
+
+def _load_preset(folder: pathlib.Path) -> keras.Model:
     _check_sums(folder)
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)
@@ -158,11 +169,36 @@ def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
 
 def check_name(name: str) -> None:
     """Refuses what is not a preset's name, and so every path."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise ValueError(
             "A preset's name is made of the letters a-z, digits and "
             f"underscores. Received: {name!r}"
         )
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(_NAME.fullmatch(name))
+
+
+def _folder_at(path: Any) -> pathlib.Path:
+    """Returns the folder of a preset; refuses what is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            "Expected the name of a preset or the path of its folder. "
+            f"Received: {path!r}"
+        )
+    folder = pathlib.Path(path)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder of a preset at {str(folder)!r}. A name is "
+            "made of the letters a-z, digits and underscores."
+        )
+    if not (folder / METADATA).is_file():
+        raise ValueError(
+            f"{str(folder)!r} is not the folder of a preset: there is no "
+            f"{METADATA}."
+        )
+    return folder
 
 
 def presets_folder(
@@ -333,11 +369,12 @@ def _entry(values: Mapping[str, Any], key: str, path: pathlib.Path) -> Any:
 
 
 def _unknown(name: str, names: list[str], root: pathlib.Path | None) -> str:
+    if pathlib.Path(name, METADATA).is_file():
+        return f"Unknown preset {name!r}. For the folder write './{name}'."
     if not names:
         where = f"in {str(root)!r}" if root else "with this installation"
         return f"Unknown preset {name!r}: there are no presets {where}."
-    nearest = difflib.get_close_matches(name, names)
-    hint = (
-        f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    return (
+        f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
+        f"Expected one of {names}."
     )
-    return f"Unknown preset {name!r}.{hint} Expected one of {names}."

@@ -7,6 +7,7 @@ from keras_dim.training.embedding import embed
 from keras_dim.training.embedding_shards import read_embedding
 from keras_dim.training.encoders import in_float32
 from keras_dim.training.encoders import load_encoder
+from keras_dim.training.lost_workers import WorkerLostError
 from keras_dim.training.pretraining import pretrain
 from keras_dim.training.recipe import Recipe
 from keras_dim.training.scoring import LabelledImages
@@ -28,6 +29,7 @@ __all__ = [
     "NonFiniteError",
     "Recipe",
     "Terminated",
+    "WorkerLostError",
     "check_arguments",
     "embed",
     "in_float32",

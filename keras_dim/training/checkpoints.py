@@ -1,4 +1,4 @@
-"""A run's way back: whole models, one an epoch, or more of long ones."""
+"""Checkpoints: whole models, saved after each epoch and within long ones."""
 
 import os
 import pathlib
@@ -10,117 +10,104 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import files
 from keras_dim import model_files
 from keras_dim.training import alarms
-from keras_dim.training import executions
+from keras_dim.training import step_callback
 from keras_dim.training import termination
 
 NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
-# What a run leaves that is killed while it saves: our temporary files, and
-# those that Keras writes weights to where memory is short.
+# Left by a run that was killed while it saved: our temporary files, and those
+# into which Keras writes weights when memory is short.
 LEFTOVERS = (".epoch_*.keras", "tmp????????")
-# What is added to the name of one that could not be loaded.
+# Appended to the name of a checkpoint that could not be loaded.
 DAMAGED = ".damaged"
-# How urgent it is, when several workers ask each other.
-_SAVE, _STOP = 1, 2
+# What a worker wants after a step. The maximum over workers is what all do.
+_NOTHING, _SAVE, _STOP = 0, 1, 2
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(step_callback.StepCallback):
     """Saves the whole model after each epoch, and keeps the latest.
 
-    The name says what is done: `epoch_00002.keras` two epochs,
-    `epoch_00002_step_00000040.keras` forty steps of the third one, too.
+    The name of the file tells the progress: `epoch_00002.keras` after two
+    epochs, `epoch_00002_step_00000040.keras` after forty more steps.
 
-    Put it behind the callbacks that write logs: what is saved is then never
-    ahead of them. A model with weights that are not finite is not saved.
+    Put it after the callbacks that write logs, so that a checkpoint is never
+    ahead of the logs. A model with weights that are not finite is not saved.
 
     Args:
         directory: str or path. Folder of the checkpoints.
-        steps: int. Steps to an epoch. Behind its last step an epoch is saved
-            as a whole one, once its logs are written.
-        keep: int. How many are kept. Defaults to 2: should the last one be
-            damaged, there is the one before it.
-        minutes: float or `None`. Within an epoch, too, it is saved so long
-            after the last time. Defaults to `None`, after epochs alone.
-        first_step: int. Steps of the first epoch that were done before.
-            Defaults to 0.
-        sigterm: `termination.Notice` or `None`. Once it has come, the model
-            is saved at the next step, and `termination.Terminated` raised.
+        steps_per_epoch: int. The last step of an epoch is followed by the
+            checkpoint of the whole epoch only, after its logs are written.
+        keep: int. How many checkpoints are kept. Defaults to 2: if the last
+            one is damaged, there is one more.
+        minutes: float or `None`. Within an epoch, the model is also saved
+            this long after the last checkpoint. Defaults to `None`, only
+            after epochs.
+        first_step: int. Number of steps of the first epoch that the run had
+            done before it was resumed. Defaults to 0.
+        sigterm: `termination.Notice` or `None`. After SIGTERM, the model is
+            saved at the next step and `termination.Terminated` is raised.
             Defaults to `None`.
-        strategy: `tf.distribute.Strategy` or `None`. Of several workers the
-            chief alone saves; what one of them has noticed, all act on.
+        strategy: `tf.distribute.Strategy` or `None`. Of several workers only
+            the chief saves. All of them stop if one received SIGTERM.
             Defaults to `None`.
 
     Raises:
-        ValueError: for fewer than one step or one checkpoint to keep, and for
+        ValueError: for fewer than one step or checkpoint to keep, and for
             negative minutes.
-        NonFiniteError: in training, in place of saving what is lost.
+        NonFiniteError: in training, instead of saving such a model.
     """
 
     def __init__(
         self,
         directory: str | os.PathLike,
-        steps: int,
+        steps_per_epoch: int,
         keep: int = 2,
         minutes: float | None = None,
         first_step: int = 0,
         sigterm: termination.Notice | None = None,
         strategy: Any = None,
     ):
-        super().__init__()
-        for name, value in (("steps", steps), ("keep", keep)):
-            if value < 1:
-                raise ValueError(
-                    f"`{name}` must be 1 or more. Received: {value}"
-                )
-        if minutes is not None and not minutes >= 0:
-            raise ValueError(
-                f"`minutes` must not be negative. Received: {minutes}"
-            )
+        super().__init__(first_step)
+        checks.at_least(1, steps_per_epoch=steps_per_epoch, keep=keep)
+        if minutes is not None:
+            checks.at_least(0, minutes=minutes)
         self.strategy = strategy
         self.directory = pathlib.Path(directory)
-        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
         self.keep = keep
         self.minutes = minutes
-        self.first_step = first_step
         self.sigterm = sigterm or termination.Notice()
-        self._epoch = self._done_before = self._first = 0
         self._saved_at = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-        self._done_before, self.first_step = self.first_step, 0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._first = batch
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = executions.steps_done(self.model, self._first, batch)
-        step = self._done_before + done
+    def on_steps_end(self, logs):
+        done = self.steps.stop
+        if done >= self.steps_per_epoch:
+            return
         seconds = time.monotonic() - self._saved_at
         is_due = self.minutes is not None and seconds >= 60 * self.minutes
-        if step < self.steps:
-            wanted = self._most_urgent(is_due)
-            if wanted:
-                last = range(step - 1, step)
-                alarms.refuse_non_finite(self.model, self._epoch, last)
-                name = f"epoch_{self._epoch:05d}_step_{step:08d}.keras"
-                self._save(name, wanted == _STOP)
+        wanted = self._wanted(is_due)
+        if wanted != _NOTHING:
+            self._save(
+                f"epoch_{self.epoch:05d}_step_{done:08d}.keras",
+                stop=wanted == _STOP,
+            )
 
     def on_epoch_end(self, epoch, logs=None):
-        last = range(self.steps - 1, self.steps)
-        alarms.refuse_non_finite(self.model, epoch, last)
-        stops = self._most_urgent(False) == _STOP
-        self._save(f"epoch_{epoch + 1:05d}.keras", stops)
+        stop = self._wanted(False) == _STOP
+        self._save(f"epoch_{epoch + 1:05d}.keras", stop)
 
-    def _most_urgent(self, is_due):
-        """Returns what the workers want, `_STOP`, `_SAVE` or 0."""
-        own = _STOP if self.sigterm.came else _SAVE if is_due else 0
-        return distribution.agree(self.strategy, own)[1]
+    def _wanted(self, is_due):
+        """Returns the most that any worker wants."""
+        own = _STOP if self.sigterm.came else _SAVE if is_due else _NOTHING
+        return distribution.min_max_over_workers(self.strategy, own)[1]
 
-    def _save(self, name, stops):
+    def _save(self, name, stop):
+        last = range(self.steps.stop - 1, self.steps.stop)
+        alarms.refuse_non_finite(self.model, self.epoch, last)
         path = self.directory / name
         if distribution.is_chief(self.strategy):
             for pattern in LEFTOVERS:
@@ -131,23 +118,23 @@ class Checkpoint(keras.callbacks.Callback):
             for _, old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink()
         else:
-            # To read running means is to add up those of all workers: each of
-            # them must.
+            # To save running means, Keras sums them over all workers: each
+            # worker has to take part.
             with tempfile.TemporaryDirectory() as folder:
                 self.model.save(pathlib.Path(folder, name))
         self._saved_at = time.monotonic()
-        if stops:
-            # Some schedulers kill all once one has ended, and the chief may
-            # still be writing: each waits for the others.
-            distribution.agree(self.strategy, 0)
+        if stop:
+            # Some schedulers kill all workers once one of them has ended, so
+            # each waits until the chief has written its file.
+            distribution.min_max_over_workers(self.strategy, 0)
             raise termination.Terminated(path)
 
 
 class RunningMeans(keras.callbacks.Callback):
-    """Goes on with the means of an epoch's logs, which Keras begins anew.
+    """Restores the running means of the logs in a resumed epoch.
 
-    For the first epoch of a model that was saved within it: those are the
-    means that were saved with it.
+    Keras resets them at the beginning of an epoch. The model must have been
+    saved within an epoch; its means are restored in the first epoch only.
     """
 
     def __init__(self):
@@ -171,7 +158,7 @@ class RunningMeans(keras.callbacks.Callback):
 def list_checkpoints(
     directory: pathlib.Path,
 ) -> list[tuple[tuple[int, int], pathlib.Path]]:
-    """Returns `((epochs, steps of the next one), path)`, the latest last."""
+    """Returns `((epochs, steps of the next epoch), path)`, latest last."""
     found = []
     for path in directory.glob("epoch_*.keras"):
         match = NAME.fullmatch(path.name)
@@ -180,29 +167,33 @@ def list_checkpoints(
     return sorted(found)
 
 
-def put_aside_later(
+def rename_later(
     directory: pathlib.Path, done: tuple[int, int]
 ) -> list[pathlib.Path]:
-    """Renames the checkpoints behind one, so that they take no place of it.
+    """Renames all checkpoints that are later than a given one.
+
+    They could not be loaded. Under their old names they would count among
+    the checkpoints to keep, and a good one would be deleted instead.
 
     Args:
         directory: path. Folder of the checkpoints.
-        done: epochs, and steps of the next one, of the one that was loaded.
+        done: tuple of two ints. Epochs, and steps of the next epoch, of the
+            checkpoint that was loaded.
 
     Returns:
-        list of paths. The new names, which `list_checkpoints` passes over.
+        list of paths. The new names, which `list_checkpoints` ignores.
     """
-    renamed = []
-    for when, path in list_checkpoints(directory):
-        if when > done:
-            renamed.append(path.replace(path.with_name(path.name + DAMAGED)))
-    return renamed
+    return [
+        path.replace(path.with_name(path.name + DAMAGED))
+        for position, path in list_checkpoints(directory)
+        if position > done
+    ]
 
 
 def load_checkpoint(path: pathlib.Path) -> keras.Model:
-    """Loads a checkpoint whose every byte is what was written.
+    """Loads a compiled model from a checkpoint.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if any byte of the file has changed.
     """
     return model_files.load_model(path, compile=True)

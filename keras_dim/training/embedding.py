@@ -1,4 +1,4 @@
-"""A source of images as one array of features, whatever its size."""
+"""Writes one feature of every image of a source, in constant memory."""
 
 import functools
 import hashlib
@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from absl import logging
 
+from keras_dim import checks
 from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
 from keras_dim.data.in_order import batches_in_order
+from keras_dim.training import shapes
 from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.feature_files import write_features
@@ -38,58 +41,58 @@ def embed(
 
     The folder holds `features.npy`, float32 `(rows, width)`, which
     `numpy.load(..., mmap_mode="r")` maps; `index.csv`, a line for each row
-    with its path, or its index where images are no files, and its label where
-    there are any; and `skipped.csv`, the images that cannot be read, which
-    are not among the rows. Memory does not grow with the number of images.
+    with the path of its image, or the index for sources without files, and
+    the label if there is one; and `skipped.csv`, the images that cannot be
+    read, which have no row. Memory does not grow with the number of images.
 
-    With `num_shards` there is such a file for each shard, named like
+    With `num_shards` there are such files for each shard, named like
     `features-00003-of-00064.npy`, and `read_embedding` maps them all. This
-    process writes the shards `worker`, `worker + num_workers` and so on; what
-    starts the workers, and where, is left to others: all they share is the
-    folder. Each shard comes to be whole or not at all. Whoever calls the same
-    again passes over the shards that are there, so that a worker which was
-    killed loses the one in hand at most; that one is begun again.
+    process writes the shards `worker`, `worker + num_workers` and so on.
+    Starting the workers is up to the caller; they share nothing but the
+    folder. Each shard is written whole or not at all. The same call again
+    skips the shards that are done, so that a worker that was killed loses no
+    more than the shard it was writing.
 
-    The rows come in the order of the images' indices: of the sorted paths of
-    a folder, of record after record of sorted TFRecord files, of places in an
-    array. Shards are ranges of that order, of equal numbers of images to one,
-    so that all shards after each other are the rows of the one array, equal
-    but for the last digits of sums. A shard has fewer rows where images
-    cannot be read, none where there are more shards than images. Folders and
-    arrays are entered at any place; of record files the first that a shard
-    needs is read from its front, so that a source of few and large ones is
-    not worth many more shards than files. A source is known again by its
-    name; arrays also by a checksum, for which each worker reads them once,
-    record files by their names and sizes, folders by the names in them.
+    Rows are in the order of the images' indices: of the sorted paths of a
+    folder, of record after record of sorted TFRecord files, of the first axis
+    of an array. Shards are consecutive ranges of that order, each with the
+    same number of images up to one, so that all shards together have the rows
+    of the one array, equal up to rounding. A shard has fewer rows if images
+    cannot be read, and none if there are more shards than images. Folders and
+    arrays can be read from any index on. A record file is read from its
+    beginning, so that more shards than files save little time. To detect
+    that a source has changed, its name is compared, for arrays a checksum
+    (each worker reads them once for it), for record files their names and
+    sizes, for folders the names in them.
 
     Args:
-        encoder: `keras.Model`, or the `keras_dim.serving.Client` of one that
-            runs on a server. Images are resized to what it takes, here in
-            either case, so that both give the same features.
-        source: what `keras_dim.data.load` takes.
+        encoder: `keras.Model`, or a `keras_dim.serving.Client` of one on a
+            server. Images are resized to the size that it takes in this
+            process in both cases, so that both give the same features.
+        source: the same as for `keras_dim.data.load`.
         output: str or path. The folder to be made. Without `num_shards` it
-            comes to be whole or not at all.
+            is written whole or not at all.
         feature: str. Maps are flattened. Defaults to `"global"`.
         batch_size: int. Defaults to `256`.
-        split: str. Defaults to `"train"`; a folder without sub-folders named
-            like splits is taken whole.
-        report: function of the images done and all of them (of this worker),
-            called after each batch.
-        num_shards: int or None. In how many shards to write. Defaults to
-            None, all in one.
-        worker: int. This worker, from 0. Defaults to `0`.
-        num_workers: int. How many there are. Defaults to `1`.
+        split: str. Of a folder without sub-folders named like splits, all
+            images are taken. Defaults to `"train"`.
+        report: function that is called after each batch with the number of
+            images done and the number of all images of this worker.
+        num_shards: int or None. Number of shards. Defaults to None, a single
+            array.
+        worker: int. Number of this worker, from 0. Defaults to `0`.
+        num_workers: int. Number of workers. Defaults to `1`.
 
     Returns:
-        dict. `"num_images"`, `"num_skipped"` and `"width"`; with
-        `num_shards`, of what this call has written, and `"num_written"` and
-        `"num_passed_over"`, of shards.
+        dict. `"num_images"`, `"num_skipped"` and `"width"`. With `num_shards`
+        they count what this call has written, and there are `"num_written"`
+        and `"num_passed_over"`, the numbers of shards written and skipped.
 
     Raises:
-        ValueError: if there is something at `output` already that this does
-            not complete (another source, encoder, feature, number of shards
-            or version of this package, which the error names), if the encoder
-            has no such feature, or if the source cannot be opened.
+        ValueError: if `output` exists and is not a part of the same embedding
+            (the error names what differs: source, encoder, feature, number of
+            shards or version of this package), if the encoder has no such
+            feature, or if the source cannot be opened.
         FileNotFoundError: if there is no such source.
         ServerError: if a server gives no features, see `keras_dim.serving`.
 
@@ -115,6 +118,12 @@ def embed(
         image_size=None if height is None else (height, width),
         channels=channels,
     )
+    logging.info(
+        "%s",
+        shapes.of_embedding(
+            images.num_images, images.image_shape, stream.image_shape, feature
+        ),
+    )
     if num_shards is None:
         return _embed_whole(stream, images, output, report)
     width = stream.width(images.image_shape)
@@ -139,14 +148,15 @@ def embed(
 
 
 def _embed_whole(stream, images, output, report):
+    rows = range(images.num_images)
     with files.atomic_folder(output) as folder:
         num_images, width = write_features(
             folder / "features.npy",
             folder / "index.csv",
-            stream(_batches(stream, images, range(images.num_images))),
+            stream(batches_in_order(images, stream.batch_size, rows)),
             stream.feature,
             images,
-            report=report and (lambda rows: report(rows, images.num_images)),
+            report=report and (lambda done: report(done, images.num_images)),
         )
         write_skipped(folder / "skipped.csv", images.skipped)
     return {
@@ -162,19 +172,20 @@ def _embed_shards(stream, images, shards, own, width, report):
     done = num_images = num_skipped = num_written = 0
     for shard, rows in parts.items():
         if not shards.is_done(shard):
-            # What was found when the source was opened is of no shard: the
-            # first one lists it.
+            # Images that were skipped when the source was opened belong to
+            # no shard: the first one lists them.
             known = len(images.skipped) if shard else 0
             num_rows = 0
             with shards.writing(shard) as (features, index, skipped):
                 num_rows, _ = write_features(
                     features,
                     index,
-                    stream(_batches(stream, images, rows)),
+                    stream(batches_in_order(images, stream.batch_size, rows)),
                     stream.feature,
                     images,
                     width,
-                    report and functools.partial(_tell, report, done, total),
+                    report
+                    and functools.partial(_report_sum, report, done, total),
                 )
                 write_skipped(skipped, images.skipped[known:])
             num_images += num_rows
@@ -193,46 +204,31 @@ def _embed_shards(stream, images, shards, own, width, report):
     }
 
 
-def _batches(stream, images, rows):
-    return batches_in_order(images, stream.batch_size, rows)
-
-
-def _tell(report, before, total, rows):
+def _report_sum(report, before, total, rows):
     report(before + rows, total)
 
 
 def _refuse_workers(worker, num_workers):
     if (worker, num_workers) != (0, 1):
         raise ValueError(
-            "Workers share the shards of an embedding: pass `num_shards`, too, "
-            f"the same to all. Received: worker={worker!r}, "
+            "Workers share the shards of an embedding: pass `num_shards`, the "
+            f"same to all workers. Received: worker={worker!r}, "
             f"num_workers={num_workers!r}, num_shards=None"
         )
 
 
 def _check_shards(num_shards, worker, num_workers):
-    for name, value in (
-        ("num_shards", num_shards),
-        ("num_workers", num_workers),
-    ):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or not 1 <= value <= MAX_SHARDS:
-            raise ValueError(
-                f"`{name}` must be an integer from 1 to {MAX_SHARDS:,}. "
-                f"Received: {value!r}"
-            )
-    if worker not in range(num_workers):
-        raise ValueError(
-            f"`worker` must be from 0 to {num_workers - 1} (num_workers - 1). "
-            f"Received: {worker!r}"
-        )
+    checks.integers(
+        1, MAX_SHARDS, num_shards=num_shards, num_workers=num_workers
+    )
+    checks.integers(0, num_workers - 1, worker=worker)
 
 
 def _name_of(source):
-    """Returns what tells a source from others, as text: paths as they are."""
+    """Returns a name for the manifest: absolute paths, shapes of arrays."""
     if isinstance(source, str | os.PathLike):
         name = os.fspath(source)
-        # Names of data sets stay names.
+        # Unless it is a path, it is the name of a data set.
         path = os.path.expanduser(name)
         return os.path.abspath(path) if os.path.exists(path) else name
     arrays = source if isinstance(source, tuple | list) else [source]

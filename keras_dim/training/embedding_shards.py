@@ -1,4 +1,4 @@
-"""An embedding in shards: which there are, and that they belong together."""
+"""The folder of an embedding in shards, and its manifest."""
 
 import contextlib
 import json
@@ -13,21 +13,21 @@ from keras_dim import files
 from keras_dim.data.source import printable
 
 MANIFEST = "embed.json"
-# Each is three files in one folder, and is looked for by its name.
+# Each shard is three files in one folder.
 MAX_SHARDS = 1_000_000
 
 
 class EmbeddingShards:
-    """The folder that workers write the shards of one embedding into.
+    """The folder into which workers write the shards of one embedding.
 
     A shard is an array and two tables, e.g. `features-00003-of-00064.npy`,
     `index-00003-of-00064.csv` and `skipped-00003-of-00064.csv`. Each file is
-    written whole or not at all, the array last: where it is, the shard is
-    done. `embed.json` says what the features are of; the first worker writes
-    it, and all others must agree.
+    written whole or not at all, the array last: if it exists, the shard is
+    done. The manifest, `embed.json`, describes the source and the encoder.
+    The first worker writes it; that of every other worker must be equal.
 
     Args:
-        folder: path. Made by `begin`.
+        folder: path. Created by `begin`.
         num_shards: int.
     """
 
@@ -36,52 +36,48 @@ class EmbeddingShards:
         self.num_shards = num_shards
 
     def features(self, shard: int) -> pathlib.Path:
-        """Returns the path of a shard's array, which is written last."""
+        """Returns the path of a shard's array."""
         return self._paths(shard)[0]
 
     def rows(self, shard: int, num_images: int) -> range:
-        """Returns the images of a shard: one range after the other."""
+        """Returns the indices of the images of a shard."""
         return range(
             num_images * shard // self.num_shards,
             num_images * (shard + 1) // self.num_shards,
         )
 
     def is_done(self, shard: int) -> bool:
-        """Whether a shard is there, whole."""
+        """Returns whether a shard has been written."""
         return self.features(shard).exists()
 
     def missing(self) -> list[int]:
-        """Returns the numbers of the shards that are not done."""
+        """Returns the numbers of the shards that have not been written."""
         return [n for n in range(self.num_shards) if not self.is_done(n)]
 
     def refuse_other_folder(self) -> None:
-        """Refuses a folder that something else is in.
-
-        Raises:
-            ValueError: if it is no folder, or holds other files.
-        """
+        """Raises a `ValueError` for a folder that holds something else."""
         if not os.path.lexists(self.folder):
             return
         is_folder = self.folder.is_dir()
         if is_folder and (self.folder / MANIFEST).exists():
             return
-        # What is hidden may be the manifest that another worker is writing.
+        # A hidden file may be the manifest that another worker is writing.
         if is_folder and all(p.name[0] == "." for p in self.folder.iterdir()):
             return
         raise ValueError(
             f"{self.folder} exists and holds no embedding in shards: it has no "
-            f"{MANIFEST}. Choose a new folder, or one whose shards are to be "
-            "completed."
+            f"{MANIFEST}. Choose a new folder, or that of an embedding to "
+            "complete."
         )
 
     def begin(self, manifest: dict[str, Any]) -> None:
-        """Writes the manifest, or compares it with the one that is there.
+        """Writes the manifest, or compares it with the existing one.
 
         Args:
-            manifest: dict. All that the features depend on, for JSON.
+            manifest: dict for JSON. Everything that the features depend on.
 
         Raises:
-            ValueError: naming what differs.
+            ValueError: if they differ, with the entries that do.
         """
         path = self.folder / MANIFEST
         files.write_json_once(path, manifest)
@@ -96,16 +92,16 @@ class EmbeddingShards:
         if changes:
             raise ValueError(
                 f"{self.folder} was begun as another embedding: "
-                f"{'; '.join(changes)}. Pass what was passed then, or choose a "
-                "new folder."
+                f"{'; '.join(changes)}. Pass the same arguments as then, or "
+                "choose a new folder."
             )
 
     @contextlib.contextmanager
     def writing(self, shard: int) -> Iterator[tuple[pathlib.Path, ...]]:
-        """Yields where to write the array, the index and the skipped images.
+        """Yields temporary paths for the array, the index and the skipped.
 
-        They become a shard, the array last, if the block succeeds; else the
-        folder is left as it was.
+        If the block succeeds, they become the shard, the array last. If it
+        raises, the folder is left as it was.
 
         Args:
             shard: int.
@@ -119,16 +115,16 @@ class EmbeddingShards:
             ):
                 yield new_features, new_index, new_skipped
         except FileNotFoundError:
-            # Who wrote the same shard meanwhile has tidied up, see below: the
-            # very rows are there.
+            # Another process has written the same shard in the meantime and
+            # removed our files, see `remove_leftovers`.
             if not self.is_done(shard):
                 raise
 
     def remove_leftovers(self, shard: int) -> None:
-        """Removes what killed writers of a shard that is done have left.
+        """Removes the temporary files of killed writers of a finished shard.
 
-        A worker that is writing this very shard a second time loses its
-        files, too, and finds then that there is nothing left to do.
+        A process that is writing the same shard again loses its files, too;
+        `writing` then ends as if it had succeeded.
         """
         for path in self._paths(shard):
             files.remove_leftovers(path)
@@ -146,13 +142,12 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
     """Maps the features of all shards.
 
     Args:
-        folder: str or path. What `embed(num_shards=...)` wrote, all shards
-            of it.
+        folder: str or path. The output of `embed(num_shards=...)`.
 
     Returns:
-        list of float32 arrays `(rows, width)`, one to a shard, in order. They
-        are mapped: nothing is read until it is looked at. `numpy.concatenate`
-        makes one array in memory of them.
+        list of float32 arrays `(rows, width)`, one for each shard, in order.
+        They are mapped from the files and read when they are used.
+        `numpy.concatenate` makes one array in memory of them.
 
     Raises:
         ValueError: if shards are missing, naming them, or if the folder holds

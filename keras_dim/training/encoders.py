@@ -1,4 +1,4 @@
-"""The trained product, apart from how it was trained."""
+"""Loads trained encoders from runs, files and presets."""
 
 import os
 import pathlib
@@ -9,41 +9,41 @@ from keras_dim import model_files
 from keras_dim import presets
 from keras_dim.methods import base
 from keras_dim.presets import registry
-
-ENCODER = "encoder.keras"
+from keras_dim.training.run_folder import ENCODER
+from keras_dim.training.run_folder import RECIPE
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
-    """Returns a copy of an encoder for those who use it.
+    """Returns a copy of an encoder that computes in float32 on one device.
 
-    It has the same weights and computes in float32 whatever the precision of
-    training, and its batch norms no longer ask for other replicas, so that it
-    loads anywhere Keras does.
+    The weights are the same. Precision and batch norms are reset, whichever
+    precision and strategy it was trained with, so that it loads wherever
+    Keras is installed.
 
     Args:
         encoder: functional `keras.Model`.
     """
 
-    def for_use(layer):
+    def converted(layer):
         config = layer.get_config()
         if isinstance(layer, keras.layers.Layer):
-            # A function of `keras.ops` has none.
+            # Operations of `keras.ops` have no dtype.
             config["dtype"] = "float32"
         if "synchronized" in config:
             config["synchronized"] = False
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(encoder, clone_function=for_use)
+    copy = keras.models.clone_model(encoder, clone_function=converted)
     copy.set_weights(encoder.get_weights())
     return copy
 
 
 def load_encoder(where: str | os.PathLike) -> keras.Model:
-    """Loads an encoder from wherever encoders are.
+    """Loads an encoder from a run, a file or a preset.
 
     Args:
         where: str or path. The folder of a run or of a preset, a `.keras`
-            file, of an encoder or of a whole method, or a preset's name.
+            file of an encoder or of a whole method, or a preset's name.
 
     Returns:
         `keras.Model`, not compiled.
@@ -63,9 +63,9 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     if path.is_dir():
         if not (path / ENCODER).is_file():
             hint = (
-                ". Its run is not at its end: go on with `keras-dim pretrain "
-                f"--resume --directory {path}`"
-                if (path / "recipe.json").is_file()
+                ". Its run has not finished: resume it with `keras-dim "
+                f"pretrain --resume --directory {path}`"
+                if (path / RECIPE).is_file()
                 else ": it is neither a run nor a preset"
             )
             raise ValueError(f"There is no {ENCODER} in {path}{hint}")

@@ -1,4 +1,4 @@
-"""The curve of a run, a row an epoch."""
+"""The log of a run as a CSV file, with a row for each epoch."""
 
 import csv
 import io
@@ -13,20 +13,20 @@ from keras_dim import files
 class EpochLog(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, with its seconds.
 
-    The file is written whole each time, so that a killed run leaves whole
-    rows; a resumed one takes up those of the epochs that are done.
+    The whole file is written each time, so that a killed run leaves whole
+    rows. A resumed run keeps the rows of the epochs that are done.
 
     Args:
         path: path. The CSV file.
-        num_images: int. Images to an epoch, for the images per second.
-        num_epochs_done: int. Epochs whose rows in the file stay. Defaults to
-            0.
-        num_images_done: int. Images of the first epoch that were seen before:
-            its seconds, and the images per second, are those of the rest.
-            Defaults to 0.
+        num_images: int. Number of images of an epoch.
+        num_epochs_done: int. Number of epochs whose rows are kept. Defaults
+            to 0.
+        num_images_done: int. Number of images of the first epoch that were
+            seen before the run was resumed. The seconds and images per second
+            of its row are those of the rest. Defaults to 0.
 
     Attributes:
-        rows: list of dicts, `"epoch"` (from 1) and the logs of each.
+        rows: list of dicts, with `"epoch"` (from 1) and the logs.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class EpochLog(keras.callbacks.Callback):
             "images_per_second": num_images / seconds,
         }
         self.rows.append(row)
-        # A probe that was added later has a column of its own.
+        # A probe that was added later adds a column.
         names = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names, restval="nan")
@@ -80,8 +80,8 @@ def _read(path: pathlib.Path) -> list[dict[str, float]]:
             raise ValueError("it has no column epoch")
         return rows
     except (TypeError, ValueError, csv.Error) as error:
-        # Too few or too many numbers in a row are None or a list.
+        # csv gives None or a list for rows with too few or too many values.
         raise ValueError(
             f"{path} is not the log of a run any more: {error}. Move it away: "
-            "the run goes on without the rows of the epochs that are done."
+            "the run then continues without the rows of past epochs."
         ) from error

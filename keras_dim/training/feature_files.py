@@ -1,4 +1,4 @@
-"""Features as an array, and tables that say which image is which row."""
+"""The files of an embedding: an array, and tables of its images."""
 
 import csv
 import os
@@ -21,25 +21,26 @@ def write_features(
     width: int | None = None,
     report: Callable[[int], None] | None = None,
 ) -> tuple[int, int]:
-    """Writes rows as they come, into files that are there already or not.
+    """Writes features and a table of their images, batch by batch.
 
     Args:
-        features_path: path. Of the array, float32 `(rows, width)`.
-        index_path: path. Of the table, a line to a row.
+        features_path: path of the array, float32 `(rows, width)`.
+        index_path: path of the table, with a line for each row.
         batches: iterable of dicts with the feature, `(rows, width)`,
-            `"index"` and, where there are any, `"label"`.
-        feature: str. Its name.
-        images: `Source`. Where the images come from.
-        width: int or `None`. The width, where it is known. Without it there
-            must be an image to tell. Defaults to `None`.
-        report: function of the number of rows so far, or `None`.
+            `"index"` and, if images have labels, `"label"`.
+        feature: str. Name of the feature.
+        images: `Source`. The source of the images.
+        width: int or `None`. The width of the feature. Defaults to `None`,
+            the width of the first batch.
+        report: function that is called with the number of rows so far, or
+            `None`.
 
     Returns:
         tuple of int. The number of rows, and the width.
 
     Raises:
-        ValueError: if no image comes to tell the width, or one that has
-            another.
+        ValueError: for batches of different widths, and if there are neither
+            images nor a `width`.
     """
     num_rows = 0
     with (
@@ -52,8 +53,8 @@ def write_features(
             values = np.ascontiguousarray(batch[feature], "<f4")
             if width not in (None, values.shape[1]):
                 raise ValueError(
-                    f"The encoder gave {width} numbers to an image, and now "
-                    f"gives {values.shape[1]}."
+                    f"The feature {feature!r} has changed its width from "
+                    f"{width} to {values.shape[1]}."
                 )
             if not num_rows:
                 width = values.shape[1]
@@ -65,7 +66,7 @@ def write_features(
                 report(num_rows)
         if width is None:
             raise ValueError(f"No image of {images.name} can be read.")
-        # Only now it is known how many of the images could be read.
+        # Only now the number of readable images is known.
         features.seek(0)
         end = _write_header(features, num_rows, width)
         if num_rows and end != start:
@@ -82,9 +83,9 @@ def write_skipped(path: pathlib.Path, places: Sequence[str]) -> None:
 
 
 def _write_header(file, num_rows, width):
-    """Writes what makes the bytes that follow an array; returns its length.
+    """Writes the header of an .npy file; returns where the array begins.
 
-    NumPy leaves room in it for the first axis to grow.
+    NumPy pads headers, so that another number of rows takes no more room.
     """
     np.lib.format.write_array_header_1_0(
         file,
@@ -94,7 +95,7 @@ def _write_header(file, num_rows, width):
 
 
 def _open_csv(path: str | os.PathLike):
-    # Names of files need not be text.
+    # The name of a file need not be valid text.
     return open(
         path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     )

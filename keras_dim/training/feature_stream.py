@@ -1,4 +1,4 @@
-"""One feature of an encoder, wherever the encoder runs."""
+"""One feature of an encoder that runs here or on a server."""
 
 import functools
 import hashlib
@@ -18,15 +18,15 @@ class FeatureStream:
     """Turns batches of images into batches of one feature.
 
     Args:
-        encoder: `keras.Model`, or the `keras_dim.serving.Client` of one.
-        feature: str. Its name.
-        batch_size: int. Most images at a time.
+        encoder: `keras.Model`, or a `keras_dim.serving.Client` of one.
+        feature: str. Name of the feature.
+        batch_size: int. Largest number of images in a batch.
 
     Attributes:
         feature: str.
         batch_size: int.
-        image_shape: tuple. `(height, width, channels)` of what the encoder
-            takes, `None` for any number.
+        image_shape: tuple. `(height, width, channels)` of the encoder's
+            input; `None` stands for any number.
 
     Raises:
         ValueError: if the encoder has no such feature or takes no images.
@@ -42,7 +42,8 @@ class FeatureStream:
         self.feature = feature
         self.batch_size = batch_size
         if isinstance(encoder, serving.Client):
-            # All features are to be of one encoder, whatever goes live.
+            # All features must be of one version, even if the server gets a
+            # newer one.
             encoder = encoder.pinned()
             shape, self._stream = _of_server(encoder, feature)
             self._identity = functools.partial(_identity_of_server, encoder)
@@ -61,32 +62,32 @@ class FeatureStream:
     def __call__(
         self, batches: Iterable[dict[str, Any]]
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Yields batches with the feature, `(rows, width)`, and the tags."""
+        """Yields batches with the feature, `(rows, width)`, index and label."""
         return self._stream(batches)
 
     def width(self, image_shape: tuple[int, int, int]) -> int:
-        """Returns how many numbers an image becomes, by asking for one.
+        """Returns the width of the feature, computed for one black image.
 
         Args:
-            image_shape: tuple. Of the images that will come.
+            image_shape: tuple. `(height, width, channels)` of the images.
         """
         image = np.zeros((1, *image_shape), np.uint8)
         batch = next(iter(self._stream([{"image": image}])))
         return batch[self.feature].shape[1]
 
     def identity(self) -> dict[str, Any]:
-        """Returns what tells the encoder from others.
+        """Returns a dict for JSON that differs for another encoder.
 
-        A model by its weights and its layers, a server's by its address,
-        name and version; where the server names no version, by those that
-        are there.
+        Of a model, a checksum of weights and layers. Of a server, its address
+        and the model's name and version; without a version of the client, the
+        versions that are available.
         """
         return self._identity()
 
 
 def _of_server(client, feature):
     signatures = client.metadata()
-    # Older exports take the encoder's own size by the default signature.
+    # Exports without this signature take the encoder's size by default.
     name = "native" if "native" in signatures else "serving_default"
     shape = client.input_shape(name)
     if feature not in signatures[name].outputs:
@@ -118,7 +119,7 @@ def _ask_server(
 def _identity_of_server(client):
     identity = {"server": str(client), "version": client.version}
     if client.version is None:
-        # Else others may come and go, and the features stay the same.
+        # With a version, others may change and the features stay the same.
         states = client.status()
         identity["versions"] = sorted(
             key for key, state in states.items() if state == "AVAILABLE"
@@ -134,6 +135,6 @@ def _identity_of_model(model):
     try:
         digest.update(json.dumps(model.get_config(), sort_keys=True).encode())
     except (NotImplementedError, TypeError):
-        # A class of the user's own that cannot be written down.
+        # A custom class without a configuration for JSON.
         digest.update(type(model).__qualname__.encode())
     return {"sha256": digest.hexdigest()}

@@ -1,4 +1,4 @@
-"""From a recipe and unlabelled images to a trained encoder, in one folder."""
+"""Trains an encoder by a recipe, with checkpoints and logs in one folder."""
 
 import contextlib
 import pathlib
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from absl import logging
 
+from keras_dim import checks
 from keras_dim import data
 from keras_dim import distribution
 from keras_dim import evaluation
@@ -23,18 +24,21 @@ from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
+from keras_dim.training import lost_workers
+from keras_dim.training import run_folder
+from keras_dim.training import shapes
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
+from keras_dim.training.run_folder import CHECKPOINTS
+from keras_dim.training.run_folder import ENCODER
+from keras_dim.training.run_folder import LOG
+from keras_dim.training.run_folder import METRICS
+from keras_dim.training.run_folder import RECIPE  # noqa: F401  scoring.py
+from keras_dim.training.run_folder import TENSORBOARD
+from keras_dim.training.run_folder import UNTRAINED
+from keras_dim.training.run_folder import VIEWS
 
-RECIPE = "recipe.json"
-LOG = "log.csv"
-ENCODER = "encoder.keras"
-UNTRAINED = "untrained_encoder.keras"
-METRICS = "metrics.json"
-VIEWS = "views.png"
-CHECKPOINTS = "checkpoints"
-TENSORBOARD = "tensorboard"
-# Images whose features are looked at after each epoch, lest they collapse.
+# Number of images whose features are examined for collapse after each epoch.
 NUM_WATCHED = 256
 
 
@@ -49,67 +53,67 @@ def pretrain(
 ) -> keras.Model:
     """Trains an encoder by a recipe and leaves everything in one folder.
 
-    The folder holds `recipe.json`, `log.csv` (a row an epoch), `tensorboard`
-    (where TensorFlow can be imported, which writes it on any backend),
+    The folder holds `recipe.json`, `log.csv` (a row for each epoch),
+    `tensorboard` (if TensorFlow can be imported, whatever the backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
-    `untrained_encoder.keras` (what it began as, to compare with),
-    `views.png` (the first images and what the method makes of them) and
-    `metrics.json` (the last epoch's terms, seconds, images a second).
+    `untrained_encoder.keras` (the encoder before training, to compare with),
+    `views.png` (the first images and their views) and `metrics.json` (the
+    terms of the last epoch, seconds, images per second).
 
-    A run that was stopped goes on from its last checkpoint with
-    `resume=True`, and ends with the weights of an unbroken one. There is one
-    after each epoch, every `checkpoint_minutes` where asked for, and one when
-    SIGTERM comes, by which schedulers stop a run: at the next step, and
-    behind it `Terminated` is raised. (Not where this is called from another
-    thread than the main one, which signals do not reach.) The row of an epoch
-    that went on within has the means of the whole epoch, and the seconds of
-    its last part.
+    A run that was stopped continues from its last checkpoint with
+    `resume=True`, and ends with the weights of an unbroken run. Checkpoints
+    are written after each epoch, every `checkpoint_minutes` if given, and
+    when the process receives SIGTERM, with which schedulers stop a run: at
+    the next step, after which `Terminated` is raised. (Python delivers
+    signals to the main thread only: called from another thread, SIGTERM ends
+    the process as usual.) The row of a resumed epoch has the means of the
+    whole epoch, and the seconds of the part after the resumption.
 
-    A loss or a weight that is not finite stops the run; checkpoints are from
-    before. The log also tells how much the feature `"global"` of some images
-    varies, and a warning that it has collapsed: see
-    `evaluation.CollapseReport`.
+    A loss or a weight that is not finite stops the run; all checkpoints are
+    from before. After each epoch the log also tells how much the feature
+    `"global"` varies over some images, with a warning if it has collapsed:
+    see `evaluation.CollapseReport`.
 
     Args:
-        recipe: `Recipe`. What to do.
-        directory: str or path. A new or empty folder, or one to resume.
-        resume: bool. Whether to go on with what is there. The recipe must be
-            the one that the folder was begun with, but for `epochs` where no
-            schedule depends on it. Defaults to `False`.
-        callbacks: callbacks for `fit`, before those that write logs.
+        recipe: `Recipe`. Data, method, encoder and optimizer.
+        directory: str or path. A new or empty folder, or that of the run to
+            resume.
+        resume: bool. Whether to continue the run in the folder. The recipe
+            must be the one that the run was started with; only `epochs` may
+            differ, if the learning rate does not depend on it. Defaults to
+            `False`.
+        callbacks: callbacks for `fit`. They are called before those that
+            write logs.
         verbose: as of `fit`. Defaults to `"auto"`.
-        checkpoint_minutes: float or `None`. Within an epoch, too, a
-            checkpoint is written so long after the last one. Defaults to
-            `None`, after whole epochs alone.
-        strategy: str, or `tf.distribute.Strategy`. On what devices and
-            machines, see `distribution.strategy`. Several workers are each
-            called with the same arguments, among them a `directory` that all
-            of them read; the chief alone writes. Defaults to `"auto"`.
+        checkpoint_minutes: float or `None`. Within an epoch, a checkpoint is
+            also written this long after the last one. Defaults to `None`,
+            only after epochs.
+        strategy: str, or `tf.distribute.Strategy`. The devices and machines
+            to train on, see `distribution.strategy`. Each of several workers
+            is called with the same arguments, and with a `directory` that all
+            of them can read; only the chief writes. Defaults to `"auto"`.
 
     Returns:
         The encoder, in float32.
 
     Raises:
         ValueError: if the folder holds a run and `resume` is not set, holds
-            one of another recipe, or none of its checkpoints can be read;
+            a run of another recipe, or none of its checkpoints can be read;
             for a recipe that makes no sense, and for a batch size that the
             replicas cannot share evenly. Nothing has been written then.
-        WorkerLostError: if one of several workers has gone.
-        NonFiniteError: if a loss or a weight came to be NaN or infinite.
-        Terminated: if SIGTERM came. It is a `SystemExit`, of code 143.
+        WorkerLostError: if one of several workers has died.
+        NonFiniteError: if a loss or a weight became NaN or infinite.
+        Terminated: after SIGTERM. It is a `SystemExit` with code 143.
     """
     directory = pathlib.Path(directory)
-    if checkpoint_minutes is not None and not checkpoint_minutes >= 0:
-        raise ValueError(
-            "`checkpoint_minutes` must not be negative. Received: "
-            f"{checkpoint_minutes}"
-        )
+    if checkpoint_minutes is not None:
+        checks.at_least(0, checkpoint_minutes=checkpoint_minutes)
     if isinstance(strategy, str):
         strategy = distribution.strategy(strategy)
-    writes = distribution.is_chief(strategy)
-    _check(directory, recipe, resume)
-    _check_parts(recipe, strategy)
-    with distribution.telling_of_lost_workers(strategy), _settings(recipe):
+    is_chief = distribution.is_chief(strategy)
+    run_folder.check(directory, recipe, resume)
+    _check_batch_size(recipe, strategy)
+    with lost_workers.raise_worker_lost(strategy), _settings(recipe):
         source = held_in_memory(
             data.open_source(
                 recipe.source,
@@ -120,36 +124,35 @@ def pretrain(
         )
         steps = source.num_images // recipe.batch_size
         with strategy.scope() if strategy else contextlib.nullcontext():
-            model, done, step = _latest(directory / CHECKPOINTS)
+            model, done = run_folder.load_latest(directory)
             is_new = model is None
             if is_new:
-                model = recipe.build_model(source.image_shape)
-                model.compile(
-                    optimizer=recipe.build_optimizer(max(steps, 1)),
-                    steps_per_execution=min(
-                        recipe.steps_per_execution, max(steps, 1)
-                    ),
-                )
-        parts = _parts(recipe, source, done, step)
-        # Only now, so that a mistake leaves no folder behind, and once every
-        # worker has found the folder as it was.
-        _check_agreement(strategy, directory, done, step)
-        if writes:
-            _put_damaged_aside(directory / CHECKPOINTS, done, step)
-            _remove_leftovers(directory)
-            recipe.save(directory / RECIPE)
-        if writes and is_new:
+                model = _new_model(recipe, source, steps)
+        parts = _parts(recipe, source, done)
+        # Nothing is written before this point, so that a mistake leaves no
+        # folder behind and every worker finds the folder unchanged.
+        run_folder.check_workers_agree(strategy, directory, done)
+        if is_chief:
+            run_folder.prepare(directory, recipe, done)
+            logging.info(
+                "%s",
+                shapes.of_training(
+                    source.num_images, source.image_shape, model
+                ),
+            )
+        if is_chief and is_new:
             _save(model.encoder, directory / UNTRAINED)
             _save_views(model, source, directory / VIEWS)
+        epochs_done, steps_done = done
         log = epoch_log.EpochLog(
             directory / LOG,
             steps * recipe.batch_size,
-            done,
-            step * recipe.batch_size,
+            epochs_done,
+            steps_done * recipe.batch_size,
         )
         with (
             termination.noticed() as sigterm,
-            _telling_of_damage(source),
+            _damage_in_one_line(source),
         ):
             _fit(
                 model,
@@ -158,27 +161,27 @@ def pretrain(
                 verbose,
                 [
                     alarms.NonFiniteAlarm(
-                        lambda epoch, step: _batch_at(
-                            recipe, source, epoch, step
+                        lambda epoch, step: next(
+                            iter(_batches(recipe, source, epoch, step))
                         ),
-                        lambda: _latest(directory / CHECKPOINTS)[0],
-                        first_step=step,
+                        lambda: run_folder.load_latest(directory)[0],
+                        first_step=steps_done,
                     ),
                     *callbacks,
                     *_collapse_report(model.encoder, source),
-                    *([log] if writes else []),
-                    *(_tensorboard(directory / TENSORBOARD) if writes else []),
+                    *([log] if is_chief else []),
+                    *(_tensorboard(directory) if is_chief else []),
                     checkpoints.Checkpoint(
                         directory / CHECKPOINTS,
                         steps,
                         minutes=checkpoint_minutes,
-                        first_step=step,
+                        first_step=steps_done,
                         sigterm=sigterm,
                         strategy=strategy,
                     ),
                 ],
             )
-        if not writes:
+        if not is_chief:
             return encoders.in_float32(model.encoder)
         encoder = _save(model.encoder, directory / ENCODER)
     files.write_json(
@@ -194,41 +197,67 @@ def pretrain(
     return encoder
 
 
-def _telling_of_damage(
-    source: data.Source,
-) -> contextlib.AbstractContextManager:
-    if not source.uses_tensorflow:
-        return contextlib.nullcontext()
-    from keras_dim.data.damage import damage_in_one_line
+def _check_batch_size(recipe: Recipe, strategy: Any) -> None:
+    """Refuses batches that the replicas cannot share evenly.
 
-    return damage_in_one_line(source.name)
+    Each replica averages over its own images, and all of these averages have
+    the same weight.
+    """
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    if recipe.batch_size % replicas:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the {replicas} replicas that "
+            "share it: change it, or the number of devices. Received: "
+            f"{recipe.batch_size}"
+        )
+
+
+@contextlib.contextmanager
+def _settings(recipe: Recipe) -> Iterator[None]:
+    """Sets seed and precision; restores the precision afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.dtype_policy)
+    keras.utils.set_random_seed(recipe.seed)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _new_model(recipe: Recipe, source: data.Source, steps: int) -> keras.Model:
+    model = recipe.build_model(source.image_shape)
+    # There are no steps if a batch has more images than the source, which
+    # `data.load` refuses.
+    steps = max(steps, 1)
+    model.compile(
+        optimizer=recipe.build_optimizer(steps),
+        steps_per_execution=min(recipe.steps_per_execution, steps),
+    )
+    return model
 
 
 def _parts(
-    recipe: Recipe, source: data.Source, done: int, step: int
+    recipe: Recipe, source: data.Source, done: tuple[int, int]
 ) -> list[tuple[int, int, Any]]:
-    """Returns what is left to do: first epoch, last epoch, their batches.
+    """Returns the calls of `fit`: first epoch, last epoch, their batches.
 
-    The rest of an epoch is a part of its own: in one call of `fit`, Keras
-    takes all epochs to be equally long.
+    The rest of an epoch needs a call of its own, since Keras assumes that all
+    epochs of one call have the same number of steps.
     """
-    epochs = [(done, recipe.epochs, 0)]
-    if step and done < recipe.epochs:
-        epochs = [(done, done + 1, step), (done + 1, recipe.epochs, 0)]
+    epoch, step = done
+    calls = [(epoch, recipe.epochs, 0)]
+    if step and epoch < recipe.epochs:
+        calls = [(epoch, epoch + 1, step), (epoch + 1, recipe.epochs, 0)]
     return [
-        (
-            first,
-            last,
-            _batches(recipe, source, first, batch),
-        )
-        for first, last, batch in epochs
+        (first, last, _batches(recipe, source, first, batch))
+        for first, last, batch in calls
     ]
 
 
 def _batches(
     recipe: Recipe, source: data.Source, epoch: int, batch: int
 ) -> Any:
-    """The batches from one of an epoch on, in the order of the run."""
+    """Returns all batches from one batch of one epoch on."""
     return data.load(
         source,
         recipe.split,
@@ -238,29 +267,6 @@ def _batches(
         first_epoch=epoch,
         first_batch=batch,
     )
-
-
-def _batch_at(
-    recipe: Recipe, source: data.Source, epoch: int, step: int
-) -> Any:
-    return next(iter(_batches(recipe, source, epoch, step)))
-
-
-def _collapse_report(
-    encoder: keras.Model, source: data.Source
-) -> list[keras.callbacks.Callback]:
-    """Looks at images from all over the source, as the encoder takes them."""
-    if source.random_access:
-        rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
-        images = source.read(np.unique(rows.astype(np.int64)))["image"]
-    else:
-        images = next(batches_in_order(source, NUM_WATCHED))["image"]
-    shape = encoder.input_shape[1:]
-    channels = {images.shape[-1], shape[-1]}
-    if len(images) < 2 or not (len(channels) == 1 or channels == {1, 3}):
-        return []
-    images = [numpy_images.convert(one, shape, resize=True) for one in images]
-    return [evaluation.CollapseReport(np.stack(images))]
 
 
 def _fit(
@@ -276,7 +282,8 @@ def _fit(
             images,
             epochs=last,
             initial_epoch=first,
-            # Made here, so that they know how many epochs the whole run has.
+            # Given as a list of Keras's, which tells them the epochs of the
+            # whole run and not of this call.
             callbacks=keras.callbacks.CallbackList(
                 [checkpoints.RunningMeans(), *callbacks]
                 if is_rest
@@ -299,127 +306,47 @@ def _num_batches(images: Any) -> int | None:
     try:
         return len(images)
     except TypeError:
-        # Images may turn out to be damaged.
+        # Not known if some images may turn out to be damaged.
         return None
 
 
-@contextlib.contextmanager
-def _settings(recipe: Recipe) -> Iterator[None]:
-    """Sets seed and precision; puts the precision back afterwards."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.dtype_policy)
-    keras.utils.set_random_seed(recipe.seed)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+def _damage_in_one_line(
+    source: data.Source,
+) -> contextlib.AbstractContextManager:
+    if not source.uses_tensorflow:
+        return contextlib.nullcontext()
+    from keras_dim.data.damage import damage_in_one_line
+
+    return damage_in_one_line(source.name)
 
 
-def _check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
-    path = directory / RECIPE
-    if not path.exists():
-        # A run that was killed at its very beginning left hidden files.
-        if directory.exists() and any(
-            not path.name.startswith(".recipe-") for path in directory.iterdir()
-        ):
-            raise ValueError(
-                f"{directory} is not empty and holds no run: choose a new "
-                "folder"
-            )
-        return
-    if not resume:
-        raise ValueError(
-            f"{directory} already holds a run: resume it (resume=True, "
-            "--resume), or choose a new folder"
-        )
-    begun = Recipe.load(path).to_dict()
-    wanted = recipe.to_dict()
-    may_go_on = recipe.schedule == "constant"
-    others = [
-        name
-        for name in wanted
-        if wanted[name] != begun.get(name)
-        and not (name == "epochs" and may_go_on)
-    ]
-    if others:
-        raise ValueError(
-            f"{directory} holds a run of another recipe: resume with the "
-            f"one in {path}. They differ in {', '.join(others)}"
-        )
-
-
-def _check_parts(recipe: Recipe, strategy: Any) -> None:
-    """Refuses batches of which a replica has more images than another.
-
-    Each replica takes the mean over its own, and all means weigh the same.
-    """
-    replicas = strategy.num_replicas_in_sync if strategy else 1
-    if recipe.batch_size % replicas:
-        raise ValueError(
-            f"`batch_size` must be a multiple of the {replicas} replicas that "
-            "share it, lest some images weigh more than others: change it, or "
-            f"the number of devices. Received: {recipe.batch_size}"
-        )
-
-
-def _latest(
-    directory: pathlib.Path,
-) -> tuple[keras.Model | None, int, int]:
-    """Returns the latest whole checkpoint, its epochs, and steps beyond."""
-    found = checkpoints.list_checkpoints(directory)
-    for done, path in reversed(found):
-        try:
-            return checkpoints.load_checkpoint(path), *done
-        except (OSError, ValueError) as error:
-            # Workers make the variables together: the file may be whole.
-            if distribution.is_multi_worker() and (
-                distribution.tells_of_lost_worker(error.__cause__)
-            ):
-                raise error.__cause__ from None
-            logging.warning("Left out a damaged checkpoint: %s", error)
-    if found:
-        raise ValueError(
-            f"None of the {len(found)} checkpoints in {directory} can be "
-            "read: delete them to begin anew, or choose a new folder"
-        )
-    return None, 0, 0
-
-
-def _put_damaged_aside(directory: pathlib.Path, done: int, step: int) -> None:
-    """Lest what was refused is kept, and what was loaded deleted for it."""
-    for path in checkpoints.put_aside_later(directory, (done, step)):
-        logging.warning(
-            "A damaged checkpoint is now called %s, and may be deleted", path
-        )
-
-
-def _check_agreement(
-    strategy: Any, directory: pathlib.Path, done: int, step: int
-) -> None:
-    """Waits for all workers, who must be about to do the same."""
-    least, most = distribution.agree(strategy, done * 10**9 + step)
-    if least != most:
-        raise ValueError(
-            f"The workers do not find the same checkpoints in {directory}: it "
-            "must be a folder that all of them share. Received: epochs "
-            f"{least // 10**9} to {most // 10**9}"
-        )
-
-
-def _remove_leftovers(directory: pathlib.Path) -> None:
-    for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):
-        files.remove_leftovers(directory / name)
-
-
-def _tensorboard(
-    directory: pathlib.Path,
+def _collapse_report(
+    encoder: keras.Model, source: data.Source
 ) -> list[keras.callbacks.Callback]:
+    """Returns a report on images from all over the source, if possible."""
+    if source.random_access:
+        rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
+        images = source.read(np.unique(rows.astype(np.int64)))["image"]
+    else:
+        images = next(batches_in_order(source, NUM_WATCHED))["image"]
+    shape = encoder.input_shape[1:]
+    channels = {images.shape[-1], shape[-1]}
+    if len(images) < 2 or not (len(channels) == 1 or channels == {1, 3}):
+        return []
+    images = [numpy_images.convert(one, shape, resize=True) for one in images]
+    return [evaluation.CollapseReport(np.stack(images))]
+
+
+def _tensorboard(directory: pathlib.Path) -> list[keras.callbacks.Callback]:
     if not has_tensorflow():
         return []
-    return [keras.callbacks.TensorBoard(directory, write_graph=False)]
+    return [
+        keras.callbacks.TensorBoard(directory / TENSORBOARD, write_graph=False)
+    ]
 
 
 def _save(encoder: keras.Model, path: pathlib.Path) -> keras.Model:
+    """Saves an encoder in float32, and returns it so."""
     encoder = encoders.in_float32(encoder)
     with files.atomic_path(path) as temporary:
         encoder.save(temporary)
@@ -429,11 +356,11 @@ def _save(encoder: keras.Model, path: pathlib.Path) -> keras.Model:
 def _save_views(
     model: keras.Model, source: data.Source, path: pathlib.Path
 ) -> None:
-    """Draws the views of the first images, and nothing from the model."""
+    """Draws the views of the first images. The model stays as it is."""
     layer = getattr(model, "views", None)
     if not isinstance(layer, keras.layers.Layer):
         return
-    # The batches of training count as they are read: these are others.
+    # Not from the batches of training, which count how far they were read.
     batch = next(batches_in_order(source, 8))
     picture = views.show_views(layer, batch["image"])
     with files.atomic_path(path) as temporary:

@@ -1,4 +1,4 @@
-"""SIGTERM, by which schedulers ask for a machine back before they take it."""
+"""SIGTERM, with which schedulers tell a process that it is about to end."""
 
 import contextlib
 import pathlib
@@ -6,18 +6,18 @@ import signal
 import threading
 from collections.abc import Iterator
 
-# What a shell tells of a process that ended by SIGTERM: 128 and its number.
+# The exit code of a process that SIGTERM ended: 128 plus its number.
 EXIT_CODE = 143
 
 
 class Terminated(SystemExit):
     """A run was stopped by SIGTERM, after it had written a checkpoint.
 
-    It is a `SystemExit`, so that a script that does not catch it ends there,
-    with exit code 143 and without a trace.
+    It is a `SystemExit`: a script that does not catch it ends with exit code
+    143 and without a traceback.
 
     Args:
-        checkpoint: path. The file that the run goes on from.
+        checkpoint: path. The checkpoint from which the run can be resumed.
 
     Attributes:
         checkpoint: the same.
@@ -26,15 +26,15 @@ class Terminated(SystemExit):
 
     def __init__(self, checkpoint: pathlib.Path):
         super().__init__(
-            f"Stopped by SIGTERM. {checkpoint} holds the run: go on with it "
-            "(resume=True, --resume)"
+            f"Stopped by SIGTERM. Resume the run (resume=True, --resume): it "
+            f"continues from {checkpoint}"
         )
         self.checkpoint = checkpoint
         self.code = EXIT_CODE
 
 
 class Notice:
-    """Whether SIGTERM has come.
+    """Tells whether SIGTERM was received.
 
     Attributes:
         came: bool.
@@ -46,11 +46,11 @@ class Notice:
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Notices SIGTERM within the block, instead of ending the process.
+    """Lets the block finish or react when SIGTERM is received.
 
-    Signals reach Python's main thread alone: in another one the block runs as
-    it is, and SIGTERM does what it did before. So it does, once more, behind a
-    block that has come to its end although SIGTERM came.
+    If the block finishes without an exception, a SIGTERM that was received is
+    raised again after it. Python handles signals in the main thread only: in
+    another thread, SIGTERM has its usual effect.
 
     Example:
     ```python
@@ -71,10 +71,10 @@ def noticed() -> Iterator[Notice]:
     try:
         yield notice
     finally:
-        # None stands for a handler that Python did not set and cannot set.
+        # None is a handler that was not set by Python, which cannot be set.
         signal.signal(
             signal.SIGTERM, signal.SIG_DFL if before is None else before
         )
     if notice.came:
-        # Too late for the block to act on it.
+        # The block has not acted on it.
         signal.raise_signal(signal.SIGTERM)

@@ -18,7 +18,7 @@ beam = pytest.importorskip(
 import keras_dim.beam  # noqa: E402
 from keras_dim.beam import __main__ as command  # noqa: E402
 from keras_dim.beam.saved_model import check_saved_model  # noqa: E402
-from keras_dim.export import export  # noqa: E402
+from keras_dim.exporting import export  # noqa: E402
 
 # What DirectRunner comes to in the end. By that name Beam first looks for its
 # Prism, which it fetches from a network that the tests must not need.

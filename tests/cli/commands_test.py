@@ -231,7 +231,7 @@ def test_export_writes_a_saved_model(encoder, tmp_path, capsys):
 def test_export_tells_of_nan_and_of_runtimes_that_fail(
     encoder, tmp_path, capsys, monkeypatch
 ):
-    from keras_dim.export import parity
+    from keras_dim.exporting import parity
 
     runtimes = {
         "one": {"version": "1.2", "differences": {"fc": 0.0, "conv": np.nan}},
@@ -252,7 +252,7 @@ def test_export_tells_of_nan_and_of_runtimes_that_fail(
 
 def test_export_knows_every_format():
     from keras_dim.cli import export as command
-    from keras_dim.export import FORMATS
+    from keras_dim.exporting import FORMATS
 
     assert set(command._FORMATS) == set(FORMATS)
 

@@ -67,7 +67,7 @@ def test_features_without_a_class_score_as_chance(probe):
     )
 
 
-def test_labels_may_be_any_whole_numbers(quick_probe):
+def test_labels_may_be_any_integers(quick_probe):
     train, labels, test, test_labels = clouds()
     names = np.array([7, 1000, 3])
     score = quick_probe(train, names[labels], test, names[test_labels])

@@ -328,3 +328,42 @@ def test_what_is_trained_needs_no_stand_in(root, encoder):
 def test_without_its_stand_in_a_preset_is_unknown(root):
     with pytest.raises(ValueError, match="Unknown preset 'amdim_stl10'"):
         pretrained("amdim_stl10", root)
+
+
+def test_a_preset_is_loaded_from_its_folder(root, monkeypatch):
+    expected = pretrained("tiny_dim", root).get_weights()
+    monkeypatch.chdir(root)
+    for path in (root / "tiny_dim", "./tiny_dim", f"{root}/tiny_dim"):
+        for one, other in zip(
+            pretrained(path).get_weights(), expected, strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_name_is_never_taken_for_a_folder(root, monkeypatch):
+    monkeypatch.chdir(root)
+    with pytest.raises(ValueError, match="For the folder write './tiny_dim'"):
+        pretrained("tiny_dim")
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        ("/no/such/folder", FileNotFoundError, "no folder of a preset at"),
+        (".", ValueError, "there is no metadata.json"),
+        (7, ValueError, "Received: 7"),
+    ],
+)
+def test_what_is_no_folder_of_a_preset_is_refused(
+    path, error, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        pretrained(path)
+
+
+def test_a_damaged_preset_is_refused_from_its_folder_too(root):
+    path = root / "tiny_dim" / "encoder.keras"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="Expected .* bytes"):
+        pretrained(root / "tiny_dim")

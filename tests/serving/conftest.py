@@ -14,7 +14,7 @@ from serving.conformance_server import ConformanceServer
 from serving.conformance_server import Model
 from tiny_encoder import tiny_encoder
 
-from keras_dim.export import export
+from keras_dim.exporting import export
 
 REAL_SERVER = "TENSORFLOW_MODEL_SERVER"
 _SECONDS_TO_START = 60

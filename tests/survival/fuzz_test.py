@@ -30,8 +30,8 @@ from keras_dim import serving
 from keras_dim.data import decoding
 from keras_dim.data import image_header
 from keras_dim.data import numpy_images
-from keras_dim.export import export
-from keras_dim.export import parity
+from keras_dim.exporting import export
+from keras_dim.exporting import parity
 from keras_dim.presets import list_pretrained
 from keras_dim.presets import pretrained
 from keras_dim.presets import save_preset

@@ -14,7 +14,7 @@ def model():
 
 
 def test_a_folder_may_be_a_str(tmp_path):
-    checkpoint = Checkpoint(str(tmp_path / "run"), steps=1)
+    checkpoint = Checkpoint(str(tmp_path / "run"), steps_per_epoch=1)
     checkpoint.set_model(model())
 
     checkpoint.on_epoch_end(0)
@@ -25,18 +25,18 @@ def test_a_folder_may_be_a_str(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("steps", 0, "1 or more. Received: 0"),
+        ("steps_per_epoch", 0, "1 or more. Received: 0"),
         ("keep", 0, "1 or more. Received: 0"),
         ("keep", -1, "1 or more. Received: -1"),
-        ("minutes", -0.5, "not be negative. Received: -0.5"),
-        ("minutes", float("nan"), "not be negative. Received: nan"),
+        ("minutes", -0.5, "0 or more. Received: -0.5"),
+        ("minutes", float("nan"), "0 or more. Received: nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_the_door(
     tmp_path, name, value, message
 ):
     with pytest.raises(ValueError, match=f"`{name}` must.*{message}"):
-        Checkpoint(tmp_path, **{"steps": 1, name: value})
+        Checkpoint(tmp_path, **{"steps_per_epoch": 1, name: value})
 
 
 @pytest.mark.parametrize("is_chief", [True, False])
@@ -49,11 +49,11 @@ def test_behind_sigterm_every_worker_waits_for_the_others(
         asked.append([path.name for path in tmp_path.iterdir()])
         return number, number
 
-    monkeypatch.setattr(distribution, "agree", agree)
+    monkeypatch.setattr(distribution, "min_max_over_workers", agree)
     monkeypatch.setattr(distribution, "is_chief", lambda _: is_chief)
     sigterm = termination.Notice()
     sigterm.came = True
-    checkpoint = Checkpoint(tmp_path, steps=2, sigterm=sigterm)
+    checkpoint = Checkpoint(tmp_path, steps_per_epoch=2, sigterm=sigterm)
     checkpoint.set_model(model())
     checkpoint.on_epoch_begin(0)
 

@@ -353,7 +353,10 @@ def test_other_files_are_left_alone(holds, tmp_path, encoder):
         ({"num_shards": 0}, "`num_shards` must be an integer from 1"),
         ({"num_shards": 10**7}, "`num_shards` must be .* to 1,000,000"),
         ({"num_shards": 2, "num_workers": 0}, "`num_workers` must be"),
-        ({"num_shards": 2, "worker": 1}, "`worker` must be from 0 to 0"),
+        (
+            {"num_shards": 2, "worker": 1},
+            "`worker` must be an integer from 0 to 0",
+        ),
         ({"num_shards": 2, "worker": -1, "num_workers": 2}, "from 0 to 1"),
         ({"num_workers": 2}, "pass `num_shards`"),
     ],

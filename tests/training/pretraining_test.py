@@ -27,8 +27,10 @@ from keras_dim.data import open_source
 from keras_dim.data import survey
 from keras_dim.training import NonFiniteError
 from keras_dim.training import Terminated
+from keras_dim.training import WorkerLostError
 from keras_dim.training import pretrain
 from keras_dim.training import pretraining
+from keras_dim.training import run_folder
 
 TESTS = pathlib.Path(__file__).parents[1]
 # A run in a process of its own. With several threads TensorFlow adds up in an
@@ -553,9 +555,9 @@ def test_a_changed_byte_in_a_checkpoint_is_noticed(stopped):
     content[middle] ^= 1
     path.write_bytes(content)
 
-    _, *done = pretraining._latest(stopped / "checkpoints")
+    _, done = run_folder.load_latest(stopped)
 
-    assert done == [1, 0]
+    assert done == (1, 0)
 
 
 def test_what_a_killed_save_left_is_removed(stopped):
@@ -643,12 +645,12 @@ def left_alone(monkeypatch):
 
     monkeypatch.setattr(distribution, "spans_workers", lambda _: True)
     monkeypatch.setattr(distribution, "is_chief", lambda _: False)
-    monkeypatch.setattr(distribution, "agree", ask)
+    monkeypatch.setattr(distribution, "min_max_over_workers", ask)
     return lost
 
 
 def test_a_worker_whose_chief_never_began_says_so(tmp_path, left_alone):
-    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+    with pytest.raises(WorkerLostError, match="A worker has died"):
         pretrain(tiny_recipe(), tmp_path / "run", strategy="one")
     assert not (tmp_path / "run").exists()
 
@@ -661,7 +663,7 @@ def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
         raise left_alone
 
     monkeypatch.setattr(keras.saving, "load_model", load)
-    with pytest.raises(distribution.WorkerLostError, match="A worker has gone"):
+    with pytest.raises(WorkerLostError, match="A worker has died"):
         pretrain(tiny_recipe(), stopped, resume=True, strategy="one")
 
 

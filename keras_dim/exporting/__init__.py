@@ -9,9 +9,9 @@ import keras
 # Format -> the module that writes it, which is loaded when it is asked for:
 # what it needs is not needed to train.
 FORMATS = {
-    "saved_model": "keras_dim.export.saved_model",
-    "litert": "keras_dim.export.litert",
-    "onnx": "keras_dim.export.onnx",
+    "saved_model": "keras_dim.exporting.saved_model",
+    "litert": "keras_dim.exporting.litert",
+    "onnx": "keras_dim.exporting.onnx",
 }
 
 
@@ -53,7 +53,7 @@ def export(
 
     Every export is read back by those of its runtimes that are installed, and
     `export_report.json` beside it says how far the features of each are from
-    the encoder's, see `keras_dim.export.parity`. A warning tells of those
+    the encoder's, see `keras_dim.exporting.parity`. A warning tells of those
     that are not equal to 1e-5, and of runtimes that fail.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import keras
 
 from keras_dim import files
-from keras_dim.export import signatures
+from keras_dim.exporting import signatures
 
 
 def check(path: pathlib.Path, suffix: str) -> None:

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_dim import files
-from keras_dim.export import parity
-from keras_dim.export import single_file
+from keras_dim.exporting import parity
+from keras_dim.exporting import single_file
 
 SUFFIX = ".tflite"
 

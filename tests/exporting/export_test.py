@@ -19,9 +19,9 @@ from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
 from keras_dim.data import decoding
-from keras_dim.export import export
-from keras_dim.export import parity
-from keras_dim.export import saved_model
+from keras_dim.exporting import export
+from keras_dim.exporting import parity
+from keras_dim.exporting import saved_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOAD = """
@@ -504,7 +504,7 @@ def test_one_file_gives_equal_features(
     with pytest.raises(ValueError, match="Nothing is overwritten"):
         export(encoder, path, format=format)
     # A batch of another size than the one that was compared.
-    writer = sys.modules[f"keras_dim.export.{format}"]
+    writer = sys.modules[f"keras_dim.exporting.{format}"]
     images = pixels(np.random.default_rng(6), 7)
     assert_equal_features(
         writer.run(path, images), features_of(encoder, images)

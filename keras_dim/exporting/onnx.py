@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from keras_dim import files
-from keras_dim.export import parity
-from keras_dim.export import signatures
-from keras_dim.export import single_file
+from keras_dim.exporting import parity
+from keras_dim.exporting import signatures
+from keras_dim.exporting import single_file
 
 SUFFIX = ".onnx"
 # The newest that tf2onnx writes.

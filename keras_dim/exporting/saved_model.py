@@ -5,9 +5,9 @@ import pathlib
 import keras
 
 from keras_dim import files
-from keras_dim.export import parity
-from keras_dim.export import serving_files
-from keras_dim.export import signatures
+from keras_dim.exporting import parity
+from keras_dim.exporting import serving_files
+from keras_dim.exporting import signatures
 
 
 def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:

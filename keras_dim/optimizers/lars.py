@@ -1,0 +1,129 @@
+"""Layer-wise adaptive rate scaling, in three published definitions."""
+
+import keras
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim.optimizers import slots
+
+DEFINITIONS = ("simclr", "byol", "lightly")
+# Biases, and the scales and offsets of normalisations.
+BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class LARS(configurable.Configurable, keras.optimizers.Optimizer):
+    """Steps in proportion to the norm of each variable, for large batches.
+
+    With `d = gradient + l2 * variable`, published codes define the step in
+    three ways. `norm` is the Euclidean norm of a whole variable.
+
+    * `"simclr"`: `ratio = trust * norm(variable) / norm(d)`; the momentum
+      adds up `learning_rate * ratio * d`.
+    * `"byol"`: the same ratio; the momentum adds up `ratio * d`, and the
+      learning rate multiplies the sum.
+    * `"lightly"`, which bolts and solo-learn share: as `"byol"`, but
+      `ratio = trust * norm(variable) / (norm(gradient) + l2 * norm(variable))`.
+
+    The ratio is 1 where a norm is 0 and, in `"lightly"`, where `l2` is 0.
+    Excluded variables have no `l2` and a ratio of 1.
+
+    Args:
+        learning_rate: float or schedule. Defaults to 0.1.
+        momentum: float. From 0 to 1. Defaults to 0.9.
+        l2: float. Defaults to 1e-6. The papers call it weight decay.
+        trust: float. The coefficient of the ratio. Defaults to 1e-3.
+        definition: str. `"simclr"`, `"byol"` or `"lightly"`. Defaults to
+            `"simclr"`.
+        exclude: list of str. A variable is excluded if its path is one of
+            these or ends with `/` and one of these, such as `"head/kernel"`.
+            Defaults to `BIASES_AND_NORMS`.
+        **kwargs: see `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: for `weight_decay`, which Keras would decouple; and, when
+            the variables are known, for an `exclude` of the caller's own that
+            fits none of them.
+
+    Reference:
+        - [You et al., 2017](https://arxiv.org/abs/1708.03888)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        l2=1e-6,
+        trust=1e-3,
+        definition="simclr",
+        exclude=BIASES_AND_NORMS,
+        **kwargs,
+    ):
+        checks.between(0, 1, momentum=momentum)
+        checks.at_least(0, l2=l2)
+        checks.above(0, trust=trust)
+        checks.one_of(DEFINITIONS, definition=definition)
+        if kwargs.get("weight_decay"):
+            raise ValueError(
+                "LARS adds its weight decay to the gradient: pass it as `l2`. "
+                f"Received: weight_decay={kwargs['weight_decay']}"
+            )
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = momentum
+        self.l2 = l2
+        self.trust = trust
+        self.definition = definition
+        self.exclude = list(exclude)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._momenta = slots.zeros_like(self, variables, "momentum")
+        paths = [f"/{variable.path}" for variable in variables]
+        self._is_excluded = [
+            path.endswith(tuple(f"/{name}" for name in self.exclude))
+            for path in paths
+        ]
+        for name in set(self.exclude) - set(BIASES_AND_NORMS):
+            if not any(path.endswith(f"/{name}") for path in paths):
+                raise ValueError(
+                    f"`exclude` names {name!r}, which ends the path of no "
+                    f"variable. Expected the ends of some of {paths}"
+                )
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        momentum = self._momenta[index]
+        rate = ops.cast(learning_rate, variable.dtype)
+        if self._is_excluded[index]:
+            step = ops.cast(gradient, variable.dtype)
+        else:
+            step = slots.with_l2(gradient, variable, self.l2)
+            step = step * self._ratio(gradient, step, variable)
+        inner, outer = (
+            (rate, 1.0) if self.definition == "simclr" else (1.0, rate)
+        )
+        step = self.momentum * momentum + inner * step
+        self.assign(momentum, step)
+        self.assign_sub(variable, outer * step)
+
+    def _ratio(self, gradient, with_l2, variable):
+        norm = _norm(variable)
+        if self.definition == "lightly":
+            if not self.l2:
+                return 1.0
+            of_gradient = _norm(gradient)
+            # Without a gradient there is no step, unlike with l2 alone.
+            denominator = of_gradient + self.l2 * norm
+        else:
+            of_gradient = denominator = _norm(with_l2)
+        is_zero = ops.logical_or(norm == 0, of_gradient == 0)
+        ratio = self.trust * norm / ops.where(is_zero, 1.0, denominator)
+        return ops.cast(ops.where(is_zero, 1.0, ratio), variable.dtype)
+
+
+def _norm(tensor):
+    """Returns the Euclidean norm of all of a tensor, in float32."""
+    return ops.sqrt(ops.sum(ops.square(ops.cast(tensor, "float32"))))

@@ -1,0 +1,62 @@
+"""Recognises that another worker of a distributed training has died."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from keras_dim import distribution
+
+# Codes of gRPC, which TensorFlow's errors carry.
+_CANCELLED = 1
+_DEADLINE_EXCEEDED = 4
+_ABORTED = 10
+_INTERNAL = 13
+_UNAVAILABLE = 14
+# Words in TensorFlow's messages about an operation between workers. "Peer
+# access" is between the GPUs of one machine.
+_BETWEEN_WORKERS = re.compile(
+    r"\bcollectives?\b|\bpeers?\b(?![ -](?:access|to))|\bRPC\b"
+    r"|\bcoordination service\b|\bheartbeat",
+    re.IGNORECASE,
+)
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker has died, so that training cannot go on."""
+
+
+@contextlib.contextmanager
+def raise_worker_lost(strategy: Any) -> Iterator[None]:
+    """Raises a `WorkerLostError` for TensorFlow's errors about lost workers.
+
+    Args:
+        strategy: `tf.distribute.Strategy` or None. Unless it spans several
+            workers, all errors pass unchanged.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (distribution.spans_workers(strategy) and is_worker_lost(error)):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise WorkerLostError(
+            "A worker has died, and the others cannot go on without it. Start "
+            "all workers again with resume=True (--resume): they continue "
+            f"from the last checkpoint. TensorFlow's error: {reason}"
+        ) from error
+
+
+def is_worker_lost(error: BaseException | None) -> bool:
+    """Returns whether an error was caused by the end of another worker.
+
+    Args:
+        error: exception or None. Raised while several workers were training.
+    """
+    code = getattr(error, "error_code", None)
+    if code in (_ABORTED, _DEADLINE_EXCEEDED, _UNAVAILABLE):
+        return True
+    # A failure of this worker's own GPU has these two codes as well.
+    return code in (_CANCELLED, _INTERNAL) and bool(
+        _BETWEEN_WORKERS.search(str(error))
+    )
