@@ -1,9 +1,9 @@
+import golden
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import golden
 from keras_dim import distribution
 from keras_dim.layers.feature_queue import FeatureQueue
 
