@@ -1,6 +1,6 @@
 """A small method with a teacher and a queue, for the tests of both.
 
-It runs on any backend: `momentum_method_on_jax.py` trains it on JAX.
+It runs on any backend.
 """
 
 import keras
@@ -49,7 +49,7 @@ class MomentumMethod(keras.Model):
         self.projection = layers.Dense(4, kernel_initializer=uniform(2))
         self.projection.build((None, 8))
         self.teacher = Teacher([encoder, self.projection], momentum, num_steps)
-        self.queue = FeatureQueue(20, 4, seed=3)
+        self.queue = FeatureQueue(28, 4, seed=3)
         self.built = True
 
     def call(self, inputs, training=False):
