@@ -26,7 +26,9 @@ def examples():
 
 def encoder():
     inputs = keras.Input((6,))
-    hidden = layers.Dense(8, kernel_initializer=uniform(1))(inputs)
+    hidden = layers.Dense(8, use_bias=False, kernel_initializer=uniform(1))(
+        inputs
+    )
     hidden = layers.BatchNormalization(
         momentum=0.9, synchronized=distribution.num_replicas() > 1
     )(hidden)

@@ -175,7 +175,7 @@ def test_teacher_is_not_trained():
     own = {id(variable) for variable in model.teacher.variables}
     assert model.teacher.trainable_variables == []
     assert own & {id(v) for v in model.trainable_variables} == set()
-    assert len(model.trainable_variables) == 6
+    assert len(model.trainable_variables) == 5
     assert own < {id(v) for v in model.non_trainable_variables}
     model.trainable = False
     model.trainable = True
@@ -195,7 +195,7 @@ def test_teacher_is_not_trained():
     )
     tiny_momentum_method.fit(model, epochs=1)
     # The step, the rate, and a momentum for each.
-    assert len(model.optimizer.variables) == 2 + 6
+    assert len(model.optimizer.variables) == 2 + 5
 
 
 def test_batch_norm_of_a_teacher_in_training_takes_its_batch():
