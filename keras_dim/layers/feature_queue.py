@@ -4,6 +4,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import distribution
 from keras_dim.layers import initializers
 
 
@@ -89,9 +90,7 @@ class FeatureQueue(layers.Layer):
         start = end - ops.cast(num_kept, self.pointer.dtype)
         rows = start + ops.arange(num_kept, dtype=self.pointer.dtype)
         rows = ops.mod(rows, self.size)
-        self.features.assign(
-            ops.scatter_update(self.features, rows[:, None], kept)
-        )
+        distribution.write_rows(self.features, rows, kept)
         self.pointer.assign(ops.mod(end, self.size))
 
     def get_config(self):
