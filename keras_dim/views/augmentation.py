@@ -20,9 +20,9 @@ class Augmentation(layers.Layer):
     under XLA; of the same numbers the same images come, there too.
 
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
-    before and after. Where pixels are only moved, their type stays; where
-    they are calculated, they are float32 in training and in inference,
-    whatever the policy.
+    before and after. Where a subclass only moves pixels (`moves_pixels`),
+    their type stays; else images are cast to float32 first, in training and
+    in inference, whatever the policy.
 
     Args:
         seed: int or None for a random one.
@@ -30,6 +30,7 @@ class Augmentation(layers.Layer):
     """
 
     num_draws = 1
+    moves_pixels = False
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -77,6 +78,8 @@ class Augmentation(layers.Layer):
     def call(self, images, training=False, is_mirrored=None):
         check_images(images.shape)
         self.check(images.shape)
+        if not self.moves_pixels:
+            images = ops.cast(images, "float32")
         if not training:
             return self.infer(images)
         draws = self.draw(ops.shape(images)[0])
@@ -119,7 +122,7 @@ def uniform(draws, low, high):
     return low + (high - low) * draws
 
 
-def whole(draws, count):
+def whole_numbers(draws, count):
     """Turns draws from [0, 1) into whole numbers from 0 to `count - 1`.
 
     Args:
@@ -129,5 +132,5 @@ def whole(draws, count):
     Returns:
         Float tensor, each of the `count` values as likely as the next.
     """
-    # A draw that rounds up to 1 is no number more.
+    # A draw that float32 has rounded up to 1 would give `count` itself.
     return ops.minimum(ops.floor(draws * count), count - 1.0)

@@ -23,51 +23,11 @@ TO_XYZ = (
 )
 
 
-def adjust_brightness(images, factors):
-    """Multiplies pixels by `factors`."""
-    return _clip(images * _per_image(factors))
-
-
-def adjust_contrast(images, factors):
-    """Moves pixels away from the image's mean grey value by `factors`."""
-    factors = _per_image(factors)
-    mean = ops.mean(to_grayscale(images), axis=(1, 2, 3), keepdims=True)
-    return _clip(factors * images + (1.0 - factors) * mean)
-
-
-def adjust_saturation(images, factors):
-    """Moves the colours of pixels away from their grey value by `factors`."""
-    factors = _per_image(factors)
-    return _clip(factors * images + (1.0 - factors) * to_grayscale(images))
-
-
-def adjust_hue(images, turns):
-    """Turns the hue, with saturation and value of the HSV model kept.
-
-    Args:
-        images: float tensor `(batch, height, width, 3)`.
-        turns: float tensor `(batch,)`. Share of the whole circle, from red
-            towards green, -0.5 to 0.5.
-    """
-    planes = _turn_hue(_to_planes(images), turns[:, None])
-    return _to_images(planes, images.shape)
-
-
-def to_grayscale(images):
-    """Returns the grey value of pixels, with one channel.
-
-    Images without colour, of other than three channels, give their mean over
-    the channels.
-    """
-    channels = images.shape[-1]
-    if channels != 3:
-        return ops.mean(images, axis=-1, keepdims=True)
-    return _to_images([_grey(_to_planes(images))], images.shape)
-
-
 def solarize(images, thresholds):
     """Inverts the pixels that are not below `thresholds`."""
-    return ops.where(images < _per_image(thresholds), images, 255.0 - images)
+    return ops.where(
+        images < thresholds[:, None, None, None], images, 255.0 - images
+    )
 
 
 def to_lab(images):
@@ -104,24 +64,30 @@ def blend_with_grey(images, shares):
 def jitter(images, brightness, contrast, saturation, turns, order):
     """Changes brightness, contrast, saturation and hue in a given order.
 
-    The same as the four functions above one after the other, each image in
-    its own order, each result kept within [0, 255]. Images without colour, of
-    other than three channels, have no saturation and no hue to change.
+    The four change one after the other, each image in its own order, and each
+    result is clipped to [0, 255]. Images of other than three channels have no
+    saturation and no hue to change; their grey value is the channels' mean.
 
     Args:
         images: float tensor `(batch, height, width, channels)`.
-        brightness, contrast, saturation: float tensors `(batch,)`. Factors;
-            1 changes nothing.
-        turns: float tensor `(batch,)`. As in `adjust_hue`; 0 changes nothing.
+        brightness: float tensor `(batch,)`. Factors of the pixels; 1 changes
+            nothing.
+        contrast: float tensor `(batch,)`. Factors of the distance of pixels
+            to the image's mean grey value; 1 changes nothing.
+        saturation: float tensor `(batch,)`. Factors of the distance of pixels
+            to their own grey value; 1 changes nothing.
+        turns: float tensor `(batch,)`. By which share of the whole circle the
+            hue turns, from red towards green, -0.5 to 0.5. Saturation and
+            value of the HSV model stay.
         order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
     """
     planes = _to_planes(images)
     has_color = len(planes) == 3
     if not has_color:
         saturation, turns = ops.ones_like(saturation), ops.zeros_like(turns)
-    first, blends, last = _plan(brightness, contrast, saturation, order)
-    # What the planes have to be multiplied by to be pixels, put off so that
-    # brightness costs nothing of its own.
+    first, blends, last = _schedule(brightness, contrast, saturation, order)
+    # Pixels are `scales * planes`: brightness only changes the scales, which
+    # the next blend multiplies by anyway.
     scales = first
     planes = [_darken(plane, 255.0 / first) for plane in planes]
     planes, scales = _blend_in_turn(planes, scales, blends[:2])
@@ -136,8 +102,8 @@ def jitter(images, brightness, contrast, saturation, turns, order):
     return _to_images(planes, images.shape)
 
 
-def _plan(brightness, contrast, saturation, order):
-    """Sorts what changes into what is done one after the other for a batch.
+def _schedule(brightness, contrast, saturation, order):
+    """Sorts changes, of each image in its own order, into steps of a batch.
 
     Brightness is a factor, which what comes before it takes in. Contrast and
     saturation blend an image with a flatter or a greyer one. At most two
@@ -183,7 +149,7 @@ def _plan(brightness, contrast, saturation, order):
 
 
 def _blend_in_turn(planes, scales, blends):
-    """Does blends of `_plan`; returns planes and scales."""
+    """Does blends of `_schedule`; returns planes and scales."""
     contrast, saturation, brightness = (
         ops.stack(each) for each in zip(*blends, strict=True)
     )
@@ -227,7 +193,7 @@ def _darken(plane, bounds):
     return ops.minimum(plane, bounds[:, None])
 
 
-def _turn_hue(planes, turns, bounds=None):
+def _turn_hue(planes, turns, bounds):
     """Turns the hue; then cuts off what is above `bounds`."""
     red, green, blue = planes
     most = ops.maximum(red, ops.maximum(green, blue))
@@ -239,8 +205,7 @@ def _turn_hue(planes, turns, bounds=None):
     from_red = ops.where(green < blue, -from_red, from_red)
     edge = 3.0 * chroma
     low = least - chroma
-    if bounds is not None:
-        most, least = (ops.minimum(each, bounds) for each in (most, least))
+    most, least = (ops.minimum(each, bounds) for each in (most, least))
     turned = []
     for place in (0.0, 2.0, 4.0):
         shift = 6.0 * turns - place
@@ -267,14 +232,6 @@ def _lab_root(shares):
     # Where the tangent is taken, the root is not, nor its infinite slope.
     root = ops.power(ops.maximum(shares, edge**3), 1 / 3)
     return ops.where(shares > edge**3, root, shares / (3 * edge**2) + 4 / 29)
-
-
-def _clip(pixels):
-    return ops.clip(pixels, 0.0, 255.0)
-
-
-def _per_image(amounts):
-    return amounts[:, None, None, None]
 
 
 def _to_planes(images):

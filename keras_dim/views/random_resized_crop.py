@@ -84,9 +84,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         column_weights = self._weights(
             lefts, widths, width, self.size, is_mirrored
         )
-        return resampling.resample(
-            ops.cast(images, "float32"), row_weights, column_weights
-        )
+        return resampling.resample(images, row_weights, column_weights)
 
     def infer(self, images):
         sizes = images.shape[1:3]
@@ -95,9 +93,7 @@ class RandomResizedCrop(augmentation.Augmentation):
             self._middle(images, size, shorter * size // min(sizes))
             for size in sizes
         )
-        return resampling.resample(
-            ops.cast(images, "float32"), row_weights, column_weights
-        )
+        return resampling.resample(images, row_weights, column_weights)
 
     def compute_output_shape(self, images_shape):
         return (images_shape[0], self.size, self.size, images_shape[-1])
@@ -149,32 +145,22 @@ def draw_boxes(draws, image_size, scale, ratio):
         ops.logical_and(heights >= 1.0, heights <= height),
         ops.logical_and(widths >= 1.0, widths <= width),
     )
-    # The first that fits; the last column is for where none does.
-    fits = ops.pad(fits, [[0, 0], [0, 1]], constant_values=True)
+    some_fits = ops.any(fits, axis=1)
     first = ops.argmax(ops.cast(fits, "int32"), axis=1)[:, None]
-    fallback_height, fallback_width = _largest(height, width, ratio)
-    heights, widths = (
-        ops.take_along_axis(
-            ops.pad(lengths, [[0, 0], [0, 1]], constant_values=length),
-            first,
-            axis=1,
-        )[:, 0]
-        for lengths, length in (
-            (heights, fallback_height),
-            (widths, fallback_width),
-        )
-    )
-    tops, lefts = (
-        ops.where(
-            first[:, 0] == NUM_TRIES,
-            ops.floor((length - lengths) / 2.0),
-            augmentation.whole(draw, length - lengths + 1.0),
-        )
-        for draw, length, lengths in (
-            (draws[:, -2], height, heights),
-            (draws[:, -1], width, widths),
-        )
-    )
+
+    def choose(lengths, fallback):
+        of_first = ops.take_along_axis(lengths, first, axis=1)[:, 0]
+        return ops.where(some_fits, of_first, fallback)
+
+    def place(draws, free):
+        anywhere = augmentation.whole_numbers(draws, free + 1.0)
+        return ops.where(some_fits, anywhere, ops.floor(free / 2.0))
+
+    largest_height, largest_width = _largest(height, width, ratio)
+    heights = choose(heights, largest_height)
+    widths = choose(widths, largest_width)
+    tops = place(draws[:, -2], height - heights)
+    lefts = place(draws[:, -1], width - widths)
     return tops, lefts, heights, widths
 
 
