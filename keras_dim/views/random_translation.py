@@ -23,6 +23,7 @@ class RandomTranslation(augmentation.Augmentation):
 
     num_draws = 3
     moves_pixels = True
+    mirrors = True
 
     def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
@@ -34,10 +35,7 @@ class RandomTranslation(augmentation.Augmentation):
         self.max_pixels = max_pixels
         self.probability = probability
 
-    def augment(self, images, draws):
-        return self.augment_mirrored(images, draws, is_mirrored=None)
-
-    def augment_mirrored(self, images, draws, is_mirrored):
+    def augment(self, images, draws, is_mirrored=None):
         is_moved = draws[:, :1] < self.probability
         pixels = augmentation.whole_numbers(
             draws[:, 1:], 2.0 * self.max_pixels + 1.0

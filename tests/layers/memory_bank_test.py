@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dim import distribution
+from keras_dim.layers import memory_bank
 from keras_dim.layers.memory_bank import MemoryBank
 
 
@@ -182,3 +183,10 @@ def test_other_shapes_are_refused(indices, features):
 def test_unfit_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match="must be"):
         MemoryBank(*arguments)
+
+
+def test_places_where_indices_stand_last():
+    # A processor writes rows in order, so that the bank's own tests cannot
+    # tell; an accelerator writes them in any.
+    found = memory_bank._last_places(tf.constant([7, 3, 7, 9, 3, 7]))
+    assert np.array(found).tolist() == [5, 4, 5, 3, 4, 5]
