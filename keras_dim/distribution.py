@@ -406,3 +406,67 @@ def _workers():
             f"{os.environ.get('TF_CONFIG')!r}"
         ) from error
     return [*jobs.get("chief", []), *jobs.get("worker", [])]
+
+
+def shuffle_rows(tensor, seed_generator):
+    """Deals the rows of all replicas out to them in a new random order.
+
+    Statistics of a replica's batch then tell nothing about which of its rows
+    belong together. Every replica has as many rows as before. No gradient
+    flows back.
+
+    Args:
+        tensor: tensor `(rows of this replica, ...)`.
+        seed_generator: `keras.random.SeedGenerator`. In the same state on all
+            replicas.
+
+    Returns:
+        Tensor like `tensor`, and the order, for `unshuffle_rows`: an int
+        tensor `(rows everywhere,)`, the same on all replicas.
+    """
+    rows = concat_replicas(ops.stop_gradient(tensor))
+    draws = keras.random.uniform((ops.shape(rows)[0],), seed=seed_generator)
+    order = ops.argsort(draws)
+    return _deal(rows, order, tensor), order
+
+
+def unshuffle_rows(tensor, order):
+    """Brings rows back to where they were before `shuffle_rows`.
+
+    Args:
+        tensor: tensor `(rows of this replica, ...)`, made of shuffled rows.
+        order: int tensor `(rows everywhere,)`. As `shuffle_rows` returned it.
+    """
+    rows = concat_replicas(ops.stop_gradient(tensor))
+    return _deal(rows, ops.argsort(order), tensor)
+
+
+def _deal(rows, order, tensor):
+    return own_rows(ops.take(rows, order, axis=0), ops.shape(tensor)[0])
+
+
+def read_rows(variable, indices):
+    """Returns rows of a Keras variable without copying all of it.
+
+    Args:
+        variable: `keras.Variable` `(rows, ...)`.
+        indices: int tensor of any shape.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.take(variable, indices, axis=0)
+    return tf.gather(variable.value, indices)
+
+
+def write_rows(variable, indices, rows):
+    """Overwrites rows of a Keras variable without copying all of it.
+
+    Args:
+        variable: `keras.Variable` `(rows, ...)`.
+        indices: int tensor `(count,)`. Of those that are equal, any may win.
+        rows: tensor `(count, ...)`. The same on all replicas.
+    """
+    if hasattr(variable.value, "scatter_update"):
+        variable.value.scatter_update(tf.IndexedSlices(rows, indices))
+    else:
+        # Other backends' variables, and those of a stateless call.
+        variable.assign(ops.scatter_update(variable, indices[:, None], rows))

@@ -40,3 +40,22 @@ class NoisyIdentity(keras.initializers.Initializer):
 
     def get_config(self):
         return {"noise": self.noise, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class UnitVectors(keras.initializers.Initializer):
+    """Rows of length 1 that point in random directions.
+
+    Args:
+        seed: int or None for a random one.
+    """
+
+    def __init__(self, seed=None):
+        self.seed = seed
+        self._normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+
+    def __call__(self, shape, dtype=None):
+        return ops.normalize(self._normal(shape, dtype=dtype), axis=-1)
+
+    def get_config(self):
+        return {"seed": self.seed}

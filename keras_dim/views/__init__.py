@@ -2,6 +2,10 @@
 
 from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.lab_split import LabSplit
+from keras_dim.views.published import amdim
+from keras_dim.views.published import byol
+from keras_dim.views.published import dim
+from keras_dim.views.published import moco_v2
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
 from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
@@ -11,9 +15,7 @@ from keras_dim.views.random_solarize import RandomSolarize
 from keras_dim.views.random_translation import RandomTranslation
 from keras_dim.views.show import show_views
 from keras_dim.views.single_view import SingleView
-from keras_dim.views.single_view import dim
 from keras_dim.views.two_views import TwoViews
-from keras_dim.views.two_views import amdim
 
 __all__ = [
     "ColorJitter",
@@ -28,6 +30,8 @@ __all__ = [
     "SingleView",
     "TwoViews",
     "amdim",
+    "byol",
     "dim",
+    "moco_v2",
     "show_views",
 ]

@@ -1,4 +1,4 @@
-"""What every random change of images shares."""
+"""The base class of random augmentations."""
 
 import inspect
 
@@ -11,18 +11,18 @@ from keras_dim.views import geometry
 
 
 class Augmentation(layers.Layer):
-    """Changes each image of a batch by numbers drawn for it; abstract.
+    """Changes each image of a batch by random numbers of its own; abstract.
 
-    A subclass says how many numbers an image needs (`num_draws`), what comes
-    of them (`augment`), and what is done in inference (`infer`), by default
-    nothing. Replicas draw for the whole batch and keep their own rows. Of one
-    seed TensorFlow draws the same eagerly and in a graph, and other numbers
-    under XLA; of the same numbers the same images come, there too.
+    A subclass says how many numbers an image needs (`num_draws`), how they
+    change it (`augment`), and what happens in inference (`infer`), by default
+    nothing. Each replica draws for the whole batch and keeps its own rows. In
+    TensorFlow, one seed gives the same numbers eagerly and in a graph, and
+    others under XLA; the same numbers give the same images everywhere.
 
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
-    before and after. Where pixels are only moved, their type stays; where
-    they are calculated, they are float32 in training and in inference,
-    whatever the policy.
+    before and after. A subclass that only moves pixels (`moves_pixels`) keeps
+    their type; for all others, images are cast to float32 first, in training
+    and in inference, whatever the policy.
 
     Args:
         seed: int or None for a random one.
@@ -30,6 +30,10 @@ class Augmentation(layers.Layer):
     """
 
     num_draws = 1
+    moves_pixels = False
+    # Whether `augment` takes `is_mirrored` and mirrors images on the way,
+    # which then costs nothing.
+    mirrors = False
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -47,19 +51,8 @@ class Augmentation(layers.Layer):
         """
         raise NotImplementedError
 
-    def augment_mirrored(self, images, draws, is_mirrored):
-        """Returns what `augment` makes of images, some of them mirrored first.
-
-        Augmentations that move pixels anyway do both at once.
-
-        Args:
-            images, draws: as of `augment`.
-            is_mirrored: bool tensor `(batch,)`. Which images are mirrored.
-        """
-        return self.augment(geometry.flip(images, is_mirrored), draws)
-
     def infer(self, images):
-        """Returns what becomes of the images in inference."""
+        """Returns the images as they are used in inference."""
         return images
 
     def check(self, images_shape):
@@ -75,14 +68,26 @@ class Augmentation(layers.Layer):
         )
 
     def call(self, images, training=False, is_mirrored=None):
+        """Augments images in training.
+
+        Args:
+            images: tensor `(batch, height, width, channels)`.
+            training: bool. Defaults to `False`.
+            is_mirrored: bool tensor `(batch,)`, or None for none. Images that
+                are mirrored left to right before, in training.
+        """
         check_images(images.shape)
         self.check(images.shape)
+        if not self.moves_pixels:
+            images = ops.cast(images, "float32")
         if not training:
             return self.infer(images)
         draws = self.draw(ops.shape(images)[0])
-        if is_mirrored is None:
-            return self.augment(images, draws)
-        return self.augment_mirrored(images, draws, is_mirrored)
+        if self.mirrors:
+            return self.augment(images, draws, is_mirrored)
+        if is_mirrored is not None:
+            images = geometry.flip(images, is_mirrored)
+        return self.augment(images, draws)
 
     def compute_output_shape(self, images_shape):
         return images_shape
@@ -106,7 +111,7 @@ def check_images(images_shape):
 
 
 def check_probability(probability):
-    """Raises a `ValueError` unless this is a share of images."""
+    """Raises a `ValueError` unless this is from 0 to 1."""
     if not 0.0 <= probability <= 1.0:
         raise ValueError(
             "`probability` is a share of images, from 0 to 1. Received: "
@@ -119,7 +124,7 @@ def uniform(draws, low, high):
     return low + (high - low) * draws
 
 
-def whole(draws, count):
+def whole_numbers(draws, count):
     """Turns draws from [0, 1) into whole numbers from 0 to `count - 1`.
 
     Args:
@@ -129,5 +134,5 @@ def whole(draws, count):
     Returns:
         Float tensor, each of the `count` values as likely as the next.
     """
-    # A draw that rounds up to 1 is no number more.
+    # A draw that float32 has rounded up to 1 would give `count` itself.
     return ops.minimum(ops.floor(draws * count), count - 1.0)

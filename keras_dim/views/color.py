@@ -1,8 +1,8 @@
-"""Colours changed by given amounts, for each image its own.
+"""Changes of colour, by an amount for each image.
 
 Images have shape `(batch, height, width, channels)` and lie in [0, 255], as
 floats; amounts have shape `(batch,)`. Formulas are those of Pillow and
-torchvision, but for their rounding to whole grey levels.
+torchvision, without their rounding to whole grey levels.
 """
 
 import itertools
@@ -11,8 +11,7 @@ from keras import ops
 
 # Weights of red, green and blue in the grey value: ITU-R BT.601.
 GREY = (0.299, 0.587, 0.114)
-# The orders in which brightness 0, contrast 1, saturation 2 and hue 3 may
-# change.
+# Every order of brightness 0, contrast 1, saturation 2 and hue 3.
 ORDERS = tuple(itertools.permutations(range(4)))
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 # Linear sRGB to CIE XYZ: IEC 61966-2-1, whose white is D65.
@@ -23,51 +22,11 @@ TO_XYZ = (
 )
 
 
-def adjust_brightness(images, factors):
-    """Multiplies pixels by `factors`."""
-    return _clip(images * _per_image(factors))
-
-
-def adjust_contrast(images, factors):
-    """Moves pixels away from the image's mean grey value by `factors`."""
-    factors = _per_image(factors)
-    mean = ops.mean(to_grayscale(images), axis=(1, 2, 3), keepdims=True)
-    return _clip(factors * images + (1.0 - factors) * mean)
-
-
-def adjust_saturation(images, factors):
-    """Moves the colours of pixels away from their grey value by `factors`."""
-    factors = _per_image(factors)
-    return _clip(factors * images + (1.0 - factors) * to_grayscale(images))
-
-
-def adjust_hue(images, turns):
-    """Turns the hue, with saturation and value of the HSV model kept.
-
-    Args:
-        images: float tensor `(batch, height, width, 3)`.
-        turns: float tensor `(batch,)`. Share of the whole circle, from red
-            towards green, -0.5 to 0.5.
-    """
-    planes = _turn_hue(_to_planes(images), turns[:, None])
-    return _to_images(planes, images.shape)
-
-
-def to_grayscale(images):
-    """Returns the grey value of pixels, with one channel.
-
-    Images without colour, of other than three channels, give their mean over
-    the channels.
-    """
-    channels = images.shape[-1]
-    if channels != 3:
-        return ops.mean(images, axis=-1, keepdims=True)
-    return _to_images([_grey(_to_planes(images))], images.shape)
-
-
 def solarize(images, thresholds):
     """Inverts the pixels that are not below `thresholds`."""
-    return ops.where(images < _per_image(thresholds), images, 255.0 - images)
+    return ops.where(
+        images < thresholds[:, None, None, None], images, 255.0 - images
+    )
 
 
 def to_lab(images):
@@ -93,7 +52,7 @@ def to_lab(images):
 
 
 def blend_with_grey(images, shares):
-    """Mixes colours with their grey value: 0 keeps them, 1 takes them away."""
+    """Mixes colours with their grey value; a share of 1 leaves grey alone."""
     planes = _to_planes(images)
     shares = shares[:, None]
     grey = shares * _grey(planes)
@@ -104,92 +63,93 @@ def blend_with_grey(images, shares):
 def jitter(images, brightness, contrast, saturation, turns, order):
     """Changes brightness, contrast, saturation and hue in a given order.
 
-    The same as the four functions above one after the other, each image in
-    its own order, each result kept within [0, 255]. Images without colour, of
-    other than three channels, have no saturation and no hue to change.
+    The four change one after the other, each image in its own order, and each
+    result is clipped to [0, 255]. Images of other than three channels have no
+    saturation and no hue to change; their grey value is the channels' mean.
 
     Args:
         images: float tensor `(batch, height, width, channels)`.
-        brightness, contrast, saturation: float tensors `(batch,)`. Factors;
-            1 changes nothing.
-        turns: float tensor `(batch,)`. As in `adjust_hue`; 0 changes nothing.
+        brightness: float tensor `(batch,)`. Factors of the pixels; 1 changes
+            nothing.
+        contrast: float tensor `(batch,)`. Factors of the distance of pixels
+            to the image's mean grey value; 1 changes nothing.
+        saturation: float tensor `(batch,)`. Factors of the distance of pixels
+            to their own grey value; 1 changes nothing.
+        turns: float tensor `(batch,)`. By which share of the whole circle the
+            hue turns, from red towards green, -0.5 to 0.5. Saturation and
+            value of the HSV model stay.
         order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
     """
     planes = _to_planes(images)
     has_color = len(planes) == 3
     if not has_color:
         saturation, turns = ops.ones_like(saturation), ops.zeros_like(turns)
-    first, blends, last = _plan(brightness, contrast, saturation, order)
-    # What the planes have to be multiplied by to be pixels, put off so that
-    # brightness costs nothing of its own.
+    first, blends, last = _schedule(brightness, contrast, saturation, order)
+    # Pixels are `scales * planes`: brightness only changes the scales, which
+    # the next blend multiplies by anyway.
     scales = first
-    planes = [_darken(plane, 255.0 / first) for plane in planes]
+    planes = [_clip_above(plane, 255.0 / first) for plane in planes]
     planes, scales = _blend_in_turn(planes, scales, blends[:2])
     scales = scales * last
     bounds = 255.0 / scales
     if has_color:
         planes = _turn_hue(planes, turns[:, None], bounds[:, None])
     else:
-        planes = [_darken(plane, bounds) for plane in planes]
+        planes = [_clip_above(plane, bounds) for plane in planes]
     planes, scales = _blend_in_turn(planes, scales, blends[2:])
     planes = [scales[:, None] * plane for plane in planes]
     return _to_images(planes, images.shape)
 
 
-def _plan(brightness, contrast, saturation, order):
-    """Sorts what changes into what is done one after the other for a batch.
+def _schedule(brightness, contrast, saturation, order):
+    """Turns each image's order into the same steps for the whole batch.
 
-    Brightness is a factor, which what comes before it takes in. Contrast and
-    saturation blend an image with a flatter or a greyer one. At most two
-    blends come before the hue and two after it; places that an image leaves
-    empty change nothing.
+    The steps are two blends, the hue, and two more blends: contrast blends an
+    image with a flat one, saturation with a grey one. A step that an image
+    does not need gets factors of 1. Brightness is a factor of the step after
+    which it comes.
 
     Returns:
-        The brightness that comes first of all; for each of the four blends
-        the factors of contrast and saturation and the brightness that
-        follows; and the brightness that follows the hue. Tensors `(batch,)`,
-        1 where an image has nothing of the kind.
+        The brightness before all steps; for each of the four blends, the
+        factors of contrast, of saturation and of the brightness that follows;
+        and the brightness after the hue. Tensors `(batch,)`.
     """
-    places = [ops.argmax(ops.equal(order, kind), axis=1) for kind in range(4)]
+    bright, flat, grey, hue = (
+        ops.argmax(ops.equal(order, kind), axis=1) for kind in range(4)
+    )
 
     def brightness_after(place):
-        return ops.where(
-            ops.equal(places[BRIGHTNESS], place + 1), brightness, 1.0
-        )
+        return ops.where(ops.equal(bright, place + 1), brightness, 1.0)
 
-    flat, gray, hue = places[CONTRAST], places[SATURATION], places[HUE]
+    def is_at(own, other, on_side, is_second):
+        """Whether a blend is the first or the second on a side of the hue."""
+        follows = ops.logical_and(on_side(other, hue), ops.less(other, own))
+        return ops.logical_and(on_side(own, hue), ops.equal(follows, is_second))
+
     blends = []
-    for is_on_this_side in (ops.less, ops.greater):
-        has_flat, has_gray = (is_on_this_side(p, hue) for p in (flat, gray))
-        flat_is_second = ops.logical_and(has_gray, ops.less(gray, flat))
-        gray_is_second = ops.logical_and(has_flat, ops.less(flat, gray))
+    for on_side in (ops.less, ops.greater):
         for is_second in (False, True):
-            is_flat, is_gray = (
-                ops.logical_and(has_one, ops.equal(one_is_second, is_second))
-                for has_one, one_is_second in (
-                    (has_flat, flat_is_second),
-                    (has_gray, gray_is_second),
-                )
-            )
+            is_flat = is_at(flat, grey, on_side, is_second)
+            is_grey = is_at(grey, flat, on_side, is_second)
             blends.append(
                 (
                     ops.where(is_flat, contrast, 1.0),
-                    ops.where(is_gray, saturation, 1.0),
+                    ops.where(is_grey, saturation, 1.0),
                     ops.where(is_flat, brightness_after(flat), 1.0)
-                    * ops.where(is_gray, brightness_after(gray), 1.0),
+                    * ops.where(is_grey, brightness_after(grey), 1.0),
                 )
             )
     return brightness_after(-1), blends, brightness_after(hue)
 
 
 def _blend_in_turn(planes, scales, blends):
-    """Does blends of `_plan`; returns planes and scales."""
+    """Applies blends of `_schedule` in turn; returns planes and scales."""
     contrast, saturation, brightness = (
         ops.stack(each) for each in zip(*blends, strict=True)
     )
 
-    # XLA would fuse blends in turn to one that calculates each of them anew
-    # wherever the next one looks at it; it does not look into a loop.
+    # Without a loop, XLA fuses the blends and computes the first one again
+    # wherever the second one reads it.
     def body(index, state):
         *planes, scales = state
         return _blend(
@@ -205,10 +165,10 @@ def _blend_in_turn(planes, scales, blends):
 
 
 def _blend(planes, scales, contrast, saturation, brightness):
-    """Does one blend of each image, of which one factor at most is not 1.
+    """Applies one blend; at most one of an image's two factors is not 1.
 
-    Pixels are cut to [0, 255] by a rectifier that cuts at 6, in one pass. A
-    brightness above 1 comes before the cut, and one below after it.
+    `relu6` clips to [0, 6] in one pass, so pixels are scaled to that range. A
+    brightness above 1 is applied before clipping, one below 1 after it.
     """
     unit = 6.0 / 255.0
     scales = scales * unit * ops.maximum(brightness, 1.0)
@@ -223,12 +183,12 @@ def _blend(planes, scales, contrast, saturation, brightness):
     return *planes, ops.minimum(brightness, 1.0) / unit
 
 
-def _darken(plane, bounds):
+def _clip_above(plane, bounds):
     return ops.minimum(plane, bounds[:, None])
 
 
-def _turn_hue(planes, turns, bounds=None):
-    """Turns the hue; then cuts off what is above `bounds`."""
+def _turn_hue(planes, turns, bounds):
+    """Turns the hue, then clips planes at `bounds`."""
     red, green, blue = planes
     most = ops.maximum(red, ops.maximum(green, blue))
     least = ops.minimum(red, ops.minimum(green, blue))
@@ -239,8 +199,7 @@ def _turn_hue(planes, turns, bounds=None):
     from_red = ops.where(green < blue, -from_red, from_red)
     edge = 3.0 * chroma
     low = least - chroma
-    if bounds is not None:
-        most, least = (ops.minimum(each, bounds) for each in (most, least))
+    most, least = (ops.minimum(each, bounds) for each in (most, least))
     turned = []
     for place in (0.0, 2.0, 4.0):
         shift = 6.0 * turns - place
@@ -267,14 +226,6 @@ def _lab_root(shares):
     # Where the tangent is taken, the root is not, nor its infinite slope.
     root = ops.power(ops.maximum(shares, edge**3), 1 / 3)
     return ops.where(shares > edge**3, root, shares / (3 * edge**2) + 4 / 29)
-
-
-def _clip(pixels):
-    return ops.clip(pixels, 0.0, 255.0)
-
-
-def _per_image(amounts):
-    return amounts[:, None, None, None]
 
 
 def _to_planes(images):

@@ -55,7 +55,7 @@ class ColorJitter(augmentation.Augmentation):
         self.probability = probability
 
     def augment(self, images, draws):
-        return color.jitter(ops.cast(images, "float32"), *self.amounts(draws))
+        return color.jitter(images, *self.amounts(draws))
 
     def amounts(self, draws):
         """Returns the factors, turns and orders that `draws` stand for."""
@@ -74,11 +74,10 @@ class ColorJitter(augmentation.Augmentation):
         ]
         turns = augmentation.uniform(draws[:, 4], -self.hue, self.hue)
         turns = ops.where(is_changed, turns, 0.0)
-        orders = augmentation.whole(draws[:, 5], float(len(color.ORDERS)))
+        orders = augmentation.whole_numbers(
+            draws[:, 5], float(len(color.ORDERS))
+        )
         orders = ops.take(
             ops.array(color.ORDERS, "int32"), ops.cast(orders, "int32"), axis=0
         )
         return *factors, turns, orders
-
-    def infer(self, images):
-        return ops.cast(images, "float32")

@@ -19,6 +19,7 @@ class RandomCrop(augmentation.Augmentation):
     """
 
     num_draws = 2
+    moves_pixels = True
 
     def __init__(self, size, padding=0, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
@@ -28,7 +29,9 @@ class RandomCrop(augmentation.Augmentation):
     def augment(self, images, draws):
         # Each of the `free + 1` corners is as likely as the next.
         free = ops.array(self._free(images.shape), "float32")
-        corners = ops.cast(augmentation.whole(draws, free + 1.0), "int32")
+        corners = ops.cast(
+            augmentation.whole_numbers(draws, free + 1.0), "int32"
+        )
         return geometry.crop(
             images, corners[:, 0], corners[:, 1], self.size, self.padding
         )

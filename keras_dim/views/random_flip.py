@@ -16,6 +16,8 @@ class RandomFlip(augmentation.Augmentation):
         seed: int or None for a random one.
     """
 
+    moves_pixels = True
+
     def __init__(self, probability=0.5, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
         augmentation.check_probability(probability)

@@ -55,17 +55,12 @@ class RandomGaussianBlur(augmentation.Augmentation):
             blurring.weights(sigmas, size, self._kernel_size())
             for size in images.shape[1:3]
         )
-        return resampling.resample(
-            ops.cast(images, "float32"), row_weights, column_weights
-        )
+        return resampling.resample(images, row_weights, column_weights)
 
     def amounts(self, draws):
         """Returns the standard deviations that `draws` stand for, or 0."""
         sigmas = augmentation.uniform(draws[:, 1], *self.sigma)
         return ops.where(draws[:, 0] < self.probability, sigmas, 0.0)
-
-    def infer(self, images):
-        return ops.cast(images, "float32")
 
     def check(self, images_shape):
         if self._kernel_size() // 2 >= min(images_shape[1:3]):

@@ -25,11 +25,7 @@ class RandomGrayscale(augmentation.Augmentation):
         self.probability = probability
 
     def augment(self, images, draws):
-        images = ops.cast(images, "float32")
         if images.shape[-1] != 3:
             return images
         is_grey = ops.cast(draws[:, 0] < self.probability, "float32")
         return color.blend_with_grey(images, is_grey)
-
-    def infer(self, images):
-        return ops.cast(images, "float32")

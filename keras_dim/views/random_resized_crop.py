@@ -1,4 +1,4 @@
-"""Boxes of random size, shape and place, brought to one size."""
+"""Random boxes, cut out and resized."""
 
 import math
 
@@ -8,7 +8,7 @@ from keras import ops
 from keras_dim.views import augmentation
 from keras_dim.views import resampling
 
-# So often a box is drawn anew that does not fit into the image.
+# How many boxes are drawn for an image, of which the first that fits is taken.
 NUM_TRIES = 10
 
 
@@ -17,15 +17,16 @@ class RandomResizedCrop(augmentation.Augmentation):
     """Cuts a random box out of each image and resizes it to a square.
 
     The box has an area uniform in `scale`, as a share of the image, and a
-    ratio of width to height log-uniform in `ratio`, both in whole pixels. One
-    that does not fit is drawn anew; after ten times, the largest box in the
-    middle whose ratio is within bounds is taken instead.
+    ratio of width to height log-uniform in `ratio`; its sides are rounded to
+    whole pixels. If it does not fit into the image, another one is drawn. If
+    none of ten fits, the box is the largest centred one whose ratio is within
+    `ratio`.
 
     In inference, images are resized as a whole, their shorter side to
     `inference_size`, and the square in the middle is cut out.
 
     Args:
-        size: int. Height and width of what comes out.
+        size: int. Height and width of the result.
         scale: tuple of two floats. Defaults to `(0.08, 1.0)`.
         ratio: tuple of two floats. Defaults to `(3 / 4, 4 / 3)`.
         method: str. One of `resampling.METHODS`. Defaults to `"bicubic"`.
@@ -35,6 +36,7 @@ class RandomResizedCrop(augmentation.Augmentation):
     """
 
     num_draws = 2 * NUM_TRIES + 2
+    mirrors = True
 
     def __init__(
         self,
@@ -72,10 +74,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         self.antialias = antialias
         self.inference_size = inference_size
 
-    def augment(self, images, draws):
-        return self.augment_mirrored(images, draws, is_mirrored=None)
-
-    def augment_mirrored(self, images, draws, is_mirrored):
+    def augment(self, images, draws, is_mirrored=None):
         tops, lefts, heights, widths = draw_boxes(
             draws, images.shape[1:3], self.scale, self.ratio
         )
@@ -84,9 +83,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         column_weights = self._weights(
             lefts, widths, width, self.size, is_mirrored
         )
-        return resampling.resample(
-            ops.cast(images, "float32"), row_weights, column_weights
-        )
+        return resampling.resample(images, row_weights, column_weights)
 
     def infer(self, images):
         sizes = images.shape[1:3]
@@ -95,9 +92,7 @@ class RandomResizedCrop(augmentation.Augmentation):
             self._middle(images, size, shorter * size // min(sizes))
             for size in sizes
         )
-        return resampling.resample(
-            ops.cast(images, "float32"), row_weights, column_weights
-        )
+        return resampling.resample(images, row_weights, column_weights)
 
     def compute_output_shape(self, images_shape):
         return (images_shape[0], self.size, self.size, images_shape[-1])
@@ -149,32 +144,22 @@ def draw_boxes(draws, image_size, scale, ratio):
         ops.logical_and(heights >= 1.0, heights <= height),
         ops.logical_and(widths >= 1.0, widths <= width),
     )
-    # The first that fits; the last column is for where none does.
-    fits = ops.pad(fits, [[0, 0], [0, 1]], constant_values=True)
+    some_fits = ops.any(fits, axis=1)
     first = ops.argmax(ops.cast(fits, "int32"), axis=1)[:, None]
-    fallback_height, fallback_width = _largest(height, width, ratio)
-    heights, widths = (
-        ops.take_along_axis(
-            ops.pad(lengths, [[0, 0], [0, 1]], constant_values=length),
-            first,
-            axis=1,
-        )[:, 0]
-        for lengths, length in (
-            (heights, fallback_height),
-            (widths, fallback_width),
-        )
-    )
-    tops, lefts = (
-        ops.where(
-            first[:, 0] == NUM_TRIES,
-            ops.floor((length - lengths) / 2.0),
-            augmentation.whole(draw, length - lengths + 1.0),
-        )
-        for draw, length, lengths in (
-            (draws[:, -2], height, heights),
-            (draws[:, -1], width, widths),
-        )
-    )
+
+    def choose(lengths, fallback):
+        of_first = ops.take_along_axis(lengths, first, axis=1)[:, 0]
+        return ops.where(some_fits, of_first, fallback)
+
+    def place(draws, free):
+        anywhere = augmentation.whole_numbers(draws, free + 1.0)
+        return ops.where(some_fits, anywhere, ops.floor(free / 2.0))
+
+    largest_height, largest_width = _largest(height, width, ratio)
+    heights = choose(heights, largest_height)
+    widths = choose(widths, largest_width)
+    tops = place(draws[:, -2], height - heights)
+    lefts = place(draws[:, -1], width - widths)
     return tops, lefts, heights, widths
 
 

@@ -27,7 +27,4 @@ class RandomSolarize(augmentation.Augmentation):
         thresholds = ops.where(
             draws[:, 0] < self.probability, self.threshold, float("inf")
         )
-        return color.solarize(ops.cast(images, "float32"), thresholds)
-
-    def infer(self, images):
-        return ops.cast(images, "float32")
+        return color.solarize(images, thresholds)

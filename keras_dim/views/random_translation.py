@@ -22,6 +22,8 @@ class RandomTranslation(augmentation.Augmentation):
     """
 
     num_draws = 3
+    moves_pixels = True
+    mirrors = True
 
     def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
@@ -33,12 +35,11 @@ class RandomTranslation(augmentation.Augmentation):
         self.max_pixels = max_pixels
         self.probability = probability
 
-    def augment(self, images, draws):
-        return self.augment_mirrored(images, draws, is_mirrored=None)
-
-    def augment_mirrored(self, images, draws, is_mirrored):
+    def augment(self, images, draws, is_mirrored=None):
         is_moved = draws[:, :1] < self.probability
-        pixels = augmentation.whole(draws[:, 1:], 2.0 * self.max_pixels + 1.0)
+        pixels = augmentation.whole_numbers(
+            draws[:, 1:], 2.0 * self.max_pixels + 1.0
+        )
         pixels = ops.where(is_moved, pixels - self.max_pixels, 0.0)
         pixels = ops.cast(pixels, "int32")
         return geometry.translate(

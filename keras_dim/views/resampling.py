@@ -1,4 +1,4 @@
-"""Boxes of images brought to another size, each image its own box.
+"""Boxes of images resized, each image its own box.
 
 Resampling is separable: each new row is a weighted sum of old ones, each new
 column likewise. The weights of an image's box make two matrices, and images
@@ -50,13 +50,13 @@ def weights(
     widths = ops.maximum(scales, 1.0) if antialias else ops.ones_like(scales)
     pixels = ops.arange(size, dtype="float32") + 0.5
     centers = starts + (steps + 0.5) * scales
-    # Pixels beyond the box are put beyond every kernel's reach.
+    # Pixels outside the box move out of every kernel's reach.
     is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
     pixels = ops.where(is_outside, -1e6, pixels / widths)
     distances = ops.abs(pixels[:, None, :] - (centers / widths)[:, :, None])
     kernel = _bicubic if method == "bicubic" else _bilinear
     values = kernel(distances)
-    # Whatever the kernel adds up to, a box of one grey keeps it.
+    # Rows that add up to 1 keep the grey of a uniform box.
     return values / ops.sum(values, axis=-1, keepdims=True)
 
 

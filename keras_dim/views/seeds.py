@@ -1,19 +1,19 @@
-"""Seeds for the parts of a whole that has one seed."""
+"""Separate seeds, derived from one."""
 
 import numpy as np
 
 
 def seeds_from(seed, count):
-    """Returns `count` seeds that draw apart from each other, and from `seed`.
+    """Returns `count` different seeds, none of them `seed` itself.
 
-    Layers of one seed would all draw the same numbers.
+    Layers that share one seed would all draw the same numbers.
 
     Args:
         seed: int, not negative, or None for random ones.
         count: int. How many.
 
     Returns:
-        List of int or, of None, of None.
+        List of int; of None if `seed` is None.
     """
     if seed is None:
         return [None] * count

@@ -1,4 +1,4 @@
-"""What the views of images look like."""
+"""Pictures of images and their views."""
 
 import numpy as np
 from keras import ops
@@ -11,14 +11,14 @@ ORIGINAL = "image"
 
 
 def show_views(views, images, num_images=8):
-    """Draws images and their views, as they are in training, side by side.
+    """Draws images and their training views side by side.
 
-    A row for each image: first the image, then each of its views, twice over
-    as they are drawn anew. Pixels are cut to [0, 255]; of one or two channels
-    the first is shown as grey, of three or more the first three as red, green
-    and blue. What is not of images' shape is left out.
+    Each row shows an image, then its views, then its views drawn once more.
+    Pixels are clipped to [0, 255]. Of one or two channels, the first is shown
+    as grey; of three or more, the first three as red, green and blue. Views
+    that are no images are left out.
 
-    The random state of the views is afterwards what it was before.
+    The random state of the views is restored afterwards.
 
     Args:
         views: layer from images to a dict of named views, or to images.

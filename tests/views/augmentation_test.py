@@ -212,5 +212,5 @@ def test_probabilities_outside_0_to_1_are_refused(layer):
 def test_integers_are_below_their_count():
     draws = np.float32([0.0, 0.499, 0.5, 1 - 2**-24, 1.0])
     np.testing.assert_array_equal(
-        augmentation.whole(draws, 24.0), [0, 11, 12, 23, 23]
+        augmentation.whole_numbers(draws, 24.0), [0, 11, 12, 23, 23]
     )

@@ -1,10 +1,9 @@
-import colorsys
-
 import numpy as np
 import pytest
 from PIL import Image
 from PIL import ImageEnhance
 from PIL import ImageOps
+from reference import color as reference
 
 from keras_dim.views import color
 
@@ -21,23 +20,33 @@ PIXELS = IMAGES.astype("float32")
 FACTORS = RNG.uniform(0.2, 1.8, NUM_IMAGES).astype("float32")
 TURNS = RNG.uniform(-0.5, 0.5, NUM_IMAGES).astype("float32")
 ADJUST = (
-    color.adjust_brightness,
-    color.adjust_contrast,
-    color.adjust_saturation,
-    color.adjust_hue,
+    reference.adjust_brightness,
+    reference.adjust_contrast,
+    reference.adjust_saturation,
+    reference.adjust_hue,
 )
+
+
+def jitter_one(images, kind, amounts):
+    """Changes only one of brightness, contrast, saturation and hue."""
+    all_amounts = [
+        np.float32([neutral] * len(images)) for neutral in (1, 1, 1, 0)
+    ]
+    all_amounts[kind] = amounts
+    orders = np.tile(np.arange(4, dtype="int32"), (len(images), 1))
+    return np.array(color.jitter(images, *all_amounts, orders))
 
 
 @pytest.mark.parametrize(
-    "adjust, enhance",
+    "kind, enhance",
     [
-        (color.adjust_brightness, ImageEnhance.Brightness),
-        (color.adjust_contrast, ImageEnhance.Contrast),
-        (color.adjust_saturation, ImageEnhance.Color),
+        (color.BRIGHTNESS, ImageEnhance.Brightness),
+        (color.CONTRAST, ImageEnhance.Contrast),
+        (color.SATURATION, ImageEnhance.Color),
     ],
 )
-def test_blends_equal_pillows(adjust, enhance):
-    adjusted = np.array(adjust(PIXELS, FACTORS))
+def test_blends_equal_pillows(kind, enhance):
+    adjusted = jitter_one(PIXELS, kind, FACTORS)
     expected = [
         np.asarray(enhance(Image.fromarray(image)).enhance(float(factor)))
         for image, factor in zip(IMAGES, FACTORS, strict=True)
@@ -47,23 +56,9 @@ def test_blends_equal_pillows(adjust, enhance):
     assert np.abs(adjusted - PIXELS).max() > 10
 
 
-def test_hues_turn_as_in_the_standard_library():
-    turned = np.array(color.adjust_hue(PIXELS, TURNS))
-    for got, image, turn in zip(turned, PIXELS, TURNS, strict=True):
-        for got_pixel, pixel in zip(
-            got.reshape(-1, 3), image.reshape(-1, 3), strict=True
-        ):
-            hue, saturation, value = colorsys.rgb_to_hsv(*(pixel / 255))
-            expected = colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
-            # Float32 against float64.
-            np.testing.assert_allclose(
-                got_pixel, 255 * np.array(expected), atol=1e-3
-            )
-
-
 def test_hues_turn_as_in_pillow():
     steps = np.round(255 * TURNS)
-    turned = np.array(color.adjust_hue(PIXELS, np.float32(steps / 255)))
+    turned = jitter_one(PIXELS, color.HUE, np.float32(steps / 255))
     num_compared = 0
     for got, image, step in zip(turned, IMAGES, steps, strict=True):
         hsv = np.array(Image.fromarray(image).convert("HSV"))
@@ -86,14 +81,15 @@ def _from_hsv(pixels):
 
 
 def test_grey_values_equal_pillows():
-    grey = np.array(color.to_grayscale(PIXELS))[..., 0]
+    grey = np.array(color.blend_with_grey(PIXELS, np.ones(NUM_IMAGES, "f4")))
     expected = [np.asarray(Image.fromarray(i).convert("L")) for i in IMAGES]
-    assert np.abs(grey - np.stack(expected)).max() <= 1
+    for channel in range(3):
+        assert np.abs(grey[..., channel] - np.stack(expected)).max() <= 1
 
 
 def test_blending_with_grey_is_linear():
     shares = np.float32([0, 1, 0.25] * (NUM_IMAGES // 3))
-    grey = np.array(color.to_grayscale(PIXELS))
+    grey = reference.to_grayscale(PIXELS)
     blended = color.blend_with_grey(PIXELS, shares)
     shares = shares[:, None, None, None]
     np.testing.assert_allclose(
@@ -111,7 +107,7 @@ def test_solarized_pixels_equal_pillows():
     np.testing.assert_array_equal(solarized, np.stack(expected))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3])
 def test_jitter_equals_its_parts_in_every_order(channels):
     orders = np.tile(np.array(color.ORDERS, "int32"), (4, 1))
     num_images = len(orders)
@@ -133,14 +129,3 @@ def test_jitter_equals_its_parts_in_every_order(channels):
 
 def test_there_is_an_order_for_every_image_of_the_test():
     assert len(set(color.ORDERS)) == 24 == NUM_IMAGES
-
-
-def test_contrast_without_colour_is_about_the_mean():
-    images = PIXELS[..., :2]
-    mean = images.mean((1, 2, 3), keepdims=True)
-    factors = FACTORS[:, None, None, None]
-    np.testing.assert_allclose(
-        color.adjust_contrast(images, FACTORS),
-        np.clip(mean + factors * (images - mean), 0, 255),
-        atol=1e-3,
-    )

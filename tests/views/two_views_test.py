@@ -191,3 +191,47 @@ def test_amdim_takes_other_strengths():
 def test_sizes_that_are_not_stated_are_refused():
     with pytest.raises(ValueError, match="32, 64, 128.*Received: 96"):
         views.amdim(96)
+
+
+def test_views_have_their_names():
+    layer = views.TwoViews(names=("query", "key"))
+    assert set(layer(IMAGES, training=True)) == {"query", "key"}
+
+
+def test_the_second_view_has_augmentations_of_its_own():
+    layer = views.TwoViews(
+        [views.RandomCrop(24, seed=1)],
+        shared=[views.RandomFlip(seed=0)],
+        second=[views.RandomCrop(16, seed=2), views.RandomSolarize(seed=3)],
+    )
+    both = layer(IMAGES, training=True)
+    mirrored = views.RandomFlip(seed=0)(IMAGES, training=True)
+    np.testing.assert_array_equal(
+        both["view_1"], views.RandomCrop(24, seed=1)(mirrored, training=True)
+    )
+    second = views.RandomCrop(16, seed=2)(mirrored, training=True)
+    np.testing.assert_array_equal(
+        both["view_2"], views.RandomSolarize(seed=3)(second, training=True)
+    )
+
+
+def test_a_second_view_without_augmentations_is_mirrored_as_the_first():
+    layer = views.TwoViews(
+        [views.RandomCrop(32, seed=1)],
+        shared=[views.RandomFlip(seed=0)],
+        second=[],
+    )
+    both = layer(IMAGES, training=True)
+    np.testing.assert_array_equal(both["view_1"], both["view_2"])
+
+
+def test_layers_in_both_views_are_refused():
+    crop = views.RandomCrop(8, name="mine")
+    with pytest.raises(ValueError, match=r"layers of their own.*\['mine'\]"):
+        views.TwoViews([crop], second=[crop])
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "a"), ("a", "b", "c")])
+def test_other_than_two_names_are_refused(names):
+    with pytest.raises(ValueError, match="two different ones"):
+        views.TwoViews(names=names)
