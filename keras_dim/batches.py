@@ -166,7 +166,7 @@ def check_spec(
     shape = _known(shape)
     if _name(dtype) == "bool":
         raise ValueError(
-            f"{who} expects raw pixels from 0 to 255. Received dtype bool: "
+            f"{who} expects raw pixels in [0, 255]. Received dtype bool: "
             "pass images.astype('uint8') * 255"
         )
     if shape is None or _fits(shape, image_shape):
@@ -642,7 +642,7 @@ def _check_pixels(pixels, dtype, who):
     if dtype == "bfloat16":
         pixels = pixels.astype("float32")
     low, high = float(pixels.min()), float(pixels.max())
-    expected = f"{who} expects raw pixels from 0 to 255."
+    expected = f"{who} expects raw pixels in [0, 255]."
     received = f"Received {dtype} values from {low:g} to {high:g}"
     # Half a step may be the error of a resizing.
     if not (np.isfinite(low) and np.isfinite(high)):

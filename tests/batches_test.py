@@ -96,7 +96,7 @@ def test_pixels_of_another_range_are_refused_in_one_line(images, name):
             batches.check(element, who="fit")
 
         said = str(caught.value)
-        assert "0 to 255" in said
+        assert "[0, 255]" in said
         assert "\n" not in said
         assert said.startswith("fit")
 
@@ -254,7 +254,7 @@ def test_data_sets_of_another_range_are_refused_in_one_line(images, kind, name):
     with pytest.raises(ValueError) as caught, batches.in_one_line():
         batches_in(batches.checked(dataset, who="fit"))
 
-    assert str(caught.value).startswith("fit expects raw pixels from 0 to 255")
+    assert str(caught.value).startswith("fit expects raw pixels in [0, 255]")
     assert "\n" not in str(caught.value)
 
 
