@@ -173,12 +173,12 @@ def check_spec(
         return
     expected = "(images, height, width, channels)"
     if image_shape is not None:
-        expected = f"(images, {', '.join(map(str, image_shape))})"
+        expected = str((None, *image_shape))
     if len(shape) == 3 and (image_shape is None or len(image_shape) == 3):
         is_one = shape[-1] in CHANNELS
         mend = "images[None]" if is_one else "images[..., None]"
         reason = "one image is a batch" if is_one else "grey is one channel"
-        mend = f": {reason} by {mend}"
+        mend = f": {reason} by {mend}; batch a data set"
     elif (
         len(shape) == 4
         and shape[1] in CHANNELS
@@ -254,15 +254,7 @@ def checked(
         if batch_size is not None:
             _check_rest(len(found["image"]), batch_size, min_images, who, why)
         return x
-    if isinstance(x, str | bytes | os.PathLike) or not (
-        isinstance(x, Iterable | keras.utils.PyDataset)
-        or hasattr(x, "element_spec")
-    ):
-        raise ValueError(
-            f"{who} expects an array, a pair of arrays (images, labels), a "
-            f"dict of arrays, or a data set. Received: {x!r} of type "
-            f"{type(x).__name__}"
-        )
+    _refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
         door.one_by_one = getattr(x, "workers", 1) == 1
         return mapped(x, _Tap(door))
@@ -312,38 +304,39 @@ def in_one_line():
         raise ValueError(found[1].removeprefix(_PREFIX)) from None
 
 
-def refuse_infinite(x: Any) -> None:
-    """Raises a `ValueError` for a data set that repeats for ever."""
-    # tf.data says -1 for one.
+def iterate(
+    x: Any, batch_size: int, who="keras_dim"
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields arrays or a data set in batches, as dicts of NumPy arrays.
+
+    Args:
+        x: what `checked` takes or returns.
+        batch_size: int or `None`. Most images in a batch. Batches of a data
+            set are cut to it, never joined. Defaults to `None`, as they come.
+        who: see `check`.
+
+    Raises:
+        ValueError: for what is no batch of images, and for a data set that
+            repeats for ever.
+    """
+    _refuse_no_data_set(x, who)
+    # tf.data says -1 for a data set without an end.
     cardinality = getattr(x, "cardinality", None)
     if callable(cardinality) and int(cardinality()) == -1:
         raise ValueError(
             "The data set repeats for ever. Leave out `repeat()`, or limit "
             "it with `take(num_batches)`."
         )
-
-
-def iterate(x: Any, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yields arrays or a data set in batches, as dicts of NumPy arrays.
-
-    Args:
-        x: what `checked` takes or returns.
-        batch_size: int. Most images in a batch. Batches of a data set are
-            cut to it, never joined.
-
-    Raises:
-        ValueError: for what is no batch of images, and for a data set that
-            repeats for ever.
-    """
-    refuse_infinite(x)
     with in_one_line():
         for element in [x] if is_whole(x) else x:
             found = {
                 name: keras.ops.convert_to_numpy(column)
                 for name, column in columns(element).items()
             }
-            for start in range(0, len(found["image"]), batch_size):
-                part = slice(start, start + batch_size)
+            num_images = len(found["image"])
+            size = batch_size or max(num_images, 1)
+            for start in range(0, num_images, size):
+                part = slice(start, start + size)
                 yield {name: column[part] for name, column in found.items()}
 
 
@@ -359,8 +352,8 @@ def labels_of(
         columns: dict with `"label"`, as `columns` returns it; or the labels:
             whole numbers `(n,)` or `(n, 1)`.
         who: str. What takes the labels, for the message.
-        num_classes: int or `None`. Labels must be below it. Defaults to
-            `None`, any number of classes.
+        num_classes: int or `None`. Labels must be from 0 to below it.
+            Defaults to `None`, any whole numbers.
         allow_unlabelled: bool. Whether -1 may stand for no label. Defaults to
             `False`.
 
@@ -372,45 +365,82 @@ def labels_of(
     if isinstance(columns, Mapping):
         if columns.get("label") is None:
             raise ValueError(
-                f"{who} needs labels. Received none: pass a pair (images, "
-                "labels), or a data set with 'label'"
+                f"{who} needs labels. Received images alone: pass a pair "
+                "(images, labels), or a data set with 'label'"
             )
         labels = columns["label"]
     if hasattr(labels, "numpy"):
         labels = keras.ops.convert_to_numpy(labels)
     labels = np.asarray(labels)
-    expected = f"{who} expects labels that are whole numbers, one to an image."
-    received = f"Received labels of dtype {labels.dtype}, shape {labels.shape}"
-    if labels.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{expected} {received}: turn names into numbers with "
-            "numpy.unique(labels, return_inverse=True)[1]"
-        )
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(
-            f"{expected} {received}: turn one-hot labels into numbers with "
-            "numpy.argmax(labels, axis=-1)"
-        )
+    _check_label_spec(labels.shape, labels.dtype, who)
     if not np.array_equal(labels, np.floor(labels)):
-        raise ValueError(f"{expected} {received}, with NaN or fractions")
-    numbers = labels.astype("int64")
-    if not allow_unlabelled and (numbers == UNLABELLED).any():
         raise ValueError(
-            f"{expected} Received {UNLABELLED}, which stands for no label, in "
-            f"{np.count_nonzero(numbers == UNLABELLED)} of {len(numbers)} "
-            "rows: leave them out, as in images[labels >= 0]"
+            f"{who} expects labels that are whole numbers. Received NaN or "
+            f"fractions, of dtype {labels.dtype}"
         )
-    least, most = (numbers.min(), numbers.max()) if len(numbers) else (0, 0)
-    if least < UNLABELLED or (num_classes is not None and most >= num_classes):
-        limit = "" if num_classes is None else f" below {num_classes}"
+    labels = labels.astype("int64").reshape(len(labels))
+    num_unlabelled = np.count_nonzero(labels == UNLABELLED)
+    if num_unlabelled and not allow_unlabelled:
         raise ValueError(
-            f"{expected} Expected numbers from 0{limit}. Received labels from "
-            f"{least} to {most}: numpy.unique(labels, return_inverse=True)[1] "
-            "counts classes from 0"
+            f"{who} needs a label for every image. Received {UNLABELLED}, "
+            f"which stands for no label, in {num_unlabelled} of {len(labels)} "
+            "rows: leave them out, as images[labels >= 0] does"
         )
-    return numbers
+    if num_classes is not None and len(labels):
+        least, most = labels.min(), labels.max()
+        if least < UNLABELLED or most >= num_classes:
+            raise ValueError(
+                f"{who} expects labels from 0 to {num_classes - 1}. Received "
+                f"labels from {least} to {most}: numpy.unique(labels, "
+                "return_inverse=True)[1] counts classes from 0"
+            )
+    return labels
+
+
+def check_labelled(
+    x: Any,
+    image_shape: Sequence[int | None] | None = None,
+    who: str = "A probe",
+    num_classes: int | None = None,
+) -> None:
+    """Refuses what a probe cannot use, before the training that it follows.
+
+    Arrays are checked whole. Of a `tf.data.Dataset` the known shapes and
+    dtypes are checked, of other data sets the first batch. Images labelled -1
+    have no label; there must be others.
+
+    Args:
+        x: labelled images, in any form that `checked` takes but iterators,
+            which a second score would find empty.
+        image_shape: see `check`.
+        who: see `check`.
+        num_classes: see `labels_of`.
+
+    Raises:
+        ValueError: as `check` and `labels_of` do.
+    """
+    _refuse_no_data_set(x, who)
+    if isinstance(x, Iterator):
+        raise ValueError(
+            f"{who} is read for every score, and an iterator only once. Pass "
+            f"a data set or a list of batches. Received: {type(x).__name__}"
+        )
+    spec = getattr(x, "element_spec", None)
+    if spec is not None:
+        spec = columns(_unpacked(spec))
+        check_spec(spec["image"].shape, spec["image"].dtype, image_shape, who)
+        if "label" in spec:
+            _check_label_spec(spec["label"].shape, spec["label"].dtype, who)
+            return
+    first = spec or columns(x if is_whole(x) else next(iter(x), ()))
+    if "label" in first:
+        check(first["image"], image_shape, who=who)
+    labels = labels_of(first, who, num_classes, allow_unlabelled=True)
+    if is_whole(x) and (labels == UNLABELLED).all():
+        raise ValueError(
+            f"{who} needs labels. All {len(labels)} are {UNLABELLED}, which "
+            "stands for no label"
+        )
 
 
 @dataclasses.dataclass
@@ -573,8 +603,20 @@ def _fits(shape, image_shape):
     )
 
 
+def _refuse_no_data_set(x, who):
+    if isinstance(x, str | bytes | os.PathLike) or not (
+        is_whole(x) or isinstance(x, Iterable) or hasattr(x, "element_spec")
+    ):
+        raise ValueError(
+            f"{who} expects images: an array, a pair of arrays (images, "
+            "labels), a dict of arrays, or a data set of such batches, which "
+            f"keras_dim.data.load makes of files. Received: {x!r}, of type "
+            f"{type(x).__name__}"
+        )
+
+
 def _check_lengths(found):
-    lengths = {}
+    num_images = None
     for name, column in found.items():
         shape = _known(column.shape)
         if shape == ():
@@ -582,12 +624,37 @@ def _check_lengths(found):
                 f"There must be one {name!r} for every image of a batch. "
                 "Received a single value"
             )
-        if shape and shape[0] is not None:
-            lengths[name] = shape[0]
-    if len(set(lengths.values())) > 1:
+        num_rows = shape[0] if shape else None
+        if name == "image":
+            num_images = num_rows
+        elif None not in (num_rows, num_images) and num_rows != num_images:
+            raise ValueError(
+                f"There must be one {name!r} for every image. Received "
+                f"{num_rows} for {num_images} images"
+            )
+
+
+def _check_label_spec(shape, dtype, who):
+    shape = _known(shape)
+    expected = f"{who} expects labels that are whole numbers, one to an image."
+    received = f"Received labels of dtype {_name(dtype)}, shape {shape}"
+    if not re.match("bool|u?int|float|bfloat", _name(dtype)):
         raise ValueError(
-            "There must be one 'label' and one 'index' for every image. "
-            f"Received rows: {lengths}"
+            f"{expected} {received}: turn names into numbers with "
+            "numpy.unique(labels, return_inverse=True)[1]"
+        )
+    if (
+        shape is not None
+        and len(shape) != 1
+        and (len(shape), shape[-1])
+        != (
+            2,
+            1,
+        )
+    ):
+        raise ValueError(
+            f"{expected} {received}: turn one-hot labels into numbers with "
+            "numpy.argmax(labels, axis=-1)"
         )
 
 

@@ -44,20 +44,19 @@ def outputs_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
         ValueError: for a model that is not functional, for several inputs,
             and for an encoder without one of the outputs.
     """
-    try:
-        found, inputs = named(_symbolic(encoder)), encoder.inputs
-    except AttributeError:
+    if not is_functional(encoder):
         raise ValueError(
             "An encoder must be a functional model, keras.Model(images, "
             "{'local': ..., 'global': ...}), whose outputs are known before it "
             f"is called. Received: {type(encoder).__name__}. Call its layers "
             "on images = keras.Input((height, width, channels)), and make a "
             "model of the input and the results"
-        ) from None
-    if len(inputs) != 1:
+        )
+    found = named(_symbolic(encoder))
+    if len(encoder.inputs) != 1:
         raise ValueError(
             "An encoder must have one input, the images. Received a model "
-            f"with {len(inputs)} inputs."
+            f"with {len(encoder.inputs)} inputs."
         )
     check_names(names, found)
     return found
@@ -89,10 +88,9 @@ def default_feature(encoder: keras.Model | Iterable[str]) -> str:
         ValueError: for an encoder of several outputs without `"global"`.
     """
     if isinstance(encoder, keras.Model):
-        try:
-            names = list(named(_symbolic(encoder)))
-        except AttributeError:
+        if not is_functional(encoder):
             return GLOBAL
+        names = list(named(_symbolic(encoder)))
     else:
         names = list(encoder)
     if GLOBAL in names:
@@ -105,10 +103,17 @@ def default_feature(encoder: keras.Model | Iterable[str]) -> str:
     return names[0]
 
 
+def is_functional(encoder: keras.Model) -> bool:
+    """Returns whether a model's outputs are known before it is called."""
+    return _symbolic(encoder) is not None
+
+
 def _symbolic(encoder):
-    """Returns symbolic outputs; raises an AttributeError where none are."""
-    try:
-        return encoder.output
-    except (AttributeError, ValueError):
-        # A Sequential that was never called has these alone.
-        return encoder.outputs
+    """Returns symbolic outputs, or `None` where there are none yet."""
+    # A Sequential that was never called has `outputs` alone.
+    for name in ("output", "outputs"):
+        try:
+            return getattr(encoder, name)
+        except (AttributeError, ValueError):
+            continue
+    return None

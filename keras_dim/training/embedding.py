@@ -25,7 +25,7 @@ def embed(
     encoder: keras.Model | serving.Client,
     source: Any,
     output: str | os.PathLike,
-    feature: str = "global",
+    feature: str | None = None,
     batch_size: int = 256,
     split: str = "train",
     report: Callable[[int, int], None] | None = None,
@@ -69,7 +69,9 @@ def embed(
         source: what `keras_dim.data.load` takes.
         output: str or path. The folder to be made. Without `num_shards` it
             comes to be whole or not at all.
-        feature: str. Maps are flattened. Defaults to `"global"`.
+        feature: str. Maps are flattened. Defaults to
+            `encoders.default_feature(encoder)`, which is `"global"` where the
+            encoder has it.
         batch_size: int. Defaults to `256`.
         split: str. Defaults to `"train"`; a folder without sub-folders named
             like splits is taken whole.
@@ -129,7 +131,7 @@ def embed(
             "paths_sha256": _digest_of(images.paths),
             "contents": images.contents(),
             "encoder": stream.identity(),
-            "feature": feature,
+            "feature": stream.feature,
             "width": width,
             "num_shards": num_shards,
         }

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import serving
 
@@ -19,7 +20,7 @@ class FeatureStream:
 
     Args:
         encoder: `keras.Model`, or the `keras_dim.serving.Client` of one.
-        feature: str. Its name.
+        feature: str or None. Its name; None for the encoder's default.
         batch_size: int. Most images at a time.
 
     Attributes:
@@ -36,17 +37,18 @@ class FeatureStream:
     def __init__(
         self,
         encoder: keras.Model | serving.Client,
-        feature: str,
+        feature: str | None,
         batch_size: int,
     ):
-        self.feature = feature
         self.batch_size = batch_size
         if isinstance(encoder, serving.Client):
             # All features are to be of one encoder, whatever goes live.
             encoder = encoder.pinned()
-            shape, self._stream = _of_server(encoder, feature)
+            shape, feature, self._stream = _of_server(encoder, feature)
             self._identity = functools.partial(_identity_of_server, encoder)
         else:
+            feature = feature or encoders.default_feature(encoder)
+            encoders.outputs_of(encoder, feature)
             model = evaluation.feature_model(encoder, feature)
             shape = model.inputs[0].shape
             self._stream = functools.partial(
@@ -56,6 +58,7 @@ class FeatureStream:
                 batch_size=batch_size,
             )
             self._identity = functools.partial(_identity_of_model, model)
+        self.feature = feature
         self.image_shape: tuple[int | None, ...] = tuple(shape[1:])
 
     def __call__(
@@ -89,6 +92,7 @@ def _of_server(client, feature):
     # Older exports take the encoder's own size by the default signature.
     name = "native" if "native" in signatures else "serving_default"
     shape = client.input_shape(name)
+    feature = feature or encoders.default_feature(signatures[name].outputs)
     if feature not in signatures[name].outputs:
         raise ValueError(
             f"{client} has no feature {feature!r}. Expected one of "
@@ -99,7 +103,7 @@ def _of_server(client, feature):
             f"{client} must take batches of images, (batch, height, width, "
             f"channels). Received the shape: {shape}"
         )
-    return shape, functools.partial(_ask_server, client, name, feature)
+    return shape, feature, functools.partial(_ask_server, client, name, feature)
 
 
 def _ask_server(
