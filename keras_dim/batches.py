@@ -305,7 +305,7 @@ def in_one_line():
 
 
 def iterate(
-    x: Any, batch_size: int, who="keras_dim"
+    x: Any, batch_size: int | None = None, who: str = "keras_dim"
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields arrays or a data set in batches, as dicts of NumPy arrays.
 

@@ -86,6 +86,15 @@ def test_images_without_a_label_are_not_learned_from(labelled):
     assert history["online_linear_global"][-1] > 0.9
 
 
+def test_images_without_a_label_are_not_scored(labelled):
+    images, labels = labelled
+    more = np.concatenate([labels, -np.ones(40, int)])
+    history, *_ = fit(
+        labelled, test=(np.concatenate([images, images[::-1]]), more)
+    )
+    assert history["online_linear_global"][-1] > 0.9
+
+
 def test_equal_seeds_give_equal_scores(labelled):
     one, *_ = fit(labelled, epochs=3)
     keras.utils.set_random_seed(77)
@@ -97,7 +106,7 @@ def test_equal_seeds_give_equal_scores(labelled):
     "train", [{"image": np.zeros((4, 8, 8, 3))}, np.zeros((4, 8, 8, 3))]
 )
 def test_images_without_labels_are_refused(train, labelled):
-    with pytest.raises(ValueError, match="needs labels.*`train`"):
+    with pytest.raises(ValueError, match="`train` of OnlineProbe needs labels"):
         fit(labelled, train=train, epochs=1)
 
 
