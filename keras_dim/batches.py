@@ -218,6 +218,7 @@ def checked(
     *,
     batch_size: int | None = None,
     in_order: bool = False,
+    view_names: Sequence[str] = (),
 ) -> Any:
     """Checks what `fit`, `predict` and probes are given, as `check` does.
 
@@ -239,6 +240,8 @@ def checked(
         in_order: bool. Whether to warn where batches come with an `"index"`
             that does not rise, as from a shuffled data set: rows of features
             could not be matched with their images. Defaults to `False`.
+        view_names: sequence of str. A batch may also be a dict of these views
+            of its images, of which the first is checked. Defaults to `()`.
 
     Returns:
         `x` itself where nothing is left to be checked; or a data set of its
@@ -247,9 +250,11 @@ def checked(
     Raises:
         ValueError: see `check`.
     """
-    door = _Door(_tuple(image_shape), min_images, who, why, in_order)
+    door = _Door(
+        _tuple(image_shape), min_images, who, why, in_order, tuple(view_names)
+    )
     if is_whole(x):
-        found = columns(x)
+        found = door.columns(x)
         door(found)
         if batch_size is not None:
             _check_rest(len(found["image"]), batch_size, min_images, who, why)
@@ -257,11 +262,27 @@ def checked(
     _refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
         door.one_by_one = getattr(x, "workers", 1) == 1
-        return mapped(x, _Tap(door))
+        return mapped(x, door.passed)
     if not hasattr(x, "map"):
         # A data set that a strategy has dealt out already.
         return x
     return _checked_graph(x, door)
+
+
+def refuse_supervision(**arguments: Any) -> None:
+    """Raises a `ValueError` for arguments of Keras that need labels.
+
+    Args:
+        **arguments: those of `compile` and `fit` that are `None` by default:
+            `loss`, `metrics`, `class_weight`, `sample_weight` and the like.
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` has no meaning here, because the loss of a method "
+                "is made of images alone: leave it out. evaluation.OnlineProbe "
+                f"and ProbeCallback take labels. Received: {name}={value!r}"
+            )
 
 
 def images_alone(x: Any) -> Any:
@@ -452,10 +473,26 @@ class _Door:
     who: str
     why: str
     in_order: bool
+    view_names: tuple[str, ...] = ()
     # Several workers take batches of a `PyDataset` in any order.
     one_by_one: bool = True
     _first_index: int | None = None
     _last_index: int | None = None
+
+    def columns(self, element: Any) -> dict[str, Any]:
+        """Returns the columns of a batch; the first view as the images."""
+        name = self.image_name(element)
+        return columns(element if name == "image" else element[name])
+
+    def image_name(self, element: Any) -> str:
+        """Returns the entry of a dict that holds the images."""
+        is_views = (
+            isinstance(element, Mapping)
+            and "image" not in element
+            and self.view_names
+            and set(self.view_names) <= set(element)
+        )
+        return self.view_names[0] if is_views else "image"
 
     def __call__(self, found: Mapping[str, Any]) -> None:
         check(
@@ -467,6 +504,11 @@ class _Door:
         )
         if self.in_order and "index" in found:
             self._check_order(np.asarray(found["index"]))
+
+    def passed(self, element: Any) -> Any:
+        """Returns a batch as it is, once it has been checked."""
+        self(self.columns(element))
+        return element
 
     def _check_order(self, index):
         if self._first_index is None:
@@ -484,17 +526,6 @@ class _Door:
                 "keras_dim.evaluation.extract, which returns the index, too",
                 stacklevel=2,
             )
-
-
-@dataclasses.dataclass
-class _Tap:
-    """Returns a batch as it is, once it has been looked at."""
-
-    look: Callable[[dict[str, Any]], None]
-
-    def __call__(self, element: Any) -> Any:
-        self.look(columns(element))
-        return element
 
 
 class _MappedDataset(keras.utils.PyDataset):
@@ -536,7 +567,7 @@ class _MappedIterable:
 
 
 def _checked_graph(dataset, door):
-    spec = columns(_unpacked(dataset.element_spec))
+    spec = door.columns(_unpacked(dataset.element_spec))
     images = spec["image"]
     shape = _known(images.shape)
     check_spec(images.shape, images.dtype, door.image_shape, door.who)
@@ -556,9 +587,9 @@ def _checked_graph(dataset, door):
             raise ValueError(f"{_PREFIX}{error}") from None
 
     def watched(element):
-        image = distribution.after_call(look, columns(element))
+        image = distribution.after_call(look, door.columns(element))
         if isinstance(element, Mapping):
-            return {**element, "image": image}
+            return {**element, door.image_name(element): image}
         if isinstance(element, tuple | list):
             return (image, *element[1:])
         return image

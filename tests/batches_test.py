@@ -313,6 +313,33 @@ def test_a_data_set_of_uint8_is_returned_itself(images):
     assert batches.checked(dataset, (8, 8, 3), min_images=2) is dataset
 
 
+@pytest.mark.parametrize("kind", ["arrays", "tf.data", "list"])
+def test_a_dict_of_views_is_checked_by_its_first(images, kind):
+    def views(images):
+        columns = {"one": images, "other": images}
+        return {
+            "arrays": columns,
+            "tf.data": tf.data.Dataset.from_tensors(columns),
+            "list": [columns],
+        }[kind]
+
+    names = ("one", "other")
+    found = batches.checked(views(images), view_names=names)
+    if kind != "arrays":
+        (found,) = found
+    assert set(found) == set(names)
+    with pytest.raises(ValueError, match="255"), batches.in_one_line():
+        list(batches.checked(views(images / 255), view_names=names))
+    with pytest.raises(ValueError, match="'image'"):
+        list(batches.checked(views(images), view_names=("one", "third")))
+
+
+def test_arguments_that_need_labels_are_refused_by_name():
+    batches.refuse_supervision(loss=None, class_weight=None)
+    with pytest.raises(ValueError, match="`class_weight` has no meaning"):
+        batches.refuse_supervision(loss=None, class_weight={0: 1.0})
+
+
 def test_nothing_is_taken_from_a_generator_beforehand(images):
     taken = []
 
