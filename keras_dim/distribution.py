@@ -32,6 +32,10 @@ OF_OTHERS = re.compile(
 )
 
 
+# Begins the message of a refusal within a compiled step.
+REFUSED = "Refused: "
+
+
 class WorkerLostError(RuntimeError):
     """One of several workers has gone, and with it the step they shared."""
 
@@ -299,15 +303,37 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
+def require_rows(tensor, minimum, message):
+    """Returns a tensor that raises where it has fewer rows than that.
+
+    Args:
+        tensor: tensor `(rows, ...)`.
+        minimum: int. Rows it needs.
+        message: str. What was expected, and how to mend it.
+
+    Raises:
+        ValueError: at once for a known number of rows; else when the batch
+            comes, within `value_errors`.
+    """
+    num_rows = tensor.shape[0]
+    if num_rows is not None:
+        if num_rows < minimum:
+            raise ValueError(f"{message}. Received: {num_rows}")
+        return tensor
+    asserted = tf.debugging.Assert(
+        tf.shape(tensor)[0] >= minimum, [f"{REFUSED}{message}"]
+    )
+    # Eagerly it has been asserted by now.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
+
+
 def refuse_no_rows(tensor):
     """Returns a part of a batch that raises where a replica has no row of it.
 
     Args:
         tensor: tensor `(rows of this replica, ...)`. Anything else is
             returned as it is.
-
-    Raises:
-        tf.errors.InvalidArgumentError: when the batch comes.
     """
     if (
         is_alone()
@@ -315,18 +341,25 @@ def refuse_no_rows(tensor):
         or tensor.shape.rank == 0
     ):
         return tensor
-    asserted = tf.debugging.assert_positive(
-        tf.shape(tensor)[0],
-        message=(
-            "A batch has so few images that a replica has got none. Expected "
-            f"one or more for each of the {num_replicas()}: leave out what is "
-            "left at the end of the images (drop_remainder=True), or take "
-            "another batch size."
-        ),
+    return require_rows(
+        tensor,
+        1,
+        "A batch has so few images that a replica has got none. Expected one "
+        f"or more for each of the {num_replicas()}: leave out the rest of the "
+        "images (drop_remainder=True), or take another batch size",
     )
-    # Eagerly it has been asserted by now.
-    with tf.control_dependencies([] if asserted is None else [asserted]):
-        return tf.identity(tensor)
+
+
+@contextlib.contextmanager
+def value_errors():
+    """Raises refusals from within a compiled step as `ValueError`."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(f"{REFUSED}([^\\]\n]*)", str(error))
+        if not found or isinstance(error, ValueError):
+            raise
+        raise ValueError(found.group(1)) from None
 
 
 def after_call(function, tensors):

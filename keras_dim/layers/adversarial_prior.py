@@ -5,26 +5,28 @@ from keras import layers
 from keras import ops
 from keras import random
 
+from keras_dim import checks
+from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.layers import initializers
 
 PRIORS = ("uniform", "normal")
 HIDDEN_UNITS = (1000, 200)
-TERMS = ("prior_discrimination", "prior_gradient_penalty", "prior_fooling")
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class AdversarialPrior(layers.Layer):
-    """Tells features from draws of the prior, and says how to fool it.
+class AdversarialPrior(configurable.Configurable, layers.Layer):
+    """Trains a discriminator that the encoder must fool.
 
-    Called with features of shape `(batch, units)`, it returns three scalars
-    to be minimised. Their gradients part exactly: the discriminator learns
-    from the first two alone, whatever made the features from the third alone.
+    Called with an encoder's features, it returns the summaries `"global"` as
+    they are, and three terms to be minimised. Their gradients are separate:
+    the discriminator learns from the first two alone, the encoder from the
+    third alone.
 
     - `prior_discrimination`: `softplus(-D(z)) + softplus(D(y))` for draws `z`
       and stopped features `y`, the loss of the original adversarial game;
-    - `prior_gradient_penalty`: half the mean squared norm of the
-      discriminator's gradient at draws and at features;
+    - `prior_gradient_penalty`: mean squared norm of the discriminator's
+      gradient over draws and features;
     - `prior_fooling`: `softplus(-D(y))`, non-saturating.
 
     It computes in float32 whatever the policy.
@@ -43,22 +45,33 @@ class AdversarialPrior(layers.Layer):
     https://arxiv.org/abs/1801.04406).
     """
 
+    features = ("global",)
+
     def __init__(
         self, prior="uniform", gradient_penalty=1.0, seed=None, **kwargs
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if prior not in PRIORS:
-            raise ValueError(
-                f"Unknown prior. Expected one of {PRIORS}. Received: {prior!r}"
-            )
+        checks.one_of(PRIORS, prior=prior)
+        checks.at_least(0, gradient_penalty=gradient_penalty)
         self.prior = prior
         self.gradient_penalty = gradient_penalty
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
 
+    def term_weights(self, gamma):
+        """Returns the weight of each term, for a prior of weight `gamma`.
+
+        The discriminator alone sees the first two, whatever `gamma` is.
+        """
+        return {
+            "prior_discrimination": 1.0,
+            "prior_gradient_penalty": self.gradient_penalty,
+            "prior_fooling": gamma,
+        }
+
     def build(self, features_shape):
         self._kernels_and_biases = []
-        num_inputs = features_shape[-1]
+        num_inputs = features_shape["global"][-1]
         for index, units in enumerate((*HIDDEN_UNITS, 1)):
             kernel = self.add_weight(
                 name=f"kernel_{index}",
@@ -74,6 +87,13 @@ class AdversarialPrior(layers.Layer):
             num_inputs = units
 
     def call(self, features):
+        summaries = features["global"]
+        return summaries, self.loss_terms(
+            ops.reshape(summaries, (-1, summaries.shape[-1]))
+        )
+
+    def loss_terms(self, features):
+        """Returns the three terms for features `(batch, units)`."""
         features = ops.cast(features, "float32")
         if self.prior == "uniform":
             features = ops.sigmoid(features)
@@ -85,8 +105,8 @@ class AdversarialPrior(layers.Layer):
         scores, slopes = self.score_and_input_gradient(samples)
         of_draws, of_features = ops.split(scores, 2)
         _, slopes_of_features = ops.split(ops.stop_gradient(slopes), 2)
-        # The same score as the features see it, for whom the weights are
-        # constants: its value, and its slope.
+        # The score of the features with constant weights: its value, and its
+        # slope.
         seen = ops.stop_gradient(of_features) + ops.sum(
             slopes_of_features * (features - ops.stop_gradient(features)),
             axis=-1,
@@ -96,8 +116,9 @@ class AdversarialPrior(layers.Layer):
             "prior_discrimination": ops.mean(ops.softplus(-of_draws))
             + ops.mean(ops.softplus(of_features)),
             # The mean over both is half the sum of their means.
-            "prior_gradient_penalty": self.gradient_penalty
-            * ops.mean(ops.sum(ops.square(slopes), axis=-1)),
+            "prior_gradient_penalty": ops.mean(
+                ops.sum(ops.square(slopes), axis=-1)
+            ),
             "prior_fooling": ops.mean(ops.softplus(-seen)),
         }
 
@@ -132,11 +153,3 @@ class AdversarialPrior(layers.Layer):
         gradient = ops.matmul(gradient, ops.transpose(second))
         gradient = ops.where(hidden_1 > 0, gradient, 0.0)
         return scores, ops.matmul(gradient, ops.transpose(first))
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "prior": self.prior,
-            "gradient_penalty": self.gradient_penalty,
-            "seed": self.seed,
-        }

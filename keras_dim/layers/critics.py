@@ -1,123 +1,107 @@
-"""Critics: networks that score how well a summary and a part fit together.
+"""Critics: networks that score how well a summary and a map fit together.
 
 A critic is called with `summaries`, of shape `(batch, units)` or, with
-several to an image, `(batch, height, width, units)`, and with `parts`, of
-shape `(batch, height, width, channels)`. It returns `Pairs`: every summary is
-an anchor, the parts of all images on all replicas are its candidates.
-
-The summaries travel, and the parts stay: a map has many parts and few
-summaries. Each replica scores the summaries of all of them against its own
-images' parts, a part of every row; see `bounds` for what makes it whole.
+several to an image, `(batch, height, width, units)`, and with `maps`, of shape
+`(batch, height, width, channels)`. It returns `Pairs`: every summary is an
+anchor, the locations of the maps are its candidates. A critic with
+`whole_map=True` scores each map as a whole, as the global objective does.
 """
+
+import math
 
 import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import checks
+from keras_dim import configurable
 from keras_dim import distribution
-from keras_dim.layers import critic_projection
 from keras_dim.layers import initializers
 from keras_dim.layers import norm
-from keras_dim.mutual_information import masks
-from keras_dim.mutual_information.scores import DotProductScores
-from keras_dim.mutual_information.scores import Pairs
+from keras_dim.layers import projection
+from keras_dim.mutual_information import pairs
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class DotProductCritic(layers.Layer):
-    """Encode-and-dot: inner products of projected summaries and parts.
+class DotProductCritic(configurable.Configurable, layers.Layer):
+    """Encode-and-dot: inner products of projected summaries and maps.
 
-    Args:
-        units: int. Width of the space in which scores are taken. A summary
-            that has this width already is taken as it is, as in the authors'
-            code. Defaults to 2048.
-        temperature: float. Scores are divided by it. Defaults to 1, the
-            authors' choice.
-        negatives_from: str. `"all_replicas"` or `"own_replica"`. Defaults to
-            the first.
-    """
-
-    def __init__(
-        self,
-        units=2048,
-        temperature=1.0,
-        negatives_from=distribution.ALL_REPLICAS,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.units = units
-        self.temperature = temperature
-        self.negatives_from = negatives_from
-
-    def build(self, summaries_shape, parts_shape):
-        def projection(shape, name):
-            layer = critic_projection.CriticProjection(
-                self.units, dtype=self.dtype_policy, name=name
-            )
-            layer.build(shape)
-            return layer
-
-        self.part_projection = projection(parts_shape, "part_projection")
-        self.summary_projection = None
-        if tuple(summaries_shape[1:]) != (self.units,):
-            self.summary_projection = projection(
-                summaries_shape, "summary_projection"
-            )
-
-    def call(self, summaries, parts, training=False):
-        parts = self.part_projection(parts, training=training)
-        if self.summary_projection is not None:
-            summaries = self.summary_projection(summaries, training=training)
-        return dot_product_pairs(
-            summaries, parts, self.temperature, self.negatives_from
-        )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "temperature": self.temperature,
-            "negatives_from": self.negatives_from,
-        }
-
-
-@keras.saving.register_keras_serializable(package="keras_dim")
-class GlobalDotProductCritic(layers.Layer):
-    """Encode-and-dot where the parts of an image are seen as one, DIM(G).
-
-    Two strided convolutions and two dense layers take the map to one vector,
-    one dense layer takes the summary there.
+    Locations and summaries pass a `Projection` each; a summary that has the
+    width of the space already is taken as it is, as in the authors' code. A
+    whole map passes two strided convolutions and two dense layers, and the
+    summary one dense layer.
 
     Args:
         units: int. Width of the space in which scores are taken. Defaults to
             2048.
-        temperature: float. Scores are divided by it. Defaults to 1, the
-            authors' choice.
-        negatives_from: str. `"all_replicas"` or `"own_replica"`. Defaults to
-            the first.
+        temperature: float, or None for the root of `units`, at which scores
+            start near one. Scores are divided by it. The authors' code takes
+            1.0, which learns much more slowly at first.
+        negatives_from: str. `"all_replicas"` or, with less to exchange and
+            fewer negatives, `"own_replica"`. Defaults to the first.
+        whole_map: bool. Whether each map has one score. Defaults to `False`.
 
-    Differs from the authors' code, which repeats the encoder's own layers
-    from the local map on: these are the layers of their CIFAR network, for
-    which both are the same.
+    Differs from the authors' code where a map is scored whole: that repeats
+    the encoder's own layers from the local map on; these are the layers of
+    their CIFAR network, for which both are the same.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
+    Appendix A.
     """
 
     def __init__(
         self,
         units=2048,
-        temperature=1.0,
+        temperature=None,
         negatives_from=distribution.ALL_REPLICAS,
+        whole_map=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.at_least(1, units=units)
+        checks.above(0, temperature=temperature)
+        checks.one_of(
+            distribution.NEGATIVES_FROM, negatives_from=negatives_from
+        )
         self.units = units
         self.temperature = temperature
         self.negatives_from = negatives_from
+        self.whole_map = whole_map
 
-    def build(self, summaries_shape, parts_shape):
-        dtype = self.dtype_policy
-        num_channels = parts_shape[-1]
-        stack = [keras.Input(parts_shape[1:])]
-        for filters in (num_channels, 2 * num_channels):
+    def build(self, summaries_shape, maps_shape):
+        self.summary_projection = None
+        if self.whole_map:
+            self.map_projection = self._whole_map_projection(maps_shape)
+            self.summary_projection = self._linear(summaries_shape[-1])
+        else:
+            self.map_projection = self._projection("map_projection")
+            if tuple(summaries_shape[1:]) != (self.units,):
+                self.summary_projection = self._projection("summary_projection")
+        self.map_projection.build(maps_shape)
+        if self.summary_projection is not None:
+            self.summary_projection.build(summaries_shape)
+
+    def call(self, summaries, maps, training=False):
+        maps = self.map_projection(maps, training=training)
+        if self.whole_map:
+            summaries = self.summary_projection(summaries)
+        elif self.summary_projection is not None:
+            summaries = self.summary_projection(summaries, training=training)
+        return pairs.dot_product_pairs(
+            summaries,
+            maps,
+            self.temperature or math.sqrt(self.units),
+            self.negatives_from,
+        )
+
+    def _projection(self, name):
+        return projection.Projection(
+            self.units, dtype=self.dtype_policy, name=name
+        )
+
+    def _whole_map_projection(self, maps_shape):
+        stack = [keras.Input(maps_shape[1:])]
+        for filters in (maps_shape[-1], 2 * maps_shape[-1]):
             convolution = layers.Conv2D(
                 filters,
                 4,
@@ -125,45 +109,28 @@ class GlobalDotProductCritic(layers.Layer):
                 padding="same",
                 use_bias=False,
                 kernel_initializer=initializers.torch_default(),
-                dtype=dtype,
+                dtype=self.dtype_policy,
             )
-            stack += [
-                convolution,
-                norm.batch_normalization(dtype=dtype),
-                layers.ReLU(dtype=dtype),
-            ]
+            stack += [convolution, *self._norm_and_relu()]
+        dense = layers.Dense(
+            1024,
+            use_bias=False,
+            kernel_initializer=initializers.torch_default(),
+            dtype=self.dtype_policy,
+        )
         stack += [
-            layers.Flatten(dtype=dtype),
-            layers.Dense(
-                1024,
-                use_bias=False,
-                kernel_initializer=initializers.torch_default(),
-                dtype=dtype,
-            ),
-            norm.batch_normalization(dtype=dtype),
-            layers.ReLU(dtype=dtype),
+            layers.Flatten(dtype=self.dtype_policy),
+            dense,
+            *self._norm_and_relu(),
             self._linear(1024),
         ]
-        self.part_projection = keras.Sequential(stack, name="part_projection")
-        self.summary_projection = self._linear(summaries_shape[-1])
-        self.summary_projection.build(summaries_shape)
+        return keras.Sequential(stack, name="map_projection")
 
-    def call(self, summaries, parts, training=False):
-        parts = self.part_projection(parts, training=training)
-        return dot_product_pairs(
-            self.summary_projection(summaries),
-            parts[:, None, None, :],
-            self.temperature,
-            self.negatives_from,
+    def _norm_and_relu(self):
+        return (
+            norm.batch_normalization(dtype=self.dtype_policy),
+            layers.ReLU(dtype=self.dtype_policy),
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "temperature": self.temperature,
-            "negatives_from": self.negatives_from,
-        }
 
     def _linear(self, num_inputs):
         return layers.Dense(
@@ -175,13 +142,12 @@ class GlobalDotProductCritic(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class ConcatenateCritic(layers.Layer):
+class ConcatenateCritic(configurable.Configurable, layers.Layer):
     """Concatenate-and-convolve: a small network that sees each pair whole.
 
-    The summary is laid beside the part at every location; two layers of
-    `units` with ReLU and a linear one, all of 1x1 convolutions without
-    biases, give the score. For the global critic, flatten the map to one
-    location.
+    The summary is concatenated with the map at every location; two layers of
+    `units` with ReLU and a linear one, all of 1x1 convolutions without biases,
+    give the score.
 
     Args:
         units: int. Width of both hidden layers. Defaults to 512.
@@ -190,9 +156,11 @@ class ConcatenateCritic(layers.Layer):
         negatives_from: str. `"all_replicas"`, where the last image of each is
             followed by the first of the next, or `"own_replica"`. Defaults to
             the first.
+        whole_map: bool. Whether the map is flattened to one location. Defaults
+            to `False`.
 
-    Differs from the authors' code, which shuffles the parts of each location
-    on its own and may pair an image with itself.
+    Differs from the authors' code, which shuffles the locations of the map
+    each on its own and may pair an image with itself.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
     Appendix A.
@@ -203,132 +171,107 @@ class ConcatenateCritic(layers.Layer):
         units=512,
         num_negatives=1,
         negatives_from=distribution.ALL_REPLICAS,
+        whole_map=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.at_least(1, units=units, num_negatives=num_negatives)
+        checks.one_of(
+            distribution.NEGATIVES_FROM, negatives_from=negatives_from
+        )
         self.units = units
         self.num_negatives = num_negatives
         self.negatives_from = negatives_from
+        self.whole_map = whole_map
 
-    def build(self, summaries_shape, parts_shape):
-        num_channels = summaries_shape[-1] + parts_shape[-1]
-        self.network = keras.Sequential(
-            [
-                keras.Input((num_channels,)),
-                *(
-                    layers.Dense(
-                        units,
-                        activation=activation,
-                        use_bias=False,
-                        kernel_initializer=initializers.torch_default(),
-                        dtype=self.dtype_policy,
-                    )
-                    for units, activation in (
-                        (self.units, "relu"),
-                        (self.units, "relu"),
-                        (1, None),
-                    )
-                ),
-            ],
-            name="network",
-        )
+    def build(self, summaries_shape, maps_shape):
+        channels = maps_shape[1:] if self.whole_map else maps_shape[-1:]
+        num_inputs = summaries_shape[-1] + math.prod(channels)
+        stack = [keras.Input((num_inputs,))]
+        for units, activation in (
+            (self.units, "relu"),
+            (self.units, "relu"),
+            (1, None),
+        ):
+            stack.append(
+                layers.Dense(
+                    units,
+                    activation=activation,
+                    use_bias=False,
+                    kernel_initializer=initializers.torch_default(),
+                    dtype=self.dtype_policy,
+                )
+            )
+        self.network = keras.Sequential(stack, name="network")
 
-    def call(self, summaries, parts, training=False):
-        everywhere = _flat_locations(parts)
-        num_images = ops.shape(summaries)[0]
-        num_candidates = 1 + self.num_negatives
-        first = 0
-        if self.negatives_from == distribution.ALL_REPLICAS:
-            everywhere = distribution.concat_replicas(everywhere)
-            first = distribution.first_row(num_images)
-        # Rolled and not looked up: TensorFlow's gradient of a look-up is
-        # sparse, and does not find its way back to the other replicas.
-        candidates = ops.stack(
-            [
-                ops.roll(everywhere, -(first + step), axis=0)[:num_images]
-                for step in range(num_candidates)
-            ],
-            axis=1,
-        )
+    def call(self, summaries, maps, training=False):
+        if self.whole_map:
+            maps = ops.reshape(maps, (-1, 1, 1, math.prod(maps.shape[1:])))
+        candidates = self._candidates(pairs.flat_locations(maps))
         # i: images, m: summaries, k: candidates, l: locations, c: channels
         candidates = candidates[:, None]
-        summaries = _flat_locations(summaries)[:, :, None, None, :]
+        summaries = pairs.flat_locations(summaries)[:, :, None, None, :]
         shape = (
-            num_images,
+            ops.shape(summaries)[0],
             ops.shape(summaries)[1],
-            num_candidates,
-            ops.shape(candidates)[3],
+            *ops.shape(candidates)[2:4],
         )
-        pairs = ops.concatenate(
+        both = ops.concatenate(
             [
-                ops.broadcast_to(summaries, (*shape, summaries.shape[-1])),
-                ops.broadcast_to(candidates, (*shape, candidates.shape[-1])),
+                ops.broadcast_to(part, (*shape, part.shape[-1]))
+                for part in (summaries, candidates)
             ],
             axis=-1,
         )
         # Dense layers take the pairs as one long batch.
-        scores = self.network(ops.reshape(pairs, (-1, pairs.shape[-1])))
-        steps = ops.arange(num_candidates)[None, :, None]
-        # In a batch that is too small the roll comes round to the image.
-        is_other = (steps > 0) & (steps < ops.shape(everywhere)[0])
-        return Pairs(
+        scores = self.network(ops.reshape(both, (-1, both.shape[-1])))
+        step = ops.arange(1 + self.num_negatives)[None, :, None]
+        return pairs.Pairs(
             ops.reshape(scores, (-1, *shape[2:])),
-            ops.cast(steps == 0, "float32"),
-            ops.cast(is_other, "float32"),
+            ops.cast(step == 0, "float32"),
+            ops.cast(step > 0, "float32"),
         )
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "num_negatives": self.num_negatives,
-            "negatives_from": self.negatives_from,
-        }
+    def _candidates(self, maps):
+        """Returns each image's own map and those of the images after it."""
+        num_images = ops.shape(maps)[0]
+        first = 0
+        if self.negatives_from == distribution.ALL_REPLICAS:
+            first = distribution.first_row(num_images)
+            maps = distribution.concat_replicas(maps)
+        maps = distribution.require_rows(
+            maps,
+            1 + self.num_negatives,
+            f"A batch must have more images than `num_negatives`, which is "
+            f"{self.num_negatives}",
+        )
+        # Rolled and not looked up: TensorFlow's gradient of a look-up is
+        # sparse, and does not find its way back to the other replicas.
+        rolled = [
+            ops.roll(maps, -(first + step), axis=0)[:num_images]
+            for step in range(1 + self.num_negatives)
+        ]
+        return ops.stack(rolled, axis=1)
 
 
-def dot_product_pairs(
-    summaries,
-    parts,
-    temperature=1.0,
-    negatives_from=distribution.ALL_REPLICAS,
-):
-    """Pairs summaries with parts by their inner products.
+CRITICS = {
+    "dot_product": DotProductCritic,
+    "concatenate": ConcatenateCritic,
+}
+
+
+def get(critic):
+    """Returns a critic by its name, or the critic itself.
 
     Args:
-        summaries: tensor `(batch, units)` or, with several to an image,
-            `(batch, ..., units)`.
-        parts: tensor `(batch, ..., units)`.
-        temperature: float. What scores are divided by. Defaults to 1.
-        negatives_from: str. Whose summaries the parts of this replica's
-            images meet: those of `"all_replicas"` or of its `"own_replica"`.
-
-    Returns:
-        `Pairs`, whose anchors are the summaries, those of an image one after
-        the other, and whose candidates are this replica's parts.
+        critic: str, one of `CRITICS`, or a layer like them.
     """
-    candidates = _flat_locations(parts)
-    own = anchors = _flat_locations(summaries) / temperature
-    first_row = 0
-    if negatives_from == distribution.ALL_REPLICAS:
-        anchors = distribution.concat_replicas(own)
-        first_row = distribution.first_row(ops.shape(own)[0])
-    positives = masks.same_image(anchors, candidates, first_row)
-    # Several summaries of an image are anchors with the same positives.
-    positives = ops.repeat(positives, anchors.shape[1], axis=0)[:, :, None]
-    own, anchors = (
-        ops.reshape(vectors, (-1, vectors.shape[-1]))
-        for vectors in (own, anchors)
-    )
-    return Pairs(
-        DotProductScores(anchors, candidates, own_anchors=own),
-        positives,
-        1.0 - positives,
-    )
+    if isinstance(critic, layers.Layer):
+        return critic
+    checks.one_of(CRITICS, critic=critic)
+    return CRITICS[critic]()
 
 
-def _flat_locations(features):
-    """Returns `(batch, locations, channels)` of a map or of vectors."""
-    num_locations = 1
-    for size in features.shape[1:-1]:
-        num_locations *= size
-    return ops.reshape(features, (-1, num_locations, features.shape[-1]))
+def copy(critic, **changes):
+    """Returns a new critic with the arguments of another, but for changes."""
+    return type(critic).from_config(critic.get_config() | changes)

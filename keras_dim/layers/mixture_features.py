@@ -4,11 +4,13 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import checks
+from keras_dim import configurable
 from keras_dim.layers import initializers
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class MixtureFeatures(layers.Layer):
+class MixtureFeatures(configurable.Configurable, layers.Layer):
     """Computes the features of a mixture from one representation.
 
     A network with one hidden layer of rectified units gives each mixture what
@@ -16,6 +18,8 @@ class MixtureFeatures(layers.Layer):
 
     Args:
         num_mixtures: int. How many features, 1 or more.
+        temperature: float. How greedily each target chooses among them; the
+            weight of the entropy of its choice is the inverse. Defaults to 1.
         hidden_units: int, or None for as many as the representation has.
             Width of the hidden layer.
 
@@ -27,13 +31,14 @@ class MixtureFeatures(layers.Layer):
     how the weights start; no code of it was published.
     """
 
-    def __init__(self, num_mixtures, hidden_units=None, **kwargs):
+    def __init__(
+        self, num_mixtures, temperature=1.0, hidden_units=None, **kwargs
+    ):
         super().__init__(**kwargs)
-        if num_mixtures < 1:
-            raise ValueError(
-                f"`num_mixtures` must be 1 or more. Received: {num_mixtures}"
-            )
+        checks.at_least(1, num_mixtures=num_mixtures, hidden_units=hidden_units)
+        checks.above(0, temperature=temperature)
         self.num_mixtures = num_mixtures
+        self.temperature = temperature
         self.hidden_units = hidden_units
 
     def build(self, input_shape):
@@ -54,13 +59,6 @@ class MixtureFeatures(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_mixtures, input_shape[-1])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_mixtures": self.num_mixtures,
-            "hidden_units": self.hidden_units,
-        }
 
     def _dense(self, units, num_inputs, activation, name):
         return layers.Dense(

@@ -3,20 +3,18 @@
 import math
 
 import keras
-from keras import ops
-from keras import random
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
-from keras_dim.layers import critics
-from keras_dim.layers import map_projection
-from keras_dim.layers import mixture_features
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import location_sampler
+from keras_dim.layers import projection
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information import clipping
 from keras_dim.mutual_information import mixtures
+from keras_dim.mutual_information import pairs as pairs_lib
 
-VIEWS = ("view_1", "view_2")
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
 
 
@@ -45,23 +43,18 @@ class AMDIM(base.SelfSupervisedModel):
         pairings: tuple of pairs of str. Source and target of each, by the
             encoder's names. Defaults to the authors': global with the map of
             5 x 5, global with that of 7 x 7, and that of 5 x 5 with itself.
-        score_limit: float or None. To what scores are clipped. Defaults to
-            20.
+        score_limit: float or None. Limit to which scores are clipped. Defaults
+            to 20.
         score_penalty: float. Weight of the mean squared score, over negatives
             and positives, before clipping. Defaults to 0.05, that of the
             authors' code; the paper says 0.04.
-        num_mixtures: int or None. Of how many features, computed from the
-            global one, each target chooses those that predict it. Defaults to
-            None, the global feature itself.
-        mixture_temperature: float. How greedily they choose. The weight of
-            the entropy of their choice is its inverse. Defaults to 1.
-        use_batch_norm: bool. See `MapProjection`. Defaults to `False`.
-        chunk_size: int, or None for all at once. How many images are scored
-            at a time, which bounds the memory.
-        negatives_from: str. Under a strategy, whose images are negatives:
-            those of `"all_replicas"`, as on one device, or, with less to
-            exchange and fewer of them, those of each one's `"own_replica"`.
-            Defaults to the first.
+        bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
+        mixture: `layers.MixtureFeatures`, or None for the global feature
+            itself. Computes several features of the global one, among which
+            each target chooses those that predict it; needs InfoNCE.
+        use_batch_norm: bool. Whether the hidden layer of the projections is
+            batch-normalised. Defaults to `False`.
+        negatives_from: str. See `layers.DotProductCritic`.
         seed: int, or None for a random one. Seed of the locations drawn.
 
     Views: `"view_1"`, `"view_2"`.
@@ -74,12 +67,16 @@ class AMDIM(base.SelfSupervisedModel):
     features = model.predict(images)
     ```
 
-    Differs from the paper in the penalty's weight, see above. Of its mixtures,
-    section 3.6, no code was published; what it leaves open is said in
-    `MixtureFeatures`.
+    Differs from the paper, as the authors' code does: scores are divided by
+    the root of their width before the penalty and the clipping, the penalty's
+    weight is 0.05, and 5 x 5 is paired with itself. Of the mixtures, section
+    3.6, no code was published; see `MixtureFeatures`. They apply to every
+    pairing of `"global"`, by default with both maps.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
+
+    view_names = ("view_1", "view_2")
 
     def __init__(
         self,
@@ -88,101 +85,83 @@ class AMDIM(base.SelfSupervisedModel):
         pairings=PAIRINGS,
         score_limit=20.0,
         score_penalty=5e-2,
-        num_mixtures=None,
-        mixture_temperature=1.0,
+        bound="info_nce",
+        mixture=None,
         use_batch_norm=False,
-        chunk_size=None,
         negatives_from=distribution.ALL_REPLICAS,
         seed=None,
         **kwargs,
     ):
-        pairings = tuple(tuple(pairing) for pairing in pairings)
-        _check(encoder, pairings, score_limit, score_penalty, chunk_size)
-        base.check_negatives_from(negatives_from)
-        if num_mixtures is not None and mixture_temperature <= 0:
-            raise ValueError(
-                "`mixture_temperature` must be above 0. Received: "
-                f"{mixture_temperature}"
-            )
-        super().__init__(
-            loss_term_names=(
-                *(_term(*pairing) for pairing in pairings),
-                *(["score_penalty"] if score_penalty else []),
-            ),
-            **kwargs,
+        shapes = encoder_features.feature_shapes(encoder, "global")
+        pairings = _checked_pairings(pairings, shapes)
+        checks.above(0, score_limit=score_limit)
+        checks.at_least(0, score_penalty=score_penalty)
+        checks.one_of(
+            distribution.NEGATIVES_FROM, negatives_from=negatives_from
         )
-        self.encoder = encoder
-        if views is None:
-            views = views_lib.amdim(encoder.input.shape[1], seed=seed)
-        self.views = views
+        bound = bounds.get(bound)
+        if mixture and not isinstance(bound, bounds.InfoNCE):
+            raise ValueError(
+                f"A mixture needs the bound 'info_nce'. Received: {bound}"
+            )
+        weights = {_term(*pairing): -1.0 for pairing in pairings}
+        if score_penalty:
+            weights["score_penalty"] = score_penalty
+        views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
+        super().__init__(encoder, views, weights, **kwargs)
         self.pairings = pairings
         self.score_limit = score_limit
         self.score_penalty = score_penalty
-        self.num_mixtures = num_mixtures
-        self.mixture_temperature = mixture_temperature
+        self.bound = bound
+        self.mixture = mixture
         self.use_batch_norm = use_batch_norm
-        self.chunk_size = chunk_size
         self.negatives_from = negatives_from
         self.seed = seed
-        self._draws = random.SeedGenerator(seed)
-        units = encoder.output["global"].shape[-1]
+        self.sampler = location_sampler.LocationSampler(1, "middle", seed)
+        units = shapes["global"][-1]
         self.projections = {}
         for name in sorted({name for pair in pairings for name in pair}):
-            shape = encoder.output[name].shape
-            if len(shape) == 2:
-                continue
-            self.projections[name] = map_projection.MapProjection(
-                units, use_batch_norm, name=f"{name}_projection"
-            )
-            self.projections[name].build(shape)
-        self.mixture = None
-        if num_mixtures is not None:
-            self.mixture = mixture_features.MixtureFeatures(
-                num_mixtures, name="mixture"
-            )
-            self.mixture.build((None, units))
+            if len(shapes[name]) == 4:
+                self.projections[name] = projection.Projection(
+                    units,
+                    output_norm="batch",
+                    hidden_norm=use_batch_norm,
+                    zero_start=True,
+                    name=f"{name}_projection",
+                )
+                self.projections[name].build(shapes[name])
+        if mixture:
+            mixture.build((None, units))
         self.built = True
 
-    def call(self, inputs, training=False):
-        views = self._views_of(inputs, training)
-        features = [self._features(views[name], training) for name in VIEWS]
-        outputs = {}
-        for source, target in self.pairings:
-            temperature = math.sqrt(features[0][target].shape[-1])
-            outputs[_term(source, target)] = [
-                critics.dot_product_pairs(
-                    self._sources(one[source], source, training),
-                    other[target],
-                    temperature,
-                    self.negatives_from,
-                )
-                for one, other in (features, features[::-1])
+    def outputs(self, views, training):
+        one, other = (
+            self._features(views[name], training) for name in self.view_names
+        )
+        return {
+            _term(source, target): [
+                self._pairs(one, other, source, target, training),
+                self._pairs(other, one, source, target, training),
             ]
-        return outputs
+            for source, target in self.pairings
+        }
 
-    def loss_terms(self, inputs, outputs):
+    def loss_terms(self, outputs):
         terms = {}
-        mean_squares = []
+        mean_squares = 0.0
         for source, target in self.pairings:
+            name = _term(source, target)
             directions = [
                 self._information_and_mean_square(pairs, source)
-                for pairs in outputs[_term(source, target)]
+                for pairs in outputs[name]
             ]
-            information, squares = zip(*directions, strict=True)
-            terms[_term(source, target)] = sum(information) / 2
-            mean_squares.append(sum(squares) / 2)
-        if self.score_penalty:
-            terms["score_penalty"] = self.score_penalty * sum(mean_squares)
-        return terms
-
-    def objective(self, terms):
-        information = sum(
-            terms[_term(source, target)] for source, target in self.pairings
-        )
-        return terms.get("score_penalty", 0.0) - information
+            information, mean_square = zip(*directions, strict=True)
+            terms[name] = sum(information) / 2
+            mean_squares += sum(mean_square) / 2
+        return terms | {"score_penalty": mean_squares}
 
     def assignments(self, images, target="map_7"):
-        """Returns which features of the mixture each location chooses.
+        """Returns the features of the mixture that each location chooses.
 
         Args:
             images: tensor `(batch, height, width, channels)`, or a batch of
@@ -193,137 +172,86 @@ class AMDIM(base.SelfSupervisedModel):
             Float tensor `(batch, height, width, num_mixtures)` of
             probabilities.
         """
-        if self.mixture is None:
+        if not self.mixture:
             raise ValueError(
-                "Without a mixture there is nothing to assign: set "
-                "`num_mixtures`. Received: num_mixtures=None"
+                "A model without a mixture has no assignments: set `mixture`. "
+                "Received: mixture=None"
             )
-        views = self._views_of(images, training=False)
-        one, other = (self._features(views[name], False) for name in VIEWS)
-        pairs = critics.dot_product_pairs(
-            self._sources(one["global"], "global", False),
-            other[target],
-            math.sqrt(other[target].shape[-1]),
-            distribution.OWN_REPLICA,
+        views = self.views_of(images, training=False)
+        one, other = (
+            self._features(views[name], False) for name in self.view_names
         )
-        scores = pairs.scores._replace(limit=self.score_limit)
-        scores = bounds.nce_scores(scores, pairs.positives, pairs.negatives)
-        height, width = other[target].shape[1:3]
-        shape = (-1, self.num_mixtures, height, width)
+        pairs = self._pairs(one, other, "global", target, False)
+        values = self.bound.values(*self._clipped(pairs))
+        values = keras.ops.reshape(
+            values, (-1, self.mixture.num_mixtures, *other[target].shape[1:3])
+        )
         return mixtures.assignment(
-            ops.moveaxis(ops.reshape(scores, shape), 1, -1),
-            self.mixture_temperature,
+            keras.ops.moveaxis(values, 1, -1), self.mixture.temperature
         )
-
-    def _views_of(self, inputs, training):
-        if isinstance(inputs, dict) and set(VIEWS) <= set(inputs):
-            views = inputs
-        else:
-            views = self.views(base.images_of(inputs), training=training)
-        base.check_batch_size(views[VIEWS[0]], self.negatives_from)
-        return views
 
     def _features(self, images, training):
         """Returns the features of a view, all as wide as the global one."""
         features = self.encoder(images, training=training)
-        return {
-            name: self.projections[name](feature, training=training)
-            if name in self.projections
-            else feature
-            for name, feature in features.items()
+        projected = {
+            name: projection(features[name], training=training)
+            for name, projection in self.projections.items()
         }
+        return features | projected
 
-    def _sources(self, feature, name, training):
-        """Returns one source for each image or, of a mixture, several."""
-        if name in self.projections:
-            return self._draw_location(feature, training)
-        if self.mixture is not None and name == "global":
-            return self.mixture(feature)
-        return feature
-
-    def _draw_location(self, feature, training):
-        num_images = ops.shape(feature)[0]
-        num_locations = math.prod(feature.shape[1:-1])
-        flat = ops.reshape(feature, (-1, num_locations, feature.shape[-1]))
-        if not training:
-            return flat[:, num_locations // 2]
-        lots = distribution.draw_for_own_rows(
-            lambda num_rows: random.uniform((num_rows,), seed=self._draws),
-            num_images,
+    def _pairs(self, one, other, source, target, training):
+        sources = one[source]
+        if source in self.projections:
+            sources = self.sampler(sources, training=training)
+        elif self.mixture and source == "global":
+            sources = self.mixture(sources)
+        return pairs_lib.dot_product_pairs(
+            sources,
+            other[target],
+            math.sqrt(other[target].shape[-1]),
+            self.negatives_from,
         )
-        chosen = ops.cast(ops.floor(lots * num_locations), "int32")
-        # As a product: the gradient of a look-up would be sparse.
-        chosen = ops.one_hot(chosen, num_locations, dtype=flat.dtype)
-        return ops.matmul(chosen[:, None, :], flat)[:, 0]
+
+    def _clipped(self, pairs):
+        scores = pairs.scores
+        if self.bound.chunk_size is None:
+            # Computed once, for the penalty and for the bound.
+            scores = scores.computed()
+        return pairs._replace(scores=scores._replace(limit=self.score_limit))
 
     def _information_and_mean_square(self, pairs, source):
-        scores, positives, negatives = pairs
-        are_split = self.negatives_from == distribution.ALL_REPLICAS
-        if self.chunk_size is None:
-            # Made once, for both.
-            scores = scores.whole()
-            mean_square = ops.mean(ops.square(scores))
-            scores = clipping.soft_clip(scores, self.score_limit)
-        else:
-            mean_square = scores.mean_square() if self.score_penalty else 0.0
-            scores = scores._replace(limit=self.score_limit)
-        if self.mixture is not None and source == "global":
-            information = mixtures.info_nce(
-                scores,
-                positives,
-                negatives,
-                self.num_mixtures,
-                self.mixture_temperature,
-                self.chunk_size,
-                are_split,
-            )
-        else:
-            information = bounds.info_nce(
-                scores,
-                positives,
-                negatives,
-                chunk_size=self.chunk_size,
-                candidates_are_split=are_split,
-            )
-        return information, mean_square
+        pairs = self._clipped(pairs)
+        mean_square = pairs.scores.mean_square() if self.score_penalty else 0.0
+        if not self.mixture or source != "global":
+            return self.bound(*pairs), mean_square
+        values = self.bound.values(*pairs)
+        values = mixtures.combine(
+            values, self.mixture.num_mixtures, self.mixture.temperature
+        )
+        return keras.ops.mean(values), mean_square
 
 
 def _term(source, target):
     return f"{source}_to_{target}"
 
 
-def _check(encoder, pairings, score_limit, score_penalty, chunk_size):
-    outputs = encoder.output if isinstance(encoder.output, dict) else {}
-    if "global" not in outputs:
-        raise ValueError(
-            "The encoder must return a dict with 'global'. Received an "
-            f"encoder with {sorted(outputs)}"
-        )
+def _checked_pairings(pairings, shapes):
+    pairings = tuple(tuple(pairing) for pairing in pairings)
     if not pairings:
         raise ValueError("`pairings` must name one or more. Received none")
     for pairing in pairings:
-        if len(pairing) != 2 or not set(pairing) <= set(outputs):
+        if len(pairing) != 2 or not set(pairing) <= set(shapes):
             raise ValueError(
                 "Each of `pairings` names two features of the encoder, which "
-                f"has {sorted(outputs)}. Received: {pairing}"
+                f"has {sorted(shapes)}. Received: {pairing}"
             )
-    units = outputs["global"].shape[-1]
-    for name in sorted({name for pairing in pairings for name in pairing}):
-        shape = outputs[name].shape
-        if len(shape) == 2 and shape[-1] != units:
-            raise ValueError(
-                f"Vectors must be as wide as the global one, {units}. "
-                f"Received: {name!r} with {shape[-1]} units"
-            )
-    if score_limit is not None and score_limit <= 0:
-        raise ValueError(
-            f"`score_limit` must be above 0, or None. Received: {score_limit}"
-        )
-    if score_penalty < 0:
-        raise ValueError(
-            f"`score_penalty` must not be negative. Received: {score_penalty}"
-        )
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(
-            f"`chunk_size` must be 1 or more. Received: {chunk_size}"
-        )
+        for name in pairing:
+            if len(shapes[name]) == 2 and shapes[name][-1] != (
+                shapes["global"][-1]
+            ):
+                raise ValueError(
+                    "Vectors must be as wide as the global one, "
+                    f"{shapes['global'][-1]}. Received: {name!r} with "
+                    f"{shapes[name][-1]} units"
+                )
+    return pairings

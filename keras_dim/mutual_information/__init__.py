@@ -1,19 +1,21 @@
 """Critic scores and masks in, nats of mutual information out."""
 
 from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information import clipping
 from keras_dim.mutual_information import divergences
-from keras_dim.mutual_information import masks
 from keras_dim.mutual_information import mixtures
-from keras_dim.mutual_information.scores import DotProductScores
-from keras_dim.mutual_information.scores import Pairs
+from keras_dim.mutual_information.bounds import Bound
+from keras_dim.mutual_information.bounds import InfoNCE
+from keras_dim.mutual_information.pairs import DotProductScores
+from keras_dim.mutual_information.pairs import Pairs
+from keras_dim.mutual_information.pairs import dot_product_pairs
 
 __all__ = [
+    "Bound",
     "DotProductScores",
+    "InfoNCE",
     "Pairs",
     "bounds",
-    "clipping",
     "divergences",
-    "masks",
+    "dot_product_pairs",
     "mixtures",
 ]

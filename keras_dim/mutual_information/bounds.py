@@ -1,4 +1,4 @@
-"""Lower bounds on information, in nats, computed from critic scores.
+"""Lower bounds on mutual information, in nats, computed from critic scores.
 
 Every bound reads `bound(scores, positives, negatives)` and returns a scalar to
 be maximised:
@@ -8,29 +8,28 @@ be maximised:
   hold further candidates.
 - `positives`, `negatives`, broadcastable to `scores`: 1 where the pair was
   drawn from the joint distribution, or from the product of the marginals. A
-  pair marked in neither (an anchor with itself) is ignored.
+  pair marked in neither (an anchor with itself) is ignored. The positives of
+  `DotProductScores` are the pairs of one image, as `dot_product_pairs` marks
+  them.
 
-Under a `tf.distribute` strategy, where each replica holds the anchors of all
-replicas and the candidates of its own images, the mean of what a bound returns
-over replicas is its value for the whole batch. InfoNCE needs to be told, as
-its rows are then divided: `candidates_are_split`.
+Under a `tf.distribute` strategy the mean of a bound over the replicas is its
+value for the whole batch.
 
 The f-divergences are bounded by their variational form, the mean of
 `activation(scores)` over positives less the mean of the convex conjugate over
 negatives; Table 6 of https://arxiv.org/abs/1606.00709.
 """
 
-import functools
 import math
 
+import keras
 from keras import ops
 
+from keras_dim import checks
+from keras_dim import configurable
 from keras_dim import distribution
-from keras_dim.mutual_information import chunked
-from keras_dim.mutual_information.scores import DotProductScores
-
-# Finite stand-in for minus infinity, whose gradient would be NaN.
-VERY_NEGATIVE = -1e9
+from keras_dim.mutual_information import rows
+from keras_dim.mutual_information.pairs import DotProductScores
 
 
 def jensen_shannon(scores, positives, negatives, chunk_size=None):
@@ -41,87 +40,75 @@ def jensen_shannon(scores, positives, negatives, chunk_size=None):
 
     Args:
         scores, positives, negatives: see the module.
-        chunk_size: int, or None for all at once. How many anchors are scored
-            at a time, which bounds the memory; needs `DotProductScores`.
+        chunk_size: int, or None for all at once. Anchors scored at a time,
+            which bounds the memory; for `DotProductScores`.
     """
-    if chunk_size is not None:
-        return chunked.jensen_shannon(scores, positives, negatives, chunk_size)
-    return gan(scores, positives, negatives) + 2.0 * math.log(2.0)
+    return gan(scores, positives, negatives, chunk_size) + 2.0 * math.log(2.0)
 
 
-def gan(scores, positives, negatives):
+def gan(scores, positives, negatives, chunk_size=None):
     """Value of the original adversarial game, at most zero.
 
     Eq. 1 of https://arxiv.org/abs/1406.2661, with logits as scores.
     """
-    return _difference_of_means(
-        scores, positives, negatives, lambda s: -ops.softplus(-s), ops.softplus
-    )
+    return _joint_mean(
+        lambda s: -ops.softplus(-s), scores, positives
+    ) - _product_mean(ops.softplus, scores, negatives, chunk_size)
 
 
-def kullback_leibler(scores, positives, negatives):
+def kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Kullback-Leibler bound of f-GAN: mean of s less mean of exp(s - 1)."""
-    return _difference_of_means(
-        scores, positives, negatives, lambda s: s, lambda s: ops.exp(s - 1.0)
+    return _joint_mean(lambda s: s, scores, positives) - _product_mean(
+        lambda s: ops.exp(s - 1.0), scores, negatives, chunk_size
     )
 
 
-def reverse_kullback_leibler(scores, positives, negatives):
+def reverse_kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Reverse Kullback-Leibler bound: mean of -exp(-s) less mean of s - 1."""
-    return _difference_of_means(
-        scores, positives, negatives, lambda s: -ops.exp(-s), lambda s: s - 1.0
-    )
+    return _joint_mean(
+        lambda s: -ops.exp(-s), scores, positives
+    ) - _product_mean(lambda s: s - 1.0, scores, negatives, chunk_size)
 
 
-def squared_hellinger(scores, positives, negatives):
+def squared_hellinger(scores, positives, negatives, chunk_size=None):
     """Squared Hellinger bound: mean of 1 - exp(-s) less mean of exp(s) - 1."""
-    return _difference_of_means(
-        scores,
-        positives,
-        negatives,
-        lambda s: 1.0 - ops.exp(-s),
-        lambda s: ops.exp(s) - 1.0,
+    return _joint_mean(
+        lambda s: 1.0 - ops.exp(-s), scores, positives
+    ) - _product_mean(
+        lambda s: ops.exp(s) - 1.0, scores, negatives, chunk_size
     )
 
 
-def pearson_chi_squared(scores, positives, negatives):
+def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
     """Pearson chi-squared bound: mean of s less mean of s^2 / 4 + s.
 
     Differs from the authors' code of Deep InfoMax, whose `X2` is unbounded
     for scores of either sign.
     """
-    return _difference_of_means(
-        scores,
-        positives,
-        negatives,
-        lambda s: s,
-        lambda s: 0.25 * ops.square(s) + s,
+    return _joint_mean(lambda s: s, scores, positives) - _product_mean(
+        lambda s: 0.25 * ops.square(s) + s, scores, negatives, chunk_size
     )
 
 
-def donsker_varadhan(scores, positives, negatives):
+def donsker_varadhan(scores, positives, negatives, chunk_size=None):
     """Donsker-Varadhan bound; Eq. 2 of https://arxiv.org/abs/1808.06670.
 
     Differs from the authors' code, which fails for every usual shape
     (`mode="dv"`); this is the formula of the paper, with the mean taken over
     all negative pairs of the whole batch.
     """
-    scores, positives, negatives = _prepare(scores, positives, negatives)
-    here = ops.logsumexp(ops.where(negatives > 0, scores, VERY_NEGATIVE))
+    here = ops.logsumexp(
+        rows.log_sum_exp_rows(scores, negatives, chunk_size=chunk_size)
+    )
     # The logarithm stands outside the mean, so all replicas must share it.
-    everywhere = distribution.stack_replicas(here)
-    num_pairs = distribution.sum_replicas(ops.sum(negatives))
-    log_mean = ops.logsumexp(everywhere) - ops.log(ops.maximum(num_pairs, 1.0))
-    return _masked_mean(scores, positives) - log_mean
+    everywhere = ops.logsumexp(distribution.stack_replicas(here))
+    num_pairs = distribution.sum_replicas(_num_pairs(scores, negatives))
+    log_mean = everywhere - ops.log(ops.maximum(num_pairs, 1.0))
+    return _joint_mean(lambda s: s, scores, positives) - log_mean
 
 
 def info_nce(
-    scores,
-    positives,
-    negatives,
-    own_image_score=None,
-    chunk_size=None,
-    candidates_are_split=False,
+    scores, positives, negatives, own_image_score=None, chunk_size=None
 ):
     """InfoNCE bound; Eq. 5 of https://arxiv.org/abs/1808.06670.
 
@@ -133,87 +120,89 @@ def info_nce(
         own_image_score: float, or None to leave pairs that are not negatives
             out of the denominator. The authors' code sets them to -10 there,
             which matters little beside scores of tens.
-        chunk_size: int, or None for all at once. How many anchors are scored
-            at a time, which bounds the memory; needs `DotProductScores`.
-        candidates_are_split: bool. Whether the rest of each row lies on the
-            other replicas. Defaults to `False`.
+        chunk_size: int or None. See `jensen_shannon`.
     """
-    if chunk_size is not None:
-        return chunked.info_nce(
-            scores,
-            positives,
-            negatives,
-            own_image_score,
-            chunk_size,
-            candidates_are_split=candidates_are_split,
-        )
-    scores, positives, negatives = _prepare(scores, positives, negatives)
-    posteriors = _log_posteriors(
-        scores, negatives, own_image_score, candidates_are_split
+    posteriors, mask = _log_posteriors(
+        scores, positives, negatives, own_image_score, chunk_size
     )
-    return _masked_mean(posteriors, positives)
+    return ops.mean(posteriors) if mask is None else _mean(posteriors, mask)
 
 
 def nce_scores(
-    scores,
-    positives,
-    negatives,
-    own_image_score=None,
-    candidates_are_split=False,
+    scores, positives, negatives, own_image_score=None, chunk_size=None
 ):
-    """Returns what `info_nce` is the mean of, for each anchor's own image.
+    """Returns the terms whose mean is `info_nce`, for each anchor's own image.
 
-    The logarithm of how likely each positive is taken for what it is, among
-    all negatives in its row, plus that of their number and one.
+    The log probability of picking the positive out of itself and all negatives
+    of its row, plus the logarithm of their number.
 
     Args:
-        scores, positives, negatives, own_image_score, candidates_are_split:
-            see `info_nce`. Each anchor has its positives in one row of
-            candidates, or on another replica.
+        scores, positives, negatives, own_image_score, chunk_size: see
+            `info_nce`. Each anchor has one row of positives.
 
     Returns:
-        Float32 tensor `(anchors, ...)`, in nats: the axes of the scores but
-        that of the candidates. Zero where the positives are elsewhere.
+        Float32 tensor `(own anchors, ...)`, in nats: the axes of the scores
+        but that of the candidates.
     """
-    scores, positives, negatives = _prepare(scores, positives, negatives)
-    posteriors = _log_posteriors(
-        scores, negatives, own_image_score, candidates_are_split
+    posteriors, mask = _log_posteriors(
+        scores, positives, negatives, own_image_score, chunk_size
     )
-    return ops.sum(ops.where(positives > 0, posteriors, 0.0), axis=1)
+    if mask is None:
+        return posteriors
+    return ops.sum(ops.where(mask > 0, posteriors, 0.0), axis=1)
 
 
-def _log_posteriors(scores, negatives, own_image_score, candidates_are_split):
-    axes = tuple(range(1, len(scores.shape)))
-    elsewhere = VERY_NEGATIVE if own_image_score is None else own_image_score
-    rivals = ops.logsumexp(
-        ops.where(negatives > 0, scores, elsewhere), axis=axes, keepdims=True
-    )
-    num_rivals = ops.sum(negatives, axis=axes, keepdims=True)
-    if candidates_are_split:
-        rivals = ops.logsumexp(distribution.stack_replicas(rivals), axis=0)
-        num_rivals = distribution.sum_replicas(num_rivals)
-    return ops.log1p(num_rivals) - ops.softplus(rivals - scores)
+def _log_posteriors(
+    scores, positives, negatives, own_image_score, chunk_size
+):
+    """Returns the log posterior of each pair, and the mask of positives.
 
-
-def _prepare(scores, *masks):
-    # Half precision cannot hold VERY_NEGATIVE, nor sum exponentials safely.
+    Of `DotProductScores`, the pairs of one image alone, all positive, with
+    None for the mask.
+    """
+    outside = rows.VERY_NEGATIVE if own_image_score is None else own_image_score
+    rivals = rows.log_sum_exp_rows(scores, negatives, outside, chunk_size)
+    num_rivals = rows.count_rows(scores, negatives)
+    own, mask = scores, positives
     if isinstance(scores, DotProductScores):
-        scores = scores.whole()
-    scores = ops.cast(scores, "float32")
-    return scores, *(
-        ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(scores))
-        for mask in masks
+        own, mask = scores.of_own_images(), None
+        if scores.rows_are_split:
+            rivals = distribution.stack_replicas(rivals)
+            rivals = ops.logsumexp(rivals, axis=0)
+            num_rivals = distribution.sum_replicas(num_rivals)
+            rivals, num_rivals = (
+                distribution.own_rows(row, ops.shape(own)[0])
+                for row in (rivals, num_rivals)
+            )
+    own = ops.cast(own, "float32")
+    shape = (-1, *[1] * (len(own.shape) - 1))
+    rivals, num_rivals = (
+        ops.reshape(row, shape) for row in (rivals, num_rivals)
     )
+    return ops.log1p(num_rivals) - ops.softplus(rivals - own), mask
 
 
-def _difference_of_means(scores, positives, negatives, activation, conjugate):
-    scores, positives, negatives = _prepare(scores, positives, negatives)
-    joint = _masked_mean(activation(scores), positives)
-    return joint - _masked_mean(conjugate(scores), negatives)
+def _joint_mean(function, scores, positives):
+    """Returns the mean of a function of the scores over positive pairs."""
+    if isinstance(scores, DotProductScores):
+        return ops.mean(function(scores.of_own_images()))
+    return _mean(function(ops.cast(scores, "float32")), positives)
 
 
-def _masked_mean(values, mask):
+def _product_mean(function, scores, negatives, chunk_size):
+    """Returns the mean of a function of the scores over negative pairs."""
+    total = ops.sum(rows.sum_rows(function, scores, negatives, chunk_size))
+    return total / ops.maximum(_num_pairs(scores, negatives), 1.0)
+
+
+def _num_pairs(scores, mask):
+    num_rows = rows.shape_of(scores)[0] / ops.shape(mask)[0]
+    return ops.sum(rows.count_rows(scores, mask)) * ops.cast(num_rows, "float32")
+
+
+def _mean(values, mask):
     # `where`, as an exponential that overflowed elsewhere times 0 is NaN.
+    mask = ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(values))
     total = ops.sum(ops.where(mask > 0, values, 0.0))
     return total / ops.maximum(ops.sum(mask), 1.0)
 
@@ -228,46 +217,72 @@ BOUNDS = {
     "squared_hellinger": squared_hellinger,
     "pearson_chi_squared": pearson_chi_squared,
 }
-CHUNKED_BOUNDS = ("info_nce", "jensen_shannon")
 
 
-def get(
-    name, chunk_size=None, own_image_score=None, candidates_are_split=False
-):
-    """Returns the bound of that name with its options fixed.
+@keras.saving.register_keras_serializable(package="keras_dim")
+class Bound(configurable.Configurable):
+    """A bound by its name, for a method's `bound=`.
 
     Args:
         name: str. One of `BOUNDS`.
-        chunk_size: int or None. See `info_nce`; for `CHUNKED_BOUNDS` only.
-        own_image_score: float or None. See `info_nce`; for it only.
-        candidates_are_split: bool. See `info_nce`; the others are the same
-            in either case.
+        chunk_size: int, or None for all at once. See `jensen_shannon`.
+    """
+
+    def __init__(self, name, chunk_size=None):
+        checks.one_of(BOUNDS, bound=name)
+        checks.at_least(1, chunk_size=chunk_size)
+        self.name = name
+        self.chunk_size = chunk_size
+
+    def __call__(self, scores, positives, negatives):
+        return BOUNDS[self.name](
+            scores, positives, negatives, chunk_size=self.chunk_size
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class InfoNCE(configurable.Configurable):
+    """The InfoNCE bound with its options, for a method's `bound=`.
+
+    Args:
+        own_image_score: float or None. See `info_nce`.
+        chunk_size: int, or None for all at once. See `jensen_shannon`.
+    """
+
+    def __init__(self, own_image_score=None, chunk_size=None):
+        checks.at_least(1, chunk_size=chunk_size)
+        self.own_image_score = own_image_score
+        self.chunk_size = chunk_size
+
+    def __call__(self, scores, positives, negatives):
+        return info_nce(
+            scores,
+            positives,
+            negatives,
+            self.own_image_score,
+            self.chunk_size,
+        )
+
+    def values(self, scores, positives, negatives):
+        """Returns the terms whose mean is the bound; see `nce_scores`."""
+        return nce_scores(
+            scores,
+            positives,
+            negatives,
+            self.own_image_score,
+            self.chunk_size,
+        )
+
+
+def get(bound):
+    """Returns a bound object of a name, or the object itself.
+
+    Args:
+        bound: str, one of `BOUNDS`; or a callable like `InfoNCE()`.
 
     Raises:
-        ValueError: for an unknown name, or an option the bound has not.
+        ValueError: for an unknown name.
     """
-    if name not in BOUNDS:
-        raise ValueError(
-            f"Unknown mutual information bound. Expected one of "
-            f"{sorted(BOUNDS)}. Received: {name!r}"
-        )
-    options = {}
-    if chunk_size is not None:
-        if name not in CHUNKED_BOUNDS or chunk_size < 1:
-            raise ValueError(
-                f"`chunk_size` is a positive number of anchors, for the "
-                f"bounds {CHUNKED_BOUNDS}. Received: chunk_size={chunk_size} "
-                f"with bound={name!r}"
-            )
-        options["chunk_size"] = chunk_size
-    if own_image_score is not None:
-        if name != "info_nce":
-            raise ValueError(
-                f"`own_image_score` is an option of the bound 'info_nce'. "
-                f"Received: own_image_score={own_image_score} with "
-                f"bound={name!r}"
-            )
-        options["own_image_score"] = own_image_score
-    if name == "info_nce":
-        options["candidates_are_split"] = candidates_are_split
-    return functools.partial(BOUNDS[name], **options)
+    if callable(bound):
+        return bound
+    return InfoNCE() if bound == "info_nce" else Bound(bound)

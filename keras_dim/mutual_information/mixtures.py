@@ -11,9 +11,6 @@ is maximised, in `q` by `assignment` and in the features by training.
 
 from keras import ops
 
-from keras_dim import distribution
-from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information import chunked
 
 
 def assignment(nce_scores, temperature, axis=-1):
@@ -23,7 +20,7 @@ def assignment(nce_scores, temperature, axis=-1):
     weight is `1 / temperature`; Eq. 7 of the paper.
 
     Args:
-        nce_scores: tensor. What `bounds.nce_scores` gives, in nats.
+        nce_scores: tensor. Scores of NCE in nats, see `bounds.nce_scores`.
         temperature: float. The higher, the greedier.
         axis: int. The axis of the mixture. Defaults to the last.
     """
@@ -42,49 +39,20 @@ def value_of_assignment(nce_scores, temperature, axis=-1):
     return ops.logsumexp(temperature * nce_scores, axis=axis) / temperature
 
 
-def info_nce(
-    scores,
-    positives,
-    negatives,
-    num_mixtures,
-    temperature,
-    chunk_size=None,
-    candidates_are_split=False,
-):
-    """InfoNCE of a mixture plus the entropy of its assignments; Eq. 6.
+def combine(nce_scores, num_mixtures, temperature):
+    """Returns the value of each target under its best assignment; Eq. 6.
 
-    With one feature this is `bounds.info_nce`.
+    With one feature, the scores themselves.
 
     Args:
-        scores, positives, negatives: see `bounds`. The features of an image
-            are consecutive anchors, each of which has its positives in one
-            row of candidates.
+        nce_scores: tensor `(images * num_mixtures, ...)`. Scores of NCE in
+            nats, those of an image's features one after the other.
         num_mixtures: int. Number of features of an image.
         temperature: float. See `assignment`.
-        chunk_size: int, or None for all at once. How many images are scored
-            at a time, which bounds the memory; needs `DotProductScores`.
-        candidates_are_split: bool. See `bounds.info_nce`.
+
+    Returns:
+        Tensor `(images, ...)`, to be maximised.
     """
-    if chunk_size is not None:
-        return chunked.info_nce(
-            scores,
-            positives,
-            negatives,
-            None,
-            chunk_size,
-            num_mixtures,
-            temperature,
-            candidates_are_split,
-        )
-    values = bounds.nce_scores(
-        scores,
-        positives,
-        negatives,
-        candidates_are_split=candidates_are_split,
-    )
-    if candidates_are_split:
-        num_own = ops.shape(negatives)[1] * num_mixtures
-        values = distribution.own_rows(values, num_own)
-    # b: images, j: features, c: candidates, l: locations
-    values = ops.reshape(values, (-1, num_mixtures, *values.shape[1:]))
-    return ops.mean(value_of_assignment(values, temperature, axis=1))
+    shape = (-1, num_mixtures, *nce_scores.shape[1:])
+    grouped = ops.reshape(nce_scores, shape)
+    return value_of_assignment(grouped, temperature, axis=1)

@@ -1,11 +1,12 @@
 import golden
+import keras
 import numpy as np
 import pytest
 from keras import ops
 from reference import bounds as reference
 
 from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information.scores import DotProductScores
+from keras_dim.mutual_information.pairs import DotProductScores
 
 # What the authors' code calls a bound, and how.
 GOLDEN_LOSSES = {
@@ -216,14 +217,24 @@ def test_unknown_bound_is_refused_with_the_known_ones():
         bounds.get("nce")
 
 
+@pytest.mark.parametrize("kind", [bounds.InfoNCE, bounds.Bound])
+def test_chunks_of_no_rows_are_refused(kind):
+    arguments = {"name": "gan"} if kind is bounds.Bound else {}
+    with pytest.raises(ValueError, match="`chunk_size`.*1.*Received: 0"):
+        kind(**arguments, chunk_size=0)
+
+
+def test_own_image_score_is_an_option_of_info_nce_alone():
+    with pytest.raises(TypeError, match="own_image_score"):
+        bounds.Bound("jensen_shannon", own_image_score=-10.0)
+
+
 @pytest.mark.parametrize(
-    "bound, chunk_size", [("donsker_varadhan", 4), ("info_nce", 0)]
+    "bound", [bounds.InfoNCE(-10.0, 3), bounds.Bound("gan", chunk_size=2)]
 )
-def test_chunks_are_refused_where_they_make_no_sense(bound, chunk_size):
-    with pytest.raises(ValueError, match=f"chunk_size={chunk_size} .*{bound}"):
-        bounds.get(bound, chunk_size=chunk_size)
+def test_bounds_are_rebuilt_from_their_configuration(bound):
+    config = keras.saving.serialize_keras_object(bound)
+    copy = keras.saving.deserialize_keras_object(config)
 
-
-def test_own_image_score_is_refused_by_bounds_without_it():
-    with pytest.raises(ValueError, match="own_image_score=-10.*jensen"):
-        bounds.get("jensen_shannon", own_image_score=-10.0)
+    assert copy.get_config() == bound.get_config()
+    assert type(copy) is type(bound)

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from keras_dim import distribution
-from keras_dim.layers import critics
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import mixtures
+from keras_dim.mutual_information import pairs
 
 NUM_IMAGES, NUM_LOCATIONS, UNITS = 6, 5, 8
 LIMIT = 7.0
@@ -24,7 +24,7 @@ def run(summaries, parts, bound):
     """Returns the value and its gradients, as the base would have them."""
     with tf.GradientTape() as tape:
         tape.watch([summaries, parts])
-        scores, *masks = critics.dot_product_pairs(summaries, parts)
+        scores, *masks = pairs.dot_product_pairs(summaries, parts)
         value = bound(scores._replace(limit=LIMIT), *masks)
         loss = distribution.scale_loss(-3.0 * value)
     return value, *tape.gradient(loss, [summaries, parts])
@@ -55,8 +55,7 @@ def assert_replicas_equal_one(two_replicas, num_summaries, bound):
 
 @pytest.mark.parametrize("name", bounds.BOUNDS)
 def test_every_bound_is_that_of_the_whole_batch(name, two_replicas):
-    bound = bounds.get(name, candidates_are_split=True)
-    assert_replicas_equal_one(two_replicas, 1, bound)
+    assert_replicas_equal_one(two_replicas, 1, bounds.get(name))
 
 
 @pytest.mark.parametrize("num_summaries", [1, 3])
@@ -65,9 +64,7 @@ def test_every_bound_is_that_of_the_whole_batch(name, two_replicas):
 def test_chunks_of_split_rows_change_nothing(
     num_summaries, chunk_size, own_image_score, two_replicas
 ):
-    bound = bounds.get(
-        "info_nce", chunk_size, own_image_score, candidates_are_split=True
-    )
+    bound = bounds.InfoNCE(own_image_score, chunk_size)
     assert_replicas_equal_one(two_replicas, num_summaries, bound)
 
 
@@ -83,7 +80,6 @@ def test_mixtures_of_split_rows_are_those_of_whole_ones(
             num_mixtures=3,
             temperature=2.0,
             chunk_size=chunk_size,
-            candidates_are_split=True,
         )
 
     assert_replicas_equal_one(two_replicas, 3, bound)

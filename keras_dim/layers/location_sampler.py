@@ -1,0 +1,63 @@
+"""A random choice of the locations of each map."""
+
+import math
+
+import keras
+from keras import layers
+from keras import ops
+from keras import random
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim import distribution
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class LocationSampler(configurable.Configurable, layers.Layer):
+    """Draws locations of each map in training, none of them twice.
+
+    Args:
+        num_samples: int, or None for all of them.
+        in_inference: str. `"all"` or only the `"middle"` location. Defaults to
+            `"all"`.
+        seed: int or None for a random one.
+
+    Input shape: `(batch, height, width, channels)`. Output shape: that of the
+    input where all locations stay, else `(batch, samples, 1, channels)`.
+    """
+
+    def __init__(self, num_samples, in_inference="all", seed=None, **kwargs):
+        super().__init__(**kwargs)
+        checks.at_least(1, num_samples=num_samples)
+        checks.one_of(("all", "middle"), in_inference=in_inference)
+        self.num_samples = num_samples
+        self.in_inference = in_inference
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+
+    def build(self, maps_shape):
+        num_locations = math.prod(maps_shape[1:3])
+        if self.num_samples is not None and self.num_samples > num_locations:
+            raise ValueError(
+                f"`num_samples` must be from 1 to the {num_locations} "
+                f"locations of a map. Received: {self.num_samples}"
+            )
+
+    def call(self, maps, training=False):
+        _, height, width, channels = maps.shape
+        flat = ops.reshape(maps, (-1, height * width, 1, channels))
+        if not training and self.in_inference == "middle":
+            middle = height * width // 2
+            return flat[:, middle : middle + 1]
+        if not training or self.num_samples is None:
+            return maps
+        lots = distribution.draw_for_own_rows(
+            lambda num_rows: random.uniform(
+                (num_rows, height * width), seed=self.seed_generator
+            ),
+            ops.shape(maps)[0],
+        )
+        chosen = ops.top_k(lots, self.num_samples, sorted=False)[1]
+        # A product, because the gradient of a look-up would be sparse.
+        chosen = ops.one_hot(chosen, height * width, dtype=maps.dtype)
+        return ops.matmul(chosen, flat[:, :, 0])[:, :, None]

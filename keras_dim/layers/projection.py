@@ -1,0 +1,114 @@
+"""The network that takes features to the space where they are compared."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim.layers import initializers
+from keras_dim.layers import norm
+
+OUTPUT_NORMS = ("layer", "batch")
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class Projection(configurable.Configurable, layers.Layer):
+    """Projects features by one hidden layer beside a linear shortcut.
+
+    `Norm(W_2 ReLU(BN(W_1 x)) + W_s x + b)` at every location. The shortcut
+    `W_s` starts as a noisy identity where the space is at least as wide as the
+    features.
+
+    The defaults are the `MI1x1ConvNet` of Deep InfoMax. The `FakeRKHSConvNet`
+    of AMDIM is `output_norm="batch"`, `hidden_norm=False` and
+    `zero_start=True`.
+
+    Args:
+        units: int. Width of the space.
+        output_norm: str. `"layer"` or `"batch"`. Defaults to `"layer"`.
+        hidden_norm: bool. Whether to batch-normalise the hidden layer.
+            Defaults to `True`.
+        zero_start: bool. Whether `W_2` starts at zero. Defaults to `False`.
+
+    Input shape: `(batch, ..., channels)`. Output shape: `(batch, ..., units)`.
+
+    Reference: the code of [Hjelm et al., 2019](
+    https://arxiv.org/abs/1808.06670) and of [Bachman et al., 2019](
+    https://arxiv.org/abs/1906.00910).
+    """
+
+    def __init__(
+        self,
+        units,
+        output_norm="layer",
+        hidden_norm=True,
+        zero_start=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        checks.at_least(1, units=units)
+        checks.one_of(OUTPUT_NORMS, output_norm=output_norm)
+        self.units = units
+        self.output_norm = output_norm
+        self.hidden_norm = hidden_norm
+        self.zero_start = zero_start
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        hidden_shape = (*input_shape[:-1], self.units)
+        self.hidden = self._dense("hidden", input_shape)
+        if self.hidden_norm:
+            self.hidden_batch_norm = norm.batch_normalization(
+                dtype=self.dtype_policy, name="hidden_batch_norm"
+            )
+            self.hidden_batch_norm.build(hidden_shape)
+        self.projection = self._dense(
+            "projection",
+            hidden_shape,
+            kernel_initializer="zeros"
+            if self.zero_start
+            else initializers.torch_default(),
+        )
+        # Each code draws the bias with the layer that has it there.
+        fan_in = channels if self.zero_start else self.units
+        self.shortcut = self._dense(
+            "shortcut",
+            input_shape,
+            use_bias=True,
+            kernel_initializer=initializers.NoisyIdentity()
+            if self.units >= channels
+            else initializers.torch_default(),
+            bias_initializer=initializers.torch_default_bias(fan_in),
+        )
+        options = {"dtype": self.dtype_policy, "name": "norm"}
+        self.norm = (
+            layers.LayerNormalization(epsilon=1e-5, **options)
+            if self.output_norm == "layer"
+            else norm.batch_normalization(**options)
+        )
+        self.norm.build(hidden_shape)
+
+    def call(self, features, training=False):
+        hidden = self.hidden(features)
+        if self.hidden_norm:
+            hidden = self.hidden_batch_norm(hidden, training=training)
+        projected = self.projection(ops.relu(hidden)) + self.shortcut(features)
+        if self.output_norm == "layer":
+            return self.norm(projected)
+        return self.norm(projected, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def _dense(self, name, input_shape, use_bias=False, **options):
+        options.setdefault("kernel_initializer", initializers.torch_default())
+        layer = layers.Dense(
+            self.units,
+            use_bias=use_bias,
+            dtype=self.dtype_policy,
+            name=name,
+            **options,
+        )
+        layer.build(input_shape)
+        return layer

@@ -1,0 +1,181 @@
+"""A `keras.Model` that several devices train as one does.
+
+Each method here mends one shortcoming of Keras 3. `tests/methods/keras_test.py`
+has a test for each that fails once Keras has mended it itself.
+"""
+
+import keras
+from keras import ops
+
+from keras_dim import configurable
+from keras_dim import distribution
+from keras_dim.layers import norm
+
+RANDOM_STATE = "random_state_"
+RUNNING_MEAN = "running_mean_"
+
+
+class ReplicatedModel(configurable.Configurable, keras.Model):
+    """Base of methods: equal training on one device and on several."""
+
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Configures training; see `keras.Model.compile`.
+
+        Raises:
+            ValueError: for a loss, a metric or their weights, which Keras
+                would ignore.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise ValueError(
+                    f"A self-supervised method has its own loss: leave out "
+                    f"`{name}`. Received: {kwargs[name]!r}. To score labels "
+                    "while it trains, use keras_dim.evaluation.ProbeCallback"
+                )
+        super().compile(optimizer, **kwargs)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains the encoder; see `keras.Model.fit`. Labels are ignored."""
+        for name in ("class_weight", "sample_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"`{name}` has no meaning without labels: leave it out"
+                )
+        self._refuse_what_keras_cannot_distribute()
+        self._agree_on_finite_gradients()
+        if hasattr(x, "element_spec") or isinstance(x, keras.utils.PyDataset):
+            # Keras cannot shuffle a data set, and warns of it by default.
+            kwargs.setdefault("shuffle", False)
+        with distribution.value_errors():
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Returns the loss and its terms; see `keras.Model.evaluate`."""
+        with distribution.value_errors():
+            return super().evaluate(x, y, *args, **kwargs)
+
+    if keras.backend.backend() == "tensorflow":
+
+        def train_step(self, data):
+            return _with_axis(super().train_step(_with_rows(data)))
+
+        def test_step(self, data):
+            return _with_axis(super().test_step(_with_rows(data)))
+
+        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+            # The model is built already. Keras would take a batch from the
+            # epoch to build it, and fails on dicts under several workers
+            # (issue 20585).
+            if self.optimizer is not None and not self.optimizer.built:
+                with self.distribute_strategy.scope():
+                    self.optimizer.build(self.trainable_variables)
+
+    else:
+
+        def _symbolic_build(self, iterator=None, data_batch=None):
+            # Likewise, on JAX.
+            if self.optimizer is not None and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+
+    @classmethod
+    def from_config(cls, config):
+        # TensorFlow alone has synchronised batch norm.
+        return super().from_config(norm.loadable(config))
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and config | self._place()
+
+    def compile_from_config(self, config):
+        place = self._place()
+        config = dict(config)
+        saved_in = {name: config.pop(name, None) for name in place}
+        if saved_in != place:
+            # Keras saves the value that "auto" was resolved to, which may be
+            # another one here.
+            config["jit_compile"] = "auto"
+        if saved_in["num_replicas"] != place["num_replicas"]:
+            # Keras also saves whether batch norms are synchronised. With the
+            # same number of replicas, a user's own choice stays.
+            norm.synchronize(self, place["num_replicas"])
+        super().compile_from_config(config)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        # Keras leaves out seed generators, and with them the next draws of a
+        # resumed run.
+        for index, state in enumerate(self._random_states()):
+            store[f"{RANDOM_STATE}{index}"] = ops.convert_to_numpy(state)
+        # And metrics, and with them the logs of an unfinished epoch.
+        for index, part in enumerate(self.metrics_variables):
+            store[f"{RUNNING_MEAN}{index}"] = ops.convert_to_numpy(part)
+
+    def load_own_variables(self, store):
+        own = {name: store[name] for name in store.keys()}
+        for index, state in enumerate(self._random_states()):
+            state.assign(own.pop(f"{RANDOM_STATE}{index}"))
+        means = [name for name in own if name.startswith(RUNNING_MEAN)]
+        means = {name: own.pop(name) for name in means}
+        # A model that is not compiled has no mean of its loss.
+        if len(means) == len(self.metrics_variables):
+            for index, part in enumerate(self.metrics_variables):
+                part.assign(means[f"{RUNNING_MEAN}{index}"])
+        super().load_own_variables(own)
+
+    def _place(self):
+        """Returns the settings that Keras saves and that depend on devices."""
+        return {
+            "backend": keras.backend.backend(),
+            "num_replicas": distribution.num_replicas_of(self),
+        }
+
+    def _refuse_what_keras_cannot_distribute(self):
+        # Keras would fail deep inside a step: its issues 17187 and 20582.
+        if distribution.num_replicas_of(self) == 1 or not self.compiled:
+            return
+        accumulation = self.optimizer.gradient_accumulation_steps
+        for option, is_set in (
+            ("jit_compile=True", self.jit_compile),
+            ("gradient_accumulation_steps", accumulation),
+        ):
+            if is_set:
+                raise ValueError(
+                    f"Keras cannot use {option} under a tf.distribute strategy "
+                    f"of several replicas: leave it out, or train on one "
+                    f"device. Received: {distribution.num_replicas_of(self)} "
+                    "replicas"
+                )
+
+    def _agree_on_finite_gradients(self):
+        # Keras checks the gradients of the first replica alone, and then
+        # applies those of all replicas.
+        optimizer = getattr(self, "optimizer", None)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer.check_finite = lambda gradients: (
+                distribution.holds_everywhere(
+                    type(optimizer).check_finite(optimizer, gradients)
+                )
+            )
+
+    def _random_states(self):
+        return [
+            variable
+            for variable in self.variables
+            if variable.path.endswith("seed_generator_state")
+        ]
+
+
+def _with_rows(data):
+    """Refuses a batch of which a replica has no image: means would be NaN."""
+    return keras.tree.map_structure(distribution.refuse_no_rows, data)
+
+
+def _with_axis(logs):
+    """Gives logs the axis along which those of several workers are joined.
+
+    MultiWorkerMirroredStrategy reduces scalars along an axis that they do not
+    have; issue 20585 of Keras.
+    """
+    if not distribution.is_multi_worker():
+        return logs
+    return {name: ops.reshape(value, (1,)) for name, value in logs.items()}

@@ -1,0 +1,207 @@
+"""Pairs of anchors and candidates: their scores, and which are positive."""
+
+import math
+import typing
+
+from keras import ops
+
+from keras_dim import distribution
+
+
+class DotProductScores(typing.NamedTuple):
+    """Inner products of all anchors with all candidates, not yet computed.
+
+    Bounds compute them whole, or a few anchors at a time. Under a
+    `tf.distribute` strategy, the anchors may be those of all replicas and the
+    candidates those of this one: each replica then holds a part of every row.
+
+    Attributes:
+        anchors: tensor `(anchors, units)`.
+        candidates: tensor `(candidates, ..., units)`.
+        own_anchors: tensor `(own anchors, units)`, or None where `anchors` are
+            all of this replica. The anchors of this replica's images, in the
+            order of its candidates; several of an image follow each other.
+        limit: float or None. Scores are clipped to it; see `soft_clip`.
+        products: tensor `(anchors, candidates, ...)` or None. The inner
+            products, once `computed`.
+    """
+
+    anchors: typing.Any
+    candidates: typing.Any
+    own_anchors: typing.Any = None
+    limit: float | None = None
+    products: typing.Any = None
+
+    @property
+    def shape(self):
+        """Shape of the scores, with scalar tensors for unknown sizes."""
+        sizes = ops.shape(self.candidates)[:-1]
+        return (ops.shape(self.anchors)[0], *sizes)
+
+    @property
+    def rows_are_split(self):
+        """Whether other replicas hold the rest of each row."""
+        return self.own_anchors is not None
+
+    def computed(self):
+        """Returns a copy that holds the inner products, to be used twice."""
+        return self._replace(
+            products=dot_products(self.anchors, self.candidates)
+        )
+
+    def whole(self):
+        """Returns the scores, shape `(anchors, candidates, ...)`, float32."""
+        products = self.products
+        if products is None:
+            products = dot_products(self.anchors, self.candidates)
+        return soft_clip(products, self.limit)
+
+    def of_own_images(self):
+        """Returns the scores of this replica's anchors with their own images.
+
+        Returns:
+            Float32 tensor `(own anchors, ...)`, without the candidates' axis.
+        """
+        anchors = self.own_anchors if self.rows_are_split else self.anchors
+        *locations, units = self.candidates.shape[1:]
+        num_images = ops.shape(self.candidates)[0]
+        # i: images, m: anchors of an image, l: locations, u: units
+        products = ops.einsum(
+            "imu,ilu->iml",
+            ops.reshape(anchors, (num_images, -1, units)),
+            ops.reshape(self.candidates, (-1, math.prod(locations), units)),
+        )
+        products = ops.reshape(ops.cast(products, "float32"), (-1, *locations))
+        return soft_clip(products, self.limit)
+
+    def mean_square(self):
+        """Returns the mean of all squared scores before clipping.
+
+        Where the inner products are not `computed`, from the second moments
+        of anchors and candidates, whose memory does not grow with the batch.
+        """
+        if self.products is not None:
+            return ops.mean(ops.square(self.products))
+        moments = []
+        for factor in (self.anchors, self.candidates):
+            flat = ops.reshape(factor, (-1, factor.shape[-1]))
+            flat = ops.cast(flat, "float32")
+            num_rows = ops.cast(ops.shape(flat)[0], "float32")
+            moments.append(ops.matmul(ops.transpose(flat), flat) / num_rows)
+        return ops.sum(moments[0] * moments[1])
+
+
+class Pairs(typing.NamedTuple):
+    """A critic's scores of a batch, for a bound: `bound(*pairs)`.
+
+    Attributes:
+        scores: tensor `(anchors, candidates, ...)` or `DotProductScores`.
+        positives: mask, broadcastable to the scores. See `bounds`.
+        negatives: mask, broadcastable to the scores.
+    """
+
+    scores: typing.Any
+    positives: typing.Any
+    negatives: typing.Any
+
+
+def dot_product_pairs(
+    anchors, candidates, temperature=1.0, negatives_from="all_replicas"
+):
+    """Pairs the vectors of a batch with each other by their inner products.
+
+    A pair is positive where both come from one image, and else negative. An
+    image is known by its row among those of all replicas.
+
+    Args:
+        anchors: tensor `(images, units)` or, with several anchors to an image,
+            `(images, ..., units)`.
+        candidates: tensor `(images, ..., units)`.
+        temperature: float. Scores are divided by it. Defaults to 1.
+        negatives_from: str. `"all_replicas"` pairs the anchors of all replicas
+            with this replica's candidates, `"own_replica"` only its own.
+            Anchors travel because there are fewer of them. Defaults to
+            `"all_replicas"`.
+
+    Returns:
+        `Pairs` with `DotProductScores`: one row to an anchor, those of an
+        image one after the other.
+    """
+    own = flat_locations(anchors) / temperature
+    candidates = flat_locations(candidates)
+    own_ids = ids = distribution.first_row(ops.shape(own)[0]) + ops.arange(
+        ops.shape(own)[0]
+    )
+    anchors = own
+    rows_are_split = (
+        negatives_from == distribution.ALL_REPLICAS
+        and not distribution.is_alone()
+    )
+    if rows_are_split:
+        anchors = distribution.concat_replicas(own)
+        ids = distribution.concat_replicas(own_ids)
+    ids = distribution.require_rows(
+        ids,
+        2,
+        "A batch of one image has no negatives: take batches of two or more, "
+        "and leave out a rest of one (drop_remainder=True)",
+    )
+    positives = same_id(ops.repeat(ids, anchors.shape[1]), own_ids)
+    positives = positives[:, :, None]
+    scores = DotProductScores(
+        _rows(anchors), candidates, _rows(own) if rows_are_split else None
+    )
+    return Pairs(scores, positives, 1.0 - positives)
+
+
+def same_id(anchor_ids, candidate_ids):
+    """Returns which pairs of anchor and candidate come from one image.
+
+    Args:
+        anchor_ids: int tensor `(anchors,)`.
+        candidate_ids: int tensor `(candidates,)`.
+
+    Returns:
+        Float tensor `(anchors, candidates)` of 0 and 1.
+    """
+    return ops.cast(anchor_ids[:, None] == candidate_ids[None, :], "float32")
+
+
+def soft_clip(scores, limit):
+    """Returns `limit tanh(scores / limit)`, which stays within the limit.
+
+    Section 3.3 of https://arxiv.org/abs/1906.00910.
+
+    Args:
+        scores: tensor.
+        limit: float, or None to return the scores as they are.
+    """
+    if limit is None:
+        return scores
+    return limit * ops.tanh(scores / limit)
+
+
+def dot_products(anchors, candidates):
+    """Returns all inner products in float32, from factors of any precision.
+
+    Args:
+        anchors: tensor `(anchors, units)`.
+        candidates: tensor `(candidates, ..., units)`.
+
+    Returns:
+        Tensor `(anchors, candidates, ...)`.
+    """
+    # One plain matrix product: the shape that matrix units are built for.
+    products = ops.matmul(anchors, ops.transpose(_rows(candidates)))
+    products = ops.cast(products, "float32")
+    return ops.reshape(products, (-1, *ops.shape(candidates)[:-1]))
+
+
+def flat_locations(features):
+    """Returns a map or vectors as `(images, locations, channels)`."""
+    num_locations = math.prod(features.shape[1:-1])
+    return ops.reshape(features, (-1, num_locations, features.shape[-1]))
+
+
+def _rows(vectors):
+    return ops.reshape(vectors, (-1, vectors.shape[-1]))

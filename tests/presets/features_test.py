@@ -1,0 +1,63 @@
+"""The presets give the features that they gave when they were published.
+
+`python tests/presets/features_test.py` writes the numbers anew, from the
+installed keras_dim: for a new preset only.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import keras_dim
+
+STORED = pathlib.Path(__file__).parents[1] / "golden" / "preset_features.npz"
+NUM_IMAGES = 4
+# Of each feature, evenly spaced: maps have thousands of entries.
+NUM_ENTRIES = 64
+
+
+def sampled_features(name):
+    """Returns some entries of every feature for images that need no file."""
+    encoder = keras_dim.pretrained(name)
+    height, width, channels = encoder.input_shape[1:]
+    rows, columns = np.mgrid[:height, :width] / height
+    waves = [
+        127.5 + 127.5 * np.sin(2 * np.pi * (i * rows + (c + 1) * columns))
+        for i in range(NUM_IMAGES)
+        for c in range(channels)
+    ]
+    images = np.reshape(waves, (NUM_IMAGES, channels, height, width))
+    images = np.moveaxis(images, 1, -1).astype("float32")
+    sampled = {}
+    for feature, values in encoder.predict(images, verbose=0).items():
+        values = values.reshape(NUM_IMAGES, -1)
+        step = max(values.shape[1] // NUM_ENTRIES, 1)
+        sampled[f"{name}/{feature}"] = values[:, ::step]
+    return sampled
+
+
+def preset_names():
+    return [preset["name"] for preset in keras_dim.list_pretrained()]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_features_are_those_of_the_published_preset(name):
+    with np.load(STORED) as stored:
+        expected = {key: stored[key] for key in stored}
+    for key, values in sampled_features(name).items():
+        scale = np.abs(expected[key]).max()
+
+        # Six digits of the largest entry.
+        np.testing.assert_allclose(
+            values, expected[key], rtol=0, atol=1e-6 * scale, err_msg=key
+        )
+
+
+if __name__ == "__main__":
+    found = {}
+    for preset_name in preset_names():
+        found |= sampled_features(preset_name)
+    np.savez_compressed(STORED, **found)
+    sys.stdout.write(f"{len(found)} features written to {STORED}\n")
