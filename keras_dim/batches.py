@@ -1,6 +1,5 @@
 """The one place that says what a batch of images is, and what labels are."""
 
-import contextlib
 import dataclasses
 import os
 import re
@@ -28,9 +27,6 @@ SAMPLED_NUMBERS = 2**22
 CHANNELS = (1, 2, 3, 4)
 # How names of dtypes begin that hold no numbers.
 _NO_NUMBERS = ("object", "str", "bytes")
-# An error of Python's within a graph, as TensorFlow reports it.
-_WITHIN_GRAPH = re.compile(r"ValueError: (keras_dim: [^\n]*)")
-_PREFIX = "keras_dim: "
 
 
 def columns(element: Any) -> dict[str, Any]:
@@ -225,7 +221,8 @@ def checked(
     Arrays are checked at once. Of a data set, the shapes and dtypes that are
     known are checked at once, and the rest batch by batch as they come: no
     batch is taken from it beforehand, and order, length and determinism stay.
-    An error within TensorFlow's graph is made one line by `in_one_line`.
+    An error within TensorFlow's graph is made one line by
+    `distribution.value_errors`.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
@@ -313,18 +310,6 @@ def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     return _MappedIterable(x, function)
 
 
-@contextlib.contextmanager
-def in_one_line():
-    """Raises what a check within TensorFlow's graph refuses as one line."""
-    try:
-        yield
-    except Exception as error:
-        found = _WITHIN_GRAPH.search(str(error))
-        if found is None:
-            raise
-        raise ValueError(found[1].removeprefix(_PREFIX)) from None
-
-
 def iterate(
     x: Any, batch_size: int | None = None, who: str = "keras_dim"
 ) -> Iterator[dict[str, np.ndarray]]:
@@ -348,7 +333,7 @@ def iterate(
             "The data set repeats for ever. Leave out `repeat()`, or limit "
             "it with `take(num_batches)`."
         )
-    with in_one_line():
+    with distribution.value_errors():
         for element in [x] if is_whole(x) else x:
             found = {
                 name: keras.ops.convert_to_numpy(column)
@@ -580,14 +565,8 @@ def _checked_graph(dataset, door):
     if is_sure and not (door.in_order and "index" in spec):
         return dataset
 
-    def look(found):
-        try:
-            door(found)
-        except ValueError as error:
-            raise ValueError(f"{_PREFIX}{error}") from None
-
     def watched(element):
-        image = distribution.after_call(look, door.columns(element))
+        image = distribution.after_call(door, door.columns(element))
         if isinstance(element, Mapping):
             return {**element, door.image_name(element): image}
         if isinstance(element, tuple | list):

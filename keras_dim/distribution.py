@@ -321,7 +321,7 @@ def require_rows(tensor, minimum, message):
             raise ValueError(f"{message}. Received: {num_rows}")
         return tensor
     asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= minimum, [f"{REFUSED}{message}"]
+        tf.shape(tensor)[0] >= minimum, [refusal(message)]
     )
     # Eagerly it has been asserted by now.
     with tf.control_dependencies([] if asserted is None else [asserted]):
@@ -350,14 +350,19 @@ def refuse_no_rows(tensor):
     )
 
 
+def refusal(message):
+    """Returns a message that `value_errors` finds in TensorFlow's error."""
+    return f"{REFUSED}{message}{REFUSED}"
+
+
 @contextlib.contextmanager
 def value_errors():
-    """Raises refusals from within a compiled step as `ValueError`."""
+    """Raises refusals from within TensorFlow's graph as `ValueError`."""
     try:
         yield
     except Exception as error:
-        found = re.search(f"{REFUSED}([^\\]\n]*)", str(error))
-        if not found or isinstance(error, ValueError):
+        found = re.search(f"{REFUSED}([^\\n]*?){REFUSED}", str(error))
+        if not found:
             raise
         raise ValueError(found.group(1)) from None
 
@@ -368,8 +373,8 @@ def after_call(function, tensors):
     For the functions of a `tf.data.Dataset`, on whichever backend.
 
     Args:
-        function: function of a dict of NumPy arrays. An error that it raises
-            is raised where the batch is taken from the data set.
+        function: function of a dict of NumPy arrays. A `ValueError` that it
+            raises comes where the batch is taken, within `value_errors`.
         tensors: dict of tensors, `"image"` among them.
 
     Returns:
@@ -380,39 +385,15 @@ def after_call(function, tensors):
     names = list(tensors)
 
     def call(*arrays):
-        function(dict(zip(names, arrays, strict=True)))
+        try:
+            function(dict(zip(names, arrays, strict=True)))
+        except ValueError as error:
+            raise ValueError(refusal(error)) from None
         return np.int64(0)
 
     done = tf.numpy_function(call, list(tensors.values()), tf.int64)
     with tf.control_dependencies([done]):
         return tf.identity(tensors["image"])
-
-
-def refuse_few_rows(tensor, min_rows, message):
-    """Returns a part of a batch that raises where it has too few rows.
-
-    Under XLA on TensorFlow such an assertion is left out: check the data set
-    instead, as `keras_dim.batches.checked` does.
-
-    Args:
-        tensor: tensor `(rows, ...)`.
-        min_rows: int.
-        message: str. Of the error.
-
-    Raises:
-        ValueError: at once, where the number of rows is known.
-        tf.errors.InvalidArgumentError: when the batch comes, where not.
-    """
-    rows = tensor.shape[0]
-    if rows is not None:
-        if rows < min_rows:
-            raise ValueError(f"{message}. Received {rows} row(s)")
-        return tensor
-    asserted = tf.debugging.assert_greater_equal(
-        tf.shape(tensor)[0], min_rows, message=message
-    )
-    with tf.control_dependencies([] if asserted is None else [asserted]):
-        return tf.identity(tensor)
 
 
 def scale_loss(loss):

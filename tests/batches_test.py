@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dim import batches
+from keras_dim import distribution
 
 LABELS = np.arange(40) % 5
 INDEX = np.arange(40)
@@ -251,7 +252,7 @@ def test_a_checked_data_set_gives_the_same_batches(images, kind, dtype):
 def test_data_sets_of_another_range_are_refused_in_one_line(images, kind, name):
     dataset = data_sets(in_another_range(images)[name])[kind]
 
-    with pytest.raises(ValueError) as caught, batches.in_one_line():
+    with pytest.raises(ValueError) as caught, distribution.value_errors():
         batches_in(batches.checked(dataset, who="fit"))
 
     assert str(caught.value).startswith("fit expects raw pixels in [0, 255]")
@@ -264,7 +265,7 @@ def test_keras_fit_raises_that_line(images):
     model.compile("sgd", "mse")
     dataset = tf.data.Dataset.from_tensor_slices((images / 255, LABELS))
 
-    with pytest.raises(ValueError) as caught, batches.in_one_line():
+    with pytest.raises(ValueError) as caught, distribution.value_errors():
         x = batches.checked(dataset.batch(8), who="fit")
         model.fit(x, shuffle=False, verbose=0)
 
@@ -273,7 +274,7 @@ def test_keras_fit_raises_that_line(images):
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(KeyError, match="other"), batches.in_one_line():
+    with pytest.raises(KeyError, match="other"), distribution.value_errors():
         raise KeyError("other")
 
 
@@ -281,7 +282,10 @@ def test_other_errors_pass_as_they_are():
 def test_a_rest_of_one_image_is_refused(images, kind):
     dataset = data_sets(images[:9], 4)[kind]
 
-    with pytest.raises(ValueError, match="negatives"), batches.in_one_line():
+    with (
+        pytest.raises(ValueError, match="negatives"),
+        distribution.value_errors(),
+    ):
         batches_in(batches.checked(dataset, min_images=2, why="no negatives"))
 
 
@@ -328,7 +332,7 @@ def test_a_dict_of_views_is_checked_by_its_first(images, kind):
     if kind != "arrays":
         (found,) = found
     assert set(found) == set(names)
-    with pytest.raises(ValueError, match="255"), batches.in_one_line():
+    with pytest.raises(ValueError, match="255"), distribution.value_errors():
         list(batches.checked(views(images / 255), view_names=names))
     with pytest.raises(ValueError, match="'image'"):
         list(batches.checked(views(images), view_names=("one", "third")))

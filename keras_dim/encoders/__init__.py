@@ -5,8 +5,7 @@ from keras_dim.encoders.dim_alexnet import dim_alexnet
 from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
-from keras_dim.encoders.outputs import default_feature
-from keras_dim.encoders.outputs import outputs_of
+from keras_dim.encoders.features import default_feature
 
 __all__ = [
     "amdim_resnet",
@@ -15,5 +14,4 @@ __all__ = [
     "dim_convnet",
     "dim_resnet",
     "folded_dim_alexnet",
-    "outputs_of",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from keras_dim import batches
-from keras_dim.encoders import outputs as outputs_lib
+from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation import features as features_lib
 from keras_dim.evaluation import spread
 
@@ -141,7 +141,9 @@ class CollapseReport(keras.callbacks.Callback):
             self.images[: self.batch_size],
             training=True,
         )
-        features = keras.ops.convert_to_numpy(outputs_lib.named(outputs)[name])
+        features = keras.ops.convert_to_numpy(
+            encoder_features.named(outputs)[name]
+        )
         features = features.reshape(len(features), -1).astype("float32")
         rank = spread.effective_rank(features)
         return _collapse(features, rank) is None

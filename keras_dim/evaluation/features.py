@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dim import batches
 from keras_dim import distribution
-from keras_dim.encoders import outputs
+from keras_dim.encoders import features as encoder_features
 
 
 def extract(
@@ -130,10 +130,10 @@ def feature_model(
         ValueError: for a feature that the encoder does not have.
     """
     names = feature_names(features, encoder)
-    if not outputs.is_functional(encoder):
+    if not encoder_features.is_functional(encoder):
         # The first batch will tell.
         return encoder
-    found = outputs.outputs_of(encoder, *names)
+    found = encoder_features.features_of(encoder, *names)
     if set(names) == set(found):
         return encoder
     return keras.Model(
@@ -148,7 +148,7 @@ def feature_names(
 ) -> tuple[str, ...]:
     """Returns the wanted features as a tuple, each name once."""
     if features is None:
-        features = outputs.default_feature(encoder)
+        features = encoder_features.default_feature(encoder)
     names = (features,) if isinstance(features, str) else tuple(features)
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(
@@ -203,12 +203,12 @@ def _run(
         padding = np.zeros((num_rows - rows, *images.shape[1:]), images.dtype)
         images = np.concatenate([images, padding])
     if distribution.num_replicas_of(model) == 1:
-        found = outputs.named(model.predict_on_batch(images))
+        found = encoder_features.named(model.predict_on_batch(images))
     else:
         # Keras would have each replica predict the batch, and join what they
         # give.
-        found = outputs.named(model(images, training=False))
-    outputs.check_names(names, found)
+        found = encoder_features.named(model(images, training=False))
+    encoder_features.check_names(names, found)
     values = {}
     for name in names:
         value = keras.ops.convert_to_numpy(found[name])

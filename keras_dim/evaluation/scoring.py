@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_dim import batches
 from keras_dim import data
-from keras_dim.encoders import outputs
+from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.few_shot import few_shot
 from keras_dim.evaluation.linear_probe import linear_probe
@@ -192,7 +192,7 @@ def score(
     ```
     """
     check_arguments(probe, arguments)
-    feature = feature or outputs.default_feature(encoder)
+    feature = feature or encoder_features.default_feature(encoder)
     parts = extract_parts(encoder, images, feature)
     return score_features(feature, *parts, images.note, probe, arguments)
 
@@ -370,9 +370,9 @@ def compare(
         `"raw_pixels"`, the same of these, and what else the probe returns. A
         preset's metadata takes them as they are.
     """
-    found = outputs.outputs_of(trained)
+    found = encoder_features.features_of(trained)
     names = [name for name in ("fc", "global") if name in found]
-    names = names or [outputs.default_feature(trained)]
+    names = names or [encoder_features.default_feature(trained)]
     pixels = raw_pixels_encoder(trained.input_shape[1:])
     of_pixels = extract_parts(pixels, images, "raw_pixels")
     before = extract_parts(untrained, images, names)

@@ -48,7 +48,7 @@ class FeatureStream:
             self._identity = functools.partial(_identity_of_server, encoder)
         else:
             feature = feature or encoders.default_feature(encoder)
-            encoders.outputs_of(encoder, feature)
+            encoders.features.features_of(encoder, feature)
             model = evaluation.feature_model(encoder, feature)
             shape = model.inputs[0].shape
             self._stream = functools.partial(

@@ -6,7 +6,7 @@ from tiny_encoder import SHAPES
 from tiny_encoder import tiny_encoder
 
 from keras_dim.encoders import default_feature
-from keras_dim.encoders import outputs_of
+from keras_dim.encoders.features import features_of
 from keras_dim.evaluation import raw_pixels_encoder
 
 
@@ -20,22 +20,22 @@ def flat():
 
 
 def test_outputs_come_by_name():
-    assert list(outputs_of(tiny_encoder(), "local", "global")) == list(SHAPES)
-    assert list(outputs_of(flat())) == ["output"]
+    assert list(features_of(tiny_encoder(), "local", "global")) == list(SHAPES)
+    assert list(features_of(flat())) == ["output"]
 
 
 @pytest.mark.parametrize(
     ("encoder", "names", "message"),
     [
-        (Subclassed, (), r"functional model.*Subclassed.*keras.Input"),
-        (keras.Sequential, (), "functional model"),
+        (Subclassed, (), r"functional keras.Model.*Subclassed.*keras.Input"),
+        (keras.Sequential, (), "functional keras.Model"),
         (flat, ("local",), r"no feature 'local'.*\['output'\]"),
         (tiny_encoder, ("local", "map_5"), "no feature 'map_5'"),
     ],
 )
 def test_what_is_no_such_encoder_is_refused(encoder, names, message):
     with pytest.raises(ValueError, match=message):
-        outputs_of(encoder(), *names)
+        features_of(encoder(), *names)
 
 
 @pytest.mark.parametrize(
