@@ -1,6 +1,5 @@
 """The one place that says what a batch of images is, and what labels are."""
 
-import contextlib
 import dataclasses
 import os
 import re
@@ -28,12 +27,6 @@ SAMPLED_NUMBERS = 2**22
 CHANNELS = (1, 2, 3, 4)
 # How names of dtypes begin that hold no numbers.
 _NO_NUMBERS = ("object", "str", "bytes")
-# An error within a graph, as TensorFlow reports it: of a Python function, and
-# of an assertion.
-_PREFIX = distribution.REFUSED
-_WITHIN_GRAPH = re.compile(
-    rf"ValueError: {_PREFIX}([^\n]*)|\[{_PREFIX}([^\]\n]*)\]"
-)
 
 
 def columns(element: Any) -> dict[str, Any]:
@@ -169,19 +162,19 @@ def check_spec(
     shape = _known(shape)
     if _name(dtype) == "bool":
         raise ValueError(
-            f"{who} expects raw pixels from 0 to 255. Received dtype bool: "
+            f"{who} expects raw pixels in [0, 255]. Received dtype bool: "
             "pass images.astype('uint8') * 255"
         )
     if shape is None or _fits(shape, image_shape):
         return
     expected = "(images, height, width, channels)"
     if image_shape is not None:
-        expected = f"(images, {', '.join(map(str, image_shape))})"
+        expected = str((None, *image_shape))
     if len(shape) == 3 and (image_shape is None or len(image_shape) == 3):
         is_one = shape[-1] in CHANNELS
         mend = "images[None]" if is_one else "images[..., None]"
         reason = "one image is a batch" if is_one else "grey is one channel"
-        mend = f": {reason} by {mend}"
+        mend = f": {reason} by {mend}; batch a data set"
     elif (
         len(shape) == 4
         and shape[1] in CHANNELS
@@ -221,13 +214,15 @@ def checked(
     *,
     batch_size: int | None = None,
     in_order: bool = False,
+    view_names: Sequence[str] = (),
 ) -> Any:
     """Checks what `fit`, `predict` and probes are given, as `check` does.
 
     Arrays are checked at once. Of a data set, the shapes and dtypes that are
     known are checked at once, and the rest batch by batch as they come: no
     batch is taken from it beforehand, and order, length and determinism stay.
-    An error within TensorFlow's graph is made one line by `in_one_line`.
+    An error within TensorFlow's graph is made one line by
+    `distribution.value_errors`.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
@@ -242,6 +237,8 @@ def checked(
         in_order: bool. Whether to warn where batches come with an `"index"`
             that does not rise, as from a shuffled data set: rows of features
             could not be matched with their images. Defaults to `False`.
+        view_names: sequence of str. A batch may also be a dict of these views
+            of its images, of which the first is checked. Defaults to `()`.
 
     Returns:
         `x` itself where nothing is left to be checked; or a data set of its
@@ -250,29 +247,39 @@ def checked(
     Raises:
         ValueError: see `check`.
     """
-    door = _Door(_tuple(image_shape), min_images, who, why, in_order)
+    door = _Door(
+        _tuple(image_shape), min_images, who, why, in_order, tuple(view_names)
+    )
     if is_whole(x):
-        found = columns(x)
+        found = door.columns(x)
         door(found)
         if batch_size is not None:
             _check_rest(len(found["image"]), batch_size, min_images, who, why)
         return x
-    if isinstance(x, str | bytes | os.PathLike) or not (
-        isinstance(x, Iterable | keras.utils.PyDataset)
-        or hasattr(x, "element_spec")
-    ):
-        raise ValueError(
-            f"{who} expects an array, a pair of arrays (images, labels), a "
-            f"dict of arrays, or a data set. Received: {x!r} of type "
-            f"{type(x).__name__}"
-        )
+    _refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
         door.one_by_one = getattr(x, "workers", 1) == 1
-        return mapped(x, _Tap(door))
+        return mapped(x, door.passed)
     if not hasattr(x, "map"):
         # A data set that a strategy has dealt out already.
         return x
     return _checked_graph(x, door)
+
+
+def refuse_supervision(**arguments: Any) -> None:
+    """Raises a `ValueError` for arguments of Keras that need labels.
+
+    Args:
+        **arguments: those of `compile` and `fit` that are `None` by default:
+            `loss`, `metrics`, `class_weight`, `sample_weight` and the like.
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` has no meaning here, because the loss of a method "
+                "is made of images alone: leave it out. evaluation.OnlineProbe "
+                f"and ProbeCallback take labels. Received: {name}={value!r}"
+            )
 
 
 def images_alone(x: Any) -> Any:
@@ -303,50 +310,39 @@ def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     return _MappedIterable(x, function)
 
 
-@contextlib.contextmanager
-def in_one_line():
-    """Raises what a check within TensorFlow's graph refuses as one line."""
-    try:
-        yield
-    except Exception as error:
-        found = _WITHIN_GRAPH.search(str(error))
-        if found is None:
-            raise
-        raise ValueError(found[1] or found[2]) from None
+def iterate(
+    x: Any, batch_size: int | None = None, who: str = "keras_dim"
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields arrays or a data set in batches, as dicts of NumPy arrays.
 
+    Args:
+        x: what `checked` takes or returns.
+        batch_size: int or `None`. Most images in a batch. Batches of a data
+            set are cut to it, never joined. Defaults to `None`, as they come.
+        who: see `check`.
 
-def refuse_infinite(x: Any) -> None:
-    """Raises a `ValueError` for a data set that repeats for ever."""
-    # tf.data says -1 for one.
+    Raises:
+        ValueError: for what is no batch of images, and for a data set that
+            repeats for ever.
+    """
+    _refuse_no_data_set(x, who)
+    # tf.data says -1 for a data set without an end.
     cardinality = getattr(x, "cardinality", None)
     if callable(cardinality) and int(cardinality()) == -1:
         raise ValueError(
             "The data set repeats for ever. Leave out `repeat()`, or limit "
             "it with `take(num_batches)`."
         )
-
-
-def iterate(x: Any, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yields arrays or a data set in batches, as dicts of NumPy arrays.
-
-    Args:
-        x: what `checked` takes or returns.
-        batch_size: int. Most images in a batch. Batches of a data set are
-            cut to it, never joined.
-
-    Raises:
-        ValueError: for what is no batch of images, and for a data set that
-            repeats for ever.
-    """
-    refuse_infinite(x)
-    with in_one_line():
+    with distribution.value_errors():
         for element in [x] if is_whole(x) else x:
             found = {
                 name: keras.ops.convert_to_numpy(column)
                 for name, column in columns(element).items()
             }
-            for start in range(0, len(found["image"]), batch_size):
-                part = slice(start, start + batch_size)
+            num_images = len(found["image"])
+            size = batch_size or max(num_images, 1)
+            for start in range(0, num_images, size):
+                part = slice(start, start + size)
                 yield {name: column[part] for name, column in found.items()}
 
 
@@ -362,8 +358,8 @@ def labels_of(
         columns: dict with `"label"`, as `columns` returns it; or the labels:
             whole numbers `(n,)` or `(n, 1)`.
         who: str. What takes the labels, for the message.
-        num_classes: int or `None`. Labels must be below it. Defaults to
-            `None`, any number of classes.
+        num_classes: int or `None`. Labels must be from 0 to below it.
+            Defaults to `None`, any whole numbers.
         allow_unlabelled: bool. Whether -1 may stand for no label. Defaults to
             `False`.
 
@@ -375,45 +371,82 @@ def labels_of(
     if isinstance(columns, Mapping):
         if columns.get("label") is None:
             raise ValueError(
-                f"{who} needs labels. Received none: pass a pair (images, "
-                "labels), or a data set with 'label'"
+                f"{who} needs labels. Received images alone: pass a pair "
+                "(images, labels), or a data set with 'label'"
             )
         labels = columns["label"]
     if hasattr(labels, "numpy"):
         labels = keras.ops.convert_to_numpy(labels)
     labels = np.asarray(labels)
-    expected = f"{who} expects labels that are whole numbers, one to an image."
-    received = f"Received labels of dtype {labels.dtype}, shape {labels.shape}"
-    if labels.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{expected} {received}: turn names into numbers with "
-            "numpy.unique(labels, return_inverse=True)[1]"
-        )
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(
-            f"{expected} {received}: turn one-hot labels into numbers with "
-            "numpy.argmax(labels, axis=-1)"
-        )
+    _check_label_spec(labels.shape, labels.dtype, who)
     if not np.array_equal(labels, np.floor(labels)):
-        raise ValueError(f"{expected} {received}, with NaN or fractions")
-    numbers = labels.astype("int64")
-    if not allow_unlabelled and (numbers == UNLABELLED).any():
         raise ValueError(
-            f"{expected} Received {UNLABELLED}, which stands for no label, in "
-            f"{np.count_nonzero(numbers == UNLABELLED)} of {len(numbers)} "
-            "rows: leave them out, as in images[labels >= 0]"
+            f"{who} expects labels that are whole numbers. Received NaN or "
+            f"fractions, of dtype {labels.dtype}"
         )
-    least, most = (numbers.min(), numbers.max()) if len(numbers) else (0, 0)
-    if least < UNLABELLED or (num_classes is not None and most >= num_classes):
-        limit = "" if num_classes is None else f" below {num_classes}"
+    labels = labels.astype("int64").reshape(len(labels))
+    num_unlabelled = np.count_nonzero(labels == UNLABELLED)
+    if num_unlabelled and not allow_unlabelled:
         raise ValueError(
-            f"{expected} Expected numbers from 0{limit}. Received labels from "
-            f"{least} to {most}: numpy.unique(labels, return_inverse=True)[1] "
-            "counts classes from 0"
+            f"{who} needs a label for every image. Received {UNLABELLED}, "
+            f"which stands for no label, in {num_unlabelled} of {len(labels)} "
+            "rows: leave them out, as images[labels >= 0] does"
         )
-    return numbers
+    if num_classes is not None and len(labels):
+        least, most = labels.min(), labels.max()
+        if least < UNLABELLED or most >= num_classes:
+            raise ValueError(
+                f"{who} expects labels from 0 to {num_classes - 1}. Received "
+                f"labels from {least} to {most}: numpy.unique(labels, "
+                "return_inverse=True)[1] counts classes from 0"
+            )
+    return labels
+
+
+def check_labelled(
+    x: Any,
+    image_shape: Sequence[int | None] | None = None,
+    who: str = "A probe",
+    num_classes: int | None = None,
+) -> None:
+    """Refuses what a probe cannot use, before the training that it follows.
+
+    Arrays are checked whole. Of a `tf.data.Dataset` the known shapes and
+    dtypes are checked, of other data sets the first batch. Images labelled -1
+    have no label; there must be others.
+
+    Args:
+        x: labelled images, in any form that `checked` takes but iterators,
+            which a second score would find empty.
+        image_shape: see `check`.
+        who: see `check`.
+        num_classes: see `labels_of`.
+
+    Raises:
+        ValueError: as `check` and `labels_of` do.
+    """
+    _refuse_no_data_set(x, who)
+    if isinstance(x, Iterator):
+        raise ValueError(
+            f"{who} is read for every score, and an iterator only once. Pass "
+            f"a data set or a list of batches. Received: {type(x).__name__}"
+        )
+    spec = getattr(x, "element_spec", None)
+    if spec is not None:
+        spec = columns(_unpacked(spec))
+        check_spec(spec["image"].shape, spec["image"].dtype, image_shape, who)
+        if "label" in spec:
+            _check_label_spec(spec["label"].shape, spec["label"].dtype, who)
+            return
+    first = spec or columns(x if is_whole(x) else next(iter(x), ()))
+    if "label" in first:
+        check(first["image"], image_shape, who=who)
+    labels = labels_of(first, who, num_classes, allow_unlabelled=True)
+    if is_whole(x) and (labels == UNLABELLED).all():
+        raise ValueError(
+            f"{who} needs labels. All {len(labels)} are {UNLABELLED}, which "
+            "stands for no label"
+        )
 
 
 @dataclasses.dataclass
@@ -425,10 +458,26 @@ class _Door:
     who: str
     why: str
     in_order: bool
+    view_names: tuple[str, ...] = ()
     # Several workers take batches of a `PyDataset` in any order.
     one_by_one: bool = True
     _first_index: int | None = None
     _last_index: int | None = None
+
+    def columns(self, element: Any) -> dict[str, Any]:
+        """Returns the columns of a batch; the first view as the images."""
+        name = self.image_name(element)
+        return columns(element if name == "image" else element[name])
+
+    def image_name(self, element: Any) -> str:
+        """Returns the entry of a dict that holds the images."""
+        is_views = (
+            isinstance(element, Mapping)
+            and "image" not in element
+            and self.view_names
+            and set(self.view_names) <= set(element)
+        )
+        return self.view_names[0] if is_views else "image"
 
     def __call__(self, found: Mapping[str, Any]) -> None:
         check(
@@ -440,6 +489,11 @@ class _Door:
         )
         if self.in_order and "index" in found:
             self._check_order(np.asarray(found["index"]))
+
+    def passed(self, element: Any) -> Any:
+        """Returns a batch as it is, once it has been checked."""
+        self(self.columns(element))
+        return element
 
     def _check_order(self, index):
         if self._first_index is None:
@@ -457,17 +511,6 @@ class _Door:
                 "keras_dim.evaluation.extract, which returns the index, too",
                 stacklevel=2,
             )
-
-
-@dataclasses.dataclass
-class _Tap:
-    """Returns a batch as it is, once it has been looked at."""
-
-    look: Callable[[dict[str, Any]], None]
-
-    def __call__(self, element: Any) -> Any:
-        self.look(columns(element))
-        return element
 
 
 class _MappedDataset(keras.utils.PyDataset):
@@ -509,7 +552,7 @@ class _MappedIterable:
 
 
 def _checked_graph(dataset, door):
-    spec = columns(_unpacked(dataset.element_spec))
+    spec = door.columns(_unpacked(dataset.element_spec))
     images = spec["image"]
     shape = _known(images.shape)
     check_spec(images.shape, images.dtype, door.image_shape, door.who)
@@ -522,16 +565,10 @@ def _checked_graph(dataset, door):
     if is_sure and not (door.in_order and "index" in spec):
         return dataset
 
-    def look(found):
-        try:
-            door(found)
-        except ValueError as error:
-            raise ValueError(f"{_PREFIX}{error}") from None
-
     def watched(element):
-        image = distribution.after_call(look, columns(element))
+        image = distribution.after_call(door, door.columns(element))
         if isinstance(element, Mapping):
-            return {**element, "image": image}
+            return {**element, door.image_name(element): image}
         if isinstance(element, tuple | list):
             return (image, *element[1:])
         return image
@@ -576,8 +613,20 @@ def _fits(shape, image_shape):
     )
 
 
+def _refuse_no_data_set(x, who):
+    if isinstance(x, str | bytes | os.PathLike) or not (
+        is_whole(x) or isinstance(x, Iterable) or hasattr(x, "element_spec")
+    ):
+        raise ValueError(
+            f"{who} expects images: an array, a pair of arrays (images, "
+            "labels), a dict of arrays, or a data set of such batches, which "
+            f"keras_dim.data.load makes of files. Received: {x!r}, of type "
+            f"{type(x).__name__}"
+        )
+
+
 def _check_lengths(found):
-    lengths = {}
+    num_images = None
     for name, column in found.items():
         shape = _known(column.shape)
         if shape == ():
@@ -585,12 +634,37 @@ def _check_lengths(found):
                 f"There must be one {name!r} for every image of a batch. "
                 "Received a single value"
             )
-        if shape and shape[0] is not None:
-            lengths[name] = shape[0]
-    if len(set(lengths.values())) > 1:
+        num_rows = shape[0] if shape else None
+        if name == "image":
+            num_images = num_rows
+        elif None not in (num_rows, num_images) and num_rows != num_images:
+            raise ValueError(
+                f"There must be one {name!r} for every image. Received "
+                f"{num_rows} for {num_images} images"
+            )
+
+
+def _check_label_spec(shape, dtype, who):
+    shape = _known(shape)
+    expected = f"{who} expects labels that are whole numbers, one to an image."
+    received = f"Received labels of dtype {_name(dtype)}, shape {shape}"
+    if not re.match("bool|u?int|float|bfloat", _name(dtype)):
         raise ValueError(
-            "There must be one 'label' and one 'index' for every image. "
-            f"Received rows: {lengths}"
+            f"{expected} {received}: turn names into numbers with "
+            "numpy.unique(labels, return_inverse=True)[1]"
+        )
+    if (
+        shape is not None
+        and len(shape) != 1
+        and (len(shape), shape[-1])
+        != (
+            2,
+            1,
+        )
+    ):
+        raise ValueError(
+            f"{expected} {received}: turn one-hot labels into numbers with "
+            "numpy.argmax(labels, axis=-1)"
         )
 
 
@@ -645,7 +719,7 @@ def _check_pixels(pixels, dtype, who):
     if dtype == "bfloat16":
         pixels = pixels.astype("float32")
     low, high = float(pixels.min()), float(pixels.max())
-    expected = f"{who} expects raw pixels from 0 to 255."
+    expected = f"{who} expects raw pixels in [0, 255]."
     received = f"Received {dtype} values from {low:g} to {high:g}"
     # Half a step may be the error of a resizing.
     if not (np.isfinite(low) and np.isfinite(high)):

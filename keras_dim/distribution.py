@@ -1,7 +1,9 @@
 """Strategies of `tf.distribute`, and operations between replicas."""
 
+import contextlib
 import functools
 import os
+import re
 
 import keras
 import numpy as np
@@ -23,7 +25,7 @@ TF_CONFIG = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# Begins the message of an error that is raised within a compiled step.
+# Before and after the message of an error raised within a compiled step.
 REFUSED = "keras_dim: "
 
 
@@ -250,6 +252,31 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
+def require_rows(tensor, minimum, message):
+    """Returns a tensor that raises where it has fewer rows than that.
+
+    Args:
+        tensor: tensor `(rows, ...)`.
+        minimum: int. Rows it needs.
+        message: str. What was expected, and how to mend it.
+
+    Raises:
+        ValueError: at once for a known number of rows; else when the batch
+            comes, within `value_errors`.
+    """
+    num_rows = tensor.shape[0]
+    if num_rows is not None:
+        if num_rows < minimum:
+            raise ValueError(f"{message}. Received: {num_rows}")
+        return tensor
+    asserted = tf.debugging.Assert(
+        tf.shape(tensor)[0] >= minimum, [refusal(message)]
+    )
+    # Eagerly it has been asserted by now.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
+
+
 def refuse_no_rows(tensor):
     """Returns `tensor`, with a check that this replica has rows of it.
 
@@ -266,7 +293,7 @@ def refuse_no_rows(tensor):
         or tensor.shape.rank == 0
     ):
         return tensor
-    return refuse_few_rows(
+    return require_rows(
         tensor,
         1,
         "A batch has fewer images than there are replicas. Expected at least "
@@ -275,14 +302,31 @@ def refuse_no_rows(tensor):
     )
 
 
+def refusal(message):
+    """Returns a message that `value_errors` finds in TensorFlow's error."""
+    return f"{REFUSED}{message}{REFUSED}"
+
+
+@contextlib.contextmanager
+def value_errors():
+    """Raises refusals from within TensorFlow's graph as `ValueError`."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(f"{REFUSED}([^\\n]*?){REFUSED}", str(error))
+        if not found:
+            raise
+        raise ValueError(found.group(1)) from None
+
+
 def after_call(function, tensors):
     """Returns a batch's images once a Python function has seen the batch.
 
     For the functions of a `tf.data.Dataset`, on whichever backend.
 
     Args:
-        function: function of a dict of NumPy arrays. An error that it raises
-            is raised where the batch is taken from the data set.
+        function: function of a dict of NumPy arrays. A `ValueError` that it
+            raises comes where the batch is taken, within `value_errors`.
         tensors: dict of tensors, `"image"` among them.
 
     Returns:
@@ -293,40 +337,15 @@ def after_call(function, tensors):
     names = list(tensors)
 
     def call(*arrays):
-        function(dict(zip(names, arrays, strict=True)))
+        try:
+            function(dict(zip(names, arrays, strict=True)))
+        except ValueError as error:
+            raise ValueError(refusal(error)) from None
         return np.int64(0)
 
     done = tf.numpy_function(call, list(tensors.values()), tf.int64)
     with tf.control_dependencies([done]):
         return tf.identity(tensors["image"])
-
-
-def refuse_few_rows(tensor, min_rows, message):
-    """Returns a part of a batch that raises where it has too few rows.
-
-    Under XLA on TensorFlow such an assertion is left out: check the data set
-    instead, as `keras_dim.batches.checked` does.
-
-    Args:
-        tensor: tensor `(rows, ...)`.
-        min_rows: int.
-        message: str. Of the error.
-
-    Raises:
-        ValueError: at once, where the number of rows is known.
-        tf.errors.InvalidArgumentError: when the batch comes, where not.
-    """
-    rows = tensor.shape[0]
-    if rows is not None:
-        if rows < min_rows:
-            raise ValueError(f"{message}. Received {rows} row(s)")
-        return tensor
-    asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= min_rows, [f"{REFUSED}{message}"]
-    )
-    # Eagerly, the assertion has already run and there is no operation.
-    with tf.control_dependencies([] if asserted is None else [asserted]):
-        return tf.identity(tensor)
 
 
 def scale_loss(loss):

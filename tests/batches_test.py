@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dim import batches
+from keras_dim import distribution
 
 LABELS = np.arange(40) % 5
 INDEX = np.arange(40)
@@ -58,7 +59,7 @@ def test_a_label_of_none_is_no_label(images):
         ("photos", "keras_dim.data.load"),
         ({"pixels": 0}, "'image'"),
         ((np.zeros((2, 8, 8, 3)), [0, 1], [1, 1]), "sample weights"),
-        ((np.zeros((2, 8, 8, 3)), [0, 1, 2]), "'label': 3"),
+        ((np.zeros((2, 8, 8, 3)), [0, 1, 2]), "one 'label'.*3 for 2"),
         ([np.zeros((8, 8, 3))] * 5, "numpy.stack"),
         (np.array(["a.png"]), "numbers"),
         (None, "array"),
@@ -96,7 +97,7 @@ def test_pixels_of_another_range_are_refused_in_one_line(images, name):
             batches.check(element, who="fit")
 
         said = str(caught.value)
-        assert "0 to 255" in said
+        assert "[0, 255]" in said
         assert "\n" not in said
         assert said.startswith("fit")
 
@@ -141,7 +142,7 @@ def test_large_arrays_are_looked_at_in_the_middle_and_the_end(images):
         ((4, 3, 32, 32), (None, None, 3), "channels first"),
         ((4, 28, 28), None, r"images\[..., None\]"),
         ((28, 28, 1), (28, 28, 1), r"images\[None\]"),
-        ((4, 28, 28, 1), (28, 28, 3), r"\(images, 28, 28, 3\)"),
+        ((4, 28, 28, 1), (28, 28, 3), r"\(None, 28, 28, 3\)"),
         ((4, 32, 32, 3), (28, 28, 3), "image_size"),
         ((4, 12), None, "height"),
     ],
@@ -251,10 +252,10 @@ def test_a_checked_data_set_gives_the_same_batches(images, kind, dtype):
 def test_data_sets_of_another_range_are_refused_in_one_line(images, kind, name):
     dataset = data_sets(in_another_range(images)[name])[kind]
 
-    with pytest.raises(ValueError) as caught, batches.in_one_line():
+    with pytest.raises(ValueError) as caught, distribution.value_errors():
         batches_in(batches.checked(dataset, who="fit"))
 
-    assert str(caught.value).startswith("fit expects raw pixels from 0 to 255")
+    assert str(caught.value).startswith("fit expects raw pixels in [0, 255]")
     assert "\n" not in str(caught.value)
 
 
@@ -264,7 +265,7 @@ def test_keras_fit_raises_that_line(images):
     model.compile("sgd", "mse")
     dataset = tf.data.Dataset.from_tensor_slices((images / 255, LABELS))
 
-    with pytest.raises(ValueError) as caught, batches.in_one_line():
+    with pytest.raises(ValueError) as caught, distribution.value_errors():
         x = batches.checked(dataset.batch(8), who="fit")
         model.fit(x, shuffle=False, verbose=0)
 
@@ -273,7 +274,7 @@ def test_keras_fit_raises_that_line(images):
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(KeyError, match="other"), batches.in_one_line():
+    with pytest.raises(KeyError, match="other"), distribution.value_errors():
         raise KeyError("other")
 
 
@@ -281,7 +282,10 @@ def test_other_errors_pass_as_they_are():
 def test_a_rest_of_one_image_is_refused(images, kind):
     dataset = data_sets(images[:9], 4)[kind]
 
-    with pytest.raises(ValueError, match="negatives"), batches.in_one_line():
+    with (
+        pytest.raises(ValueError, match="negatives"),
+        distribution.value_errors(),
+    ):
         batches_in(batches.checked(dataset, min_images=2, why="no negatives"))
 
 
@@ -311,6 +315,33 @@ def test_a_data_set_of_uint8_is_returned_itself(images):
     )
 
     assert batches.checked(dataset, (8, 8, 3), min_images=2) is dataset
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tf.data", "list"])
+def test_a_dict_of_views_is_checked_by_its_first(images, kind):
+    def views(images):
+        columns = {"one": images, "other": images}
+        return {
+            "arrays": columns,
+            "tf.data": tf.data.Dataset.from_tensors(columns),
+            "list": [columns],
+        }[kind]
+
+    names = ("one", "other")
+    found = batches.checked(views(images), view_names=names)
+    if kind != "arrays":
+        (found,) = found
+    assert set(found) == set(names)
+    with pytest.raises(ValueError, match="255"), distribution.value_errors():
+        list(batches.checked(views(images / 255), view_names=names))
+    with pytest.raises(ValueError, match="'image'"):
+        list(batches.checked(views(images), view_names=("one", "third")))
+
+
+def test_arguments_that_need_labels_are_refused_by_name():
+    batches.refuse_supervision(loss=None, class_weight=None)
+    with pytest.raises(ValueError, match="`class_weight` has no meaning"):
+        batches.refuse_supervision(loss=None, class_weight={0: 1.0})
 
 
 def test_nothing_is_taken_from_a_generator_beforehand(images):
@@ -402,8 +433,8 @@ def test_labels_become_numbers(labels):
         ([0.5, 1.0], "fractions"),
         ([0.0, np.nan], "NaN"),
         ([0, -1], "no label"),
-        ([0, -2], "from 0"),
-        ([0, 3], "below 3"),
+        ([0, -2], "from 0 to 2"),
+        ([0, 3], "from 0 to 2"),
         ({"image": 0}, "needs labels"),
     ],
 )

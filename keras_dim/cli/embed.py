@@ -62,8 +62,8 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string(
         "feature",
-        "global",
-        "Which of the encoder's features.",
+        None,
+        "Which of the encoder's features. Default: global, or the only one.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -30,8 +30,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "feature",
         None,
-        "Which of the encoder's features. Default: fc where there is one, else "
-        "global.",
+        "Which of the encoder's features. Default: global, or the only one.",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -68,14 +67,10 @@ def run(options) -> None:
         options.test_split,
         image_shape=encoder.input_shape[1:],
     )
-    feature = options.feature
-    if feature is None:
-        # Of somebody else's encoder the output may be one tensor.
-        named = isinstance(encoder.output, dict)
-        feature = "fc" if named and "fc" in encoder.output else "global"
-    score = training.score(encoder, images, feature, probe, arguments)
+    score = training.score(encoder, images, options.feature, probe, arguments)
     print(
         f"{messages.percent(score['accuracy'])} percent of "
         f"{score['num_test']:,} test images ({score['num_train']:,} for "
-        f"training; {score['protocol']})"
+        f"training; {score['protocol']}). The most frequent class alone: "
+        f"{messages.percent(score['majority_class'])} percent"
     )

@@ -5,9 +5,11 @@ from keras_dim.encoders.dim_alexnet import dim_alexnet
 from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
+from keras_dim.encoders.features import default_feature
 
 __all__ = [
     "amdim_resnet",
+    "default_feature",
     "dim_alexnet",
     "dim_convnet",
     "dim_resnet",

@@ -1,8 +1,7 @@
 """How good features are: extraction, probes, and probes as callbacks."""
 
-from keras_dim.evaluation.callbacks import LinearProbe
-from keras_dim.evaluation.callbacks import MLPProbe
-from keras_dim.evaluation.callbacks import NearestNeighborsProbe
+from keras_dim.evaluation.callbacks import ProbeCallback
+from keras_dim.evaluation.ceiling_report import CeilingReport
 from keras_dim.evaluation.collapse_report import CollapseReport
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
@@ -14,26 +13,41 @@ from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
 from keras_dim.evaluation.online_probe import OnlineProbe
 from keras_dim.evaluation.raw_pixels import raw_pixels
 from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+from keras_dim.evaluation.scoring import PROBES
+from keras_dim.evaluation.scoring import LabelledImages
+from keras_dim.evaluation.scoring import NoLabelsError
+from keras_dim.evaluation.scoring import check_arguments
+from keras_dim.evaluation.scoring import compare
+from keras_dim.evaluation.scoring import labelled_images
+from keras_dim.evaluation.scoring import run_probe
+from keras_dim.evaluation.scoring import score
 from keras_dim.evaluation.spread import deviations
 from keras_dim.evaluation.spread import effective_rank
 from keras_dim.evaluation.spread import relative_deviation
 
 __all__ = [
+    "CeilingReport",
     "CollapseReport",
-    "LinearProbe",
-    "MLPProbe",
-    "NearestNeighborsProbe",
+    "LabelledImages",
+    "NoLabelsError",
     "OnlineProbe",
+    "PROBES",
+    "ProbeCallback",
+    "check_arguments",
+    "compare",
     "deviations",
     "effective_rank",
     "extract",
     "feature_model",
     "few_shot",
+    "labelled_images",
     "linear_probe",
     "mlp_probe",
     "nearest_neighbors",
     "raw_pixels",
     "raw_pixels_encoder",
     "relative_deviation",
+    "run_probe",
+    "score",
     "stream",
 ]

@@ -1,4 +1,4 @@
-"""Tells in the first epoch that features have collapsed."""
+"""Warns in the first epoch that features have collapsed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from absl import logging
 
+from keras_dim import batches
+from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation import features as features_lib
 from keras_dim.evaluation import spread
 
@@ -30,6 +32,12 @@ class CollapseReport(keras.callbacks.Callback):
     epoch in which a feature collapses, the first one included. Put this before
     callbacks that read the logs, such as `CSVLogger`.
 
+    A batch norm whose moving statistics lag behind, as with momentum 0.999 in
+    the first epochs, makes features look collapsed that are not. Where a
+    feature has collapsed it is therefore scored again with the statistics of
+    the images themselves, which changes nothing in the model; if it varies
+    then, the warning names the batch norm instead.
+
     The features are those of `model.encoder`, or of the model itself where it
     has none.
 
@@ -38,18 +46,20 @@ class CollapseReport(keras.callbacks.Callback):
             takes them, a few hundred. They need no labels. Best they are held
             out, but a collapse shows on any images.
         feature: str or sequence of str. Which of the encoder's features.
-            Defaults to `"global"`.
+            Defaults to `encoders.default_feature(encoder)`.
         batch_size: int. Most images per call of the encoder. Defaults to
             `256`.
 
     Attributes:
         results: list of dicts, one for each epoch and feature: `"epoch"`
             (from 0), `"feature"`, `"effective_rank"`, `"smallest_deviation"`,
-            `"mean_deviation"`, `"has_collapsed"`.
+            `"mean_deviation"`, `"has_collapsed"`, `"batch_norm_lags"`.
 
     Raises:
-        ValueError: for fewer than two images; at the beginning of training,
-            for a feature that the encoder does not have.
+        ValueError: for fewer than two images, and images that
+            `keras_dim.batches.check` refuses; at the beginning of training,
+            for a feature that the encoder does not have and for images of
+            another size than the encoder's.
 
     Example:
     ```python
@@ -61,34 +71,41 @@ class CollapseReport(keras.callbacks.Callback):
     def __init__(
         self,
         images: np.ndarray,
-        feature: str | Sequence[str] = "global",
+        feature: str | Sequence[str] | None = None,
         batch_size: int = 256,
     ):
         super().__init__()
-        if len(images) < 2:
-            raise ValueError(
-                "Two images or more are needed to tell whether features vary. "
-                f"Received: {len(images)}"
-            )
         self.images = images
-        self.feature = features_lib.feature_names(feature)
+        self.feature = feature
         self.batch_size = batch_size
         self.results: list[dict[str, Any]] = []
-        self._collapsed: set[str] = set()
-        self._encoder = None
+        # The features that were warned of, until they are healthy again.
+        self._warned: set[str] = set()
+        self._check(image_shape=None)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         encoder = getattr(self.model, "encoder", self.model)
-        self._encoder = features_lib.feature_model(encoder, self.feature)
+        self._features = features_lib.feature_names(self.feature, encoder)
+        self._encoder = features_lib.feature_model(encoder, self._features)
+        self._check(features_lib.input_shape(encoder))
+
+    def _check(self, image_shape):
+        batches.check(
+            self.images,
+            image_shape,
+            min_images=2,
+            who="CollapseReport",
+            why="one image cannot show whether features vary",
+        )
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         logs = {} if logs is None else logs
         found = features_lib.extract(
-            self._encoder, self.images, self.feature, self.batch_size
+            self._encoder, self.images, self._features, self.batch_size
         )
-        for name in self.feature:
+        for name in self._features:
             deviations = spread.deviations(found[name])
             numbers = {
                 "effective_rank": spread.effective_rank(found[name]),
@@ -98,30 +115,76 @@ class CollapseReport(keras.callbacks.Callback):
             for key, value in numbers.items():
                 logs[f"{key}_{name}"] = value
             reason = _collapse(found[name], numbers["effective_rank"])
+            lags = reason is not None and self._varies_by_own_statistics(name)
             self.results.append(
                 {
                     "epoch": epoch,
                     "feature": name,
                     **numbers,
-                    "has_collapsed": reason is not None,
+                    "has_collapsed": reason is not None and not lags,
+                    "batch_norm_lags": lags,
                 }
             )
-            self._warn(epoch, name, reason)
+            self._warn(epoch, name, reason, lags)
 
-    def _warn(self, epoch, name, reason):
+    def _varies_by_own_statistics(self, name):
+        """Whether a feature varies once batch norm takes the images' own."""
+        if not _momentums(self._encoder):
+            return False
+        # Without state: a pass in training mode would move the statistics.
+        outputs, _ = self._encoder.stateless_call(
+            [variable.value for variable in self._encoder.trainable_variables],
+            [
+                variable.value
+                for variable in self._encoder.non_trainable_variables
+            ],
+            self.images[: self.batch_size],
+            training=True,
+        )
+        features = keras.ops.convert_to_numpy(
+            encoder_features.named(outputs)[name]
+        )
+        features = features.reshape(len(features), -1).astype("float32")
+        rank = spread.effective_rank(features)
+        return _collapse(features, rank) is None
+
+    def _warn(self, epoch, name, reason, lags):
         if reason is None:
-            self._collapsed.discard(name)
-        elif name not in self._collapsed:
-            self._collapsed.add(name)
+            self._warned.discard(name)
+        elif name not in self._warned:
+            self._warned.add(name)
+            if lags:
+                logging.warning(
+                    "The feature %r looks collapsed by the end of epoch %d: "
+                    "%s. It is not, with the images' own statistics: the "
+                    "moving statistics of batch norm lag behind, of momentum "
+                    "%s. Train longer, or take a lower momentum such as 0.9.",
+                    name,
+                    epoch + 1,
+                    reason,
+                    " and ".join(map(str, _momentums(self._encoder))),
+                )
+                return
             logging.warning(
-                "The feature %r has collapsed by the end of epoch %d: %s. What "
-                "is trained further will not tell images apart; stop, and try "
+                "The feature %r has collapsed by the end of epoch %d: %s. "
+                "Further training will not tell images apart; stop, and try "
                 "a lower learning rate, more negatives or another weight of "
                 "the prior.",
                 name,
                 epoch + 1,
                 reason,
             )
+
+
+def _momentums(model):
+    """The momentums of a model's batch norms, each once."""
+    return sorted(
+        {
+            layer.momentum
+            for layer in model._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+        }
+    )
 
 
 def _collapse(features, rank):

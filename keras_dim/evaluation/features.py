@@ -1,7 +1,5 @@
 """Named features of an encoder, streamed batch by batch into arrays."""
 
-import os
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dim import batches
 from keras_dim import distribution
-
-# The name of what a model with a single, unnamed output gives.
-SINGLE_OUTPUT = "output"
+from keras_dim.encoders import features as encoder_features
 
 
 def extract(
     encoder: keras.Model,
     images: Any,
-    features: str | Sequence[str] = ("global",),
+    features: str | Sequence[str] | None = None,
     batch_size: int = 256,
 ) -> dict[str, np.ndarray]:
     """Runs an encoder over images and returns the named features.
@@ -31,14 +28,14 @@ def extract(
         encoder: `keras.Model`. Any model with one input. Features are the
             names of its dict output; a model with a single tensor output has
             one feature, `"output"`.
-        images: raw pixels as the encoder takes them: an array
-            `(num_images, height, width, channels)`; a pair of arrays
+        images: raw pixels in [0, 255], of the size that the encoder takes: an
+            array `(num_images, height, width, channels)`; a pair of arrays
             `(images, labels)`; a dict of arrays with `"image"`; or an
             iterable of batches, such as a `tf.data.Dataset`, of images, of
             `(images, labels)` pairs or of dicts with `"image"` and, where
             there are any, `"label"` and `"index"`.
         features: str or sequence of str. The wanted features. Defaults to
-            `("global",)`.
+            `encoders.default_feature(encoder)`.
         batch_size: int. Most images per call of the encoder. Batches of an
             iterable are cut to it, never joined. Defaults to `256`.
 
@@ -49,7 +46,8 @@ def extract(
 
     Raises:
         ValueError: for a feature that the encoder does not have, for images
-            of another shape than the encoder's, and for no images at all.
+            of another shape than the encoder's or another range (see
+            `keras_dim.batches.check`), and for no images at all.
 
     Example:
     ```python
@@ -78,7 +76,7 @@ def extract(
 def stream(
     encoder: keras.Model,
     images: Any,
-    features: str | Sequence[str] = ("global",),
+    features: str | Sequence[str] | None = None,
     batch_size: int = 256,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields what `extract` returns, batch by batch, in constant memory.
@@ -86,7 +84,7 @@ def stream(
     Args:
         encoder: `keras.Model`. See `extract`.
         images: raw pixels. See `extract`.
-        features: str or sequence of str. Defaults to `("global",)`.
+        features: str or sequence of str. See `extract`.
         batch_size: int. Most images per batch. Defaults to `256`.
 
     Returns:
@@ -103,18 +101,16 @@ def stream(
         file.write(batch["global"].tobytes())
     ```
     """
-    names = feature_names(features)
+    names = feature_names(features, encoder)
     if batch_size < 1:
         raise ValueError(
             f"`batch_size` must be at least 1. Received: {batch_size}"
         )
-    return _stream(
-        feature_model(encoder, names), _batches(images, batch_size), names
-    )
+    return _stream(feature_model(encoder, names), images, names, batch_size)
 
 
 def feature_model(
-    encoder: keras.Model, features: str | Sequence[str]
+    encoder: keras.Model, features: str | Sequence[str] | None = None
 ) -> keras.Model:
     """Returns a model that computes the named features and nothing else.
 
@@ -123,7 +119,7 @@ def feature_model(
 
     Args:
         encoder: `keras.Model`. See `extract`.
-        features: str or sequence of str. The wanted features.
+        features: str or sequence of str. See `extract`.
 
     Returns:
         `keras.Model`. The encoder itself where there is nothing to leave out,
@@ -133,29 +129,26 @@ def feature_model(
     Raises:
         ValueError: for a feature that the encoder does not have.
     """
-    names = feature_names(features)
-    try:
-        outputs = encoder.output
-        inputs = encoder.inputs
-    except (AttributeError, ValueError):
-        # Not functional, or not yet built: the first batch will tell.
+    names = feature_names(features, encoder)
+    if not encoder_features.is_functional(encoder):
+        # The first batch will tell.
         return encoder
-    found = _named(outputs)
-    _check_names(names, found)
-    if len(inputs) != 1:
-        raise ValueError(
-            "An encoder must have one input, the images. Received a model "
-            f"with {len(inputs)} inputs."
-        )
+    found = encoder_features.features_of(encoder, *names)
     if set(names) == set(found):
         return encoder
     return keras.Model(
-        inputs[0], {name: found[name] for name in names}, name="features"
+        encoder.inputs[0],
+        {name: found[name] for name in names},
+        name="features",
     )
 
 
-def feature_names(features: str | Sequence[str]) -> tuple[str, ...]:
+def feature_names(
+    features: str | Sequence[str] | None, encoder: keras.Model
+) -> tuple[str, ...]:
     """Returns the wanted features as a tuple, each name once."""
+    if features is None:
+        features = encoder_features.default_feature(encoder)
     names = (features,) if isinstance(features, str) else tuple(features)
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(
@@ -165,22 +158,34 @@ def feature_names(features: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
+    """Returns the shape of one image, or `None` where a model does not tell.
+
+    Models with several inputs, or a dict of them, are left to Keras.
+    """
+    try:
+        shape = model.input_shape
+    except (AttributeError, ValueError):
+        return None
+    if not isinstance(shape, tuple) or isinstance(shape[0], tuple):
+        return None
+    return shape[1:]
+
+
 def _stream(
-    model: keras.Model,
-    batches: Iterable[dict[str, np.ndarray]],
-    names: tuple[str, ...],
+    model: keras.Model, images: Any, names: tuple[str, ...], batch_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
     num_rows = None
-    for batch in batches:
-        images = batch.pop("image")
-        _check_images(model, images)
-        rows = len(images)
+    image_shape = input_shape(model)
+    for batch in batches.iterate(images, batch_size):
+        pixels = batch.pop("image")
+        batches.check(pixels, image_shape, who="The encoder")
         # The first batch sets the size: all are padded to it, because another
         # size would be traced, and compiled, anew.
-        num_rows = num_rows or rows
-        for start in range(0, rows, num_rows):
+        num_rows = num_rows or len(pixels)
+        for start in range(0, len(pixels), num_rows):
             part = slice(start, start + num_rows)
-            values = _run(model, images[part], num_rows, names)
+            values = _run(model, pixels[part], num_rows, names)
             yield {
                 **values,
                 **{name: column[part] for name, column in batch.items()},
@@ -198,15 +203,15 @@ def _run(
         padding = np.zeros((num_rows - rows, *images.shape[1:]), images.dtype)
         images = np.concatenate([images, padding])
     if distribution.num_replicas_of(model) == 1:
-        outputs = _named(model.predict_on_batch(images))
+        found = encoder_features.named(model.predict_on_batch(images))
     else:
         # Keras would have each replica predict the batch, and join what they
         # give.
-        outputs = _named(model(images, training=False))
-    _check_names(names, outputs)
+        found = encoder_features.named(model(images, training=False))
+    encoder_features.check_names(names, found)
     values = {}
     for name in names:
-        value = keras.ops.convert_to_numpy(outputs[name])
+        value = keras.ops.convert_to_numpy(found[name])
         if value.ndim == 0 or len(value) < num_rows:
             raise ValueError(
                 f"Feature {name!r} must have one row per image. Received "
@@ -214,124 +219,3 @@ def _run(
             )
         values[name] = value[:rows].reshape(rows, -1).astype("float32")
     return values
-
-
-def _named(outputs: Any) -> dict[str, Any]:
-    if isinstance(outputs, dict):
-        return outputs
-    if isinstance(outputs, list | tuple):
-        if len(outputs) != 1:
-            raise ValueError(
-                "An encoder's output must be one tensor or a dict of named "
-                f"tensors. Received a list of {len(outputs)}."
-            )
-        outputs = outputs[0]
-    return {SINGLE_OUTPUT: outputs}
-
-
-def _check_names(names: tuple[str, ...], found: dict[str, Any]) -> None:
-    unknown = [name for name in names if name not in found]
-    if unknown:
-        raise ValueError(
-            f"The encoder has no feature {', '.join(map(repr, unknown))}. "
-            f"Expected some of {sorted(found)}. Received: {list(names)}"
-        )
-
-
-def _check_images(model: keras.Model, images: np.ndarray) -> None:
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError):
-        return
-    # Dict inputs and the like are left to Keras.
-    if not isinstance(shape, tuple) or isinstance(shape[0], tuple):
-        return
-    fits = len(shape) == images.ndim and all(
-        expected in (None, received)
-        for expected, received in zip(shape[1:], images.shape[1:], strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            "The images do not fit the encoder. Expected batches of shape "
-            f"{shape}. Received: {images.shape}. Resize the images (data "
-            "sources take `image_size` and `channels`), and batch a data set."
-        )
-
-
-def _batches(images: Any, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    whole = _arrays(images)
-    if whole is not None:
-        for start in range(0, len(whole["image"]), batch_size):
-            part = slice(start, start + batch_size)
-            yield {name: column[part] for name, column in whole.items()}
-        return
-    if isinstance(images, str | bytes | os.PathLike) or not isinstance(
-        images, Iterable
-    ):
-        raise ValueError(
-            "Images must be an array, a pair of arrays (images, labels), a "
-            "dict of arrays, or a data set. Received: "
-            f"{images!r} of type {type(images).__name__}"
-        )
-    # tf.data says -1 for a data set that repeats for ever.
-    cardinality = getattr(images, "cardinality", None)
-    if cardinality is not None and int(cardinality()) == -1:
-        raise ValueError(
-            "The data set repeats for ever. Leave out `repeat()`, or limit "
-            "it with `take(num_batches)`."
-        )
-    for element in images:
-        batch = _columns(element)
-        for start in range(0, len(batch["image"]), batch_size):
-            part = slice(start, start + batch_size)
-            yield {name: column[part] for name, column in batch.items()}
-
-
-def _arrays(images: Any) -> dict[str, np.ndarray] | None:
-    """The columns, where `images` is arrays rather than a data set."""
-    if isinstance(images, dict) or _is_array(images):
-        return _columns(images)
-    if isinstance(images, tuple) and len(images) == 2 and _is_array(images[0]):
-        return _columns(images)
-    return None
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _columns(element: Any) -> dict[str, np.ndarray]:
-    columns = {}
-    if isinstance(element, dict):
-        if "image" not in element:
-            raise ValueError(
-                "A dict of images must have the entry 'image'. Received the "
-                f"entries {sorted(element)}."
-            )
-        columns["image"] = np.asarray(element["image"])
-        for name in ("label", "index"):
-            if name in element:
-                columns[name] = np.asarray(element[name])
-    elif isinstance(element, tuple | list):
-        if len(element) not in (1, 2):
-            raise ValueError(
-                "A batch must be images or a pair (images, labels). Received "
-                f"{len(element)} entries."
-            )
-        names = ("image", "label")
-        columns = dict(zip(names, map(np.asarray, element), strict=False))
-    else:
-        columns["image"] = np.asarray(element)
-    images = columns["image"]
-    if images.ndim < 2:
-        raise ValueError(
-            "Images must come in batches, (batch, height, width, channels). "
-            f"Received shape: {images.shape}"
-        )
-    for name, column in columns.items():
-        if column.ndim == 0 or len(column) != len(images):
-            raise ValueError(
-                f"There must be one {name!r} for every image. Received shape "
-                f"{column.shape} for {len(images)} images."
-            )
-    return columns

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim.evaluation.labelled_features import UNLABELLED
+from keras_dim import batches
 
 
 def few_shot(
@@ -36,6 +36,7 @@ def few_shot(
 
     Returns:
         dict. `"accuracy"` in `[0, 1]`, the mean over episodes;
+        `"majority_class"`, what one answer for all queries scores;
         `"confidence"`, half the width of its 95 % interval; `"num_classes"`,
         `"num_episodes"` and `"protocol"`, one sentence with every setting.
 
@@ -63,7 +64,8 @@ def few_shot(
             raise ValueError(
                 f"`{name}` must be {least} or more. Received: {value}"
             )
-    features, labels = np.asarray(features), np.asarray(labels)
+    features = np.asarray(features)
+    labels = batches.labels_of(labels, "few_shot", allow_unlabelled=True)
     if labels.shape != (len(features),) or features.ndim < 2:
         raise ValueError(
             "There must be one label for every row of features. Received "
@@ -71,7 +73,7 @@ def few_shot(
         )
     features = features.reshape(len(features), -1).astype("float32")
     classes, counts = np.unique(
-        labels[labels != UNLABELLED], return_counts=True
+        labels[labels != batches.UNLABELLED], return_counts=True
     )
     classes = classes[counts >= shots + queries]
     if len(classes) < ways:
@@ -93,6 +95,7 @@ def few_shot(
         accuracies.append(_episode(features[drawn], shots))
     return {
         "accuracy": float(np.mean(accuracies)),
+        "majority_class": 1 / ways,
         "confidence": float(
             1.96 * np.std(accuracies, ddof=1) / np.sqrt(episodes)
         ),

@@ -1,12 +1,12 @@
-"""What every probe asks of its features and labels, checked at the door."""
+"""Features and labels of every probe, checked before they are used."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-# The label of an image that has none, as in STL-10's unlabelled part.
-UNLABELLED = -1
+from keras_dim import batches
+from keras_dim.batches import UNLABELLED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,16 @@ class LabelledFeatures:
     note: str
 
     def result(self, predictions: np.ndarray, protocol: str) -> dict[str, Any]:
-        """The dict that a probe returns, for predicted rows of `classes`."""
+        """Returns a probe's dict, for predicted row numbers of `classes`.
+
+        `"majority_class"` is the accuracy of one answer for all test rows,
+        the class that most of them have.
+        """
+        of_class = np.bincount(self.test_labels + 1)[1:]
         return {
             "accuracy": float(np.mean(predictions == self.test_labels)),
+            "majority_class": float(of_class.max(initial=0))
+            / len(self.test_labels),
             "num_train": len(self.train),
             "num_test": len(self.test),
             "protocol": protocol + self.note,
@@ -100,17 +107,11 @@ def _part(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """The labelled rows of one part, and how many have no label."""
     features = np.asarray(features)
-    labels = np.asarray(labels)
+    labels = batches.labels_of(labels, f"{part}_labels", allow_unlabelled=True)
     if features.ndim < 2 or 0 in features.shape:
         raise ValueError(
             f"{part}_features must have shape (num_{part}, width) with at "
             f"least one row. Received shape: {features.shape}"
-        )
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{part}_labels must be whole numbers of shape (num_{part},). "
-            f"Received {labels.dtype} of shape {labels.shape}. Turn one-hot "
-            "labels into numbers with numpy.argmax(labels, axis=-1)."
         )
     if len(features) != len(labels):
         raise ValueError(
@@ -131,8 +132,8 @@ def _part(
     if dropped == len(labels):
         raise ValueError(
             f"All {dropped} {part}_labels are {UNLABELLED}, which stands for "
-            "no label. A probe needs labelled rows."
+            "no label: a probe needs labelled rows"
         )
     if dropped:
         features, labels = features[kept], labels[kept]
-    return features, labels.astype("int64"), dropped
+    return features, labels, dropped

@@ -31,9 +31,9 @@ def linear_probe(
         max_iterations: int. Most iterations of L-BFGS. Defaults to `1000`.
 
     Returns:
-        dict. `"accuracy"` in `[0, 1]`, `"num_train"`, `"num_test"`,
-        `"converged"` (bool), and `"protocol"`, one sentence with every
-        setting.
+        dict. `"accuracy"` in `[0, 1]`, `"majority_class"` (what one answer
+        for all scores), `"num_train"`, `"num_test"`, `"converged"` (bool),
+        and `"protocol"`, one sentence with every setting.
 
     Raises:
         ValueError: for features and labels that do not fit together; see

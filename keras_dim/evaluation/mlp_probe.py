@@ -53,7 +53,8 @@ def mlp_probe(
             to `0`.
 
     Returns:
-        dict. `"accuracy"` in `[0, 1]` after the last epoch, `"num_train"`,
+        dict. `"accuracy"` in `[0, 1]` after the last epoch,
+        `"majority_class"` (what one answer for all scores), `"num_train"`,
         `"num_test"`, and `"protocol"`, one sentence with every setting.
 
     Raises:

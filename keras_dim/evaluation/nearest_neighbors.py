@@ -33,7 +33,8 @@ def nearest_neighbors(
 
     Returns:
         dict. `"accuracy"` in `[0, 1]` with k neighbours, `"accuracy_k1"` with
-        the nearest one alone, `"num_train"`, `"num_test"`, and `"protocol"`,
+        the nearest one alone, `"majority_class"` (what one answer for all
+        scores), `"num_train"`, `"num_test"`, and `"protocol"`,
         one sentence with every setting.
 
     Raises:

@@ -1,7 +1,6 @@
 """AMDIM's classifiers that learn beside the encoder and do not teach it."""
 
 from collections.abc import Iterator
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_dim import batches
 from keras_dim import optimizers
 from keras_dim.evaluation import features as features_lib
 
@@ -34,10 +34,12 @@ class OnlineProbe(keras.callbacks.Callback):
     Args:
         train: labelled images the classifiers learn from: a pair of arrays
             `(images, labels)`, a dict of arrays with `"image"` and
-            `"label"`, or a data set of batches of either. Label -1 is none.
-        test: labelled images that are scored.
+            `"label"`, or a data set of batches of either. Images labelled -1
+            have no label.
+        test: labelled images that are scored. Those labelled -1 are left out.
         num_classes: int.
-        feature: str. Which of the encoder's features. Defaults to `"global"`.
+        feature: str. Which of the encoder's features. Defaults to
+            `encoders.default_feature(encoder)`.
         batch_size: int. Labelled images to a step. Defaults to `128`.
         learning_rate: float. Defaults to `2e-4`, with `beta_1=0.8` and an L2
             penalty of 1e-5, the authors' settings for encoder and
@@ -63,7 +65,7 @@ class OnlineProbe(keras.callbacks.Callback):
         train: Any,
         test: Any,
         num_classes: int,
-        feature: str = "global",
+        feature: str | None = None,
         batch_size: int = 128,
         learning_rate: float = 2e-4,
         seed: int = 0,
@@ -80,6 +82,7 @@ class OnlineProbe(keras.callbacks.Callback):
             )
         self.train = train
         self.test = test
+        self._check(num_classes, image_shape=None)
         self.num_classes = num_classes
         self.feature = feature
         self.batch_size = batch_size
@@ -88,8 +91,10 @@ class OnlineProbe(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         encoder = getattr(self.model, "encoder", self.model)
-        self._features = features_lib.feature_model(encoder, self.feature)
-        self._batches = _forever(self.train, self.batch_size, self.seed)
+        (self._name,) = features_lib.feature_names(self.feature, encoder)
+        self._features = features_lib.feature_model(encoder, self._name)
+        self._check(self.num_classes, features_lib.input_shape(encoder))
+        self._batches = self._endless_batches()
         self._heads = None
 
     def on_train_batch_end(
@@ -98,12 +103,13 @@ class OnlineProbe(keras.callbacks.Callback):
         if keras.backend.backend() == "jax":
             # Within an epoch Keras holds the weights apart from the model.
             self.model.jax_state_sync()
-        images, labels = next(self._batches)
+        images = next(self._batches)
         features = next(
             features_lib.stream(
-                self._features, images, self.feature, len(images)
+                self._features, images, self._name, len(images["image"])
             )
-        )[self.feature]
+        )[self._name]
+        labels = self._labels(images, "train")
         if self._heads is None:
             self._heads = _build_heads(
                 features.shape[-1],
@@ -118,16 +124,47 @@ class OnlineProbe(keras.callbacks.Callback):
     ) -> None:
         logs = {} if logs is None else logs
         found = features_lib.extract(
-            self._features, self.test, self.feature, self.batch_size
+            self._features, self.test, self._name, self.batch_size
         )
-        if "label" not in found:
-            raise _no_labels("test")
+        labels = self._labels(found, "test")
         logits = self._heads.predict(
-            found[self.feature], batch_size=self.batch_size, verbose=0
+            found[self._name], batch_size=self.batch_size, verbose=0
         )
         for name in HEADS:
-            right = logits[name].argmax(-1) == found["label"]
-            logs[f"online_{name}_{self.feature}"] = float(right.mean())
+            right = (logits[name].argmax(-1) == labels)[labels >= 0]
+            logs[f"online_{name}_{self._name}"] = float(right.mean())
+
+    def _check(self, num_classes, image_shape):
+        for part in ("train", "test"):
+            batches.check_labelled(
+                getattr(self, part),
+                image_shape,
+                f"`{part}` of OnlineProbe",
+                num_classes,
+            )
+
+    def _labels(self, columns, part):
+        return batches.labels_of(
+            columns, f"`{part}` of OnlineProbe", self.num_classes, True
+        )
+
+    def _endless_batches(self) -> Iterator[dict[str, np.ndarray]]:
+        """Yields labelled batches of `train`, one pass after the other."""
+        order = np.random.default_rng(self.seed)
+        while True:
+            if not batches.is_whole(self.train):
+                yield from batches.iterate(self.train)
+                continue
+            whole = batches.columns(self.train)
+            rows = order.permutation(len(whole["image"]))
+            num_batches = max(len(rows) // self.batch_size, 1)
+            for number in range(num_batches):
+                first = number * self.batch_size
+                chosen = rows[first : first + self.batch_size]
+                yield {
+                    name: np.asarray(column)[chosen]
+                    for name, column in whole.items()
+                }
 
 
 def online_probe_loss(labels, logits):
@@ -188,40 +225,3 @@ def _build_heads(width, num_classes, learning_rate, seed):
         loss={name: online_probe_loss for name in HEADS},
     )
     return heads
-
-
-def _forever(images, batch_size, seed) -> Iterator[Sequence[np.ndarray]]:
-    """Yields batches of images and labels, anew when they are used up."""
-    if isinstance(images, dict):
-        images = (images["image"], images.get("label"))
-    if isinstance(images, tuple):
-        pixels, labels = images
-        if labels is None:
-            raise _no_labels("train")
-        pixels, labels = np.asarray(pixels), np.asarray(labels)
-        order = np.random.default_rng(seed)
-        while True:
-            rows = order.permutation(len(pixels))
-            for first in range(
-                0, max(len(rows) - batch_size, 0) + 1, batch_size
-            ):
-                chosen = rows[first : first + batch_size]
-                yield pixels[chosen], labels[chosen]
-    while True:
-        is_empty = True
-        for batch in images:
-            if isinstance(batch, dict):
-                batch = (batch["image"], batch.get("label"))
-            if not isinstance(batch, tuple) or batch[1] is None:
-                raise _no_labels("train")
-            is_empty = False
-            yield tuple(np.asarray(part) for part in batch)
-        if is_empty:
-            raise ValueError("A probe needs images. Received none in `train`.")
-
-
-def _no_labels(part: str) -> ValueError:
-    return ValueError(
-        f"A probe needs labels. Received `{part}` without any. Pass a pair "
-        "(images, labels), or a data set with 'label'."
-    )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_dim import batches
+
 
 def raw_pixels(images: np.ndarray) -> np.ndarray:
     """Returns the pixels as features, flattened and scaled to `[0, 1]`.
@@ -17,7 +19,7 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
         float32 array `(num_images, height * width * channels)`.
 
     Raises:
-        ValueError: when the images are not a batch or leave `[0, 255]`.
+        ValueError: for images that `keras_dim.batches.check` refuses.
 
     Example:
     ```python
@@ -28,17 +30,7 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
     ```
     """
     images = np.asarray(images)
-    if images.ndim < 2 or 0 in images.shape:
-        raise ValueError(
-            "Images must have shape (num_images, height, width, channels). "
-            f"Received shape: {images.shape}"
-        )
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):
-        raise ValueError(
-            "Raw pixels must lie in [0, 255]. Received values from "
-            f"{low} to {high}."
-        )
+    batches.check(images, who="raw_pixels")
     scaled = images.reshape(len(images), -1).astype("float32")
     scaled /= 255
     return scaled
@@ -47,8 +39,8 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
 def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
     """Returns a model whose one feature, `"raw_pixels"`, is the image.
 
-    What `raw_pixels` is to arrays, this is to data sets and callbacks: it
-    goes wherever an encoder goes.
+    It stands in for an encoder, in `extract` and in callbacks, so that data
+    sets get the features that `raw_pixels` gives of arrays.
 
     Args:
         image_shape: sequence of int. `(height, width, channels)`.

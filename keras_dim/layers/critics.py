@@ -239,7 +239,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         if self.negatives_from == distribution.ALL_REPLICAS:
             first = distribution.first_row(num_images)
             maps = distribution.concat_replicas(maps)
-        maps = distribution.refuse_few_rows(
+        maps = distribution.require_rows(
             maps,
             1 + self.num_negatives,
             f"A batch must have more images than `num_negatives`, which is "

@@ -247,8 +247,9 @@ def _checked_pairings(pairings, shapes):
                 f"has {sorted(shapes)}. Received: {pairing}"
             )
         for name in pairing:
-            if len(shapes[name]) == 2 and shapes[name][-1] != (
-                shapes["global"][-1]
+            if (
+                len(shapes[name]) == 2
+                and shapes[name][-1] != (shapes["global"][-1])
             ):
                 raise ValueError(
                     "Vectors must be as wide as the global one, "

@@ -7,7 +7,6 @@ has a test for each that fails once Keras has mended it itself.
 import keras
 from keras import ops
 
-from keras_dim import batches
 from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.layers import norm
@@ -47,12 +46,12 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         if hasattr(x, "element_spec") or isinstance(x, keras.utils.PyDataset):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
-        with batches.in_one_line():
+        with distribution.value_errors():
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and its terms; see `keras.Model.evaluate`."""
-        with batches.in_one_line():
+        with distribution.value_errors():
             return super().evaluate(x, y, *args, **kwargs)
 
     if keras.backend.backend() == "tensorflow":

@@ -53,9 +53,7 @@ def gan(scores, positives, negatives, chunk_size=None):
     """
     return _joint_mean(
         lambda s: -ops.softplus(-s), scores, positives
-    ) - _product_mean(
-        ops.softplus, ops.sigmoid, scores, negatives, chunk_size
-    )
+    ) - _product_mean(ops.softplus, ops.sigmoid, scores, negatives, chunk_size)
 
 
 def kullback_leibler(scores, positives, negatives, chunk_size=None):
@@ -164,9 +162,7 @@ def nce_scores(
     return ops.sum(ops.where(mask > 0, posteriors, 0.0), axis=1)
 
 
-def _log_posteriors(
-    scores, positives, negatives, own_image_score, chunk_size
-):
+def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
     """Returns the log posterior of each pair, and the mask of positives.
 
     Of `DotProductScores`, the pairs of one image alone, all positive, with
@@ -213,8 +209,9 @@ def _product_mean(function, slope, scores, negatives, chunk_size):
 
 
 def _num_pairs(scores, mask):
-    num_rows = rows.shape_of(scores)[0] / ops.shape(mask)[0]
-    return ops.sum(rows.count_rows(scores, mask)) * ops.cast(num_rows, "float32")
+    repeats = rows.shape_of(scores)[0] / ops.shape(mask)[0]
+    counts = rows.count_rows(scores, mask)
+    return ops.sum(counts) * ops.cast(repeats, "float32")
 
 
 def _mean(values, mask):

@@ -12,7 +12,6 @@ is maximised, in `q` by `assignment` and in the features by training.
 from keras import ops
 
 
-
 def assignment(nce_scores, temperature, axis=-1):
     """Returns how much each target is explained by each feature, in [0, 1].
 

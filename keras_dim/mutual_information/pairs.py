@@ -140,7 +140,7 @@ def dot_product_pairs(
     if rows_are_split:
         anchors = distribution.concat_replicas(own)
         ids = distribution.concat_replicas(own_ids)
-    ids = distribution.refuse_few_rows(
+    ids = distribution.require_rows(
         ids,
         2,
         "A batch of one image has no negatives: take batches of two or more, "

@@ -6,7 +6,6 @@ once more for the gradient, so that memory grows with the batch and not with
 its square.
 """
 
-
 from keras import ops
 
 from keras_dim.mutual_information import pairs
@@ -188,9 +187,10 @@ def count_rows(scores, mask):
     """
     # Entries of the mask may each stand for several scores.
     repeats = 1.0
-    for length, entries in zip(shape_of(scores)[1:], ops.shape(mask)[1:], strict=True):
-        repeats = repeats * ops.cast(length, "float32") / ops.cast(
-            entries, "float32"
+    sizes = zip(shape_of(scores)[1:], ops.shape(mask)[1:], strict=True)
+    for length, entries in sizes:
+        repeats = (
+            repeats * ops.cast(length, "float32") / ops.cast(entries, "float32")
         )
     return ops.sum(ops.cast(mask, "float32"), _axes(mask)) * repeats
 

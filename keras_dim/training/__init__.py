@@ -1,5 +1,11 @@
 """Recipes in, trained encoders and their scores out."""
 
+from keras_dim.evaluation.scoring import LabelledImages
+from keras_dim.evaluation.scoring import NoLabelsError
+from keras_dim.evaluation.scoring import check_arguments
+from keras_dim.evaluation.scoring import labelled_images
+from keras_dim.evaluation.scoring import run_probe
+from keras_dim.evaluation.scoring import score
 from keras_dim.training.alarms import NonFiniteAlarm
 from keras_dim.training.alarms import NonFiniteError
 from keras_dim.training.checkpoints import Checkpoint
@@ -10,13 +16,7 @@ from keras_dim.training.encoders import load_encoder
 from keras_dim.training.lost_workers import WorkerLostError
 from keras_dim.training.pretraining import pretrain
 from keras_dim.training.recipe import Recipe
-from keras_dim.training.scoring import LabelledImages
-from keras_dim.training.scoring import NoLabelsError
-from keras_dim.training.scoring import check_arguments
-from keras_dim.training.scoring import labelled_images
 from keras_dim.training.scoring import labelled_images_of
-from keras_dim.training.scoring import run_probe
-from keras_dim.training.scoring import score
 from keras_dim.training.scoring import score_run
 from keras_dim.training.termination import Terminated
 from keras_dim.training.verification import verify

@@ -28,7 +28,7 @@ def embed(
     encoder: keras.Model | serving.Client,
     source: Any,
     output: str | os.PathLike,
-    feature: str = "global",
+    feature: str | None = None,
     batch_size: int = 256,
     split: str = "train",
     report: Callable[[int, int], None] | None = None,
@@ -72,7 +72,9 @@ def embed(
         source: the same as for `keras_dim.data.load`.
         output: str or path. The folder to be made. Without `num_shards` it
             is written whole or not at all.
-        feature: str. Maps are flattened. Defaults to `"global"`.
+        feature: str. Maps are flattened. Defaults to
+            `encoders.default_feature(encoder)`, which is `"global"` where the
+            encoder has it.
         batch_size: int. Defaults to `256`.
         split: str. Of a folder without sub-folders named like splits, all
             images are taken. Defaults to `"train"`.
@@ -138,7 +140,7 @@ def embed(
             "paths_sha256": _digest_of(images.paths),
             "contents": images.contents(),
             "encoder": stream.identity(),
-            "feature": feature,
+            "feature": stream.feature,
             "width": width,
             "num_shards": num_shards,
         }

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import serving
 
@@ -19,7 +20,8 @@ class FeatureStream:
 
     Args:
         encoder: `keras.Model`, or a `keras_dim.serving.Client` of one.
-        feature: str. Name of the feature.
+        feature: str or None. Name of the feature; None for the encoder's
+            default.
         batch_size: int. Largest number of images in a batch.
 
     Attributes:
@@ -36,18 +38,19 @@ class FeatureStream:
     def __init__(
         self,
         encoder: keras.Model | serving.Client,
-        feature: str,
+        feature: str | None,
         batch_size: int,
     ):
-        self.feature = feature
         self.batch_size = batch_size
         if isinstance(encoder, serving.Client):
             # All features must be of one version, even if the server gets a
             # newer one.
             encoder = encoder.pinned()
-            shape, self._stream = _of_server(encoder, feature)
+            shape, feature, self._stream = _of_server(encoder, feature)
             self._identity = functools.partial(_identity_of_server, encoder)
         else:
+            feature = feature or encoders.default_feature(encoder)
+            encoders.features.features_of(encoder, feature)
             model = evaluation.feature_model(encoder, feature)
             shape = model.inputs[0].shape
             self._stream = functools.partial(
@@ -57,6 +60,7 @@ class FeatureStream:
                 batch_size=batch_size,
             )
             self._identity = functools.partial(_identity_of_model, model)
+        self.feature = feature
         self.image_shape: tuple[int | None, ...] = tuple(shape[1:])
 
     def __call__(
@@ -90,6 +94,7 @@ def _of_server(client, feature):
     # Exports without this signature take the encoder's size by default.
     name = "native" if "native" in signatures else "serving_default"
     shape = client.input_shape(name)
+    feature = feature or encoders.default_feature(signatures[name].outputs)
     if feature not in signatures[name].outputs:
         raise ValueError(
             f"{client} has no feature {feature!r}. Expected one of "
@@ -100,7 +105,7 @@ def _of_server(client, feature):
             f"{client} must take batches of images, (batch, height, width, "
             f"channels). Received the shape: {shape}"
         )
-    return shape, functools.partial(_ask_server, client, name, feature)
+    return shape, feature, functools.partial(_ask_server, client, name, feature)
 
 
 def _ask_server(

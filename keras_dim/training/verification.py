@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_dim import presets
+from keras_dim.evaluation import scoring
 from keras_dim.presets import registry
-from keras_dim.training import scoring
 
 # Percentage points: another processor rounds, and a probe learns, a little
 # differently.

@@ -1,7 +1,7 @@
 """Probes as callbacks: every epoch's logs have their key."""
 
 import csv
-import math
+import functools
 
 import keras
 import numpy as np
@@ -10,11 +10,11 @@ import tensorflow as tf
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
-from keras_dim.evaluation import LinearProbe
-from keras_dim.evaluation import MLPProbe
-from keras_dim.evaluation import NearestNeighborsProbe
+from keras_dim.evaluation import OnlineProbe
+from keras_dim.evaluation import ProbeCallback
 from keras_dim.evaluation import extract
 from keras_dim.evaluation import linear_probe
+from keras_dim.evaluation import mlp_probe
 
 
 class Method(keras.Model):
@@ -59,7 +59,7 @@ def fit(model, train, epochs, callbacks):
 
 
 def test_every_epoch_has_a_score(model, train):
-    probe = LinearProbe(train, train)
+    probe = ProbeCallback("linear_probe", train, train)
     history = fit(model, train, 2, [probe]).history
     scores = history["linear_probe_global"]
     assert len(scores) == 2
@@ -70,7 +70,9 @@ def test_every_epoch_has_a_score(model, train):
 
 
 def test_the_score_is_that_of_the_trained_encoder(model, train):
-    probe = LinearProbe(train, train, feature="fc", batch_size=16)
+    probe = ProbeCallback(
+        "linear_probe", train, train, feature="fc", batch_size=16
+    )
     fit(model, train, 1, [probe])
     found = extract(model.encoder, train, "fc")
     expected = linear_probe(
@@ -79,33 +81,60 @@ def test_the_score_is_that_of_the_trained_encoder(model, train):
     assert probe.results[0]["accuracy"] == expected["accuracy"]
 
 
-def test_epochs_without_a_score_say_nan(model, train):
-    probe = LinearProbe(train, train, every=2)
-    scores = fit(model, train, 5, [probe]).history["linear_probe_global"]
-    # Epochs 2 and 4 are due, and the last one always is.
-    assert [math.isnan(score) for score in scores] == [
-        True,
-        False,
-        True,
-        False,
-        False,
+def test_epochs_without_a_score_repeat_the_last_one(model, train):
+    scores = iter(range(9))
+    probe = ProbeCallback(
+        lambda *arrays: {"accuracy": next(scores) / 10}, train, train, every=3
+    )
+    history = fit(model, train, 8, [probe]).history
+
+    # The first epoch is due, epochs 3 and 6 are, and the last one always is.
+    assert [result["epoch"] for result in probe.results] == [0, 2, 5, 7]
+    assert history["<lambda>_global"] == [
+        *(0, 0, 0.1, 0.1, 0.1, 0.2, 0.2, 0.3),
     ]
-    assert [result["epoch"] for result in probe.results] == [1, 3, 4]
+
+
+def test_stock_callbacks_can_watch_a_score_that_is_not_always_due(
+    model, train, tmp_path
+):
+    scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+
+    def falling(*arrays):
+        return {"accuracy": next(scores)}
+
+    probe = ProbeCallback(falling, train, train, every=2)
+    watched = {"monitor": "falling_global", "mode": "max"}
+    saved = []
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        str(tmp_path / "{epoch}.weights.h5"),
+        save_best_only=True,
+        save_weights_only=True,
+        **watched,
+    )
+    stop = keras.callbacks.EarlyStopping(patience=4, **watched)
+    history = fit(model, train, 20, [probe, checkpoint, stop]).history
+
+    # The best is of epoch 2; four epochs later, none of them better, it ends.
+    assert history["falling_global"] == [0.1, 0.5, 0.5, 0.4, 0.4, 0.3]
+    saved = sorted(path.name for path in tmp_path.iterdir())
+    assert saved == ["1.weights.h5", "2.weights.h5"]
 
 
 def test_the_log_file_gets_the_scores(model, train, tmp_path):
-    probe = LinearProbe(train, train, every=2)
+    probe = ProbeCallback("linear_probe", train, train, every=2)
     log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
-    fit(model, train, 2, [probe, log])
+    fit(model, train, 3, [probe, log])
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert math.isnan(float(rows[0]["linear_probe_global"]))
-    expected = probe.results[0]["accuracy"]
-    assert float(rows[1]["linear_probe_global"]) == expected
+    found = [float(row["linear_probe_global"]) for row in rows]
+    assert found == [result["accuracy"] for result in probe.results]
 
 
 def test_several_features_are_scored_one_by_one(model, train):
-    probe = NearestNeighborsProbe(train, train, feature=("fc", "local"), k=3)
+    probe = ProbeCallback(
+        "nearest_neighbors", train, train, feature=("fc", "local"), k=3
+    )
     history = fit(model, train, 1, [probe]).history
     assert {"nearest_neighbors_fc", "nearest_neighbors_local"} <= set(history)
     assert history["nearest_neighbors_local"] == [1.0]
@@ -113,21 +142,21 @@ def test_several_features_are_scored_one_by_one(model, train):
 
 def test_settings_reach_the_probes(model, train):
     probes = [
-        LinearProbe(train, train, c=0.3, max_iterations=50),
-        MLPProbe(
+        ProbeCallback("linear_probe", train, train, c=0.3, max_iterations=50),
+        ProbeCallback(
+            # Its batches are not those of the encoder.
+            functools.partial(mlp_probe, units=7, batch_size=8),
             train,
             train,
-            units=7,
             dropout=0.2,
             learning_rate=0.02,
             beta_1=0.5,
-            probe_batch_size=8,
             epochs=2,
             milestones=(1,),
             decay=0.4,
             seed=3,
         ),
-        NearestNeighborsProbe(train, train, k=4, temperature=0.5),
+        ProbeCallback("nearest_neighbors", train, train, k=4, temperature=0.5),
     ]
     history = fit(model, train, 1, probes).history
     assert {
@@ -147,7 +176,7 @@ def test_a_model_without_an_encoder_is_its_own(train):
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5)]
     )
-    probe = LinearProbe(train, train, feature="output")
+    probe = ProbeCallback("linear_probe", train, train, feature="output")
     fit(compiled(model), train, 1, [probe])
     assert len(probe.results) == 1
 
@@ -156,15 +185,17 @@ def test_data_sets_of_dicts_are_read_anew_each_time(model, train):
     dataset = tf.data.Dataset.from_tensor_slices(
         {"image": train[0], "label": train[1], "index": np.arange(40)}
     ).batch(16)
-    probe = LinearProbe(dataset, dataset)
+    probe = ProbeCallback("linear_probe", dataset, dataset)
     fit(model, train, 2, [probe])
     assert [result["num_train"] for result in probe.results] == [40, 40]
 
 
 def test_the_encoder_is_traced_once_for_all_epochs(model, train):
-    probe = LinearProbe(train, (train[0][:7], train[1][:7]), batch_size=7)
+    probe = ProbeCallback(
+        "linear_probe", train, (train[0][:7], train[1][:7]), batch_size=7
+    )
     fit(model, train, 3, [probe])
-    function = probe._feature_model().predict_function
+    function = probe._encoder.predict_function
     assert function.experimental_get_tracing_count() == 1
 
 
@@ -176,7 +207,10 @@ def test_probing_does_not_change_the_training(train):
         return model.get_weights()
 
     probed = weights(
-        [MLPProbe(train, train, epochs=1, every=2), LinearProbe(train, train)]
+        [
+            ProbeCallback("mlp_probe", train, train, epochs=1, every=2),
+            ProbeCallback("linear_probe", train, train),
+        ]
     )
     for plain, other in zip(weights([]), probed, strict=True):
         np.testing.assert_array_equal(plain, other)
@@ -185,7 +219,10 @@ def test_probing_does_not_change_the_training(train):
 def test_two_replicas_can_be_probed(two_replicas, train):
     with two_replicas.scope():
         model = compiled(Method(tiny_encoder()))
-    probes = [LinearProbe(train, train), MLPProbe(train, train, epochs=1)]
+    probes = [
+        ProbeCallback("linear_probe", train, train),
+        ProbeCallback("mlp_probe", train, train, epochs=1),
+    ]
     fit(model, train, 1, probes)
     found = extract(model.encoder, train)
     expected = linear_probe(
@@ -197,23 +234,119 @@ def test_two_replicas_can_be_probed(two_replicas, train):
 def test_an_unknown_feature_is_refused_before_the_first_epoch(model, train):
     before = model.encoder.get_weights()
     with pytest.raises(ValueError, match="no feature 'glob'"):
-        fit(model, train, 1, [LinearProbe(train, train, feature="glob")])
+        fit(
+            model,
+            train,
+            1,
+            [ProbeCallback("linear_probe", train, train, feature="glob")],
+        )
     for old, new in zip(before, model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"image": x}])
 def test_images_without_labels_are_refused_at_once(train, wrap):
-    with pytest.raises(ValueError, match="`test` without any"):
-        LinearProbe(train, wrap(train[0]))
+    with pytest.raises(ValueError, match="`test` of linear_probe needs labels"):
+        ProbeCallback("linear_probe", train, wrap(train[0]))
 
 
-def test_a_data_set_without_labels_is_refused(model, train):
-    dataset = tf.data.Dataset.from_tensor_slices(train[0]).batch(8)
-    with pytest.raises(ValueError, match="`train` without any"):
-        fit(model, train, 1, [LinearProbe(dataset, train)])
+def no_epoch(model, train, probe):
+    """Fits, and fails if a step has been made."""
+    before = model.get_weights()
+    try:
+        fit(model, train, 1, [probe()])
+    finally:
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+PROBES = {
+    "callback": lambda train, test: ProbeCallback("linear_probe", train, test),
+    "online": lambda train, test: OnlineProbe(train, test, 2),
+}
+
+
+def as_data_set(columns, kind):
+    if kind == "arrays":
+        return columns
+    if kind == "tf.data":
+        return tf.data.Dataset.from_tensor_slices(columns).batch(16)
+    return [tuple(column[:16] for column in columns)]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tf.data", "list"])
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda y: np.eye(2)[y], "numpy.argmax"),
+        (lambda y: np.array(["cat", "dog"])[y], "numpy.unique"),
+        (lambda y: None, "needs labels"),
+    ],
+)
+def test_labels_are_checked_before_the_first_epoch(
+    model, train, kind, probe, labels, message
+):
+    images, y = train
+    y = labels(y)
+    wrong = as_data_set((images,) if y is None else (images, y), kind)
+    for parts in ((wrong, train), (train, wrong)):
+        with pytest.raises(ValueError, match=message):
+            no_epoch(model, train, lambda parts=parts: PROBES[probe](*parts))
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_images_are_checked_before_the_first_epoch(model, train, probe):
+    images, y = train
+    for wrong, message in (
+        (images / 255, r"\[0, 255\]"),
+        (images[:, :6], "do not fit"),
+        (images.transpose(0, 3, 1, 2), "channels first"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            no_epoch(
+                model,
+                train,
+                lambda wrong=wrong: PROBES[probe](train, (wrong, y)),
+            )
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("kind", ["arrays", "tf.data", "list"])
+def test_a_column_of_labels_is_taken(model, train, probe, kind):
+    columns = as_data_set((train[0], train[1][:, None]), kind)
+
+    fit(model, train, 1, [PROBES[probe](columns, columns)])
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_all_images_without_a_label_are_refused(train, probe):
+    with pytest.raises(ValueError, match="All 40 are -1"):
+        PROBES[probe]((train[0], -np.ones(40, int)), train)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_an_iterator_is_refused(train, probe):
+    with pytest.raises(ValueError, match="an iterator only once"):
+        PROBES[probe](iter([train]), train)
+
+
+def test_labels_out_of_range_are_refused_by_the_online_probe(train):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        OnlineProbe(train, (train[0], train[1] + 1), 2)
+
+
+def test_an_unknown_argument_is_refused_at_once(train):
+    with pytest.raises(ValueError, match="no argument 'kk'"):
+        ProbeCallback("nearest_neighbors", train, train, kk=3)
+
+
+def test_few_labels_may_be_asked_for(model, train):
+    probe = ProbeCallback("linear_probe", train, train, labels_per_class=5)
+    fit(model, train, 1, [probe])
+    assert probe.results[0]["num_train"] == 10
 
 
 def test_every_must_be_positive(train):
     with pytest.raises(ValueError, match="`every`"):
-        LinearProbe(train, train, every=0)
+        ProbeCallback("linear_probe", train, train, every=0)

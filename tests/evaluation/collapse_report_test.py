@@ -126,10 +126,67 @@ def test_fit_has_the_numbers_in_its_history(images):
 
 
 def test_one_image_is_refused(images):
-    with pytest.raises(ValueError, match="Two images or more"):
+    with pytest.raises(ValueError, match="2 images or more.*features vary"):
         CollapseReport(images[:1])
 
 
 def test_a_feature_that_is_not_there_is_refused_before_training(images):
     with pytest.raises(ValueError, match="no feature 'colour'"):
         report_on(tiny_encoder(), images, feature="colour")
+
+
+@pytest.mark.parametrize("kind", ["range", "size"])
+def test_images_that_are_no_raw_pixels_are_refused_before_training(
+    images, kind
+):
+    wrong = images / 255 if kind == "range" else images[:, :6]
+    with pytest.raises(ValueError, match="expects"):
+        report_on(tiny_encoder(), wrong)
+
+
+def lagging(momentum=0.999):
+    """An encoder whose batch norm has a far too large moving variance."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Rescaling(1 / 255)(images)
+    x = keras.layers.Dense(5)(keras.layers.Flatten()(x))
+    norm = keras.layers.BatchNormalization(momentum=momentum)
+    x = keras.layers.Dropout(0.1)(norm(x))
+    encoder = keras.Model(images, {"global": keras.layers.Dense(5)(x)})
+    norm.moving_variance.assign(1e8 * np.ones(5))
+    encoder.layers[-1].bias.assign(np.ones(5))
+    return encoder
+
+
+def test_a_lagging_batch_norm_is_no_collapse(images, warnings):
+    encoder = lagging()
+    before = [np.array(variable) for variable in encoder.variables]
+
+    report, (logs,) = report_on(encoder, images)
+
+    (warning,) = warnings
+    assert "batch norm lag behind, of momentum 0.999" in warning
+    assert not report.results[0]["has_collapsed"]
+    assert report.results[0]["batch_norm_lags"]
+    # The numbers stay those of the encoder as it is.
+    assert logs["mean_deviation_global"] < 1e-3
+    for one, other in zip(before, encoder.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_collapse_behind_a_lagging_batch_norm_is_one(images, warnings):
+    encoder = lagging()
+    collapse_to_a_point(encoder)
+
+    report, _ = report_on(encoder, images)
+
+    assert "has collapsed" in warnings[0]
+    assert report.results[0]["has_collapsed"]
+
+
+def test_two_replicas_tell_lag_from_collapse(two_replicas, images, warnings):
+    with two_replicas.scope():
+        encoder = lagging()
+
+    report_on(encoder, images)
+
+    assert "lag behind" in warnings[0]

@@ -235,7 +235,7 @@ def test_a_dict_without_images_is_refused(encoder):
 
 
 def test_a_path_is_not_images(encoder):
-    with pytest.raises(ValueError, match="Images must be an array"):
+    with pytest.raises(ValueError, match="expects images: an array"):
         extract(encoder, "photos")
 
 

@@ -77,12 +77,11 @@ def test_takes_labelled_images_of_any_kind(kind, labelled):
     assert 0 <= history["online_linear_global"][0] <= 1
 
 
-def test_images_without_a_label_are_not_learned_from(labelled):
+def test_images_without_a_label_are_neither_learned_from_nor_scored(labelled):
     images, labels = labelled
-    wrong = np.concatenate([labels, -np.ones(40, int)])
-    history, *_ = fit(
-        labelled, train=(np.concatenate([images, images[::-1]]), wrong)
-    )
+    more = np.concatenate([images, images[::-1]])
+    labels = np.concatenate([labels, -np.ones(40, int)])
+    history, *_ = fit(labelled, train=(more, labels), test=(more, labels))
     assert history["online_linear_global"][-1] > 0.9
 
 
@@ -97,7 +96,7 @@ def test_equal_seeds_give_equal_scores(labelled):
     "train", [{"image": np.zeros((4, 8, 8, 3))}, np.zeros((4, 8, 8, 3))]
 )
 def test_images_without_labels_are_refused(train, labelled):
-    with pytest.raises(ValueError, match="needs labels.*`train`"):
+    with pytest.raises(ValueError, match="`train` of OnlineProbe needs labels"):
         fit(labelled, train=train, epochs=1)
 
 

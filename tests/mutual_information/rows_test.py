@@ -170,4 +170,3 @@ def test_chunks_change_nothing_of_clipped_mixtures(
         np.testing.assert_allclose(
             chunks, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max()
         )
-
