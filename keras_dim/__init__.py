@@ -6,9 +6,9 @@ and need no TensorFlow where Keras runs without it.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
-from keras_dim import registration
 from keras_dim.version import __version__
 
 if TYPE_CHECKING:
@@ -26,17 +26,21 @@ if TYPE_CHECKING:
     from keras_dim import views
     from keras_dim.exporting import export
     from keras_dim.methods import AMDIM
+    from keras_dim.methods import BYOL
     from keras_dim.methods import DeepInfoMax
+    from keras_dim.methods import MoCo
     from keras_dim.presets import list_pretrained
     from keras_dim.presets import pretrained
     from keras_dim.training import Recipe
     from keras_dim.training import pretrain
 
-# No public name is that of a module of another thing: importing a module puts
-# it in the place of whatever has its name here.
+# Where a public name that is not a module is found. None has the name of a
+# module, which importing that module would put in its place.
 _MODULE_OF = {
     "AMDIM": "methods",
+    "BYOL": "methods",
     "DeepInfoMax": "methods",
+    "MoCo": "methods",
     "Recipe": "training",
     "export": "exporting",
     "list_pretrained": "presets",
@@ -46,7 +50,9 @@ _MODULE_OF = {
 
 __all__ = [
     "AMDIM",
+    "BYOL",
     "DeepInfoMax",
+    "MoCo",
     "Recipe",
     "__version__",
     "data",
@@ -84,4 +90,8 @@ def __dir__():
     return sorted(__all__)
 
 
-registration.register_once_keras_is_imported()
+# Keras loads a saved method once its class is registered, which importing it
+# does. Without Keras, that waits for the first use of a name above.
+if "keras" in sys.modules:
+    from keras_dim import methods  # noqa: F401
+    from keras_dim import optimizers  # noqa: F401

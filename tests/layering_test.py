@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
-    {"checks", "configurable", "files", "registration", "version"},
+    {"checks", "configurable", "files", "version"},
     {"distribution", "model_files", "optimizers"},
     {"batches", "mutual_information"},
     {"layers"},

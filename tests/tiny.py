@@ -50,10 +50,11 @@ def critic(temperature=1.0):
     return layers_lib.DotProductCritic(units=8, temperature=temperature)
 
 
-def two_views():
+def two_views(names=("view_1", "view_2")):
     """Two views of 8 x 8 pixels; the paper's are of 32 and more."""
     return keras_dim.views.TwoViews(
-        [
+        names=names,
+        augmentations=[
             keras_dim.views.RandomTranslation(2, probability=0.8, seed=2),
             keras_dim.views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3),
         ],
@@ -87,6 +88,31 @@ def norm():
     )
 
 
+def moco(**arguments):
+    return keras_dim.MoCo(
+        encoder(),
+        views=two_views(("query", "key")),
+        units=5,
+        # Batches of 8 end within the queue and wrap round.
+        queue_size=12,
+        momentum=0.9,
+        seed=1,
+        **arguments,
+    )
+
+
+def byol(**arguments):
+    return keras_dim.BYOL(
+        encoder(),
+        views=two_views(),
+        units=5,
+        hidden_units=8,
+        momentum=0.9,
+        seed=1,
+        **arguments,
+    )
+
+
 METHODS = {
     "amdim": amdim,
     "amdim_mixtures_chunked": lambda: amdim(
@@ -96,6 +122,8 @@ METHODS = {
         bound=bounds.InfoNCE(chunk_size=3),
         use_batch_norm=True,
     ),
+    "byol": lambda: byol(num_steps=6),
+    "moco": lambda: moco(hidden_units=7),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
         encoder(), critic=critic(), seed=1
     ),

@@ -1,8 +1,15 @@
 """Self-supervised methods, one class to a file."""
 
 from keras_dim.methods.amdim import AMDIM
+from keras_dim.methods.byol import BYOL
 from keras_dim.methods.deep_infomax import DeepInfoMax
+from keras_dim.methods.moco import MoCo
 
-METHODS = {"amdim": AMDIM, "deep_infomax": DeepInfoMax}
+METHODS = {
+    "amdim": AMDIM,
+    "byol": BYOL,
+    "deep_infomax": DeepInfoMax,
+    "moco": MoCo,
+}
 
-__all__ = ["AMDIM", "METHODS", "DeepInfoMax"]
+__all__ = ["AMDIM", "BYOL", "METHODS", "DeepInfoMax", "MoCo"]

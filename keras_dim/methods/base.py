@@ -4,6 +4,7 @@ import keras
 
 from keras_dim import batches
 from keras_dim import distribution
+from keras_dim.encoders import features as encoder_features
 from keras_dim.methods import replicated
 
 
@@ -31,6 +32,8 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     """
 
     view_names = ()
+    # Images that a batch needs at least: one and a negative.
+    min_images = 2
 
     def __init__(self, encoder, views, term_weights, **kwargs):
         super().__init__(**kwargs)
@@ -79,13 +82,26 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         extra = [keras.ops.cast(loss, "float32") for loss in self.losses]
         return distribution.scale_loss(sum(weighted + extra))
 
+    def checked(self, x, batch_size, who):
+        return batches.checked(
+            x,
+            min_images=self.min_images,
+            who=who,
+            why="their negatives are the other images of a batch",
+            batch_size=batch_size,
+            view_names=self.view_names,
+        )
+
     def predict(self, x, **kwargs):
-        """Returns the encoder's global vectors, shape `(images, units)`.
+        """Returns the encoder's default feature, shape `(images, units)`.
 
         Args:
-            x: array or data set of what `fit` takes.
+            x: array or data set of the images that `fit` takes, in order.
             **kwargs: handed on to `keras.Model.predict`.
         """
-        if hasattr(x, "map"):
-            x = x.map(lambda *batch: batches.images_of(batch[0]))
-        return self.encoder.predict(batches.images_of(x), **kwargs)["global"]
+        x = batches.checked(
+            x, self.encoder.input_shape[1:], who="predict", in_order=True
+        )
+        with distribution.value_errors():
+            features = self.encoder.predict(batches.images_alone(x), **kwargs)
+        return features[encoder_features.default_feature(self.encoder)]

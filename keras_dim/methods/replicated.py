@@ -7,6 +7,7 @@ has a test for each that fails once Keras has mended it itself.
 import keras
 from keras import ops
 
+from keras_dim import batches
 from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.layers import norm
@@ -18,32 +19,18 @@ RUNNING_MEAN = "running_mean_"
 class ReplicatedModel(configurable.Configurable, keras.Model):
     """Base of methods: equal training on one device and on several."""
 
-    def compile(self, optimizer="rmsprop", **kwargs):
-        """Configures training; see `keras.Model.compile`.
-
-        Raises:
-            ValueError: for a loss, a metric or their weights, which Keras
-                would ignore.
-        """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(name):
-                raise ValueError(
-                    f"A self-supervised method has its own loss: leave out "
-                    f"`{name}`. Received: {kwargs[name]!r}. To score labels "
-                    "while it trains, use keras_dim.evaluation.ProbeCallback"
-                )
-        super().compile(optimizer, **kwargs)
-
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains the encoder; see `keras.Model.fit`. Labels are ignored."""
-        for name in ("class_weight", "sample_weight"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"`{name}` has no meaning without labels: leave it out"
-                )
+        batches.refuse_supervision(
+            class_weight=kwargs.get("class_weight"),
+            sample_weight=kwargs.get("sample_weight"),
+            loss=self._compile_loss,
+            metrics=self._compile_metrics,
+        )
         self._refuse_what_keras_cannot_distribute()
         self._agree_on_finite_gradients()
-        if hasattr(x, "element_spec") or isinstance(x, keras.utils.PyDataset):
+        x = self.checked(x, kwargs.get("batch_size") or 32, "fit")
+        if not batches.is_whole(x):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
         with distribution.value_errors():
@@ -51,8 +38,13 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns the loss and its terms; see `keras.Model.evaluate`."""
+        x = self.checked(x, kwargs.get("batch_size") or 32, "evaluate")
         with distribution.value_errors():
             return super().evaluate(x, y, *args, **kwargs)
+
+    def checked(self, x, batch_size, who):
+        """Returns images, or a data set of them, that were checked."""
+        return x
 
     if keras.backend.backend() == "tensorflow":
 

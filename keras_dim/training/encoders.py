@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 
+from keras_dim import layers
 from keras_dim import model_files
 from keras_dim import presets
 from keras_dim.methods import base
@@ -33,6 +34,7 @@ def in_float32(encoder: keras.Model) -> keras.Model:
             config["synchronized"] = False
         return type(layer).from_config(config)
 
+    encoder = layers.split_batch_norms(encoder, None)
     copy = keras.models.clone_model(encoder, clone_function=converted)
     copy.set_weights(encoder.get_weights())
     return copy

@@ -1,0 +1,112 @@
+"""BYOL: predict what a slow teacher sees in another view, without negatives."""
+
+import keras
+from keras import ops
+
+from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import heads
+from keras_dim.layers import teacher
+from keras_dim.methods import base
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class BYOL(base.SelfSupervisedModel):
+    """Bootstrap your own latent.
+
+    The encoder, a projector and a predictor make a prediction of each view; a
+    teacher that follows encoder and projector makes the target of the other
+    view. With unit vectors,
+
+        loss = |prediction_1 - target_2|^2 + |prediction_2 - target_1|^2
+
+    as a mean over the images: 4 for random vectors, 0 where all are equal.
+    Each view passes the networks on its own, so that batch norm does not mix
+    them.
+
+    Args:
+        encoder: `keras.Model` from raw pixels to a dict with `"global"`.
+        views: layer from images to a dict with `"view_1"` and `"view_2"`, or
+            None for `keras_dim.views.byol` at the encoder's image size.
+        units: int. Width of predictions and targets. Defaults to 256.
+        hidden_units: int. Width of the hidden layers of projector and
+            predictor. Defaults to 4096.
+        momentum: float. Of the teacher at the beginning. Defaults to 0.996.
+        num_steps: int, or None for a constant momentum. Steps over which the
+            momentum rises along half a cosine to 1, those of the whole
+            training.
+        seed: int, or None for a random one. Seed of the default views.
+
+    Views: `"view_1"`, `"view_2"`.
+
+    Example:
+    ```python
+    encoder = keras_dim.encoders.dim_resnet(image_size=32)
+    model = keras_dim.BYOL(encoder, momentum=0.99)
+    model.compile(keras_dim.optimizers.get("lars", learning_rate=1.0))
+    model.fit(keras_dim.data.load("cifar10", batch_size=256), epochs=100)
+    ```
+
+    Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
+    """
+
+    view_names = ("view_1", "view_2")
+    min_images = 1
+
+    def __init__(
+        self,
+        encoder,
+        views=None,
+        units=256,
+        hidden_units=4096,
+        momentum=0.996,
+        num_steps=None,
+        seed=None,
+        **kwargs,
+    ):
+        shapes = encoder_features.feature_shapes(encoder, "global")
+        views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
+        super().__init__(encoder, views, {"prediction_error": 1.0}, **kwargs)
+        self.units = units
+        self.hidden_units = hidden_units
+        self.momentum = momentum
+        self.num_steps = num_steps
+        self.seed = seed
+        head = {"batch_norm": True, "output_bias": False}
+        self.projector = heads.mlp(
+            shapes["global"][-1], hidden_units, units, name="projector", **head
+        )
+        self.predictor = heads.mlp(
+            units, hidden_units, units, name="predictor", **head
+        )
+        self.teacher = teacher.Teacher(
+            [encoder, self.projector], momentum, num_steps, fresh_start=True
+        )
+        self.built = True
+
+    def before_step(self):
+        self.teacher.follow()
+
+    def outputs(self, views, training):
+        predictions, targets = [], []
+        for name in self.view_names:
+            features = self.encoder(views[name], training=training)
+            projection = self.projector(features["global"], training=training)
+            predictions.append(self.predictor(projection, training=training))
+            targets.append(self.teacher(views[name], training=training))
+        return predictions, targets
+
+    def loss_terms(self, outputs):
+        predictions, targets = outputs
+        errors = [
+            ops.sum(
+                ops.square(
+                    heads.normalized(prediction) - heads.normalized(target)
+                ),
+                axis=-1,
+            )
+            for prediction, target in zip(
+                predictions, targets[::-1], strict=True
+            )
+        ]
+        return {"prediction_error": ops.mean(sum(errors))}

@@ -1,0 +1,135 @@
+"""MoCo: tell an image's key from a queue of the keys of earlier batches."""
+
+import keras
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import distribution
+from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import feature_queue
+from keras_dim.layers import heads
+from keras_dim.layers import split_batch_norm
+from keras_dim.layers import teacher
+from keras_dim.methods import base
+from keras_dim.mutual_information import bounds
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class MoCo(base.SelfSupervisedModel):
+    """Momentum contrast, version 2.
+
+    The encoder and a head make a query of one view of each image, a teacher
+    that follows them slowly makes a key of the other. With unit vectors,
+
+        loss = -InfoNCE(query . key / temperature)
+
+    where the key of the same image is the positive and the queue of the keys
+    of earlier batches holds the negatives. Version 1 is `hidden_units=None,
+    temperature=0.07` with `views.moco_v1`.
+
+    Keys are shuffled between replicas before they pass the teacher, so that
+    the statistics of its batch norm do not give the positive away. On one
+    device, `num_splits` has the same effect.
+
+    Args:
+        encoder: `keras.Model` from raw pixels to a dict with `"global"`.
+        views: layer from images to a dict with `"query"` and `"key"`, or None
+            for `keras_dim.views.moco_v2` at the encoder's image size.
+        units: int. Width of queries and keys. Defaults to 128.
+        hidden_units: int, or None for a linear head. Width of the head's
+            hidden layer. Defaults to 2048.
+        queue_size: int. Number of negatives. Defaults to 65536; fewer than
+            there are images, else most of them are keys of the same images.
+        momentum: float. Of the teacher. Defaults to 0.999.
+        temperature: float. Scores are divided by it. Defaults to 0.2.
+        bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
+        num_splits: int, or None for plain batch norm. Parts of a batch that
+            the encoder's batch norms normalise each on its own; see
+            `layers.SplitBatchNormalization`.
+        seed: int, or None for a random one. Seed of the first queue and of
+            the order of keys.
+
+    Views: `"query"`, `"key"`.
+
+    Example:
+    ```python
+    encoder = keras_dim.encoders.dim_resnet(image_size=32)
+    model = keras_dim.MoCo(encoder, queue_size=4096, momentum=0.99)
+    model.compile(keras_dim.optimizers.get("sgd", learning_rate=0.03, l2=1e-4))
+    model.fit(keras_dim.data.load("cifar10", batch_size=256), epochs=200)
+    ```
+
+    Differs from the authors' code in that queue and batch may have any sizes,
+    and in that the teacher moves at the start of a step, which is the same.
+
+    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722) and
+    [Chen et al., 2020](https://arxiv.org/abs/2003.04297).
+    """
+
+    view_names = ("query", "key")
+    min_images = 1
+
+    def __init__(
+        self,
+        encoder,
+        views=None,
+        units=128,
+        hidden_units=2048,
+        queue_size=65536,
+        momentum=0.999,
+        temperature=0.2,
+        bound="info_nce",
+        num_splits=None,
+        seed=None,
+        **kwargs,
+    ):
+        checks.above(0, temperature=temperature)
+        shapes = encoder_features.feature_shapes(encoder, "global")
+        if num_splits is not None:
+            encoder = split_batch_norm.split_batch_norms(encoder, num_splits)
+        views = views or views_lib.moco_v2(encoder.input.shape[1], seed=seed)
+        super().__init__(
+            encoder, views, {"contrastive_information": -1.0}, **kwargs
+        )
+        self.units = units
+        self.hidden_units = hidden_units
+        self.queue_size = queue_size
+        self.momentum = momentum
+        self.temperature = temperature
+        self.bound = bounds.get(bound)
+        self.num_splits = num_splits
+        self.seed = seed
+        self.head = heads.mlp(shapes["global"][-1], hidden_units, units)
+        self.teacher = teacher.Teacher([encoder, self.head], momentum)
+        self.queue = feature_queue.FeatureQueue(queue_size, units, seed)
+        self.order = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def before_step(self):
+        self.teacher.follow()
+
+    def outputs(self, views, training):
+        features = self.encoder(views["query"], training=training)
+        query = self.head(features["global"], training=training)
+        images = views["key"]
+        if training:
+            images, order = distribution.shuffle_rows(images, self.order)
+        key = heads.normalized(self.teacher(images, training=training))
+        if training:
+            key = distribution.unshuffle_rows(key, order)
+        return heads.normalized(query), key
+
+    def loss_terms(self, outputs):
+        query, key = outputs
+        own = ops.sum(query * key, axis=-1, keepdims=True)
+        queued = ops.matmul(query, ops.transpose(self.queue.read()))
+        scores = ops.concatenate([own, queued], axis=1) / self.temperature
+        # The own key comes first.
+        positives = ops.cast(ops.arange(1 + self.queue_size) == 0, "float32")
+        positives = positives[None, :]
+        information = self.bound(scores, positives, 1.0 - positives)
+        return {"contrastive_information": information}
+
+    def after_loss(self, outputs):
+        self.queue.enqueue(distribution.concat_replicas(outputs[1]))

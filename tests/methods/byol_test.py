@@ -1,0 +1,74 @@
+import golden
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+import keras_dim
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.byol()
+
+
+def test_loss_and_gradients_equal_the_published_ones(model):
+    arrays = golden.load("contrastive_byol_raft")
+    predictions, targets = (
+        [tf.constant(arrays[f"{letter}{i}"], "float32") for i in (1, 2)]
+        for letter in "pz"
+    )
+    with tf.GradientTape() as tape:
+        tape.watch(predictions)
+        error = model.loss_terms((predictions, targets))["prediction_error"]
+    gradients = tape.gradient(error, predictions)
+
+    np.testing.assert_allclose(error, arrays["loss_symmetric"], rtol=1e-5)
+    for gradient, name in zip(gradients, ("grad_p1", "grad_p2"), strict=True):
+        np.testing.assert_allclose(
+            gradient, arrays[name], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_each_prediction_meets_the_target_of_the_other_view(model):
+    one, other = np.eye(5, dtype="float32")[:2, None]
+    crossed = model.loss_terms(([one, other], [other, one]))
+    straight = model.loss_terms(([one, other], [one, other]))
+
+    assert float(crossed["prediction_error"]) == pytest.approx(0.0, abs=1e-6)
+    # Two orthogonal pairs, at a squared distance of 2 each.
+    assert float(straight["prediction_error"]) == pytest.approx(4.0, rel=1e-6)
+
+
+def test_random_vectors_have_an_error_of_four(model):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(4, 1000, 64)).astype("float32")
+    terms = model.loss_terms((list(vectors[:2]), list(vectors[2:])))
+
+    # The mean cosine of 1,000 pairs in 64 dimensions deviates by 0.004, twice.
+    assert float(terms["prediction_error"]) == pytest.approx(4.0, abs=0.06)
+
+
+def test_the_teacher_starts_from_weights_of_its_own(model):
+    student = [*model.encoder.weights, *model.projector.weights]
+    slow = [w for net in model.teacher.networks for w in net.weights]
+    kernels = [
+        (fast, other)
+        for fast, other in zip(student, slow, strict=True)
+        if fast.path.endswith("kernel")
+    ]
+    assert kernels
+    for fast, other in kernels:
+        assert not np.array_equal(fast, other)
+
+
+def test_the_predictor_has_no_teacher(model):
+    shapes = [
+        tuple(w.shape) for net in model.teacher.networks for w in net.weights
+    ]
+    student = [*model.encoder.weights, *model.projector.weights]
+    assert shapes == [tuple(weight.shape) for weight in student]
+
+
+def test_a_batch_of_one_image_needs_no_negative():
+    assert keras_dim.BYOL.min_images == 1
