@@ -25,16 +25,8 @@ from keras_dim.optimizers.sgd import SGD
 
 OPTIMIZERS = {"adam": Adam, "adamw": Adam, "sgd": SGD, "lars": LARS}
 
-# Only until recipes and probes use the new names.
-L2Adam = Adam
 
-
-def StepDecay(learning_rate, boundaries, factor, warmup_steps=0):
-    if not boundaries:
-        return Schedule(learning_rate, "constant", None, warmup_steps)
-    return Schedule(
-        learning_rate, "steps", None, warmup_steps, boundaries, factor
-    )
+__all__ = ["LARS", "OPTIMIZERS", "SGD", "Adam", "Schedule", "get"]
 
 
 def get(name, **arguments):

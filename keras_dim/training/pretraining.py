@@ -225,10 +225,10 @@ def _settings(recipe: Recipe) -> Iterator[None]:
 
 
 def _new_model(recipe: Recipe, source: data.Source, steps: int) -> keras.Model:
-    model = recipe.build_model(source.image_shape)
     # There are no steps if a batch has more images than the source, which
     # `data.load` refuses.
     steps = max(steps, 1)
+    model = recipe.build_model(source.image_shape, steps)
     model.compile(
         optimizer=recipe.build_optimizer(steps),
         steps_per_execution=min(recipe.steps_per_execution, steps),
