@@ -136,6 +136,18 @@ def test_lars_does_not_divide_by_a_norm_of_zero(definition, start, gradients):
     np.testing.assert_allclose(moved, -0.1 * gradients[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("definition", "moves"),
+    [("simclr", True), ("byol", True), ("lightly", False)],
+)
+def test_lars_without_a_gradient_decays_as_published(definition, moves):
+    optimizer = optimizers.LARS(0.1, l2=0.5, definition=definition)
+
+    moved = run(optimizer, 0 * GRADIENTS[:1]) - START
+
+    assert bool(np.any(moved)) is moves
+
+
 def excluded_paths(optimizer):
     """Returns the paths that LARS excludes of a model within a model."""
     inputs = keras.Input((4,))
