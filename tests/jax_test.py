@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_optimizers
 
 import keras_dim.data
 from keras_dim.data import memory
@@ -121,6 +122,15 @@ def test_a_checkpoint_of_several_replicas_is_loaded(results):
     # Keras takes synchronised batch norm on TensorFlow alone.
     terms = results["of_replicas"]
     assert_close(terms, results["methods"][jax_worker.OF_REPLICAS]["before"])
+
+
+@pytest.mark.parametrize("name", tiny_optimizers.EACH)
+def test_optimizers_take_the_steps_of_tensorflow(name, results):
+    make = tiny_optimizers.EACH[name]
+    model = tiny_optimizers.model(make(tiny_optimizers.schedule()))
+    expected = tiny_optimizers.fit(model, 2)
+    for one, other in zip(results["optimizers"][name], expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_trains(results):

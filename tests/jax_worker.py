@@ -32,6 +32,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny  # noqa: E402
 import tiny_images  # noqa: E402
+import tiny_optimizers  # noqa: E402
 
 
 def give_draws():
@@ -173,6 +174,15 @@ def run_training(folder):
     }
 
 
+def run_optimizers():
+    """Returns the weights after compiled steps of each optimizer."""
+    weights = {}
+    for name, make in tiny_optimizers.EACH.items():
+        model = tiny_optimizers.model(make(tiny_optimizers.schedule()))
+        weights[name] = [w.tolist() for w in tiny_optimizers.fit(model, 2)]
+    return weights
+
+
 def write_photos(folder):
     """A folder of colour images, one of them cut off, and one of grey ones."""
     for name, channels in (("photos", 3), ("grey", 1)):
@@ -190,6 +200,7 @@ def main(folder):
 
     results = {
         "data": run_data(folder),
+        "optimizers": run_optimizers(),
         "training": run_training(folder),
         "precisions": run_in_precisions("deep_infomax_donsker_varadhan"),
     }
