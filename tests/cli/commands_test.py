@@ -149,9 +149,11 @@ def test_probe_prints_the_score_and_its_protocol(
     printed = capsys.readouterr().out
     assert "percent of 360 test images" in printed
     assert protocol in printed
+    # 37 of the 360 are the digit that is most frequent.
+    assert "most frequent class alone: 10.28 percent" in printed
 
 
-def test_without_fc_the_probe_takes_the_global_feature(tmp_path, capsys):
+def test_the_probe_takes_the_global_feature_by_default(tmp_path, capsys):
     image = keras.Input((8, 8, 3))
     outputs = {"global": keras.layers.Flatten()(image)}
     path = tmp_path / "encoder.keras"
