@@ -1,4 +1,4 @@
-"""From what a user has to batches that fit into messages."""
+"""Cuts images into batches that fit into messages."""
 
 import os
 from collections.abc import Iterable
@@ -21,20 +21,15 @@ def image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
     Raises:
         ValueError: for anything else, at the batch where it shows.
     """
-    if _is_array(images) or isinstance(images, dict):
-        yield from _cut(_pixels(images), batch_size)
-        return
-    if isinstance(images, tuple) and len(images) == 2 and _is_array(images[0]):
-        yield from _cut(_pixels(images), batch_size)
-        return
-    if isinstance(images, str | bytes | os.PathLike) or not isinstance(
-        images, Iterable
-    ):
-        raise ValueError(
-            "Images must be a uint8 array or a data set of such batches; "
-            "keras_dim.data.load reads files, and `embed_encoded` takes the "
-            f"bytes of files. Received: {type(images).__name__}"
-        )
+    is_pair = isinstance(images, tuple) and len(images) == 2
+    if isinstance(images, dict) or _is_array(images[0] if is_pair else images):
+        images = [images]
+    _check_iterable(
+        images,
+        "Images must be a uint8 array or a data set of such batches; "
+        "keras_dim.data.load reads files, and `embed_encoded` takes the bytes "
+        "of files.",
+    )
     # tf.data says -1 for a data set that repeats for ever.
     cardinality = getattr(images, "cardinality", None)
     if callable(cardinality) and int(cardinality()) == -1:
@@ -43,7 +38,9 @@ def image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
             "it with `take(num_batches)`."
         )
     for element in images:
-        yield from _cut(_pixels(element), batch_size)
+        batch = _pixels(element)
+        for start in range(0, len(batch), batch_size):
+            yield batch[start : start + batch_size]
 
 
 def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
@@ -56,14 +53,11 @@ def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
     Raises:
         ValueError: for anything else, at the image where it shows.
     """
-    if isinstance(images, str | bytes | os.PathLike) or not isinstance(
-        images, Iterable
-    ):
-        raise ValueError(
-            "Encoded images must be a list of bytes, such as "
-            "[pathlib.Path('photo.jpeg').read_bytes()]. Received: "
-            f"{type(images).__name__}"
-        )
+    _check_iterable(
+        images,
+        "Encoded images must be a list of bytes, such as "
+        "[pathlib.Path('photo.jpeg').read_bytes()].",
+    )
     batch = []
     for image in images:
         if not isinstance(image, bytes | bytearray | memoryview):
@@ -77,6 +71,12 @@ def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
             batch = []
     if batch:
         yield batch
+
+
+def _check_iterable(images, expected):
+    is_file = isinstance(images, str | bytes | os.PathLike)
+    if is_file or not isinstance(images, Iterable):
+        raise ValueError(f"{expected} Received: {type(images).__name__}")
 
 
 def _is_array(value):
@@ -116,8 +116,3 @@ def _pixels(element):
             f"Images must have pixels. Received shape: {images.shape}"
         )
     return images
-
-
-def _cut(images, batch_size):
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]

@@ -1,18 +1,19 @@
-"""What gRPC and REST have in common: one request, one answer."""
+"""What gRPC and REST share: one request at a time, and its answer."""
 
 import abc
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-# The largest message that TensorFlow Serving takes, and that protobuf can
-# write: its sizes are signed numbers of 32 bits.
+# The largest message of TensorFlow Serving and of protobuf, whose sizes are
+# signed numbers of 32 bits.
 MAX_MESSAGE_BYTES = 2**31 - 1
-# A status of our own beside the canonical ones: the connection could not be
-# made or broke off, in a way that trying again is no answer to.
+# Two codes of our own beside gRPC's. The connection could not be opened, or
+# broke, in a way that a retry does not mend.
 CONNECTION_FAILED = "CONNECTION_FAILED"
-# Another: the message is too large. RESOURCE_EXHAUSTED, which that is, may be
-# anything else that the server has no more of.
+# gRPC has RESOURCE_EXHAUSTED for it, which also stands for a lack of memory.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
@@ -20,12 +21,12 @@ _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """What a signature takes or gives under one name.
+    """The dtype and the shape of an input or an output.
 
     Args:
-        dtype: str. As NumPy names it, or `"string"`.
-        shape: tuple or None. None stands for any number, and instead of the
-            tuple for any shape.
+        dtype: str. NumPy's name, or `"string"`.
+        shape: tuple or None. An entry of None stands for any size, None
+            instead of the tuple for any shape.
     """
 
     dtype: str
@@ -34,7 +35,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What one function of a model takes and gives.
+    """The inputs and outputs of one function of a model.
 
     Args:
         inputs: dict of `TensorSpec`.
@@ -47,11 +48,11 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a server says of a model.
+    """A server's description of a model.
 
     Args:
-        version: int or None. Which version of the model it says it of; None
-            where the server leaves that out.
+        version: int or None. The version that is described; None where the
+            server does not name it.
         signatures: dict of `Signature` by name.
     """
 
@@ -61,7 +62,7 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class ModelName:
-    """Which model of a server, and which version of it.
+    """The name of a model on a server, with at most one of version and label.
 
     Args:
         name: str.
@@ -82,23 +83,22 @@ class ModelName:
 
 
 class Failure(Exception):
-    """A request came to nothing. The client turns it into a `ServerError`.
+    """A request failed. The client turns it into a `ServerError`.
 
     Args:
-        code: str. The name of a canonical status, `CONNECTION_FAILED` or
+        code: str. A status code of gRPC, `CONNECTION_FAILED` or
             `MESSAGE_TOO_LARGE`.
-        message: str. What the server, or the operating system, says.
+        message: str. The server's or the operating system's own words.
     """
 
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
-        # How often it was tried.
         self.num_attempts = 1
 
 
 class Transport(abc.ABC):
-    """One way to the models of one server. Every method is one request."""
+    """Requests to one server. They raise `Failure`; `timeout` is seconds."""
 
     @abc.abstractmethod
     def predict(
@@ -110,38 +110,71 @@ class Transport(abc.ABC):
         features: tuple[str, ...],
         timeout: float,
     ) -> dict[str, np.ndarray]:
-        """Returns features of one batch.
-
-        Args:
-            model: `ModelName`.
-            signature_name: str.
-            signature: `Signature`. It has one input.
-            values: what that input takes: uint8 array or list of bytes.
-            features: tuple of str. The wanted outputs.
-            timeout: float. Seconds.
-
-        Raises:
-            Failure: if there is no answer, or none with features.
-        """
+        """Returns the wanted features of a batch for the only input."""
 
     @abc.abstractmethod
     def metadata(self, model: ModelName, timeout: float) -> Metadata:
-        """Returns the signatures of a model, and the version they are of."""
+        """Returns the signatures of a model."""
 
     @abc.abstractmethod
     def versions(self, model: ModelName, timeout: float) -> dict[int, str]:
-        """Returns the state of each version of a model, whichever it names."""
+        """Returns the state of each version of the model of that name."""
 
     @abc.abstractmethod
     def bytes_per_row(self, values: np.ndarray | list[bytes]) -> int:
-        """Returns the most bytes that one row of a batch takes on its way."""
+        """Returns the most bytes that one row of a batch has in a message."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Gives the connection back."""
+        """Closes the connections."""
 
 
-def dtype_name(name: str) -> str:
-    """Returns how NumPy names what TensorFlow names, e.g., `"DT_FLOAT"`."""
-    name = name.removeprefix("DT_").lower()
-    return _DTYPES.get(name, name)
+def parse_metadata(answer: Mapping[str, Any]) -> Metadata:
+    """Reads metadata from the JSON form of protobuf.
+
+    Args:
+        answer: mapping. A `GetModelMetadataResponse`, as REST gives it.
+
+    Raises:
+        Failure: for anything else.
+    """
+    try:
+        found = answer["metadata"]["signature_def"]["signature_def"]
+        version = answer.get("model_spec", {}).get("version")
+        return Metadata(
+            # Integers of 64 bits are written as strings.
+            None if version is None else int(version),
+            {
+                name: Signature(
+                    _specs(signature.get("inputs", {})),
+                    _specs(signature.get("outputs", {})),
+                )
+                for name, signature in found.items()
+            },
+        )
+    # An OverflowError for infinity, which Python's JSON has.
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise Failure("INTERNAL", "the metadata have no signatures") from error
+
+
+def _specs(infos):
+    return {name: _spec(info) for name, info in infos.items()}
+
+
+def _spec(info):
+    dtype = str(info["dtype"]).removeprefix("DT_").lower()
+    shape = info["tensor_shape"]
+    # Zeros are left out.
+    sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+    return TensorSpec(
+        _DTYPES.get(dtype, dtype),
+        None
+        if shape.get("unknown_rank")
+        else tuple(None if size < 0 else size for size in sizes),
+    )

@@ -1,12 +1,12 @@
 """What the client makes of a server that fails."""
 
-import http.client
 import socket
 import threading
 import time
 
 import numpy as np
 import pytest
+import urllib3
 from serving.conformance_server import HTTP_STATUS
 from serving.conformance_server import ConformanceServer
 from serving.conformance_server import Model
@@ -296,13 +296,13 @@ def test_no_message_is_larger_than_it_was_thought(
             ),
         )
     else:
-        post = http.client.HTTPConnection.request
+        post = urllib3.connection.HTTPConnection.request
         monkeypatch.setattr(
-            http.client.HTTPConnection,
+            urllib3.connection.HTTPConnection,
             "request",
-            lambda self, method, path, body, headers: (
+            lambda self, method, path, body, headers, **options: (
                 sizes.append(len(body or ""))
-                or post(self, method, path, body, headers)
+                or post(self, method, path, body, headers, **options)
             ),
         )
     client.embed(images)
@@ -501,7 +501,7 @@ def test_grpc_understands_no_damaged_features(
 
 def test_grpc_finds_out_that_rest_is_there(server):
     with pytest.raises(
-        serving.UnavailableError, match="Not gRPC is there. For"
+        serving.UnavailableError, match="does not speak gRPC. For"
     ):
         serving.Client(
             server.rest.removeprefix("http://"), "tiny", max_retries=0
