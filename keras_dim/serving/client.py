@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from keras_dim.serving.transport import MAX_MESSAGE_BYTES
 from keras_dim.serving.transport import Failure
 from keras_dim.serving.transport import Metadata
 from keras_dim.serving.transport import ModelName
+from keras_dim.serving.transport import Request
 from keras_dim.serving.transport import Signature
 from keras_dim.serving.transport import Transport
 
@@ -26,8 +26,8 @@ IMAGES = "images"
 ENCODED_IMAGES = "encoded_images"
 # How long to ask for the versions of a model that was not found.
 _SECONDS_TO_EXPLAIN = 2.0
-# The most bytes of a message beside its rows: names, sizes, tags.
-_BYTES_BESIDE_ROWS = 4096
+# The most bytes of a message beside its images: names, sizes, tags.
+_BYTES_BESIDE_IMAGES = 4096
 
 
 class Client:
@@ -98,8 +98,8 @@ class Client:
             "max_message_bytes", max_message_bytes, 1, MAX_MESSAGE_BYTES
         )
         self._transport = _open(self._address, self.max_message_bytes)
-        # Only that of a numbered version, which does not change, is kept.
-        self._known: Metadata | None = None
+        # Of a version with a number, which does not change.
+        self._metadata: Metadata | None = None
 
     @property
     def version(self) -> int | None:
@@ -175,7 +175,7 @@ class Client:
         client.metadata()["native"].inputs["images"].shape  # (None, 32, 32, 3)
         ```
         """
-        return self._metadata().signatures
+        return self.pinned()._metadata.signatures
 
     def pinned(self) -> "Client":
         """Returns a client of the version that this client would use now.
@@ -190,9 +190,15 @@ class Client:
         features = [client.embed(images, "global") for images in parts]
         ```
         """
+        if self._metadata is not None:
+            return self
         pinned = copy.copy(self)
-        pinned._known = self._metadata()
-        pinned._model = self._in_version(pinned._known.version)
+        pinned._metadata = self._call("metadata", Request(self._model))
+        version = pinned._metadata.version
+        if version is not None:
+            pinned._model = ModelName(self._model.name, version)
+        if self._model.version is not None:
+            self._metadata = pinned._metadata
         return pinned
 
     def status(self) -> dict[int, str]:
@@ -201,7 +207,7 @@ class Client:
         The states are `"START"`, `"LOADING"`, `"AVAILABLE"`, `"UNLOADING"` and
         `"END"`.
         """
-        return self._call(self._transport.versions, self._model)
+        return self._call("versions", Request(self._model))
 
     def input_shape(
         self, signature: str = "native"
@@ -218,7 +224,7 @@ class Client:
         Raises:
             ValueError: if the model has no such signature of images.
         """
-        found = self._signature(self._metadata(), signature, IMAGES, "uint8")
+        found = self.pinned()._signature(signature, IMAGES, "uint8")
         return found.inputs[IMAGES].shape
 
     def close(self) -> None:
@@ -242,17 +248,26 @@ class Client:
             )
         # Invalid images are refused before the server is asked.
         batches = _at_least_one(batches)
-        metadata = self._metadata()
-        model = self._in_version(metadata.version)
-        signature = self._signature(metadata, name, input_name, dtype)
-        features = self._features(signature, feature)
+        return self.pinned()._embed_pinned(
+            batches, feature, name, input_name, dtype
+        )
+
+    def _embed_pinned(self, batches, feature, name, input_name, dtype):
+        signature = self._signature(name, input_name, dtype)
+        features = tuple(signature.outputs)
+        if feature is not None:
+            if feature not in features:
+                raise ValueError(
+                    f"The model {self._model} at {self._address} has no "
+                    f"feature {feature!r}. Expected one of {sorted(features)}."
+                )
+            features = (feature,)
         columns: dict[str, list[np.ndarray]] = {key: [] for key in features}
         for batch in batches:
-            self._check_shape(batch, name, signature.inputs[input_name].shape)
-            self._check_size(batch)
-            answer = self._call(
-                self._transport.predict, model, name, signature, batch, features
-            )
+            request = Request(self._model, name, signature, batch, features)
+            self._check_shape(request)
+            self._check_size(request)
+            answer = self._call("predict", request)
             for key, column in columns.items():
                 column.append(self._rows(answer, key, len(batch)))
                 _check_same_shape(key, column)
@@ -260,54 +275,9 @@ class Client:
         found = {key: np.concatenate(columns.pop(key)) for key in features}
         return found if feature is None else found[feature]
 
-    def _metadata(self) -> Metadata:
-        if self._known is not None:
-            return self._known
-        metadata = self._call(self._transport.metadata, self._model)
-        if self._model.version is not None:
-            self._known = metadata
-        return metadata
-
-    def _in_version(self, version: int | None) -> ModelName:
-        """Returns the model's name with the version that the server named."""
-        if version is None:
-            return self._model
-        return ModelName(self._model.name, version)
-
-    def _rows(self, answer, feature, num_images):
-        values = answer.get(feature)
-        if values is None or values.shape[:1] != (num_images,):
-            shape = "nothing" if values is None else f"shape {values.shape}"
-            raise errors.UnexpectedAnswerError(
-                f"{self._address} must return the feature {feature!r} with one "
-                f"row for each of {num_images} images. Received: {shape}"
-            )
-        return values
-
-    def _check_shape(self, batch, name, expected):
-        shape = _shape(batch)
-        fits = expected is None or (
-            len(shape) == len(expected)
-            and all(
-                size in (None, received)
-                for size, received in zip(expected, shape, strict=True)
-            )
-        )
-        if not fits:
-            hint = (
-                ""
-                if name == "serving_default"
-                else " The signature 'serving_default' resizes images."
-            )
-            raise ValueError(
-                f"The images do not fit the model {self._model}. Expected "
-                f"batches of shape {expected} for its signature {name!r}. "
-                f"Received: {shape}.{hint}"
-            )
-
-    def _signature(self, metadata, name, input_name, dtype) -> Signature:
+    def _signature(self, name, input_name, dtype) -> Signature:
         """Returns a signature, which must have the one input to be sent."""
-        signatures = metadata.signatures
+        signatures = self._metadata.signatures
         if name not in signatures:
             public = sorted(n for n in signatures if not n.startswith("__"))
             raise ValueError(
@@ -325,59 +295,70 @@ class Client:
             )
         return signatures[name]
 
-    def _features(self, signature, feature):
-        if feature is None:
-            return tuple(signature.outputs)
-        if feature not in signature.outputs:
-            raise ValueError(
-                f"The model {self._model} at {self._address} has no feature "
-                f"{feature!r}. Expected one of {sorted(signature.outputs)}."
+    def _check_shape(self, request):
+        (spec,) = request.signature.inputs.values()
+        shape, expected = request.shape, spec.shape
+        if (
+            expected is None
+            or len(shape) == len(expected)
+            and all(
+                size in (None, received)
+                for size, received in zip(expected, shape, strict=True)
             )
-        return (feature,)
+        ):
+            return
+        name = request.signature_name
+        hint = " The signature 'serving_default' resizes images."
+        raise ValueError(
+            f"The images do not fit the model {self._model}. Expected batches "
+            f"of shape {expected} for its signature {name!r}. Received: "
+            f"{shape}.{'' if name == 'serving_default' else hint}"
+        )
 
-    def _check_size(self, batch):
+    def _check_size(self, request):
         """Refuses a batch whose message might be too large."""
-        row = self._transport.bytes_per_row(batch)
-        rows = (self.max_message_bytes - _BYTES_BESIDE_ROWS) // row
-        if len(batch) > rows:
+        num_images = request.shape[0]
+        size = self._transport.bytes_per_image(request.images)
+        room = self.max_message_bytes - _BYTES_BESIDE_IMAGES
+        if num_images * size > room:
             raise explaining.too_large(
-                f"A message of {len(batch)} images has up to "
-                f"{len(batch) * row + _BYTES_BESIDE_ROWS:,} bytes, and "
+                f"A message of {num_images} images has up to "
+                f"{num_images * size + _BYTES_BESIDE_IMAGES:,} bytes, and "
                 f"`max_message_bytes` is {self.max_message_bytes:,}.",
-                max(rows, 0),
+                max(room // size, 0),
             )
 
-    def _call(
-        self,
-        method: Callable[..., Any],
-        model: ModelName,
-        name: str | None = None,
-        signature: Signature | None = None,
-        batch: np.ndarray | list[bytes] | None = None,
-        *features: tuple[str, ...],
-    ) -> Any:
+    def _rows(self, answer, feature, num_images):
+        values = answer.get(feature)
+        if values is None or values.shape[:1] != (num_images,):
+            shape = "nothing" if values is None else f"shape {values.shape}"
+            raise errors.UnexpectedAnswerError(
+                f"{self._address} must return the feature {feature!r} with one "
+                f"row for each of {num_images} images. Received: {shape}"
+            )
+        return values
+
+    def _call(self, method: str, request: Request) -> Any:
         """Calls a method of the transport, with retries."""
-        sent = () if batch is None else (name, signature, batch, *features)
+        ask = getattr(self._transport, method)
         try:
             return retrying.call(
-                lambda timeout: method(model, *sent, timeout),
+                lambda timeout: ask(request, timeout),
                 self.timeout,
                 self.max_retries,
             )
         except Failure as failure:
-            shape = None if batch is None else _shape(batch)
-            request = explaining.Request(
-                self._address, model, self.timeout, shape, name, signature
-            )
             versions = None
             if failure.code == "NOT_FOUND":
-                versions = self._versions_if_known()
-            raise explaining.explain(failure, request, versions) from failure
+                versions = self._versions_if_known(request)
+            raise explaining.explain(
+                failure, request, self._address, self.timeout, versions
+            ) from failure
 
-    def _versions_if_known(self) -> dict[int, str] | None:
+    def _versions_if_known(self, request) -> dict[int, str] | None:
         timeout = min(self.timeout, _SECONDS_TO_EXPLAIN)
         try:
-            return self._transport.versions(self._model, timeout)
+            return self._transport.versions(request, timeout)
         except Failure as failure:
             return {} if failure.code == "NOT_FOUND" else None
 
@@ -450,11 +431,6 @@ def _at_least_one(batches: Iterator[Any]) -> Iterator[Any]:
         "There are no images to extract features from. Received an empty "
         "array, list or data set."
     )
-
-
-def _shape(batch):
-    # NumPy would copy a list first.
-    return batch.shape if isinstance(batch, np.ndarray) else (len(batch),)
 
 
 def _check_same_shape(feature, arrays):

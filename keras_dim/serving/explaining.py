@@ -1,6 +1,5 @@
 """Turns the failure of a request into an error that says how to mend it."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 
@@ -9,15 +8,14 @@ from keras_dim.serving.address import Address
 from keras_dim.serving.transport import CONNECTION_FAILED
 from keras_dim.serving.transport import MESSAGE_TOO_LARGE
 from keras_dim.serving.transport import Failure
-from keras_dim.serving.transport import ModelName
-from keras_dim.serving.transport import Signature
+from keras_dim.serving.transport import Request
 
 _MODEL_GONE = "MODEL_GONE"
 _REFUSED = (
     errors.RequestRefusedError,
     "{address} refused the request to the model {model}.{expected}",
 )
-# The error and its sentences for each code. `Request` fills in the names.
+# The error for each code, and its sentences, which `explain` completes.
 _ERRORS = {
     "UNAVAILABLE": (
         errors.UnavailableError,
@@ -57,7 +55,8 @@ _ERRORS = {
 }
 _UNEXPECTED = (
     errors.UnexpectedAnswerError,
-    "{address} answered with {code}. Is it TensorFlow Serving{path}?",
+    "{address} answered with {code}. Is it TensorFlow Serving, with {prefix} "
+    "before /v1?",
 )
 # Words of TensorFlow Serving and of gRPC, with numbers of use.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
@@ -66,37 +65,20 @@ _MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
 _LONGEST_QUOTE = 500
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """A request, for the message of its error.
-
-    Args:
-        address: `Address`.
-        model: `ModelName`.
-        timeout: float. Seconds.
-        shape: tuple of int or None. Of the batch that was sent, if any.
-        signature_name: str or None.
-        signature: `Signature` or None.
-    """
-
-    address: Address
-    model: ModelName
-    timeout: float
-    shape: tuple[int, ...] | None = None
-    signature_name: str | None = None
-    signature: Signature | None = None
-
-
 def explain(
     failure: Failure,
     request: Request,
+    address: Address,
+    timeout: float,
     versions: Mapping[int, str] | None = None,
 ) -> errors.ServerError:
     """Returns the error to raise for a failure.
 
     Args:
         failure: `Failure`.
-        request: `Request`.
+        request: `Request`. The request that failed.
+        address: `Address`. Of the server.
+        timeout: float. The seconds that it had.
         versions: mapping or None. For `NOT_FOUND`, the state of each version
             of the model on the server. Defaults to None, not known.
 
@@ -108,14 +90,13 @@ def explain(
         words = f"{words[:_LONGEST_QUOTE]}..."
     quote = f" The answer: {words}" if words else ""
     code = failure.code
-    is_too_large = code == MESSAGE_TOO_LARGE or (
-        code == "RESOURCE_EXHAUSTED" and _MESSAGE_TOO_LARGE.search(words)
-    )
-    if is_too_large and request.shape:
+    if code == "RESOURCE_EXHAUSTED" and _MESSAGE_TOO_LARGE.search(words):
+        code = MESSAGE_TOO_LARGE
+    if code == MESSAGE_TOO_LARGE and request.shape:
         num_images = request.shape[0]
         return too_large(
-            f"A message of {num_images} images is too large for "
-            f"{request.address}.{quote}",
+            f"A message of {num_images} images is too large for {address}."
+            f"{quote}",
             _fewer(num_images, words),
         )
     # Before images are sent, the server has described the model.
@@ -123,20 +104,18 @@ def explain(
     error, sentences = _ERRORS.get(
         _MODEL_GONE if is_gone else code, _UNEXPECTED
     )
-    if is_too_large:
-        code = "RESOURCE_EXHAUSTED"
-        error, sentences = _UNEXPECTED
+    code = "RESOURCE_EXHAUSTED" if code == MESSAGE_TOO_LARGE else code
     attempts = failure.num_attempts
     message = sentences.format(
-        address=request.address,
+        address=address,
         code=code,
         expected=_expected(request, words),
         model=request.model,
         other_protocol=_other_protocol(words),
-        path=_path(request.address),
-        timeout=request.timeout,
+        prefix=address.prefix or "nothing",
+        timeout=timeout,
         times="once" if attempts == 1 else f"{attempts} times",
-        versions=_versions(request.model, versions),
+        versions=_versions(request.model.name, versions),
     )
     return error(f"{message}{quote}", code)
 
@@ -182,7 +161,7 @@ def _other_protocol(words):
     return " It does not speak gRPC. For REST write http:// in front."
 
 
-def _versions(model, versions):
+def _versions(name, versions):
     if versions is None:
         return ""
     if not versions:
@@ -191,7 +170,7 @@ def _versions(model, versions):
             "model.config."
         )
     states = ", ".join(f"{key} ({state})" for key, state in versions.items())
-    return f" Of {model.name!r} it has the versions {states}."
+    return f" Of {name!r} it has the versions {states}."
 
 
 def _fewer(num_images, words):
@@ -216,9 +195,3 @@ def _expected(request, words):
         f" Its signature {request.signature_name!r} takes {inputs}. Sent: "
         f"{request.shape}."
     )
-
-
-def _path(address):
-    if address.protocol == "grpc":
-        return ""
-    return f", with {address.prefix or 'nothing'} before /v1"

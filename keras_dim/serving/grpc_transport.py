@@ -8,7 +8,7 @@ import math
 import grpc
 import numpy as np
 from google.protobuf import json_format
-from google.protobuf import message
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import get_model_metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.apis import model_service_pb2_grpc
@@ -19,6 +19,7 @@ from keras_dim.serving.address import Address
 from keras_dim.serving.transport import Failure
 from keras_dim.serving.transport import Transport
 from keras_dim.serving.transport import parse_metadata
+from keras_dim.serving.transport import parse_versions
 
 # tensorflow/core/framework/types.proto
 _DT_FLOAT, _DT_UINT8, _DT_STRING = 1, 4, 7
@@ -58,31 +59,28 @@ class GrpcTransport(Transport):
         )
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
-    def predict(
-        self, model, signature_name, signature, values, features, timeout
-    ):
-        request = predict_pb2.PredictRequest(output_filter=features)
-        _set_model(request.model_spec, model)
-        request.model_spec.signature_name = signature_name
-        (input_name,) = signature.inputs
-        _set_values(request.inputs[input_name], values)
-        response = self._ask(self._predictions.Predict, request, timeout)
+    def predict(self, request, timeout):
+        message = predict_pb2.PredictRequest(output_filter=request.features)
+        _set_model(message.model_spec, request.model)
+        message.model_spec.signature_name = request.signature_name
+        (input_name,) = request.signature.inputs
+        _set_images(message.inputs[input_name], request)
+        response = _ask(self._predictions.Predict, message, timeout)
         return {
             name: _to_array(name, tensor)
             for name, tensor in response.outputs.items()
         }
 
-    def metadata(self, model, timeout):
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
+    def metadata(self, request, timeout):
+        message = get_model_metadata_pb2.GetModelMetadataRequest(
             metadata_field=[_SIGNATURES]
         )
-        _set_model(request.model_spec, model)
-        ask = self._predictions.GetModelMetadata
-        response = self._ask(ask, request, timeout)
+        _set_model(message.model_spec, request.model)
+        response = _ask(self._predictions.GetModelMetadata, message, timeout)
         found = get_model_metadata_pb2.SignatureDefMap()
         try:
             response.metadata[_SIGNATURES].Unpack(found)
-        except message.DecodeError as error:
+        except DecodeError as error:
             raise Failure("INTERNAL", "the metadata are damaged") from error
         return parse_metadata(
             {
@@ -91,28 +89,26 @@ class GrpcTransport(Transport):
             }
         )
 
-    def versions(self, model, timeout):
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = model.name
-        response = self._ask(self._models.GetModelStatus, request, timeout)
-        return {
-            status.version: status.State.Name(status.state)
-            for status in response.model_version_status
-        }
+    def versions(self, request, timeout):
+        message = get_model_status_pb2.GetModelStatusRequest()
+        message.model_spec.name = request.model.name
+        response = _ask(self._models.GetModelStatus, message, timeout)
+        return parse_versions(_to_json(response))
 
-    def bytes_per_row(self, values):
-        if isinstance(values, np.ndarray):
-            return math.prod(values.shape[1:])
-        return max(map(len, values)) + _BYTES_AROUND_STRING
+    def bytes_per_image(self, images):
+        if isinstance(images, np.ndarray):
+            return math.prod(images.shape[1:])
+        return max(map(len, images)) + _BYTES_AROUND_STRING
 
     def close(self):
         self._channel.close()
 
-    def _ask(self, method, request, timeout):
-        try:
-            return method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise Failure(error.code().name, error.details() or "") from error
+
+def _ask(method, message, timeout):
+    try:
+        return method(message, timeout=timeout)
+    except grpc.RpcError as error:
+        raise Failure(error.code().name, error.details() or "") from error
 
 
 def _set_model(spec, model):
@@ -123,15 +119,15 @@ def _set_model(spec, model):
         spec.version_label = model.label
 
 
-def _set_values(tensor, values):
-    is_pixels = isinstance(values, np.ndarray)
-    tensor.dtype = _DT_UINT8 if is_pixels else _DT_STRING
-    for size in values.shape if is_pixels else (len(values),):
+def _set_images(tensor, request):
+    for size in request.shape:
         tensor.tensor_shape.dim.add(size=size)
-    if is_pixels:
-        tensor.tensor_content = values.tobytes()
+    if isinstance(request.images, np.ndarray):
+        tensor.dtype = _DT_UINT8
+        tensor.tensor_content = request.images.tobytes()
     else:
-        tensor.string_val.extend(values)
+        tensor.dtype = _DT_STRING
+        tensor.string_val.extend(request.images)
 
 
 def _to_array(name, tensor):
@@ -151,5 +147,5 @@ def _to_array(name, tensor):
     return np.frombuffer(content, "<f4").reshape(shape)
 
 
-def _to_json(found):
-    return json_format.MessageToDict(found, preserving_proto_field_name=True)
+def _to_json(message):
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)

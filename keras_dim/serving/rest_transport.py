@@ -1,6 +1,7 @@
 """Requests by REST, which writes pixels as JSON. It needs no TensorFlow."""
 
 import base64
+import contextlib
 import contextvars
 import json
 import math
@@ -18,6 +19,7 @@ from keras_dim.serving.transport import MESSAGE_TOO_LARGE
 from keras_dim.serving.transport import Failure
 from keras_dim.serving.transport import Transport
 from keras_dim.serving.transport import parse_metadata
+from keras_dim.serving.transport import parse_versions
 
 # gRPC's code for each HTTP status; 413 and 429 also come from proxies.
 _CODES = {
@@ -68,51 +70,45 @@ class RestTransport(Transport):
         )
         self._pool.ConnectionCls = connection
 
-    def predict(
-        self, model, signature_name, signature, values, features, timeout
-    ):
-        (input_name,) = signature.inputs
+    def predict(self, request, timeout):
+        (input_name,) = request.signature.inputs
         body = {
-            "signature_name": signature_name,
+            "signature_name": request.signature_name,
             # By columns: rows would repeat the name of the input.
-            "inputs": {input_name: _to_json(values)},
+            "inputs": {input_name: _to_json(request.images)},
         }
-        path = f"{self._path_of_version(model)}:predict"
+        path = f"{self._path_of_version(request.model)}:predict"
         outputs = self._ask("POST", path, timeout, body).get("outputs")
         if not isinstance(outputs, dict):
+            names = request.signature.outputs
             # A single output comes without its name.
-            if len(signature.outputs) != 1 or outputs is None:
+            if len(names) != 1 or outputs is None:
                 raise Failure("INTERNAL", "the answer has no named outputs")
-            outputs = dict.fromkeys(signature.outputs, outputs)
+            outputs = dict.fromkeys(names, outputs)
         return {
             name: _to_array(name, outputs[name])
-            for name in features
+            for name in request.features
             if name in outputs
         }
 
-    def metadata(self, model, timeout):
-        path = f"{self._path_of_version(model)}/metadata"
+    def metadata(self, request, timeout):
+        path = f"{self._path_of_version(request.model)}/metadata"
         return parse_metadata(self._ask("GET", path, timeout))
 
-    def versions(self, model, timeout):
-        answer = self._ask("GET", self._path(model), timeout)
-        try:
-            return {
-                int(status["version"]): str(status["state"])
-                for status in answer["model_version_status"]
-            }
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            raise Failure("INTERNAL", "the status has no versions") from error
+    def versions(self, request, timeout):
+        return parse_versions(
+            self._ask("GET", self._path(request.model), timeout)
+        )
 
-    def bytes_per_row(self, values):
-        if isinstance(values, np.ndarray):
-            shape = values.shape[1:]
+    def bytes_per_image(self, images):
+        if isinstance(images, np.ndarray):
+            shape = images.shape[1:]
             # Three digits and a comma to a number. A list, be it an image, a
             # row or a pixel, has two brackets, and a comma after it.
             lists = sum(math.prod(shape[:axis]) for axis in range(len(shape)))
             return 4 * math.prod(shape) + 2 * lists
         # base64 writes three bytes as four; {"b64":""}, around it.
-        return 4 * math.ceil(max(map(len, values)) / 3) + 11
+        return 4 * math.ceil(max(map(len, images)) / 3) + 11
 
     def close(self):
         self._pool.close()
@@ -219,13 +215,10 @@ class _TimeLimit:
     def _end(self):
         self.is_over = True
         if self._socket is not None:
-            try:
-                # An encrypted socket's own method would take the decryption
-                # from under the thread that reads.
+            # An encrypted socket's own method would take the decryption from
+            # under the thread that reads. The server may have been first.
+            with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-            except OSError:
-                # The server was first.
-                pass
 
 
 class _Connection:
@@ -275,10 +268,10 @@ def _quote(name):
     return urllib.parse.quote(name, safe="")
 
 
-def _to_json(values):
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return [{"b64": base64.b64encode(value).decode()} for value in values]
+def _to_json(images):
+    if isinstance(images, np.ndarray):
+        return images.tolist()
+    return [{"b64": base64.b64encode(image).decode()} for image in images]
 
 
 def _to_array(name, value):

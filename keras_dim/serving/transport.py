@@ -15,6 +15,9 @@ MAX_MESSAGE_BYTES = 2**31 - 1
 CONNECTION_FAILED = "CONNECTION_FAILED"
 # gRPC has RESOURCE_EXHAUSTED for it, which also stands for a lack of memory.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+# Errors of reading JSON that has another form than expected. OverflowError:
+# Python's JSON has infinity.
+MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
@@ -48,13 +51,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """A server's description of a model.
-
-    Args:
-        version: int or None. The version that is described; None where the
-            server does not name it.
-        signatures: dict of `Signature` by name.
-    """
+    """The signatures of a model, and the version that has them, if known."""
 
     version: int | None
     signatures: dict[str, Signature]
@@ -62,13 +59,7 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class ModelName:
-    """The name of a model on a server, with at most one of version and label.
-
-    Args:
-        name: str.
-        version: int or None. Defaults to None, the newest.
-        label: str or None. The label of a version. Defaults to None.
-    """
+    """The name of a model, with a version or a label or, for the newest, none."""
 
     name: str
     version: int | None = None
@@ -80,6 +71,32 @@ class ModelName:
         if self.label is not None:
             return f"{self.name!r} with the label {self.label!r}"
         return repr(self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to a model: for its description or, with images, features.
+
+    Args:
+        model: `ModelName`.
+        signature_name: str. Defaults to `""`.
+        signature: `Signature` or None. It has one input.
+        images: array of uint8, list of bytes, or None. That input.
+        features: tuple of str. The wanted outputs.
+    """
+
+    model: ModelName
+    signature_name: str = ""
+    signature: Signature | None = None
+    images: np.ndarray | list[bytes] | None = None
+    features: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the images; `()` without any."""
+        if isinstance(self.images, np.ndarray):
+            return self.images.shape
+        return () if self.images is None else (len(self.images),)
 
 
 class Failure(Exception):
@@ -102,27 +119,21 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def predict(
-        self,
-        model: ModelName,
-        signature_name: str,
-        signature: Signature,
-        values: np.ndarray | list[bytes],
-        features: tuple[str, ...],
-        timeout: float,
+        self, request: Request, timeout: float
     ) -> dict[str, np.ndarray]:
-        """Returns the wanted features of a batch for the only input."""
+        """Returns the features of the images."""
 
     @abc.abstractmethod
-    def metadata(self, model: ModelName, timeout: float) -> Metadata:
-        """Returns the signatures of a model."""
+    def metadata(self, request: Request, timeout: float) -> Metadata:
+        """Returns the signatures of the model."""
 
     @abc.abstractmethod
-    def versions(self, model: ModelName, timeout: float) -> dict[int, str]:
-        """Returns the state of each version of the model of that name."""
+    def versions(self, request: Request, timeout: float) -> dict[int, str]:
+        """Returns the state of each version of the model."""
 
     @abc.abstractmethod
-    def bytes_per_row(self, values: np.ndarray | list[bytes]) -> int:
-        """Returns the most bytes that one row of a batch has in a message."""
+    def bytes_per_image(self, images: np.ndarray | list[bytes]) -> int:
+        """Returns the most bytes that one of the images has in a message."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -130,14 +141,7 @@ class Transport(abc.ABC):
 
 
 def parse_metadata(answer: Mapping[str, Any]) -> Metadata:
-    """Reads metadata from the JSON form of protobuf.
-
-    Args:
-        answer: mapping. A `GetModelMetadataResponse`, as REST gives it.
-
-    Raises:
-        Failure: for anything else.
-    """
+    """Reads `GetModelMetadataResponse` in JSON, as REST gives it."""
     try:
         found = answer["metadata"]["signature_def"]["signature_def"]
         version = answer.get("model_spec", {}).get("version")
@@ -152,15 +156,19 @@ def parse_metadata(answer: Mapping[str, Any]) -> Metadata:
                 for name, signature in found.items()
             },
         )
-    # An OverflowError for infinity, which Python's JSON has.
-    except (
-        AttributeError,
-        KeyError,
-        OverflowError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         raise Failure("INTERNAL", "the metadata have no signatures") from error
+
+
+def parse_versions(answer: Mapping[str, Any]) -> dict[int, str]:
+    """Reads `GetModelStatusResponse` in JSON, as REST gives it."""
+    try:
+        return {
+            int(status.get("version", 0)): str(status["state"])
+            for status in answer["model_version_status"]
+        }
+    except MALFORMED as error:
+        raise Failure("INTERNAL", "the status has no versions") from error
 
 
 def _specs(infos):
@@ -168,13 +176,12 @@ def _specs(infos):
 
 
 def _spec(info):
-    dtype = str(info["dtype"]).removeprefix("DT_").lower()
-    shape = info["tensor_shape"]
-    # Zeros are left out.
+    # gRPC's own JSON leaves zeros out.
+    dtype = str(info.get("dtype", "DT_INVALID")).removeprefix("DT_").lower()
+    shape = info.get("tensor_shape", {})
     sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+    any_shape = shape.get("unknown_rank")
     return TensorSpec(
         _DTYPES.get(dtype, dtype),
-        None
-        if shape.get("unknown_rank")
-        else tuple(None if size < 0 else size for size in sizes),
+        None if any_shape else tuple(s if s >= 0 else None for s in sizes),
     )

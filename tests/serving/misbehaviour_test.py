@@ -285,7 +285,7 @@ def test_no_message_is_larger_than_it_was_thought(
     sizes = []
     images = np.full((7, *shape), 255, "uint8")
     client = serving.Client(host, "pixels")
-    thought = 7 * client._transport.bytes_per_row(images)
+    thought = 7 * client._transport.bytes_per_image(images)
     if host == server.grpc:
         predict = server.predict
         monkeypatch.setattr(
