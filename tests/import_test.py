@@ -31,6 +31,7 @@ HEAVY = {
     "sklearn",
     "tensorflow_datasets",
     "tensorflow_serving",
+    "urllib3",
 }
 
 IMPORT = """

@@ -55,8 +55,7 @@ _ERRORS = {
 }
 _UNEXPECTED = (
     errors.UnexpectedAnswerError,
-    "{address} answered with {code}. Is it TensorFlow Serving, with {prefix} "
-    "before /v1?",
+    "{address} answered with {code}. Is it TensorFlow Serving{prefix}?",
 )
 # Words of TensorFlow Serving and of gRPC, with numbers of use.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
@@ -112,7 +111,7 @@ def explain(
         expected=_expected(request, words),
         model=request.model,
         other_protocol=_other_protocol(words),
-        prefix=address.prefix or "nothing",
+        prefix=_prefix(address),
         timeout=timeout,
         times="once" if attempts == 1 else f"{attempts} times",
         versions=_versions(request.model.name, versions),
@@ -159,6 +158,12 @@ def _other_protocol(words):
     if "HTTP/2" not in words and "http1" not in words:
         return ""
     return " It does not speak gRPC. For REST write http:// in front."
+
+
+def _prefix(address):
+    if address.protocol == "grpc":
+        return ""
+    return f", with {address.prefix or 'nothing'} before /v1"
 
 
 def _versions(name, versions):

@@ -40,7 +40,7 @@ _CHUNK_BYTES = 2**16
 _LONGEST_QUOTE = 200
 # A server may close an idle connection at the moment when a request goes out,
 # which looks as if it had died of the request. No server closes them so soon.
-_LONGEST_IDLE_SECONDS = 1.0
+LONGEST_IDLE_SECONDS = 1.0
 # As many threads keep a connection each. More of them open new ones.
 _MAX_IDLE_CONNECTIONS = 16
 
@@ -229,7 +229,7 @@ class _Connection:
     @property
     def is_connected(self):
         idle = time.monotonic() - self._last_request
-        return super().is_connected and idle < _LONGEST_IDLE_SECONDS
+        return super().is_connected and idle < LONGEST_IDLE_SECONDS
 
     def request(self, *arguments, **keywords):
         if self.is_closed:

@@ -59,7 +59,7 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class ModelName:
-    """The name of a model, with a version or a label or, for the newest, none."""
+    """The name of a model. Without version and label, the newest version."""
 
     name: str
     version: int | None = None

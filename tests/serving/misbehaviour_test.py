@@ -1,5 +1,6 @@
 """What the client makes of a server that fails."""
 
+import gzip
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from serving.conftest import free_port
 from tiny_encoder import pixels
 
 from keras_dim import serving
+from keras_dim.serving import rest_transport
 from keras_dim.serving import retrying
 
 
@@ -642,6 +644,139 @@ def test_no_words_of_a_server_are_orders_for_a_terminal(answered):
         serving.RequestRefusedError, match=r"answer: \\x1b\[31mre\\u202ed$"
     ):
         answered(400, r'{"error": "\u001b[31mre\u202ed"}')
+
+
+def test_a_redirect_is_not_followed(raw_server):
+    requests = []
+
+    def talk(connection):
+        requests.append(connection.recv(4096))
+        connection.sendall(
+            b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n"
+            b"Location: /v1/models/other\r\n\r\n"
+        )
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="status 307"):
+        serving.Client(f"http://{raw_server(talk)}", "tiny").status()
+    assert len(requests) == 1
+
+
+def test_an_answer_without_an_end_is_cut_at_the_limit(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        while True:
+            try:
+                connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            except OSError:
+                return
+
+    host = f"http://{raw_server(talk)}"
+    client = serving.Client(host, "tiny", max_message_bytes=10**6)
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="larger than max"):
+        client.status()
+
+
+def test_a_compressed_answer_is_read(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        content = gzip.compress(
+            b'{"model_version_status": [{"version": "3", "state": "END"}]}'
+        )
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+        )
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    assert client.status() == {3: "END"}
+
+
+@pytest.fixture
+def num_connections(server, monkeypatch):
+    """Counts the connections that the server of REST is asked for."""
+    opened = []
+    handle = server._rest.process_request
+    monkeypatch.setattr(
+        server._rest,
+        "process_request",
+        lambda *request: opened.append(request) or handle(*request),
+    )
+    return lambda: len(opened)
+
+
+def test_requests_share_a_connection(server, images, num_connections):
+    serving.Client(server.rest, "tiny", batch_size=1).embed(images)
+
+    assert server.calls["Predict"] == 4
+    assert num_connections() == 1
+
+
+def test_an_idle_connection_is_not_used_again(
+    server, num_connections, monkeypatch
+):
+    # A server may be closing it.
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 0.0)
+    client = serving.Client(server.rest, "tiny")
+
+    client.status()
+    client.status()
+    assert num_connections() == 2
+
+
+def test_a_connection_that_the_server_closed_is_replaced(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        content = b'{"model_version_status": []}'
+        # It says that it keeps the connection, and closes it.
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(content), content)
+        )
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    for _ in range(20):
+        assert client.status() == {}
+        time.sleep(0.01)
+
+
+def test_a_failed_request_leaves_the_client_usable(raw_server):
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"no HTTP\r\n"]
+    answers.append(b'HTTP/1.1 200 OK\r\n\r\n{"model_version_status": []}')
+
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(answers.pop(0))
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    for _ in range(2):
+        with pytest.raises(serving.UnavailableError):
+            client.status()
+    assert client.status() == {}
+
+
+def test_a_closed_client_cannot_be_used(server, host):
+    with serving.Client(host, "tiny") as client:
+        client.status()
+
+    with pytest.raises(ValueError, match="closed"):
+        client.status()
+
+
+def test_no_thread_is_left_of_a_request(server, images):
+    before = set(threading.enumerate())
+    client = serving.Client(server.rest, "tiny", max_retries=0)
+    client.embed(images)
+    with pytest.raises(serving.UnavailableError):
+        serving.Client("http://127.0.0.1:1", "tiny", max_retries=0).status()
+
+    left = set(threading.enumerate()) - before
+    assert not [
+        thread for thread in left if isinstance(thread, threading.Timer)
+    ]
 
 
 def test_half_an_answer_is_none(raw_server):
