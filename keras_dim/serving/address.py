@@ -3,10 +3,9 @@
 import dataclasses
 import ipaddress
 import urllib.parse
-from typing import Any
 
 _PORTS = {"http": 80, "https": 443}
-_LAST_PORT = 65535
+_PORT_RANGE = "A port is a number from 1 to 65535"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,68 +58,65 @@ def parse_address(text: str) -> Address:
     parse_address("https://example.org/serving").prefix  # "/serving"
     ```
     """
-    if not isinstance(text, str):
-        _refuse(text, f"it is of type {type(text).__name__}")
-    if not text or any(letter.isspace() or letter < " " for letter in text):
-        _refuse(text, "it is empty" if not text else "it has white space")
-    is_url = "://" in text
     try:
-        url = urllib.parse.urlsplit(text if is_url else f"grpc://{text}")
-        host = url.hostname or ""
+        return _parse(text)
     except ValueError as error:
-        _refuse(text, str(error))
-    is_bracketed = "[" in url.netloc
+        raise ValueError(
+            "A server's address is host:port for gRPC, such as "
+            "'localhost:8500', or http://host:port for REST, such as "
+            f"'http://localhost:8501'. Received: {text!r} ({error})"
+        ) from None
+
+
+def _parse(text):
+    if not isinstance(text, str):
+        raise ValueError(f"it is of type {type(text).__name__}")
+    is_url = "://" in text
+    url = urllib.parse.urlsplit(text if is_url else f"grpc://{text}")
     path = url.path.rstrip("/")
-    for is_wrong, reason in (
-        (
-            is_url and url.scheme not in _PORTS,
-            f"there is no protocol {url.scheme!r}; gRPC is written without one",
+    host = url.hostname or ""
+    is_bracketed = "[" in url.netloc
+    mistakes = {
+        "it is empty": not text,
+        "it has white space": any(c.isspace() or c < " " for c in text),
+        f"there is no protocol {url.scheme!r}; gRPC is written without one": (
+            is_url and url.scheme not in _PORTS
         ),
-        ("@" in url.netloc, "a user and a password are not sent"),
-        (
-            url.query or url.fragment or text.endswith(("?", "#")),
-            "nothing may follow the path",
+        "a user and a password are not sent": "@" in url.netloc,
+        "nothing may follow the path": "?" in text or "#" in text,
+        "an address with a path is for REST and begins with http://": (
+            not is_url and url.path
         ),
-        (
-            not is_url and url.path,
-            "an address with a path is for REST and begins with http://",
+        "the client adds /v1/models and the rest itself": (
+            path.endswith("/v1") or "/v1/models" in path
         ),
-        (
-            path.endswith("/v1") or "/v1/models" in path,
-            "the client adds /v1/models and the rest itself",
+        "an IPv6 address stands in brackets": (
+            url.netloc.count(":") > 1 and not is_bracketed
         ),
-        (
-            url.netloc.count(":") > 1 and not is_bracketed,
-            "an IPv6 address stands in brackets",
-        ),
-        (not host, "there is no host"),
-    ):
-        if is_wrong:
-            _refuse(text, reason)
+        "there is no host": not host,
+    }
+    for mistake, is_made in mistakes.items():
+        if is_made:
+            raise ValueError(mistake)
     try:
         # `getaddrinfo` would fail on other names.
         ipaddress.IPv6Address(host) if is_bracketed else host.encode("idna")
     except ValueError:
         kind = "an IPv6 address" if is_bracketed else "the name of a host"
-        _refuse(text, f"{host!r} cannot be {kind}")
+        raise ValueError(f"{host!r} cannot be {kind}") from None
+    return Address(
+        url.scheme,
+        host,
+        _port(url),
+        urllib.parse.quote(path, safe="/%-._~!$&'()*+,;=:@"),
+    )
+
+
+def _port(url):
     try:
         port = _PORTS.get(url.scheme) if url.port is None else url.port
     except ValueError as error:
-        _refuse(text, f"{error}. A port is a number from 1 to {_LAST_PORT}")
+        raise ValueError(f"{error}. {_PORT_RANGE}") from None
     if not port:
-        _refuse(
-            text,
-            "there is no port"
-            if port is None
-            else f"a port is a number from 1 to {_LAST_PORT}",
-        )
-    prefix = urllib.parse.quote(path, safe="/%-._~!$&'()*+,;=:@")
-    return Address(url.scheme, host, port, prefix)
-
-
-def _refuse(text: Any, reason: str):
-    raise ValueError(
-        "A server's address is host:port for gRPC, such as 'localhost:8500', "
-        "or http://host:port for REST, such as 'http://localhost:8501'. "
-        f"Received: {text!r} ({reason})"
-    )
+        raise ValueError("there is no port" if port is None else _PORT_RANGE)
+    return port

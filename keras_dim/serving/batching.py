@@ -1,5 +1,6 @@
 """Cuts images into batches that fit into messages."""
 
+import itertools
 import os
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -58,19 +59,15 @@ def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
         "Encoded images must be a list of bytes, such as "
         "[pathlib.Path('photo.jpeg').read_bytes()].",
     )
-    batch = []
-    for image in images:
-        if not isinstance(image, bytes | bytearray | memoryview):
-            raise ValueError(
-                "Encoded images must be bytes, as pathlib.Path.read_bytes "
-                f"gives them. Received: {type(image).__name__}"
-            )
-        batch.append(bytes(image))
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    images = iter(images)
+    while batch := list(itertools.islice(images, batch_size)):
+        for image in batch:
+            if not isinstance(image, bytes | bytearray | memoryview):
+                raise ValueError(
+                    "Encoded images must be bytes, as pathlib.Path.read_bytes "
+                    f"gives them. Received: {type(image).__name__}"
+                )
+        yield list(map(bytes, batch))
 
 
 def _check_iterable(images, expected):
@@ -84,20 +81,18 @@ def _is_array(value):
 
 
 def _pixels(element):
-    if isinstance(element, dict):
-        if "image" not in element:
-            raise ValueError(
-                "A dict of images must have the entry 'image'. Received the "
-                f"entries {sorted(map(str, element))}."
-            )
-        element = element["image"]
-    elif isinstance(element, tuple):
-        if len(element) not in (1, 2):
-            raise ValueError(
-                "A batch must be images or a pair (images, labels). Received "
-                f"{len(element)} entries."
-            )
-        element = element[0]
+    if isinstance(element, dict) and "image" not in element:
+        raise ValueError(
+            "A dict of images must have the entry 'image'. Received the "
+            f"entries {sorted(map(str, element))}."
+        )
+    if isinstance(element, tuple) and len(element) not in (1, 2):
+        raise ValueError(
+            "A batch must be images or a pair (images, labels). Received "
+            f"{len(element)} entries."
+        )
+    if isinstance(element, dict | tuple):
+        element = element["image" if isinstance(element, dict) else 0]
     images = np.asarray(element)
     if images.dtype != np.uint8:
         raise ValueError(

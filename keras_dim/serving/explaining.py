@@ -87,8 +87,9 @@ def explain(
     words = _printable(" ".join(str(failure).split()))
     if len(words) > _LONGEST_QUOTE:
         words = f"{words[:_LONGEST_QUOTE]}..."
-    quote = f" The answer: {words}" if words else ""
     code = failure.code
+    label = "reason" if code == CONNECTION_FAILED else "answer"
+    quote = f" The {label}: {words}" if words else ""
     if code == "RESOURCE_EXHAUSTED" and _MESSAGE_TOO_LARGE.search(words):
         code = MESSAGE_TOO_LARGE
     if code == MESSAGE_TOO_LARGE and request.shape:

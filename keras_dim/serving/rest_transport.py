@@ -143,16 +143,16 @@ class RestTransport(Transport):
         )
 
     def _answer(self, method, path, body, timeout):
-        if body is not None:
-            body = json.dumps(body, separators=(",", ":")).encode()
         with _TimeLimit(timeout) as limit:
+            if body is not None:
+                body = json.dumps(body, separators=(",", ":")).encode()
             try:
                 response = self._pool.urlopen(
                     method,
                     path,
                     body,
                     _HEADERS,
-                    timeout=urllib3.Timeout(total=timeout),
+                    timeout=urllib3.Timeout(total=limit.seconds_left),
                     # `retrying` also knows how much time is left.
                     retries=False,
                     redirect=False,
@@ -194,9 +194,15 @@ class _TimeLimit:
 
     def __init__(self, seconds: float):
         self.is_over = False
+        self._end = time.monotonic() + seconds
         self._socket = None
-        self._timer = threading.Timer(seconds, self._end)
+        self._timer = threading.Timer(seconds, self._shut_down)
         self._timer.daemon = True
+
+    @property
+    def seconds_left(self):
+        # urllib3 takes no 0.
+        return max(self._end - time.monotonic(), 1e-3)
 
     def __enter__(self):
         self.current.set(self)
@@ -210,9 +216,9 @@ class _TimeLimit:
     def watch(self, opened: socket.socket):
         self._socket = opened
         if self.is_over:
-            self._end()
+            self._shut_down()
 
-    def _end(self):
+    def _shut_down(self):
         self.is_over = True
         if self._socket is not None:
             # An encrypted socket's own method would take the decryption from

@@ -36,13 +36,11 @@ except ImportError as error:
 LOADS = """
 import sys
 
-def is_loaded():
-    return "keras_dim.serving.rest_transport" in sys.modules, "grpc" in sys.modules
-
+REST = "keras_dim.serving.rest_transport"
 from keras_dim import serving
-print(*is_loaded())
+print(REST in sys.modules, "grpc" in sys.modules)
 serving.Client("http://localhost:8501", "mean")
-print(*is_loaded())
+print(REST in sys.modules, "grpc" in sys.modules)
 """
 
 
