@@ -190,10 +190,9 @@ class Client:
         features = [client.embed(images, "global") for images in parts]
         ```
         """
-        if self._metadata is not None:
-            return self
         pinned = copy.copy(self)
-        pinned._metadata = self._call("metadata", Request(self._model))
+        if pinned._metadata is None:
+            pinned._metadata = self._call("metadata", Request(self._model))
         version = pinned._metadata.version
         if version is not None:
             pinned._model = ModelName(self._model.name, version)
