@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import json
 import math
+import os
 import socket
 import threading
 import time
@@ -38,10 +39,10 @@ _CODES = {
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 _CHUNK_BYTES = 2**16
 _LONGEST_QUOTE = 200
-# A server may close an idle connection at the moment when a request goes out,
-# which looks as if it had died of the request. No server closes them so soon.
+# Where a server closes an idle connection just as a request goes out, the
+# request fails as if the server had died. Servers keep them longer than this.
 LONGEST_IDLE_SECONDS = 1.0
-# As many threads keep a connection each. More of them open new ones.
+# Threads beyond this number open a connection for each request.
 _MAX_IDLE_CONNECTIONS = 16
 
 
@@ -63,7 +64,7 @@ class RestTransport(Transport):
         pool, connection = _POOLS[address.protocol]
         is_ipv6 = ":" in address.host
         self._pool = pool(
-            # Else urllib3 would need one more package for other alphabets.
+            # urllib3 itself needs the package idna for other alphabets.
             address.host if is_ipv6 else address.host.encode("idna").decode(),
             address.port,
             maxsize=_MAX_IDLE_CONNECTIONS,
@@ -135,7 +136,7 @@ class RestTransport(Transport):
         code = _CODES.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             raise Failure(code, answer["error"])
-        # Without JSON it is not TensorFlow Serving that knows no such model.
+        # Any other server has no such path either: that is no missing model.
         quote = content.decode("utf-8", "replace").strip()[:_LONGEST_QUOTE]
         raise Failure(
             "UNIMPLEMENTED" if code == "NOT_FOUND" else code,
@@ -153,7 +154,7 @@ class RestTransport(Transport):
                     body,
                     _HEADERS,
                     timeout=urllib3.Timeout(total=limit.seconds_left),
-                    # `retrying` also knows how much time is left.
+                    # `retrying` does it, alike for gRPC.
                     retries=False,
                     redirect=False,
                     preload_content=False,
@@ -164,7 +165,7 @@ class RestTransport(Transport):
             except urllib3.exceptions.HTTPError as error:
                 raise _failure(error, limit.is_over) from error
         if limit.is_over:
-            # An answer without a length may have been cut.
+            # An answer without a length ends where its socket is shut down.
             raise Failure("DEADLINE_EXCEEDED", "")
         return response.status, response.reason, content
 
@@ -228,19 +229,24 @@ class _TimeLimit:
 
 
 class _Connection:
-    """A connection that heeds the time limit, and is not reused when old."""
+    """A connection with a time limit, which is reused by its process alone."""
 
     _last_request = -math.inf
+    _process = None
 
     @property
     def is_connected(self):
+        """Whether the pool may use it again; else it opens it anew."""
         idle = time.monotonic() - self._last_request
-        return super().is_connected and idle < LONGEST_IDLE_SECONDS
+        # After a fork, two processes would read each other's answers.
+        is_own = self._process == os.getpid()
+        return super().is_connected and is_own and idle < LONGEST_IDLE_SECONDS
 
     def request(self, *arguments, **keywords):
         if self.is_closed:
             self.connect()
         self._last_request = time.monotonic()
+        self._process = os.getpid()
         _TimeLimit.current.get().watch(self.sock)
         super().request(*arguments, **keywords)
 

@@ -708,7 +708,11 @@ def num_connections(server, monkeypatch):
     return lambda: len(opened)
 
 
-def test_requests_share_a_connection(server, images, num_connections):
+def test_requests_share_a_connection(
+    server, images, num_connections, monkeypatch
+):
+    # However slow the machine is.
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
     serving.Client(server.rest, "tiny", batch_size=1).embed(images)
 
     assert server.calls["Predict"] == 4
@@ -723,6 +727,19 @@ def test_an_idle_connection_is_not_used_again(
     client = serving.Client(server.rest, "tiny")
 
     client.status()
+    client.status()
+    assert num_connections() == 2
+
+
+def test_a_connection_is_not_used_by_another_process(
+    server, num_connections, monkeypatch
+):
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
+    client = serving.Client(server.rest, "tiny")
+
+    client.status()
+    # As after a fork, when parent and child have the same socket.
+    monkeypatch.setattr(rest_transport.os, "getpid", lambda: -1)
     client.status()
     assert num_connections() == 2
 
