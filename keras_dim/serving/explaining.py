@@ -57,7 +57,7 @@ _UNEXPECTED = (
     errors.UnexpectedAnswerError,
     "{address} answered with {code}. Is it TensorFlow Serving{prefix}?",
 )
-# Words of TensorFlow Serving and of gRPC, with numbers of use.
+# Messages of TensorFlow Serving and of gRPC, with their numbers.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
 # The first words of a server help; a trace through its graph does not.
@@ -145,7 +145,7 @@ def _pass(batch_size):
 
 
 def _printable(words):
-    # A terminal would obey the letters after an escape character.
+    # An escape character would give a terminal orders.
     return "".join(
         letter
         if letter.isprintable()

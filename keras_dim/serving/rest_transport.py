@@ -136,7 +136,7 @@ class RestTransport(Transport):
         code = _CODES.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             raise Failure(code, answer["error"])
-        # Any other server has no such path either: that is no missing model.
+        # A 404 of another server, without JSON, means no missing model.
         quote = content.decode("utf-8", "replace").strip()[:_LONGEST_QUOTE]
         raise Failure(
             "UNIMPLEMENTED" if code == "NOT_FOUND" else code,
