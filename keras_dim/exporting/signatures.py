@@ -1,6 +1,8 @@
-"""What an exported encoder can be asked, as functions of TensorFlow."""
+"""The functions of an exported encoder."""
 
+import pathlib
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
@@ -24,7 +26,11 @@ class Signature(NamedTuple):
 
 
 def native(encoder: keras.Model) -> Signature:
-    """Takes images of the encoder's own size, uint8."""
+    """Returns a signature of uint8 images of the encoder's own size.
+
+    Features are float32 under their names; a single tensor without a name is
+    the feature `"output"`.
+    """
 
     def serve(images):
         images = tf.cast(images, encoder.inputs[0].dtype)
@@ -39,7 +45,7 @@ def native(encoder: keras.Model) -> Signature:
 
 
 def any_size(encoder: keras.Model) -> Signature:
-    """Takes images of any size, uint8, and resizes them as data sets are."""
+    """Returns a signature of uint8 images, resized as in data sets."""
     serve = native(encoder).function
     shape = tuple(encoder.inputs[0].shape[1:])
     if None in shape:
@@ -51,14 +57,17 @@ def any_size(encoder: keras.Model) -> Signature:
 
 
 def encoded(encoder: keras.Model) -> Signature | None:
-    """Takes bytes of files, or None where no such file has the channels."""
+    """Returns a signature of encoded images.
+
+    None for an encoder of other than grey or colour images, or of any size.
+    """
     serve = native(encoder).function
     shape = tuple(encoder.inputs[0].shape[1:])
     if None in shape or shape[-1] not in (1, 3):
         return None
 
     def decode(encoded):
-        # A file of kilobytes may say that it has billions of pixels.
+        # A file of kilobytes may hold billions of pixels.
         encoded = graph_header.assert_sound(encoded)
         image = decoding.decode_image(encoded, uses_pillow=False)
         return conversion.convert(image, shape, resize=True)
@@ -68,8 +77,8 @@ def encoded(encoder: keras.Model) -> Signature | None:
             tf.map_fn(
                 decode,
                 encoded_images,
-                # One after the other: each may take hundreds of megabytes.
-                # A server has other requests for its other cores.
+                # Each image may take hundreds of megabytes, and a server's
+                # other cores have other requests.
                 parallel_iterations=1,
                 fn_output_signature=tf.TensorSpec(shape, tf.uint8),
             )
@@ -77,6 +86,21 @@ def encoded(encoder: keras.Model) -> Signature | None:
 
     spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
     return Signature(serve_encoded, spec)
+
+
+def save(
+    encoder: keras.Model,
+    signatures: Mapping[str, Signature],
+    folder: pathlib.Path,
+) -> None:
+    """Writes a SavedModel with some signatures."""
+    archive = keras.export.ExportArchive()
+    archive.track(encoder)
+    for name, signature in signatures.items():
+        archive.add_endpoint(
+            name, signature.function, input_signature=[signature.spec]
+        )
+    archive.write_out(str(folder), verbose=False)
 
 
 def _images(*shape):
