@@ -24,11 +24,10 @@ MAY_IMPORT_TENSORFLOW = {"beam", "data", "distribution", "export"}
 BEAM_COMMAND = "beam/__main__.py"
 # What arrays and folders are not read with where TensorFlow is not there.
 READS_WITH_TENSORFLOW = {
-    "conversion",
     "decoding",
-    "graph_header",
     "tensorflow_batches",
     "tensorflow_datasets",
+    "tensorflow_images",
     "tfrecord",
 }
 # The package's own file lists the public names, of whichever floor.

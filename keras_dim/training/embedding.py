@@ -12,7 +12,7 @@ import keras
 from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
-from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.reading import batches_in_order
 from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.feature_files import write_features
