@@ -87,23 +87,18 @@ class ImageFileSource(Source):
 
         from keras_dim.data.decoding import decoded_images
 
-        # As bytes: names need not be UTF-8.
-        paths = tf.constant([os.fsencode(path) for path in self.paths])
-
         def record(index):
-            found = {"index": index, "path": tf.gather(paths, index)}
-            if self.has_labels:
-                found["label"] = tf.gather(self._labels, index)
-            return found
+            if not self.has_labels:
+                return {"index": index}
+            return {"index": index, "label": tf.gather(self._labels, index)}
 
         indices = ordered_indices(order, self.num_images)
         images = decoded_images(
             tf.data.Dataset.from_tensor_slices(indices).map(record),
-            lambda record: tf.io.read_file(record["path"]),
+            "index",
+            self._decode,
             self.image_shape,
-            resize=self._resize,
-            on_error=self.report,
-            orient=self._orient,
+            self.report,
         )
         return images.batch(batch_size, drop_remainder)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_dim.data import numpy_images
 from keras_dim.data.decoding import decoded_images
 from keras_dim.data.image_files import digest_of_files
 from keras_dim.data.image_header import MAX_PIXELS
@@ -108,11 +109,10 @@ class TFRecordSource(Source):
         )
         images = decoded_images(
             records,
-            lambda record: record["encoded"],
+            "encoded",
+            self._decode,
             self.image_shape,
-            resize=self._resize,
-            on_error=self.report,
-            orient=self._orient,
+            self.report,
         )
         return images.batch(batch_size, drop_remainder)
 
@@ -177,6 +177,13 @@ class TFRecordSource(Source):
         shard = self._shards[number]
         begin = int(self._ends[number]) - shard.num_records
         return f"{shard.path}:{index - begin}"
+
+    def _decode(self, encoded):
+        try:
+            image = numpy_images.decode(encoded, orient=self._orient)
+            return numpy_images.convert(image, self.image_shape, self._resize)
+        except ValueError:
+            return None
 
     def report(self, row: int) -> None:
         self.skip(
