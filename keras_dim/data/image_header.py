@@ -57,6 +57,7 @@ _PILLOW_NAMES = {
     "bmp": "Bmp",
     "ppm": "Ppm",
 }
+READ_KINDS = tuple(_PILLOW_NAMES)
 READ_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif"),
     *(".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm"),

@@ -196,9 +196,9 @@ def _paths_of(patterns):
 
 def _are_arrays(source):
     if isinstance(source, tuple | list):
-        return bool(source) and all(
+        return any(
             hasattr(one, "__array__") and not np.isscalar(one)
-            for one in (source[0], source[-1])
+            for one in source[-1:]
         )
     return hasattr(source, "__array__")
 
