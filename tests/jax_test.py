@@ -15,7 +15,7 @@ import tiny
 import tiny_optimizers
 
 import keras_dim.data
-from keras_dim.data import memory
+from keras_dim.data import reading
 
 TESTS = pathlib.Path(__file__).parent
 # Sums in another order differ in the last of seven digits; a few steps of
@@ -144,7 +144,7 @@ def test_bfloat16_trains(results):
 def test_fit_takes_a_folder_in_the_order_of_tensorflow(
     folder, results, monkeypatch
 ):
-    monkeypatch.setattr(memory, "HELD_BYTES", 0)
+    monkeypatch.setattr(reading, "HELD_BYTES", 0)
     expected = keras_dim.data.load(
         folder / "photos", batch_size=8, seed=5, first_epoch=2
     )

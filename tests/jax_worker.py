@@ -101,9 +101,9 @@ def run_data(folder):
     """Trains from a folder of images that is too large to be held."""
     from keras_dim import data
     from keras_dim import evaluation
-    from keras_dim.data import memory
+    from keras_dim.data import reading
 
-    memory.HELD_BYTES = 0
+    reading.HELD_BYTES = 0
     source = data.open_source(folder / "photos")
     model = tiny.make("deep_infomax_donsker_varadhan")
     seen = []
@@ -122,7 +122,7 @@ def run_data(folder):
             data.open_source(name)
         except ModuleNotFoundError as error:
             refused[name] = str(error)
-    memory.HELD_BYTES = 2**20
+    reading.HELD_BYTES = 2**20
     return {
         "batches": seen,
         "online": history["online_linear_global"],

@@ -8,9 +8,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_dim.data import conversion
-from keras_dim.data import decoding
-from keras_dim.data import graph_header
+from keras_dim.data import tensorflow_images
 
 
 class Signature(NamedTuple):
@@ -51,7 +49,9 @@ def any_size(encoder: keras.Model) -> Signature:
     if None in shape:
         return native(encoder)
     return Signature(
-        lambda images: serve(conversion.convert(images, shape, resize=True)),
+        lambda images: serve(
+            tensorflow_images.convert(images, shape, resize=True)
+        ),
         _images(None, None, shape[-1]),
     )
 
@@ -67,10 +67,8 @@ def encoded(encoder: keras.Model) -> Signature | None:
         return None
 
     def decode(encoded):
-        # A file of kilobytes may hold billions of pixels.
-        encoded = graph_header.assert_sound(encoded)
-        image = decoding.decode_image(encoded, uses_pillow=False)
-        return conversion.convert(image, shape, resize=True)
+        image = tensorflow_images.decode_request(encoded)
+        return tensorflow_images.convert(image, shape, resize=True)
 
     def serve_encoded(encoded_images):
         return serve(
