@@ -21,7 +21,6 @@ from tiny_encoder import tiny_encoder
 from keras_dim.data import tensorflow_images
 from keras_dim.exporting import export
 from keras_dim.exporting import parity
-from keras_dim.exporting import saved_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOAD = """
