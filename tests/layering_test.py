@@ -8,7 +8,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
     {"checks", "configurable", "files", "version"},
-    {"distribution", "model_files", "optimizers"},
+    {"distribution", "model_files", "optimizers", "parts"},
     {"batches", "mutual_information"},
     {"layers"},
     {"encoders", "views"},
@@ -21,15 +21,16 @@ FLOORS = [
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 # Everything else is keras and keras.ops, for any backend and for XLA.
 MAY_IMPORT_TENSORFLOW = {"beam", "data", "distribution", "exporting"}
+# What methods are made of.
+SHARED = {"base", "replicated"}
 # The other command, which Beam runs on other machines.
 BEAM_COMMAND = "beam/__main__.py"
 # What arrays and folders are not read with where TensorFlow is not there.
 READS_WITH_TENSORFLOW = {
-    "conversion",
     "decoding",
-    "graph_header",
     "tensorflow_batches",
     "tensorflow_datasets",
+    "tensorflow_images",
     "tfrecord",
 }
 # The package's own file lists the public names, of whichever floor.
@@ -169,7 +170,7 @@ def test_no_method_imports_another(module):
     if pathlib.Path(module).name == "__init__.py":
         return
     methods = {pathlib.Path(m).stem for m in MODULES if part_of(m) == "methods"}
-    others = methods - {"__init__", "base", pathlib.Path(module).stem}
+    others = methods - {"__init__", *SHARED, pathlib.Path(module).stem}
     imported = {
         name.split(".")[2]
         for name in imported_names(MODULES[module])

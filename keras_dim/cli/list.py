@@ -34,7 +34,7 @@ def run(options) -> None:
             recipe.image_size,
             recipe.batch_size,
             recipe.epochs,
-            recipe.method,
+            recipe.method["name"],
         )
         for recipe in recipes.RECIPES.values()
     ]

@@ -13,6 +13,7 @@ from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
+from keras_dim.data.source import refuse_missing_split
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -114,7 +115,7 @@ class ArraySource(Source):
     def _batch(self, rows):
         import tensorflow as tf
 
-        from keras_dim.data.conversion import convert
+        from keras_dim.data.tensorflow_images import convert
 
         # Outside the graph: an array within it would be copied, and could
         # not be larger than the graph's limit of 2 GB.
@@ -144,14 +145,20 @@ def open_arrays(
 
     Args:
         arrays: array `(n, height, width)` or `(n, height, width, channels)`
-            of uint8, or a pair of such an array and `(n,)` integer labels.
+            of uint8, or a list of arrays of one image each, or a pair of
+            either and `(n,)` integer labels.
         image_size: int, `(height, width)` or `None`.
         channels: int or `None`.
         name: str. How messages call the arrays.
     """
-    images, labels = (
-        arrays if isinstance(arrays, tuple | list) else (arrays, None)
-    )
+    images, labels = arrays, None
+    if isinstance(arrays, tuple | list):
+        if len(arrays) == 2 and np.ndim(arrays[0]) != np.ndim(arrays[1]):
+            images, labels = arrays
+        elif len(arrays) == 2 and np.ndim(arrays[0]) == 4:
+            images, labels = arrays
+        else:
+            images = _stacked(arrays, name)
     images = _checked_images(images, name)
     if labels is not None:
         labels = _checked_labels(labels, len(images), name)
@@ -162,7 +169,7 @@ def open_arrays(
 
 def open_array_file(
     path: pathlib.Path,
-    split: str,
+    split: str | None,
     *,
     image_size: Any = None,
     channels: int | None = None,
@@ -175,15 +182,16 @@ def open_array_file(
 
     Args:
         path: path. The file.
-        split: str. For `.npz` files that hold several splits.
+        split: str or `None`. For `.npz` files that hold several splits.
         image_size: int, `(height, width)` or `None`.
         channels: int or `None`.
     """
+    has_splits = False
     try:
         if path.suffix == ".npy":
             arrays = np.lib.format.open_memmap(path, mode="r")
         else:
-            arrays = _arrays_of_npz(path, split)
+            arrays, has_splits = _arrays_of_npz(path, split)
     except Exception as error:
         # NumPy reads headers as Python literals, and lets every error of its
         # parser through, and of zlib's; a size that was never true asks for
@@ -193,9 +201,12 @@ def open_array_file(
             f"Cannot read {path}: {reason} Expected plain uint8 arrays; Python "
             "objects are not loaded, because they can run code."
         ) from error
-    return open_arrays(
+    source = open_arrays(
         arrays, image_size=image_size, channels=channels, name=str(path)
     )
+    if not has_splits:
+        refuse_missing_split(source, split)
+    return source
 
 
 def _arrays_of_npz(path, split):
@@ -211,7 +222,8 @@ def _arrays_of_npz(path, split):
                 f"{sorted(file.files)}."
             )
         images, labels = keys
-        return file[images], None if labels is None else file[labels]
+        arrays = file[images], None if labels is None else file[labels]
+        return arrays, images not in _IMAGE_KEYS
 
 
 def _find_keys(keys, split):
@@ -250,11 +262,33 @@ def _checked_images(images, name):
             f"The images of {name} must have the shape (n, height, width) or "
             f"(n, height, width, channels). Received: {images.shape}"
         )
+    _refuse_channels_first(images.shape, name)
     if 0 in images.shape:
         raise ValueError(
             f"There is no image in {name}. Received the shape {images.shape}"
         )
     return images
+
+
+def _stacked(images, name):
+    """One array of a list of images."""
+    shapes = sorted({np.shape(image) for image in images})
+    if len(shapes) != 1:
+        raise ValueError(
+            f"The images of {name} must have one shape. Received a list of "
+            f"{len(images)} arrays of the shapes {str(shapes[:3])[1:-1]}"
+        )
+    return np.stack(images)
+
+
+def _refuse_channels_first(shape, name):
+    # Nobody has images of four rows and as many channels as columns.
+    if shape[1] <= 4 < min(shape[2:]) and shape[3] >= 8:
+        raise ValueError(
+            f"The images of {name} have the shape {shape}, which is channels "
+            "first. Expected (n, height, width, channels): pass "
+            "images.transpose(0, 2, 3, 1)."
+        )
 
 
 def _checked_labels(labels, num_images, name):

@@ -1,23 +1,29 @@
-"""Files and pixels by Pillow and NumPy, where TensorFlow does not do it."""
+"""Decodes and converts images with Pillow and NumPy, without TensorFlow."""
 
 import io
 
 import numpy as np
 
-from keras_dim.data.image_header import read_header
+from keras_dim.data.image_header import in_one_line
+from keras_dim.data.image_header import open_image
 
-# Of all that Pillow reads, what a folder of images may hold.
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 # Luminance of red, green and blue, as TensorFlow weighs them.
 _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
 
-def decode(encoded: bytes, channels: int = 3) -> np.ndarray:
-    """Decodes a JPEG, PNG, GIF, BMP or WebP image, as `decode_image` does.
+def decode(
+    encoded: bytes, channels: int = 3, orient: bool = True
+) -> np.ndarray:
+    """Decodes an image of any format that is read.
+
+    Of an animation the first frame is taken, of a TIFF file the first page.
+    Samples of 16 bits are divided by 256. Transparency is cut off: the
+    colours under it stay.
 
     Args:
         encoded: bytes. The file.
         channels: int. 3, or 4 to keep the transparency channel.
+        orient: bool. Whether to turn the image as its EXIF orientation says.
 
     Returns:
         uint8 array `(height, width, channels)`.
@@ -30,27 +36,57 @@ def decode(encoded: bytes, channels: int = 3) -> np.ndarray:
 
     mode = "RGB" if channels == 3 else "RGBA"
     try:
-        read_header(io.BytesIO(encoded))
-        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+        header, image = open_image(io.BytesIO(encoded))
+        with image:
             if image.mode.startswith("I"):
-                # 16 bits, which are cut to 8: Pillow would clip them.
+                # Pillow would clip what is above 255.
                 high = np.asarray(image) >> 8
-                return np.asarray(
-                    Image.fromarray(high.astype(np.uint8)).convert(mode)
-                )
-            if "transparency" in image.info:
-                # A transparent colour is cut off, not warned of.
-                return np.asarray(image.convert("RGBA").convert(mode))
-            return np.asarray(image.convert(mode))
-    except Exception as error:
-        # Whatever the damage leads Pillow to.
-        raise ValueError(f"it cannot be decoded: {error}") from error
+                image = Image.fromarray(high.astype(np.uint8))
+            elif "transparency" in image.info or image.mode == "PA":
+                # Else Pillow warns, or mixes in a background.
+                image = image.convert("RGBA")
+            pixels = np.asarray(image.convert(mode))
+    except Exception as error:  # Whatever the damage leads Pillow to.
+        raise ValueError(
+            f"it cannot be decoded: {in_one_line(error)}"
+        ) from error
+    return turned(pixels, header.orientation) if orient else pixels
+
+
+def largest_sample(encoded: bytes) -> int:
+    """The largest value of an image of 16 bits; 0 if it is damaged.
+
+    Of colours Pillow keeps the upper 8 bits: theirs is the most it may be.
+    """
+    try:
+        _, image = open_image(io.BytesIO(encoded))
+        with image:
+            largest = int(np.asarray(image).max())
+            return largest if image.mode[0] == "I" else 256 * largest + 255
+    except Exception:  # Decoding it reports the damage.
+        return 0
+
+
+def turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns an image upright.
+
+    Args:
+        image: array `(height, width, channels)`.
+        orientation: int. From 1 to 8, as EXIF counts: how it lies.
+    """
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
 
 
 def convert(
     image: np.ndarray, image_shape: tuple[int, int, int], resize: bool
 ) -> np.ndarray:
-    """Turns one image into `image_shape`, as `conversion.convert` does.
+    """Turns one image into `image_shape`, as `tensorflow_images.convert` does.
 
     Sizes change by Pillow's bilinear filter, which is TensorFlow's with
     antialiasing, to within one grey level.

@@ -23,6 +23,35 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
+class NoSplitError(ValueError):
+    """A split was asked for that a labelled source does not have."""
+
+
+def refuse_missing_split(source: "Source", split: str | None) -> None:
+    """Refuses other splits than `"train"` of a source that has none.
+
+    Scores on a "test" split that is all of the images would be those of
+    training. Where there are no labels to score by, a warning is enough.
+
+    Args:
+        source: `Source`. Its images are one set.
+        split: str or `None`. The split that was asked for.
+
+    Raises:
+        NoSplitError: if there are labels.
+    """
+    if split in (None, "", "train", "all"):
+        return
+    if source.has_labels:
+        raise NoSplitError(
+            f"{source.name} has no split {split!r}: its images are one set. "
+            "Pass split=None to read all of them."
+        )
+    logging.warning(
+        "%s has no split %r: all of its images are read.", source.name, split
+    )
+
+
 class Source(abc.ABC):
     """A set of images that can be read again and again in a given order.
 

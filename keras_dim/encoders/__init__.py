@@ -7,7 +7,16 @@ from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
 
+ENCODERS = {
+    "amdim_resnet": amdim_resnet,
+    "dim_alexnet": dim_alexnet,
+    "dim_convnet": dim_convnet,
+    "dim_resnet": dim_resnet,
+    "folded_dim_alexnet": folded_dim_alexnet,
+}
+
 __all__ = [
+    "ENCODERS",
     "amdim_resnet",
     "default_feature",
     "dim_alexnet",

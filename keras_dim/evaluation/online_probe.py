@@ -198,7 +198,7 @@ def _build_heads(width, num_classes, learning_rate, seed):
         },
     )
     heads.compile(
-        optimizers.L2Adam(learning_rate, beta_1=0.8, l2=1e-5),
+        optimizers.Adam(learning_rate, beta_1=0.8, l2=1e-5),
         loss={name: online_probe_loss for name in HEADS},
     )
     return heads

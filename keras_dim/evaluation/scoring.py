@@ -136,11 +136,13 @@ def labelled_images(
     pixels = {"image_size": image_size, "channels": channels}
     if test_split is None:
         raise NoLabelsError(f"{source} has no split to score on")
-    opened = [
-        data.open_source(source, part, **pixels) for part in (split, test_split)
-    ]
-    for part, found in zip((split, test_split), opened, strict=True):
-        if not found.has_labels:
+    opened = []
+    for part in (split, test_split):
+        try:
+            opened.append(data.open_source(source, part, **pixels))
+        except data.NoSplitError as error:
+            raise NoLabelsError(str(error)) from None
+        if not opened[-1].has_labels:
             raise NoLabelsError(f"{source} has no labels in {part!r}")
     train, test = (
         data.load(found, part, batch_size, shuffle=False)

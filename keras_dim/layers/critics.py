@@ -16,6 +16,7 @@ from keras import ops
 from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
+from keras_dim import parts
 from keras_dim.layers import initializers
 from keras_dim.layers import norm
 from keras_dim.layers import projection
@@ -264,12 +265,10 @@ def get(critic):
     """Returns a critic by its name, or the critic itself.
 
     Args:
-        critic: str, one of `CRITICS`, or a layer like them.
+        critic: str, one of `CRITICS`; a dict of a name and arguments, such as
+            `{"name": "dot_product", "units": 512}`; or a layer like them.
     """
-    if isinstance(critic, layers.Layer):
-        return critic
-    checks.one_of(CRITICS, critic=critic)
-    return CRITICS[critic]()
+    return parts.build("critic", CRITICS, critic)
 
 
 def copy(critic, **changes):

@@ -70,3 +70,18 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+
+
+def get(mixture):
+    """Returns a mixture of a number of features, or the layer itself.
+
+    Args:
+        mixture: int; a dict of arguments of `MixtureFeatures`; a layer like
+            it; or None for no mixture.
+    """
+    if isinstance(mixture, int):
+        mixture = {"num_mixtures": mixture}
+    if isinstance(mixture, dict):
+        checks.keywords(MixtureFeatures, mixture, "The mixture")
+        mixture = MixtureFeatures(**mixture)
+    return mixture

@@ -1,24 +1,24 @@
 """Priors by name, for a method's `prior=`."""
 
-from keras import layers
+import functools
 
-from keras_dim import checks
+from keras_dim import parts
 from keras_dim.layers.adversarial_prior import AdversarialPrior
 from keras_dim.layers.variational_prior import VariationalPrior
 
-PRIORS = ("uniform", "normal", "variational")
+PRIORS = {
+    "uniform": functools.partial(AdversarialPrior, "uniform"),
+    "normal": functools.partial(AdversarialPrior, "normal"),
+    "variational": VariationalPrior,
+}
 
 
 def get(prior, seed=None):
-    """Returns the prior of a name, or the prior itself.
+    """Returns a prior by its name, or the prior itself.
 
     Args:
-        prior: str, one of `PRIORS`, or a layer like `AdversarialPrior`.
+        prior: str, one of `PRIORS`; a dict of a name and arguments; a layer
+            like `AdversarialPrior`; or None for no prior.
         seed: int or None. Seed of the draws of a prior by name.
     """
-    if isinstance(prior, layers.Layer):
-        return prior
-    checks.one_of(PRIORS, prior=prior)
-    if prior == "variational":
-        return VariationalPrior(seed=seed)
-    return AdversarialPrior(prior, seed=seed)
+    return parts.build("prior", PRIORS, prior, seed=seed)

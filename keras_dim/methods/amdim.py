@@ -9,6 +9,7 @@ from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import location_sampler
+from keras_dim.layers import mixture_features
 from keras_dim.layers import projection
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
@@ -49,9 +50,10 @@ class AMDIM(base.SelfSupervisedModel):
             and positives, before clipping. Defaults to 0.05, that of the
             authors' code; the paper says 0.04.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
-        mixture: `layers.MixtureFeatures`, or None for the global feature
-            itself. Computes several features of the global one, among which
-            each target chooses those that predict it; needs InfoNCE.
+        mixture: int, or `layers.MixtureFeatures`. Number of features that are
+            computed of the global one, among which each target chooses those
+            that predict it; needs InfoNCE. Defaults to None, the global one
+            itself.
         use_batch_norm: bool. Whether the hidden layer of the projections is
             batch-normalised. Defaults to `False`.
         negatives_from: str. See `layers.DotProductCritic`.
@@ -99,7 +101,7 @@ class AMDIM(base.SelfSupervisedModel):
         checks.one_of(
             distribution.NEGATIVES_FROM, negatives_from=negatives_from
         )
-        bound = bounds.get(bound)
+        bound, mixture = bounds.get(bound), mixture_features.get(mixture)
         if mixture and not isinstance(bound, bounds.InfoNCE):
             raise ValueError(
                 f"A mixture needs the bound 'info_nce'. Received: {bound}"

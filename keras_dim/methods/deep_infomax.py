@@ -97,7 +97,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
             )
         # The first two seeds are those of `views.dim` with the same seed.
         prior_seed = seeds_from(seed, 3)[2]
-        prior = priors.get(prior, prior_seed) if prior and gamma else None
+        prior = priors.get(prior if gamma else None, prior_seed)
         terms = weights | (prior.term_weights(gamma) if prior else {})
         shapes = encoder_features.feature_shapes(
             encoder, "local", "global", *(prior.features if prior else ())

@@ -20,6 +20,7 @@ The f-divergences are bounded by their variational form, the mean of
 negatives; Table 6 of https://arxiv.org/abs/1606.00709.
 """
 
+import functools
 import math
 
 import keras
@@ -28,6 +29,7 @@ from keras import ops
 from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
+from keras_dim import parts
 from keras_dim.mutual_information import rows
 from keras_dim.mutual_information.pairs import DotProductScores
 
@@ -288,15 +290,20 @@ class InfoNCE(configurable.ConfigurableObject):
         )
 
 
+BOUND_OBJECTS = {name: functools.partial(Bound, name) for name in BOUNDS} | {
+    "info_nce": InfoNCE
+}
+
+
 def get(bound):
-    """Returns a bound object of a name, or the object itself.
+    """Returns a bound by its name, or the object itself.
 
     Args:
-        bound: str, one of `BOUNDS`; or a callable like `InfoNCE()`.
+        bound: str, one of `BOUNDS`; a dict of a name and arguments, such as
+            `{"name": "info_nce", "chunk_size": 64}`; or a callable like
+            `InfoNCE()`.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or argument.
     """
-    if callable(bound):
-        return bound
-    return InfoNCE() if bound == "info_nce" else Bound(bound)
+    return parts.build("bound", BOUND_OBJECTS, bound)

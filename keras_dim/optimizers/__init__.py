@@ -11,7 +11,8 @@
 gradient, which then passes through momentum and adaptation: PyTorch calls this
 `weight_decay` in its `Adam` and `SGD`. Keras's `weight_decay` is decoupled: it
 takes `learning_rate * weight_decay * variable` off each variable, apart from
-the gradient. Both are 0 unless they are given.
+the gradient. Both are 0 by default, but for `l2` of LARS and `weight_decay` of
+`"adamw"`.
 
 Nothing but Keras's variables holds state, and every step is made of
 `keras.ops`: mixed precision, `jit_compile`, replicas and JAX need no more.
@@ -25,16 +26,8 @@ from keras_dim.optimizers.sgd import SGD
 
 OPTIMIZERS = {"adam": Adam, "adamw": Adam, "sgd": SGD, "lars": LARS}
 
-# Only until recipes and probes use the new names.
-L2Adam = Adam
 
-
-def StepDecay(learning_rate, boundaries, factor, warmup_steps=0):
-    if not boundaries:
-        return Schedule(learning_rate, "constant", None, warmup_steps)
-    return Schedule(
-        learning_rate, "steps", None, warmup_steps, boundaries, factor
-    )
+__all__ = ["LARS", "OPTIMIZERS", "SGD", "Adam", "Schedule", "get"]
 
 
 def get(name, **arguments):

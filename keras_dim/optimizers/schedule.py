@@ -48,7 +48,7 @@ class Schedule(
         factor=0.1,
         from_zero=False,
     ):
-        checks.at_least(0, learning_rate=learning_rate)
+        checks.above(0, learning_rate=learning_rate)
         checks.one_of(KINDS, kind=kind)
         checks.integers(0, warmup_steps=warmup_steps)
         checks.above(0, factor=factor)

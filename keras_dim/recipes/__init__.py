@@ -1,19 +1,18 @@
 """One recipe to a file: paper, command, expected score."""
 
-import difflib
-
-from keras_dim.recipes.amdim import AMDIMRecipe
+from keras_dim import checks
 from keras_dim.recipes.amdim_cifar10 import amdim_cifar10
 from keras_dim.recipes.amdim_imagenette import amdim_imagenette
 from keras_dim.recipes.amdim_stl10 import amdim_stl10
 from keras_dim.recipes.amdim_tiny_imagenet import amdim_tiny_imagenet
-from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+from keras_dim.recipes.byol_cifar10 import byol_cifar10
 from keras_dim.recipes.deep_infomax_cifar10 import deep_infomax_cifar10
 from keras_dim.recipes.deep_infomax_digits import deep_infomax_digits
 from keras_dim.recipes.deep_infomax_stl10 import deep_infomax_stl10
 from keras_dim.recipes.deep_infomax_tiny_imagenet import (
     deep_infomax_tiny_imagenet,
 )
+from keras_dim.recipes.moco_cifar10 import moco_cifar10
 from keras_dim.training import Recipe
 
 RECIPES = {
@@ -27,6 +26,8 @@ RECIPES = {
         amdim_tiny_imagenet,
         amdim_stl10,
         amdim_imagenette,
+        moco_cifar10,
+        byol_cifar10,
     )
 }
 
@@ -37,14 +38,8 @@ def get(name: str) -> Recipe:
     Raises:
         ValueError: for an unknown name, with the nearest ones.
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"Unknown recipe. Expected one of {sorted(RECIPES)}.{hint} "
-            f"Received: {name!r}"
-        )
+    checks.one_of(RECIPES, recipe=name)
     return RECIPES[name]
 
 
-__all__ = ["AMDIMRecipe", "RECIPES", "DeepInfoMaxRecipe", "get", *RECIPES]
+__all__ = ["RECIPES", "get", *RECIPES]

@@ -6,29 +6,37 @@ Paper, linear probe after 300 epochs of a network with 111 million parameters:
 91.2. That network is
 
     --set base_width=256 --set representation_units=2048 --set depth=10
-    --set batch_size=480 --set epochs=300 --set schedule=steps
-    --set learning_rate=2e-4 --set warmup_epochs=5
+    --set batch_size=480 --set epochs=300 --set learning_rate=2e-4
+    --set schedule=steps --set schedule.warmup_epochs=5
 
 This recipe has a small network, fewer epochs, a higher rate that falls to zero,
 and bfloat16. What it reached stands on the card of its preset.
 """
 
-from keras_dim.recipes.amdim import AMDIMRecipe
+from keras_dim.training import Recipe
 
-amdim_cifar10 = AMDIMRecipe(
+amdim_cifar10 = Recipe(
     name="amdim_cifar10",
     source="cifar10",
     image_size=32,
     channels=3,
+    method="amdim",
+    encoder={
+        "name": "amdim_resnet",
+        "base_width": 64,
+        "representation_units": 512,
+        "depth": 1,
+    },
+    views="amdim",
+    optimizer={
+        "name": "adam",
+        "learning_rate": 8e-4,
+        "beta_1": 0.8,
+        "l2": 1e-5,
+    },
+    schedule={"name": "cosine", "warmup_epochs": 0.5},
     batch_size=128,
     epochs=11,
-    learning_rate=8e-4,
-    schedule="cosine",
-    warmup_epochs=0.5,
     dtype_policy="mixed_bfloat16",
     steps_per_execution=10,
-    encoder_size=32,
-    base_width=64,
-    representation_units=512,
-    depth=1,
 )

@@ -7,25 +7,33 @@ probe after 300 epochs: 93.8. Not measured here: the images cannot be had
 without a network, and the paper's network wants a GPU.
 """
 
-from keras_dim.recipes.amdim import AMDIMRecipe
+from keras_dim.training import Recipe
 
-amdim_stl10 = AMDIMRecipe(
+amdim_stl10 = Recipe(
     name="amdim_stl10",
     source="stl10",
     split="unlabelled",
     probe_split="train",
     image_size=96,
     channels=3,
+    method="amdim",
+    encoder={
+        "name": "amdim_resnet",
+        "base_width": 256,
+        "representation_units": 2048,
+        "depth": 10,
+    },
+    views={"name": "amdim", "image_size": 64},
+    optimizer={
+        "name": "adam",
+        "learning_rate": 2e-4,
+        "beta_1": 0.8,
+        "l2": 1e-5,
+    },
+    # The first 500 steps.
+    schedule={"name": "steps", "warmup_epochs": 2.4},
     batch_size=480,
     epochs=300,
-    learning_rate=2e-4,
-    schedule="steps",
-    # The first 500 steps.
-    warmup_epochs=2.4,
     dtype_policy="mixed_bfloat16",
     steps_per_execution=16,
-    encoder_size=64,
-    base_width=256,
-    representation_units=2048,
-    depth=10,
 )

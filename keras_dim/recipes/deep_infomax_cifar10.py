@@ -13,28 +13,24 @@ batches, a higher rate that falls to zero, images moved by up to four pixels,
 and half of them mirrored.
 """
 
-from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+from keras_dim.training import Recipe
 
-deep_infomax_cifar10 = DeepInfoMaxRecipe(
+deep_infomax_cifar10 = Recipe(
     name="deep_infomax_cifar10",
     source="cifar10",
     image_size=32,
     channels=3,
+    method={
+        "name": "deep_infomax",
+        "critic": {"name": "dot_product", "units": 512, "temperature": 22.6},
+        "num_local_samples": 16,
+    },
+    encoder="dim_convnet",
+    views={"name": "dim", "crop_size": 32, "crop_padding": 4, "flip": True},
+    optimizer={"name": "adam", "learning_rate": 1e-3},
+    schedule={"name": "cosine", "warmup_epochs": 1.0},
     batch_size=128,
     epochs=70,
-    learning_rate=1e-3,
-    schedule="cosine",
-    warmup_epochs=1.0,
-    beta_1=0.9,
     dtype_policy="mixed_bfloat16",
     steps_per_execution=13,
-    bound="info_nce",
-    prior="uniform",
-    gamma=0.1,
-    critic_units=512,
-    temperature=22.6,
-    num_local_samples=16,
-    crop_size=32,
-    crop_padding=4,
-    flip=True,
 )

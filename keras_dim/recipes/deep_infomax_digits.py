@@ -6,21 +6,21 @@
 MNIST. The scores that the run prints are measured there and then.
 """
 
-from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+from keras_dim.training import Recipe
 
-deep_infomax_digits = DeepInfoMaxRecipe(
+deep_infomax_digits = Recipe(
     name="deep_infomax_digits",
     source="digits",
     image_size=28,
     channels=1,
+    method={
+        "name": "deep_infomax",
+        "critic": {"name": "dot_product", "units": 256},
+        "num_local_samples": 16,
+    },
+    encoder="dim_convnet",
+    optimizer={"name": "adam", "learning_rate": 5e-4, "beta_1": 0.5},
+    schedule="cosine",
     batch_size=128,
     epochs=20,
-    learning_rate=5e-4,
-    schedule="cosine",
-    bound="info_nce",
-    prior="uniform",
-    gamma=0.1,
-    critic_units=256,
-    temperature=16.0,
-    num_local_samples=16,
 )

@@ -7,25 +7,24 @@ Random crops of 64 pixels and flips of the 100,000 unlabelled images. Paper,
 here: the images cannot be had without a network.
 """
 
-from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+from keras_dim.training import Recipe
 
-deep_infomax_stl10 = DeepInfoMaxRecipe(
+deep_infomax_stl10 = Recipe(
     name="deep_infomax_stl10",
     source="stl10",
     split="unlabelled",
     probe_split="train",
     image_size=96,
     channels=3,
+    probe_image_size=96,
+    method={
+        "name": "deep_infomax",
+        "critic": {"name": "dot_product", "temperature": 1.0},
+        "num_local_samples": 64,
+    },
     encoder="dim_alexnet",
-    crop_size=64,
-    flip=True,
-    batch_size=64,
+    views={"name": "dim", "crop_size": 64, "flip": True},
+    optimizer={"name": "adam", "learning_rate": 1e-4, "beta_1": 0.5},
     epochs=200,
-    learning_rate=1e-4,
     dtype_policy="mixed_bfloat16",
-    bound="info_nce",
-    prior="uniform",
-    gamma=0.1,
-    critic_units=2048,
-    num_local_samples=64,
 )

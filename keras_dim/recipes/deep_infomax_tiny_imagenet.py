@@ -7,23 +7,22 @@ classes). Not measured here: the network has 38 times the arithmetic of the
 one for CIFAR-10.
 """
 
-from keras_dim.recipes.deep_infomax import DeepInfoMaxRecipe
+from keras_dim.training import Recipe
 
-deep_infomax_tiny_imagenet = DeepInfoMaxRecipe(
+deep_infomax_tiny_imagenet = Recipe(
     name="deep_infomax_tiny_imagenet",
     source="tiny_imagenet",
     test_split="validation",
     test_classes="trained",
     image_size=64,
     channels=3,
+    method={
+        "name": "deep_infomax",
+        "critic": {"name": "dot_product", "temperature": 1.0},
+        "num_local_samples": 64,
+    },
     encoder="dim_alexnet",
-    batch_size=64,
+    optimizer={"name": "adam", "learning_rate": 1e-4, "beta_1": 0.5},
     epochs=200,
-    learning_rate=1e-4,
     dtype_policy="mixed_bfloat16",
-    bound="info_nce",
-    prior="uniform",
-    gamma=0.1,
-    critic_units=2048,
-    num_local_samples=64,
 )

@@ -70,7 +70,7 @@ def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
     with _recording(model, found):
         outputs = model(batch, training=True)
         if isinstance(model, base.SelfSupervisedModel):
-            model.loss_terms(inputs=batch, outputs=outputs)
+            model.loss_terms(outputs)
     return found[0] if found else None
 
 

@@ -42,7 +42,8 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
         )
     saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
     # The learning rate of other schedules depends on the number of epochs.
-    may_change = {"epochs"} if recipe.schedule == "constant" else set()
+    is_constant = recipe.schedule["name"] == "constant"
+    may_change = {"epochs"} if is_constant else set()
     changed = [
         name
         for name in wanted

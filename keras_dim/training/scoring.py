@@ -37,7 +37,7 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         recipe.probe_split or recipe.split,
         recipe.test_split,
         image_shape=image_shape,
-        image_size=recipe.scoring_image_size(),
+        image_size=recipe.probe_image_size,
         # The split does not depend on the feature, so that scores compare.
         max_train_images=MAX_PIXEL_BYTES // (4 * int(np.prod(image_shape))),
     )

@@ -17,7 +17,10 @@ from keras_dim.views.show import show_views
 from keras_dim.views.single_view import SingleView
 from keras_dim.views.two_views import TwoViews
 
+VIEWS = {"amdim": amdim, "byol": byol, "dim": dim, "moco_v2": moco_v2}
+
 __all__ = [
+    "VIEWS",
     "ColorJitter",
     "LabSplit",
     "RandomCrop",

@@ -25,9 +25,7 @@ def test_loss_and_gradients_equal_the_published_ones(model):
 
     np.testing.assert_allclose(error, arrays["loss_symmetric"], rtol=1e-5)
     for gradient, name in zip(gradients, ("grad_p1", "grad_p2"), strict=True):
-        np.testing.assert_allclose(
-            gradient, arrays[name], rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(gradient, arrays[name], rtol=1e-5, atol=1e-6)
 
 
 def test_each_prediction_meets_the_target_of_the_other_view(model):
