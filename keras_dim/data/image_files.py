@@ -77,8 +77,9 @@ class ImageFileSource(Source):
     def image(self, row: int) -> np.ndarray | None:
         try:
             encoded = pathlib.Path(self.paths[row]).read_bytes()
-            image = numpy_images.decode(encoded, orient=self._orient)
-            return numpy_images.convert(image, self.image_shape, self._resize)
+            return numpy_images.decode_as(
+                encoded, self.image_shape, self._resize, self._orient
+            )
         except (OSError, ValueError):
             return None
 

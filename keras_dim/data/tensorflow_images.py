@@ -92,7 +92,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns an image upright, as `numpy_images.turned` does."""
+    """Turns an image upright, given its EXIF orientation from 1 to 8."""
 
     def flipped(image, orientations, axis):
         return tf.cond(
