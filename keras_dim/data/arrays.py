@@ -2,7 +2,6 @@
 
 import hashlib
 import pathlib
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,8 @@ import numpy as np
 from keras_dim.data import numpy_images
 from keras_dim.data.image_shape import choose_channels
 from keras_dim.data.image_shape import parse_image_size
-from keras_dim.data.order import Order
-from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
 from keras_dim.data.source import refuse_missing_split
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
@@ -63,37 +57,23 @@ class ArraySource(Source):
             class_names=class_names,
             paths=paths,
         )
-        self.images = images
         self.labels = labels
+        self.images = images
         self.index = index
 
     @property
     def decoded(self) -> bool:
         return self.images.shape[1:] == self.image_shape
 
-    def batches(
-        self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> "tf.data.Dataset":
-        import tensorflow as tf
-
-        rows = tf.data.Dataset.from_tensor_slices(
-            ordered_indices(order, self.num_images)
-        )
-        rows = rows.batch(batch_size, drop_remainder)
-        return rows.map(self._batch, num_parallel_calls=tf.data.AUTOTUNE)
+    def image(self, row: int) -> np.ndarray:
+        image = np.asarray(self.images[row])
+        return numpy_images.convert(image, self.image_shape, resize=True)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        images = np.asarray(self.images[rows])
         if not self.decoded:
-            images = np.array(
-                [
-                    numpy_images.convert(image, self.image_shape, resize=True)
-                    for image in images
-                ],
-                np.uint8,
-            ).reshape(len(rows), *self.image_shape)
+            return super().read(rows)
         batch = {
-            "image": images,
+            "image": np.asarray(self.images[rows]),
             "index": rows if self.index is None else self.index[rows],
         }
         if self.has_labels:
@@ -111,27 +91,6 @@ class ArraySource(Source):
         if self.has_labels:
             digest.update(np.ascontiguousarray(self.labels))
         return f"sha256 {digest.hexdigest()}"
-
-    def _batch(self, rows):
-        import tensorflow as tf
-
-        from keras_dim.data.tensorflow_images import convert
-
-        # Outside the graph: an array within it would be copied, and could
-        # not be larger than the graph's limit of 2 GB.
-        images = tf.numpy_function(
-            lambda rows: np.asarray(self.images[rows]), [rows], tf.uint8
-        )
-        images = tf.ensure_shape(images, [*rows.shape, *self.images.shape[1:]])
-        batch = {
-            "image": convert(images, self.image_shape, resize=True),
-            "index": rows
-            if self.index is None
-            else tf.gather(self.index, rows),
-        }
-        if self.has_labels:
-            batch["label"] = tf.gather(self.labels, rows)
-        return batch
 
 
 def open_arrays(

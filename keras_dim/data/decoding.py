@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_dim.data.order import Order
+from keras_dim.data.order import ordered_indices
+from keras_dim.data.source import Source
+
 
 def decoded_images(
     records: tf.data.Dataset,
@@ -61,3 +65,47 @@ def decoded_images(
 
     images = records.map(with_image, num_parallel_calls=tf.data.AUTOTUNE)
     return images.filter(is_kept).map(lambda images, is_whole: images)
+
+
+def batches_of_rows(
+    source: Source, order: Order, batch_size: int, drop_remainder: bool
+) -> tf.data.Dataset:
+    """The batches of a source with random access: see `Source.batches`."""
+
+    def record(row):
+        if not source.has_labels:
+            return {"index": row}
+        return {"index": row, "label": tf.gather(source.labels, row)}
+
+    def read(rows):
+        # Outside the graph: an array within it would be copied, and could
+        # not be larger than the graph's limit of 2 GB.
+        images, indices = tf.numpy_function(
+            lambda rows: [source.read(rows)[key] for key in ("image", "index")],
+            [rows],
+            (tf.uint8, tf.int64),
+        )
+        batch = {
+            "image": tf.ensure_shape(
+                images, [*rows.shape, *source.image_shape]
+            ),
+            "index": tf.ensure_shape(indices, rows.shape),
+        }
+        if source.has_labels:
+            batch["label"] = tf.gather(source.labels, rows)
+        return batch
+
+    rows = tf.data.Dataset.from_tensor_slices(
+        ordered_indices(order, source.num_images)
+    )
+    if source.decoded:
+        rows = rows.batch(batch_size, drop_remainder)
+        return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    images = decoded_images(
+        rows.map(record),
+        "index",
+        source.image,
+        source.image_shape,
+        source.report,
+    )
+    return images.batch(batch_size, drop_remainder)

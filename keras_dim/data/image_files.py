@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,9 @@ from keras_dim.data.image_header import MAX_BYTES
 from keras_dim.data.image_header import is_meant_as_image
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Survey
-from keras_dim.data.order import Order
-from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
 from keras_dim.data.source import printable
 from keras_dim.data.source import refuse_missing_split
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Sub-folders of these names, however they are capitalised, are splits.
 _SPLITS = {
@@ -78,42 +72,16 @@ class ImageFileSource(Source):
         self._num_bytes = num_bytes
         self._resize = resize
         self._orient = orient
-        self._labels = labels
+        self.labels = labels
 
-    def batches(
-        self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> "tf.data.Dataset":
-        import tensorflow as tf
-
-        from keras_dim.data.decoding import decoded_images
-
-        def record(index):
-            if not self.has_labels:
-                return {"index": index}
-            return {"index": index, "label": tf.gather(self._labels, index)}
-
-        indices = ordered_indices(order, self.num_images)
-        images = decoded_images(
-            tf.data.Dataset.from_tensor_slices(indices).map(record),
-            "index",
-            self._decode,
-            self.image_shape,
-            self.report,
-        )
-        return images.batch(batch_size, drop_remainder)
-
-    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        images = {row: self._decode(row) for row in rows.tolist()}
-        images = {row: one for row, one in images.items() if one is not None}
-        index = np.array(list(images), np.int64)
-        pixels = np.array(list(images.values()), np.uint8)
-        batch = {
-            "image": pixels.reshape(len(images), *self.image_shape),
-            "index": index,
-        }
-        if self.has_labels:
-            batch["label"] = self._labels[index]
-        return batch
+    def image(self, row: int) -> np.ndarray | None:
+        try:
+            encoded = pathlib.Path(self.paths[row]).read_bytes()
+            return numpy_images.decode_as(
+                encoded, self.image_shape, self._resize, self._orient
+            )
+        except (OSError, ValueError):
+            return None
 
     def contents(self) -> str:
         # Not of the bytes themselves, which would have to be read.
@@ -129,14 +97,6 @@ class ImageFileSource(Source):
             # Another file than when the folder was opened.
             reason = str(error)
         self.skip(self.paths[row], reason)
-
-    def _decode(self, row):
-        try:
-            encoded = pathlib.Path(self.paths[row]).read_bytes()
-            image = numpy_images.decode(encoded, orient=self._orient)
-            return numpy_images.convert(image, self.image_shape, self._resize)
-        except (OSError, ValueError):
-            return None
 
 
 def digest_of_files(facts: Iterator[tuple]) -> str:

@@ -10,6 +10,10 @@ from keras_dim.data.image_header import open_image
 # Luminance of red, green and blue, as TensorFlow weighs them.
 _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
+# How Pillow turns an image upright, by its EXIF orientation: members of
+# `Image.Transpose`, which is not imported until it is needed.
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+
 
 def decode(
     encoded: bytes, channels: int = 3, orient: bool = True
@@ -32,25 +36,61 @@ def decode(
         ValueError: if it is not a whole image, or has more than `MAX_PIXELS`
             pixels.
     """
+    return np.asarray(
+        _load(encoded, "RGB" if channels == 3 else "RGBA", orient)
+    )
+
+
+def decode_as(
+    encoded: bytes,
+    image_shape: tuple[int, int, int],
+    resize: bool,
+    orient: bool = True,
+) -> np.ndarray:
+    """Decodes an image to `image_shape`: `decode` and `convert` in one.
+
+    Pillow resizes colours before they are copied into an array, which for
+    large photographs takes less time.
+
+    Args:
+        encoded: bytes. The file.
+        image_shape: tuple. `(height, width, channels)`.
+        resize: bool. As of `convert`.
+        orient: bool. As of `decode`.
+
+    Raises:
+        ValueError: as `decode` and `convert` do.
+    """
     from PIL import Image
 
-    mode = "RGB" if channels == 3 else "RGBA"
+    image = _load(encoded, "RGB", orient)
+    height, width, channels = image_shape
+    if resize and channels == 3 and image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return convert(np.asarray(image), image_shape, resize)
+
+
+def _load(encoded, mode, orient):
+    from PIL import Image
+
     try:
         header, image = open_image(io.BytesIO(encoded))
-        with image:
-            if image.mode.startswith("I"):
-                # Pillow would clip what is above 255.
-                high = np.asarray(image) >> 8
-                image = Image.fromarray(high.astype(np.uint8))
-            elif "transparency" in image.info or image.mode == "PA":
-                # Else Pillow warns, or mixes in a background.
-                image = image.convert("RGBA")
-            pixels = np.asarray(image.convert(mode))
+        if image.mode.startswith("I"):
+            # Pillow would clip what is above 255.
+            high = np.asarray(image) >> 8
+            image = Image.fromarray(high.astype(np.uint8))
+        elif "transparency" in image.info or image.mode == "PA":
+            # Else Pillow warns, or mixes in a background.
+            image = image.convert("RGBA")
+        image.load()
+        image = image if image.mode == mode else image.convert(mode)
+        if orient and header.orientation != 1:
+            image = image.transpose(_TURNS[header.orientation])
+        return image
     except Exception as error:  # Whatever the damage leads Pillow to.
         raise ValueError(
             f"it cannot be decoded: {in_one_line(error)}"
         ) from error
-    return turned(pixels, header.orientation) if orient else pixels
 
 
 def largest_sample(encoded: bytes) -> int:
@@ -65,22 +105,6 @@ def largest_sample(encoded: bytes) -> int:
             return largest if image.mode[0] == "I" else 256 * largest + 255
     except Exception:  # Decoding it reports the damage.
         return 0
-
-
-def turned(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns an image upright.
-
-    Args:
-        image: array `(height, width, channels)`.
-        orientation: int. From 1 to 8, as EXIF counts: how it lies.
-    """
-    if orientation >= 5:
-        image = image.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return image
 
 
 def convert(

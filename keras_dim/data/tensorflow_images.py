@@ -92,7 +92,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns an image upright, as `numpy_images.turned` does."""
+    """Turns an image upright, given its EXIF orientation from 1 to 8."""
 
     def flipped(image, orientations, axis):
         return tf.cond(
@@ -176,8 +176,9 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
     checks = [
         _require(
             is_image,
-            "A file is no image that is decoded here. Send JPEG, PNG, still "
-            "WebP or true-colour BMP",
+            "A file is no image that is decoded here: GIF, animated WebP and "
+            "bitmaps with a palette are not. Send JPEG, PNG, still WebP or "
+            "true-colour BMP",
         ),
         _require(
             # As floats, since the product of two sides may be of 64 bits.

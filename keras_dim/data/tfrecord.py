@@ -180,8 +180,9 @@ class TFRecordSource(Source):
 
     def _decode(self, encoded):
         try:
-            image = numpy_images.decode(encoded, orient=self._orient)
-            return numpy_images.convert(image, self.image_shape, self._resize)
+            return numpy_images.decode_as(
+                encoded, self.image_shape, self._resize, self._orient
+            )
         except ValueError:
             return None
 
