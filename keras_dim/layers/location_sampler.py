@@ -43,6 +43,10 @@ class LocationSampler(configurable.Configurable, layers.Layer):
                 f"locations of a map. Received: {self.num_samples}"
             )
 
+    def num_outputs(self, maps_shape):
+        """Returns the locations of each map that stay in training."""
+        return self.num_samples or math.prod(maps_shape[1:3])
+
     def call(self, maps, training=False):
         _, height, width, channels = maps.shape
         flat = ops.reshape(maps, (-1, height * width, 1, channels))

@@ -124,6 +124,13 @@ class AMDIM(base.SelfSupervisedModel):
                 self.mixture.build(shapes["global"])
         self.built = True
 
+    def num_negatives(self, batch_size):
+        return {
+            _term(source, target): (batch_size - 1)
+            * math.prod(self.encoder.output[target].shape[1:-1])
+            for source, target in self.pairings
+        }
+
     def outputs(self, views, training):
         one, other = (
             self._features(views[name], training) for name in self.view_names

@@ -255,6 +255,14 @@ class Bound(configurable.ConfigurableObject):
             scores, positives, negatives, chunk_size=self.chunk_size
         )
 
+    def ceiling(self, num_negatives):
+        """Returns the greatest value, or None for a bound without one.
+
+        Args:
+            num_negatives: int. Negatives in each row.
+        """
+        return 2.0 * math.log(2.0) if self.name == "jensen_shannon" else None
+
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class InfoNCE(configurable.ConfigurableObject):
@@ -278,6 +286,10 @@ class InfoNCE(configurable.ConfigurableObject):
             self.own_image_score,
             self.chunk_size,
         )
+
+    def ceiling(self, num_negatives):
+        """Returns the greatest value; see `Bound.ceiling`."""
+        return math.log1p(num_negatives)
 
     def values(self, scores, positives, negatives):
         """Returns the terms whose mean is the bound; see `nce_scores`."""

@@ -169,6 +169,7 @@ def pretrain(
                     ),
                     *callbacks,
                     *_collapse_report(model.encoder, source),
+                    evaluation.CeilingReport(model.ceilings(recipe.batch_size)),
                     *([log] if is_chief else []),
                     *(_tensorboard(directory) if is_chief else []),
                     checkpoints.Checkpoint(

@@ -1,6 +1,9 @@
 """What a saved method takes to another place, and what it does not."""
 
+import math
+
 import keras
+import numpy as np
 import pytest
 import tiny
 
@@ -91,3 +94,39 @@ def test_models_from_before_the_number_was_saved_are_loaded(
     assert all(synchronized(loaded))
     assert distribution.num_replicas_of(loaded) == 2
     assert not loaded.jit_compile
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # 7 other images, of 16 locations or of the 5 drawn.
+        ("deep_infomax_local", {"local_information": 7 * 16}),
+        ("deep_infomax_sampled_and_chunked", {"local_information": 7 * 5}),
+        ("moco", {"contrastive_information": 12}),
+        (
+            "amdim",
+            {
+                "global_to_map_2": 7 * 4,
+                "global_to_map_3": 7 * 9,
+                "map_2_to_map_2": 7 * 4,
+            },
+        ),
+        ("byol", {}),
+    ],
+)
+def test_ceilings_are_the_logarithm_of_the_candidates(name, expected):
+    model = tiny.METHODS[name]()
+
+    assert model.ceilings(8) == {
+        term: pytest.approx(math.log(1 + number))
+        for term, number in expected.items()
+    }
+
+
+def test_scores_that_tell_every_pair_apart_reach_the_ceiling():
+    model = tiny.METHODS["deep_infomax_local"]()
+    positives = np.eye(8)[:, :, None]
+    scores = np.broadcast_to(100.0 * positives - 50.0, (8, 8, 16))
+    value = float(model.bound(scores, positives, 1.0 - positives))
+
+    assert value == pytest.approx(model.ceilings(8)["local_information"])
