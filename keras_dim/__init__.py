@@ -1,4 +1,4 @@
-"""Image encoders without labels, by maximising mutual information.
+"""Image encoders from unlabelled images, for Keras 3.
 
 Every public name is loaded when it is first used, so that `import keras_dim`
 and `keras-dim --help` take milliseconds, load neither Keras nor TensorFlow,

@@ -1,1 +1,1 @@
-"""The command `keras-dim`: flags, messages, exit codes."""
+"""The command `keras-dim`: flags, messages and exit codes."""

@@ -1,4 +1,4 @@
-"""Images in: any source as a dataset of batches, on any backend."""
+"""Reads images from files, arrays and data sets, in a reproducible order."""
 
 from keras_dim.data.opening import open_source
 from keras_dim.data.pipeline import load

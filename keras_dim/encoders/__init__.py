@@ -1,4 +1,4 @@
-"""Functions that return encoders: plain functional models, named outputs."""
+"""Networks from raw pixels to a dict of named features."""
 
 from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.dim_alexnet import dim_alexnet

@@ -1,4 +1,4 @@
-"""How good features are: extraction, probes, and probes as callbacks."""
+"""Extracts features, scores them by probes, and reports on a run."""
 
 from keras_dim.evaluation.callbacks import ProbeCallback
 from keras_dim.evaluation.ceiling_report import CeilingReport

@@ -1,4 +1,4 @@
-"""Encoders as files that run without keras_dim."""
+"""Writes encoders as files that run without keras_dim."""
 
 import importlib
 import os

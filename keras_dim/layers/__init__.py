@@ -1,4 +1,7 @@
-"""Building blocks of the methods."""
+"""Layers with weights or state that methods are made of.
+
+Critics, projections, priors and mixtures; queues, banks and teachers.
+"""
 
 from keras_dim.layers.adversarial_prior import AdversarialPrior
 from keras_dim.layers.critics import ConcatenateCritic

@@ -1,4 +1,7 @@
-"""Critic scores and masks in, nats of mutual information out."""
+"""Bounds on mutual information, in nats, from scores of pairs and masks.
+
+Functions and small objects without weights.
+"""
 
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import divergences

@@ -1,4 +1,4 @@
-"""Optimizers and learning rates as published recipes state them.
+"""Optimizers and learning rate schedules as published codes define them.
 
 | name | class | what it does |
 | --- | --- | --- |
@@ -7,15 +7,15 @@
 | `"sgd"` | `SGD` | momentum as in PyTorch; `l2` adds an L2 penalty |
 | `"lars"` | `LARS` | a step for each variable in proportion to its norm |
 
-`l2` and `weight_decay` are two things. `l2` adds `l2 * variable` to the
+`l2` and `weight_decay` differ. `l2` adds `l2 * variable` to the
 gradient, which then passes through momentum and adaptation: PyTorch calls this
 `weight_decay` in its `Adam` and `SGD`. Keras's `weight_decay` is decoupled: it
 takes `learning_rate * weight_decay * variable` off each variable, apart from
-the gradient. Both are 0 by default, but for `l2` of LARS and `weight_decay` of
+the gradient. Both are 0 by default, except `l2` of LARS and `weight_decay` of
 `"adamw"`.
 
-Nothing but Keras's variables holds state, and every step is made of
-`keras.ops`: mixed precision, `jit_compile`, replicas and JAX need no more.
+All state is in Keras's variables and every step is made of `keras.ops`, so that
+mixed precision, `jit_compile`, replicas and JAX work.
 """
 
 from keras_dim import checks

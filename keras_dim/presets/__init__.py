@@ -1,4 +1,4 @@
-"""Pretrained encoders, each a folder that says what it is."""
+"""Pretrained encoders, each in a folder with a card that describes it."""
 
 from keras_dim.presets.cards import card
 from keras_dim.presets.registry import list_pretrained

@@ -1,4 +1,4 @@
-"""One recipe to a file: paper, command, expected score."""
+"""Published training runs, one recipe to a file."""
 
 from keras_dim import checks
 from keras_dim.recipes.amdim_cifar10 import amdim_cifar10

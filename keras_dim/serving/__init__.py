@@ -1,8 +1,8 @@
-"""Features from an encoder on TensorFlow Serving.
+"""A client of TensorFlow Serving that returns the features of images.
 
-Importing it loads Keras with its backend, as all of keras_dim does. A client
-by REST loads urllib3, and no TensorFlow where KERAS_BACKEND is jax; one by
-gRPC loads tensorflow-serving-api, which imports TensorFlow.
+Importing it loads Keras with its backend. A REST client loads urllib3, and no
+TensorFlow if KERAS_BACKEND is jax; a gRPC client loads tensorflow-serving-api,
+which imports TensorFlow.
 """
 
 from keras_dim.serving.address import Address

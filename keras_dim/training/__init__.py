@@ -1,4 +1,4 @@
-"""Recipes in, trained encoders and their scores out."""
+"""Trains encoders by recipes, resumes them, and embeds images with them."""
 
 from keras_dim.evaluation.scoring import LabelledImages
 from keras_dim.evaluation.scoring import NoLabelsError

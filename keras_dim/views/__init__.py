@@ -1,4 +1,4 @@
-"""Layers that turn images into the views that methods compare."""
+"""Random augmentations of images, and the views of published methods."""
 
 from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.lab_split import LabSplit
