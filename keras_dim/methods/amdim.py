@@ -50,7 +50,7 @@ class AMDIM(base.SelfSupervisedModel):
             authors' code; the paper says 0.04.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         mixture: int, or `layers.MixtureFeatures`. Number of features that are
-            computed of the global one, among which each target chooses those
+            computed from the global one, among which each target chooses those
             that predict it; needs InfoNCE. Defaults to None, the global one
             itself.
         use_batch_norm: bool. Whether the hidden layer of the projections is
@@ -69,10 +69,12 @@ class AMDIM(base.SelfSupervisedModel):
     ```
 
     Differs from the paper, as the authors' code does: scores are divided by
-    the root of their width before the penalty and the clipping, the penalty's
-    weight is 0.05, and 5 x 5 is paired with itself. Of the mixtures, section
-    3.6, no code was published; see `MixtureFeatures`. They apply to every
-    pairing of `"global"`, by default with both maps.
+    the root of their width before they are penalised and clipped, the
+    penalty's weight is 0.05 where the paper says 0.04, and 5 x 5 is paired
+    with itself. The authors published no code of the mixtures, section 3.6;
+    here the features of a mixture take the place of the global one wherever
+    it is the source, by default in both 1 to 5 and 1 to 7. See
+    `MixtureFeatures`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """

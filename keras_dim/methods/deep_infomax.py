@@ -66,7 +66,9 @@ class DeepInfoMax(base.SelfSupervisedModel):
 
     Differs from the authors' code in that one optimizer trains all networks
     (their gradients do not mix), scores are divided by the root of their
-    width (`DotProductCritic(temperature=1.0)` does not), the gradient penalty
+    width (`DotProductCritic(temperature=1.0)` does not), InfoNCE leaves out
+    an image's pairs with its own other locations
+    (`bounds.InfoNCE(own_image_score=-10.0)` does not), the gradient penalty
     (see `AdversarialPrior`), and in that locations are drawn without
     replacement.
 
