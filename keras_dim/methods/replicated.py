@@ -122,7 +122,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         }
 
     def _refuse_what_keras_cannot_distribute(self):
-        # Keras would fail deep inside a step: its issues 17187, 20763 and 20582.
+        # Keras would fail deep inside a step: issues 17187, 20763, 20582.
         if distribution.num_replicas_of(self) == 1 or not self.compiled:
             return
         accumulation = self.optimizer.gradient_accumulation_steps
