@@ -40,6 +40,10 @@ REQUIRED = [
     # Sends them, and comes with TensorFlow. The oldest with wheels for Python
     # 3.13.
     "grpcio>=1.66.2",
+    # Sends REST requests for `keras_dim.serving`. Comes with requests, which
+    # tensorflow-datasets needs. Older releases drop the answer of a server that
+    # closes the connection before it has read the whole of a large request.
+    "urllib3>=2.2",
     # Flags of the command line, which Keras and TensorFlow bring along anyway.
     "absl-py>=2.0",
 ]

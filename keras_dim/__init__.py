@@ -94,4 +94,3 @@ def __dir__():
 # does. Without Keras, that waits for the first use of a name above.
 if "keras" in sys.modules:
     from keras_dim import methods  # noqa: F401
-    from keras_dim import optimizers  # noqa: F401

@@ -32,6 +32,7 @@ HEAVY = {
     "sklearn",
     "tensorflow_datasets",
     "tensorflow_serving",
+    "urllib3",
 }
 
 IMPORT = """

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_optimizers
 
 import keras_dim.data
-from keras_dim.data import memory
+from keras_dim.data import reading
 
 TESTS = pathlib.Path(__file__).parent
 # Sums in another order differ in the last of seven digits; a few steps of
@@ -123,6 +124,15 @@ def test_a_checkpoint_of_several_replicas_is_loaded(results):
     assert_close(terms, results["methods"][jax_worker.OF_REPLICAS]["before"])
 
 
+@pytest.mark.parametrize("name", tiny_optimizers.EACH)
+def test_optimizers_take_the_steps_of_tensorflow(name, results):
+    make = tiny_optimizers.EACH[name]
+    model = tiny_optimizers.model(make(tiny_optimizers.schedule()))
+    expected = tiny_optimizers.fit(model, 2)
+    for one, other in zip(results["optimizers"][name], expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_bfloat16_trains(results):
     losses = results["precisions"]
     # Eight bits of each number: scores, and with them the loss, are some
@@ -134,7 +144,7 @@ def test_bfloat16_trains(results):
 def test_fit_takes_a_folder_in_the_order_of_tensorflow(
     folder, results, monkeypatch
 ):
-    monkeypatch.setattr(memory, "HELD_BYTES", 0)
+    monkeypatch.setattr(reading, "HELD_BYTES", 0)
     expected = keras_dim.data.load(
         folder / "photos", batch_size=8, seed=5, first_epoch=2
     )

@@ -32,6 +32,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny  # noqa: E402
 import tiny_images  # noqa: E402
+import tiny_optimizers  # noqa: E402
 
 
 def give_draws():
@@ -100,9 +101,9 @@ def run_data(folder):
     """Trains from a folder of images that is too large to be held."""
     from keras_dim import data
     from keras_dim import evaluation
-    from keras_dim.data import memory
+    from keras_dim.data import reading
 
-    memory.HELD_BYTES = 0
+    reading.HELD_BYTES = 0
     source = data.open_source(folder / "photos")
     model = tiny.make("deep_infomax_donsker_varadhan")
     seen = []
@@ -121,7 +122,7 @@ def run_data(folder):
             data.open_source(name)
         except ModuleNotFoundError as error:
             refused[name] = str(error)
-    memory.HELD_BYTES = 2**20
+    reading.HELD_BYTES = 2**20
     return {
         "batches": seen,
         "online": history["online_linear_global"],
@@ -173,6 +174,15 @@ def run_training(folder):
     }
 
 
+def run_optimizers():
+    """Returns the weights after compiled steps of each optimizer."""
+    weights = {}
+    for name, make in tiny_optimizers.EACH.items():
+        model = tiny_optimizers.model(make(tiny_optimizers.schedule()))
+        weights[name] = [w.tolist() for w in tiny_optimizers.fit(model, 2)]
+    return weights
+
+
 def write_photos(folder):
     """A folder of colour images, one of them cut off, and one of grey ones."""
     for name, channels in (("photos", 3), ("grey", 1)):
@@ -190,6 +200,7 @@ def main(folder):
 
     results = {
         "data": run_data(folder),
+        "optimizers": run_optimizers(),
         "training": run_training(folder),
         "precisions": run_in_precisions("deep_infomax_donsker_varadhan"),
     }

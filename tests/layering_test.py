@@ -27,11 +27,10 @@ SHARED = {"base", "replicated"}
 BEAM_COMMAND = "beam/__main__.py"
 # What arrays and folders are not read with where TensorFlow is not there.
 READS_WITH_TENSORFLOW = {
-    "conversion",
     "decoding",
-    "graph_header",
     "tensorflow_batches",
     "tensorflow_datasets",
+    "tensorflow_images",
     "tfrecord",
 }
 # The package's own file lists the public names, of whichever floor.

@@ -50,21 +50,26 @@ def critic(temperature=1.0):
     return layers_lib.DotProductCritic(units=8, temperature=temperature)
 
 
-def two_views(names=("view_1", "view_2")):
+def two_views(names=("view_1", "view_2"), jitter=False):
     """Two views of 8 x 8 pixels; the paper's are of 32 and more."""
+    augmentations = [
+        keras_dim.views.RandomTranslation(2, probability=0.8, seed=2)
+    ]
+    if jitter:
+        # Takes seconds to compile: one method with it is enough.
+        augmentations.append(
+            keras_dim.views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3)
+        )
     return keras_dim.views.TwoViews(
-        names=names,
-        augmentations=[
-            keras_dim.views.RandomTranslation(2, probability=0.8, seed=2),
-            keras_dim.views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3),
-        ],
+        augmentations,
         shared=[keras_dim.views.RandomFlip(seed=4)],
+        names=names,
     )
 
 
 def amdim(**arguments):
     arguments = {
-        "views": two_views(),
+        "views": two_views(jitter=True),
         "pairings": (
             ("global", "map_2"),
             ("global", "map_3"),
@@ -117,6 +122,7 @@ METHODS = {
     "amdim": amdim,
     "amdim_mixtures_chunked": lambda: amdim(
         pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
+        views=two_views(),
         mixture=layers_lib.MixtureFeatures(3, temperature=2.0),
         score_limit=4.0,
         bound=bounds.InfoNCE(chunk_size=3),

@@ -1,4 +1,4 @@
-"""Features of more images than one machine wants, by Apache Beam.
+"""Features of more images than one machine can embed, by Apache Beam.
 
 Needs the extra `beam`. `python -m keras_dim.beam --help` is the command.
 """

@@ -1,9 +1,9 @@
-"""Embeds image files by Apache Beam, on whichever runner.
+"""Embeds image files by Apache Beam, on any runner.
 
-Writes Parquet files of two columns, path and features, which pandas, Spark and
-every data warehouse read: the order in which Beam writes is no order, so each
-row says which image it is of. What cannot be decoded goes to skipped*.jsonl,
-with its reason. All other flags are Beam's: --runner and what it takes.
+Writes Parquet files with the columns path and features, which pandas, Spark and
+every data warehouse read. Beam writes the rows in any order. Files that cannot
+be decoded are listed in skipped*.jsonl, with the reason. All other flags are
+those of Beam, such as --runner and the runner's own.
 """
 
 import argparse
@@ -93,15 +93,15 @@ def _parser():
     parser.add_argument(
         "--input",
         required=True,
-        help="Which files, as 'photos/**' for those at any depth.",
+        help="The files, such as 'photos/**' for all in a folder.",
     )
     parser.add_argument(
-        "--output", required=True, help="The folder for what is written."
+        "--output", required=True, help="The folder to write to."
     )
     parser.add_argument(
         "--feature",
         default="global",
-        help="Which of the encoder's features (default: global).",
+        help="The encoder's feature to write (default: global).",
     )
     parser.add_argument(
         "--batch_size",
@@ -113,13 +113,13 @@ def _parser():
         "--num_shards",
         type=int,
         default=0,
-        help="In how many files (default: as the runner sees fit).",
+        help="The number of Parquet files (default: the runner chooses).",
     )
     return parser
 
 
 def _check(options):
-    """Refuses what can be refused before there is a pipeline."""
+    """Refuses mistakes before the pipeline begins."""
     for name, least in (("batch_size", 1), ("num_shards", 0)):
         if getattr(options, name) < least:
             raise ValueError(
@@ -130,12 +130,12 @@ def _check(options):
     if not _matches(options.input):
         raise ValueError(
             f"No file is called {options.input} or matches it. "
-            "'photos/**' are the files at any depth of a folder."
+            "'photos/**' matches all files in a folder and its sub-folders."
         )
     if _matches(f"{options.output}/**"):
         raise ValueError(
             f"There are files in {options.output}, and nothing is "
-            "overwritten: choose a new folder, or delete it first."
+            "overwritten: choose a new folder, or delete them first."
         )
 
 

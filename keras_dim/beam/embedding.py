@@ -1,4 +1,4 @@
-"""From image files to features, as transforms of Apache Beam."""
+"""Transforms of Apache Beam from image files to features."""
 
 import io
 import os
@@ -14,14 +14,14 @@ from keras_dim.beam.saved_model import Undecodable
 from keras_dim.data import image_header
 
 _SKIPPED = "skipped"
-_REST = "rest"
+_MAIN = "main"
 
 
 class Embedded(NamedTuple):
-    """What `Embed` gives.
+    """The result of `Embed`.
 
     Args:
-        features: PCollection of `(key, features)`, these float32 `(width,)`.
+        features: PCollection of `(key, feature)`, float32 `(width,)`.
         skipped: PCollection of `(key, reason)`, for images that cannot be
             read or decoded.
     """
@@ -34,9 +34,9 @@ class ImageFiles(beam.PTransform):
     r"""Finds files: from a pipeline to `(path, file)`, as `Embed` takes them.
 
     Args:
-        pattern: str. As `"photos/**"`, for files at any depth, on any file
-            system that Beam knows. Of the names that are found, bytes that
-            are not UTF-8 come as `\xe9`, since coders and tables take text.
+        pattern: str. Such as `"photos/**"`, for files at any depth, on any
+            file system that Beam knows. In the paths, bytes that are not
+            UTF-8 are written as `\xe9`, since coders and tables take text.
 
     Raises:
         BeamIOError: in the pipeline, if nothing matches.
@@ -46,14 +46,14 @@ class ImageFiles(beam.PTransform):
         super().__init__()
         self._pattern = pattern
 
-    # Beam would check a type of what is returned, and knows only some.
+    # Beam fails on a type hint of the result that it does not know.
     def expand(self, pipeline: Any):
         return (
             pipeline
             | fileio.MatchFiles(
                 self._pattern, fileio.EmptyMatchTreatment.DISALLOW
             )
-            # Else the worker that lists the files would do all the rest.
+            # Without it, the worker that lists the files would embed them.
             | beam.Reshuffle()
             | fileio.ReadMatches()
             | beam.Map(lambda file: (_printable(file.metadata.path), file))
@@ -64,14 +64,14 @@ class Embed(beam.PTransform):
     """Embeds images: from `(key, image)` to `Embedded`.
 
     An image is the bytes of a JPEG, PNG, WebP or BMP file, or a file of
-    `apache_beam.io.fileio`, as `ImageFiles` gives them. Headers are read
-    before images are decoded: what is none, or has more than 89,478,485
+    `apache_beam.io.fileio`, as from `ImageFiles`. Headers are read before
+    images are decoded: a file that is no image, or has more than 89,478,485
     pixels, is skipped.
 
     Args:
         saved_model: str. The folder of an exported version. See
             `SavedModelHandler`.
-        feature: str. Which of its features; maps are flattened. Defaults to
+        feature: str. The feature to return; maps are flattened. Defaults to
             `"global"`.
         batch_size: int. Most images at a time. Defaults to `64`.
 
@@ -103,16 +103,16 @@ class Embed(beam.PTransform):
 
     def expand(self, images: beam.PCollection):
         read = images | "Read" >> beam.FlatMap(_read).with_outputs(
-            _SKIPPED, main=_REST
+            _SKIPPED, main=_MAIN
         )
         embedded = (
-            read[_REST]
+            read[_MAIN]
             | "Encode"
             >> base.RunInference(base.KeyedModelHandler(self._handler))
-            | "Sort" >> beam.Map(_sorted).with_outputs(_SKIPPED, main=_REST)
+            | "Sort" >> beam.Map(_sorted).with_outputs(_SKIPPED, main=_MAIN)
         )
         skipped = (read[_SKIPPED], embedded[_SKIPPED]) | beam.Flatten()
-        return Embedded(embedded[_REST], skipped)
+        return Embedded(embedded[_MAIN], skipped)
 
 
 def _read(element):
@@ -128,7 +128,7 @@ def _read(element):
 
 
 def _printable(path):
-    # Python holds foreign bytes of a name as halves of surrogate pairs.
+    # Python decodes other bytes of a file's name to lone surrogates.
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -136,10 +136,10 @@ def _bytes_of(file):
     num_bytes = file.metadata.size_in_bytes
     if num_bytes > image_header.MAX_BYTES:
         raise ValueError(
-            f"it has {num_bytes:,} bytes, more than the "
-            f"{image_header.MAX_BYTES:,} that are read"
+            f"it has {num_bytes:,} bytes, more than the limit of "
+            f"{image_header.MAX_BYTES:,}"
         )
-    # Its own `read` leaves the file open.
+    # `file.read` would leave the file open.
     with file.open() as opened:
         return opened.read()
 

@@ -1,4 +1,4 @@
-"""An exported encoder as what Beam's `RunInference` runs."""
+"""An exported encoder as a model of Beam's `RunInference`."""
 
 import os
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ SIGNATURE = "encoded_images"
 
 
 class Undecodable(NamedTuple):
-    """What stands in the place of an image's features if it has none.
+    """Stands in for the features of an image that cannot be decoded.
 
     Args:
         reason: str.
@@ -29,13 +29,13 @@ class Undecodable(NamedTuple):
 class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
     """Runs the signature `encoded_images` of an export, with TensorFlow alone.
 
-    A batch in which an image cannot be decoded is halved, again and again,
-    until that image is alone: the others lose nothing but time.
+    A batch in which an image cannot be decoded is halved until that image is
+    alone, so that the other images get their features.
 
     Args:
         saved_model: str. The folder of an exported version, which every
-            worker must be able to read, as `gs://bucket/models/digits/1`.
-        feature: str. Which of the features; maps are flattened.
+            worker must be able to read, e.g. `gs://bucket/models/digits/1`.
+        feature: str. The feature to return; maps are flattened.
         batch_size: int. Most images at a time.
     """
 
@@ -71,13 +71,13 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
 
         Args:
             batch: sequence of bytes. Image files.
-            model: what `load_model` returns.
-            inference_args: Not used.
+            model: the result of `load_model`.
+            inference_args: not used.
         """
         return self._features(model.signatures[SIGNATURE], list(batch))
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        """Returns what `apache_beam.BatchElements` is given."""
+        """Returns the arguments of `apache_beam.BatchElements`."""
         return {"max_batch_size": self._batch_size}
 
     def _features(self, signature, encoded):
@@ -95,14 +95,14 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
 
 
 def check_saved_model(saved_model: str, feature: str) -> None:
-    """Reads, without loading it, that an export gives a feature of files.
+    """Refuses an export without a feature of files, before it is loaded.
 
     Args:
         saved_model: str. The folder of an exported version.
         feature: str.
 
     Raises:
-        ValueError: if it does not, or there is no export, or a damaged one.
+        ValueError: if it has none, or is missing or damaged.
     """
     path = os.path.join(saved_model, "saved_model.pb")
     if not tf.io.gfile.exists(path):
@@ -120,8 +120,8 @@ def check_saved_model(saved_model: str, feature: str) -> None:
         )
     except (message.DecodeError, IndexError) as error:
         raise ValueError(
-            f"{path} is damaged: it holds no graph. Received {len(data):,} "
-            "bytes. Copy or export it again."
+            f"{path} is damaged: it holds no graph in its {len(data):,} bytes. "
+            "Copy or export it again."
         ) from error
     outputs = SIGNATURE in signatures and signatures[SIGNATURE].outputs
     _check(saved_model, feature, signatures, outputs)
@@ -142,7 +142,7 @@ def _check(saved_model, feature, signatures, outputs):
 
 
 def _reason(error):
-    # Before the reason, in lines of its own, and behind it comes the graph.
+    # TensorFlow writes lines of the graph before and behind the reason.
     before, _, _ = error.message.partition("[[{{node")
-    text = (before.strip().splitlines() or ["no words"])[-1]
+    text = (before.strip().splitlines() or ["no reason given"])[-1]
     return f"it cannot be decoded: {text[:200]}"

@@ -2,6 +2,7 @@
 
 from keras_dim.data.opening import open_source
 from keras_dim.data.pipeline import load
+from keras_dim.data.source import NoSplitError
 from keras_dim.data.source import Source
 
-__all__ = ["Source", "load", "open_source"]
+__all__ = ["NoSplitError", "Source", "load", "open_source"]

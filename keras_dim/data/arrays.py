@@ -2,7 +2,6 @@
 
 import hashlib
 import pathlib
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,8 @@ import numpy as np
 from keras_dim.data import numpy_images
 from keras_dim.data.image_shape import choose_channels
 from keras_dim.data.image_shape import parse_image_size
-from keras_dim.data.order import Order
-from keras_dim.data.order import ordered_indices
 from keras_dim.data.source import Source
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_dim.data.source import refuse_missing_split
 
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
@@ -62,37 +57,23 @@ class ArraySource(Source):
             class_names=class_names,
             paths=paths,
         )
-        self.images = images
         self.labels = labels
+        self.images = images
         self.index = index
 
     @property
     def decoded(self) -> bool:
         return self.images.shape[1:] == self.image_shape
 
-    def batches(
-        self, order: Order, batch_size: int, drop_remainder: bool
-    ) -> "tf.data.Dataset":
-        import tensorflow as tf
-
-        rows = tf.data.Dataset.from_tensor_slices(
-            ordered_indices(order, self.num_images)
-        )
-        rows = rows.batch(batch_size, drop_remainder)
-        return rows.map(self._batch, num_parallel_calls=tf.data.AUTOTUNE)
+    def image(self, row: int) -> np.ndarray:
+        image = np.asarray(self.images[row])
+        return numpy_images.convert(image, self.image_shape, resize=True)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        images = np.asarray(self.images[rows])
         if not self.decoded:
-            images = np.array(
-                [
-                    numpy_images.convert(image, self.image_shape, resize=True)
-                    for image in images
-                ],
-                np.uint8,
-            ).reshape(len(rows), *self.image_shape)
+            return super().read(rows)
         batch = {
-            "image": images,
+            "image": np.asarray(self.images[rows]),
             "index": rows if self.index is None else self.index[rows],
         }
         if self.has_labels:
@@ -111,27 +92,6 @@ class ArraySource(Source):
             digest.update(np.ascontiguousarray(self.labels))
         return f"sha256 {digest.hexdigest()}"
 
-    def _batch(self, rows):
-        import tensorflow as tf
-
-        from keras_dim.data.conversion import convert
-
-        # Outside the graph: an array within it would be copied, and could
-        # not be larger than the graph's limit of 2 GB.
-        images = tf.numpy_function(
-            lambda rows: np.asarray(self.images[rows]), [rows], tf.uint8
-        )
-        images = tf.ensure_shape(images, [*rows.shape, *self.images.shape[1:]])
-        batch = {
-            "image": convert(images, self.image_shape, resize=True),
-            "index": rows
-            if self.index is None
-            else tf.gather(self.index, rows),
-        }
-        if self.has_labels:
-            batch["label"] = tf.gather(self.labels, rows)
-        return batch
-
 
 def open_arrays(
     arrays: Any,
@@ -144,14 +104,20 @@ def open_arrays(
 
     Args:
         arrays: array `(n, height, width)` or `(n, height, width, channels)`
-            of uint8, or a pair of such an array and `(n,)` integer labels.
+            of uint8, or a list of arrays of one image each, or a pair of
+            either and `(n,)` integer labels.
         image_size: int, `(height, width)` or `None`.
         channels: int or `None`.
         name: str. How messages call the arrays.
     """
-    images, labels = (
-        arrays if isinstance(arrays, tuple | list) else (arrays, None)
-    )
+    images, labels = arrays, None
+    if isinstance(arrays, tuple | list):
+        if len(arrays) == 2 and np.ndim(arrays[0]) != np.ndim(arrays[1]):
+            images, labels = arrays
+        elif len(arrays) == 2 and np.ndim(arrays[0]) == 4:
+            images, labels = arrays
+        else:
+            images = _stacked(arrays, name)
     images = _checked_images(images, name)
     if labels is not None:
         labels = _checked_labels(labels, len(images), name)
@@ -162,7 +128,7 @@ def open_arrays(
 
 def open_array_file(
     path: pathlib.Path,
-    split: str,
+    split: str | None,
     *,
     image_size: Any = None,
     channels: int | None = None,
@@ -175,15 +141,16 @@ def open_array_file(
 
     Args:
         path: path. The file.
-        split: str. For `.npz` files that hold several splits.
+        split: str or `None`. For `.npz` files that hold several splits.
         image_size: int, `(height, width)` or `None`.
         channels: int or `None`.
     """
+    has_splits = False
     try:
         if path.suffix == ".npy":
             arrays = np.lib.format.open_memmap(path, mode="r")
         else:
-            arrays = _arrays_of_npz(path, split)
+            arrays, has_splits = _arrays_of_npz(path, split)
     except Exception as error:
         # NumPy reads headers as Python literals, and lets every error of its
         # parser through, and of zlib's; a size that was never true asks for
@@ -193,9 +160,12 @@ def open_array_file(
             f"Cannot read {path}: {reason} Expected plain uint8 arrays; Python "
             "objects are not loaded, because they can run code."
         ) from error
-    return open_arrays(
+    source = open_arrays(
         arrays, image_size=image_size, channels=channels, name=str(path)
     )
+    if not has_splits:
+        refuse_missing_split(source, split)
+    return source
 
 
 def _arrays_of_npz(path, split):
@@ -211,7 +181,8 @@ def _arrays_of_npz(path, split):
                 f"{sorted(file.files)}."
             )
         images, labels = keys
-        return file[images], None if labels is None else file[labels]
+        arrays = file[images], None if labels is None else file[labels]
+        return arrays, images not in _IMAGE_KEYS
 
 
 def _find_keys(keys, split):
@@ -250,11 +221,33 @@ def _checked_images(images, name):
             f"The images of {name} must have the shape (n, height, width) or "
             f"(n, height, width, channels). Received: {images.shape}"
         )
+    _refuse_channels_first(images.shape, name)
     if 0 in images.shape:
         raise ValueError(
             f"There is no image in {name}. Received the shape {images.shape}"
         )
     return images
+
+
+def _stacked(images, name):
+    """One array of a list of images."""
+    shapes = sorted({np.shape(image) for image in images})
+    if len(shapes) != 1:
+        raise ValueError(
+            f"The images of {name} must have one shape. Received a list of "
+            f"{len(images)} arrays of the shapes {str(shapes[:3])[1:-1]}"
+        )
+    return np.stack(images)
+
+
+def _refuse_channels_first(shape, name):
+    # Nobody has images of four rows and as many channels as columns.
+    if shape[1] <= 4 < min(shape[2:]) and shape[3] >= 8:
+        raise ValueError(
+            f"The images of {name} have the shape {shape}, which is channels "
+            "first. Expected (n, height, width, channels): pass "
+            "images.transpose(0, 2, 3, 1)."
+        )
 
 
 def _checked_labels(labels, num_images, name):

@@ -11,7 +11,7 @@ _NUM_TEST = 360
 
 
 def open_digits(
-    split: str, *, image_size: Any = None, channels: int | None = None
+    split: str | None, *, image_size: Any = None, channels: int | None = None
 ) -> ArraySource:
     """Opens the 1,797 handwritten digits of 8x8 pixels.
 

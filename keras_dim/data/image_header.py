@@ -1,12 +1,15 @@
-"""Format, size and channels of an image file, from its first bytes alone."""
+"""Recognises image files and reads their headers; nothing is decoded."""
 
 import dataclasses
+import importlib
 import io
+import re
 import struct
+from typing import TYPE_CHECKING
 from typing import BinaryIO
 
-IMAGE_KINDS = ("jpeg", "png", "gif", "bmp", "webp")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+if TYPE_CHECKING:
+    from PIL import Image
 
 # The most pixels of an image that is decoded: 2 ** 28 values of three channels,
 # 268 MB. Above it Pillow, too, warns of bombs: files of some kilobytes that say
@@ -16,76 +19,191 @@ MAX_PIXELS = 2**28 // 3
 # bits, not compressed, have less.
 MAX_BYTES = 2**30
 
-# Markers of JPEG frames, which hold the size: C0 to CF without the tables
-# DHT (C4), JPG (C8) and DAC (CC).
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Markers without a length: TEM, RST0 to RST7, SOI.
-_JPEG_BARE = frozenset([0x01, *range(0xD0, 0xD9)])
+# How files of each format begin.
+_BEGINNINGS = {
+    kind: re.compile(pattern, re.DOTALL)
+    for kind, pattern in {
+        "jpeg": rb"\xff\xd8\xff",
+        "png": rb"\x89PNG\r\n\x1a\n",
+        "gif": rb"GIF8[79]a",
+        "webp": rb"RIFF....WEBP",
+        "tiff": rb"II[*+]\0|MM\0[*+]",
+        "jpeg2000": rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
+        "avif": rb"....ftyp(?:avi[fs]|m[is]f1.{0,40}avi[fs])",
+        "bmp": rb"BM",
+        "ppm": rb"P[1-6][\s#]",
+        "heic": rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1)",
+        "raw": rb"....ftypcrx|FUJIFILMCCD-RAW",
+        "jpeg_xl": rb"\xff\x0a|\0\0\0\x0cJXL ",
+        "psd": rb"8BPS",
+        "openexr": rb"\x76\x2f\x31\x01",
+        "dicom": rb".{128}DICM",
+    }.items()
+}
+# Two letters also begin other files: without a name that says so, these are
+# images if their whole header is.
+_WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
+_HEAD_BYTES = 132
+
+# Formats that are read, with the names of their classes in Pillow.
+_PILLOW_NAMES = {
+    "jpeg": "Jpeg",
+    "png": "Png",
+    "gif": "Gif",
+    "webp": "WebP",
+    "tiff": "Tiff",
+    "jpeg2000": "Jpeg2K",
+    "avif": "Avif",
+    "bmp": "Bmp",
+    "ppm": "Ppm",
+}
+READ_KINDS = tuple(_PILLOW_NAMES)
+READ_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif"),
+    *(".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm"),
+    *(".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".avif"),
+)
+# Raw files of cameras. Many are TIFF files, whose first page is a thumbnail.
+_RAW_SUFFIXES = (
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".srf", ".sr2"),
+    *(".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".3fr", ".iiq"),
+)
+_OTHER_SUFFIXES = (
+    *(".heic", ".heif", ".hif", ".jxl", ".psd", ".exr", ".hdr", ".dcm"),
+    *(".svg", ".tga", ".ico", ".icns", ".pcx", ".dds", ".xcf", ".qoi"),
+    *(".pfm", ".pam", ".fits", ".ras", ".sgi"),
+)
+_EXPECTED = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG 2000 or AVIF"
+
+# Modes of Pillow whose pixels have a known range.
+_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+# Tags of TIFF: whether zero is white, and the version of a camera's raw file.
+_PHOTOMETRIC, _DNG_VERSION, _ORIENTATION = 262, 50706, 274
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageHeader:
-    """What the first bytes of an image file say.
+    """The facts that the header of an image file states.
 
     Args:
-        kind: str. `"jpeg"`, `"png"`, `"gif"`, `"bmp"` or `"webp"`.
-        height: int. In pixels, as stored (orientation tags are left alone).
+        kind: str. The format, such as `"jpeg"`.
+        height: int. In pixels, as stored.
         width: int. In pixels, as stored.
         channels: int. 1 for grey, 3 for colour. A transparency channel does
-            not count. GIF, BMP and WebP count as colour.
+            not count.
+        orientation: int. How to turn the stored pixels, from 1 (as they are)
+            to 8, as EXIF counts. TIFF files come turned, and say 1.
+        is_deep: bool. Whether samples have 16 bits whose range is not stated,
+            so that 16 bits are taken for it.
+        has_more_pages: bool. Whether a TIFF file has more pages than the one
+            that is read.
     """
 
     kind: str
     height: int
     width: int
     channels: int
+    orientation: int = 1
+    is_deep: bool = False
+    has_more_pages: bool = False
+
+    def size(self, orient: bool) -> tuple[int, int]:
+        """`(height, width)` of the delivered image, perhaps turned."""
+        if orient and self.orientation >= 5:
+            return self.width, self.height
+        return self.height, self.width
 
 
 def image_kind(head: bytes) -> str | None:
-    """The format that the first 12 bytes show, or `None`."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "gif"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[:2] == b"BM":
-        return "bmp"
+    """The format that the first 132 bytes of a file show, or `None`."""
+    for kind, beginning in _BEGINNINGS.items():
+        if beginning.match(head):
+            return kind
     return None
 
 
-def read_header(file: BinaryIO) -> ImageHeader:
-    """Reads the header of an image.
+def is_meant_as_image(path: str) -> bool:
+    """Whether a file is an image, read here or not, by its name or content."""
+    if path.lower().endswith(READ_SUFFIXES + _RAW_SUFFIXES + _OTHER_SUFFIXES):
+        return True
+    try:
+        with open(path, "rb") as file:
+            kind = image_kind(file.read(_HEAD_BYTES))
+            if kind in _WEAK:
+                file.seek(0)
+                read_header(file)
+            return kind is not None
+    except (OSError, ValueError):
+        return False
 
-    Nothing is decoded: what is refused here has cost nothing.
+
+def read_header(file: BinaryIO, name: str = "") -> ImageHeader:
+    """Reads the header of an image.
 
     Args:
         file: binary file, seekable, at its beginning.
+        name: str. The file's name: that of a camera's raw file is refused.
 
     Raises:
-        ValueError: if the file is not an image of a known format, ends
-            within its header, or has more than `MAX_PIXELS` pixels.
+        ValueError: if the file is not an image of a format that is read, is
+            damaged within its header, has more than `MAX_PIXELS` pixels, or
+            samples whose range is not known.
     """
-    head = file.read(32)
+    return open_image(file, name)[0]
+
+
+def open_image(
+    file: BinaryIO, name: str = ""
+) -> tuple[ImageHeader, "Image.Image"]:
+    """As `read_header`; gives Pillow's image, not yet decoded, too."""
+    if name.lower().endswith(_RAW_SUFFIXES):
+        raise ValueError(_not_read("raw files of cameras"))
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
     if not head:
         raise ValueError("the file is empty")
     kind = image_kind(head)
     if kind is None:
-        raise ValueError("not a JPEG, PNG, GIF, BMP or WebP image")
-    try:
-        height, width, channels = _READERS[kind](head, file)
-    except (struct.error, IndexError) as error:
-        raise ValueError(f"the {kind} header is cut off") from error
-    if height < 1 or width < 1:
-        raise ValueError(f"the {kind} header gives the size {width}x{height}")
-    if height * width > MAX_PIXELS:
+        suffix = name.lower()[name.rfind(".") :] if "." in name else ""
+        if suffix in _OTHER_SUFFIXES:
+            raise ValueError(_not_read(f"{suffix} files"))
+        raise ValueError(f"it is not an image: expected {_EXPECTED}")
+    if kind not in _PILLOW_NAMES:
+        raise ValueError(_not_read(f"{kind} files"))
+    if kind == "webp":
+        # Before Pillow, which takes memory for the pixels at once.
+        _check_size(kind, *_webp_size(head))
+    image = _open_by_pillow(kind, file)
+    width, height = image.size
+    _check_size(kind, width, height)
+    tags = getattr(image, "tag_v2", {}) if kind == "tiff" else {}
+    if _DNG_VERSION in tags:
+        raise ValueError(_not_read("raw files of cameras"))
+    is_grey = image.mode in _GREY_MODES or (
+        # Pillow's name for 16 bits of a PPM file, and of PNG before 11.
+        image.mode == "I" and kind in ("png", "ppm")
+    )
+    if not is_grey and image.mode not in _COLOR_MODES:
         raise ValueError(
-            f"it has {width}x{height} pixels, more than the {MAX_PIXELS:,} "
-            "that are decoded"
+            f"pixels of the mode {image.mode} have no known range. Store them "
+            "as 8 bits a channel"
         )
-    return ImageHeader(kind, height, width, channels)
+    is_deep = image.mode[0] == "I" or ";16" in str(_stored_mode(image))
+    if is_deep and tags.get(_PHOTOMETRIC) == 0:
+        raise ValueError("its zero is white, which is not read of 16 bits")
+    header = ImageHeader(
+        kind,
+        height,
+        width,
+        channels=1 if is_grey else 3,
+        orientation=1 if tags else _orientation(image.info.get("exif")),
+        # PPM states its range, which Pillow stretches to 16 bits; BMP shares
+        # 16 bits among the three colours.
+        is_deep=is_deep and kind not in ("ppm", "bmp"),
+        has_more_pages=bool(tags and tags.next),
+    )
+    return header, image
 
 
 def is_sound(encoded: bytes) -> bool:
@@ -101,77 +219,86 @@ def is_sound(encoded: bytes) -> bool:
     return True
 
 
-def _jpeg(head, file):
-    file.seek(2)
-    while True:
-        prefix, marker = struct.unpack("BB", file.read(2))
-        if prefix != 0xFF:
-            raise ValueError("the jpeg header is damaged")
-        while marker == 0xFF:  # Fill bytes.
-            marker = file.read(1)[0]
-        if marker in _JPEG_BARE:
-            continue
-        if marker in _JPEG_FRAMES:
-            _, _, height, width, parts = struct.unpack(">HBHHB", file.read(8))
-            return height, width, 1 if parts == 1 else 3
-        if marker in (0xD9, 0xDA):  # The end, or pixels before a frame.
-            raise ValueError("the jpeg header is damaged")
-        (length,) = struct.unpack(">H", file.read(2))
-        if length < 2:
-            raise ValueError("the jpeg header is damaged")
-        file.seek(length - 2, 1)
+def _not_read(what):
+    return (
+        f"{what} are not read. Convert it to one that is: "
+        ".jpg, .png, .gif, .webp, .bmp, .tif, .ppm, .jp2 or .avif"
+    )
 
 
-def _png(head, file):
-    if head[12:16] != b"IHDR":
-        raise ValueError("the png header is damaged")
-    width, height, _, color_type = struct.unpack(">IIBB", head[16:26])
-    return height, width, 1 if color_type in (0, 4) else 3
+def _open_by_pillow(kind, file):
+    name = _PILLOW_NAMES[kind]
+    try:
+        module = importlib.import_module(f"PIL.{name}ImagePlugin")
+    except ImportError:
+        raise ValueError(
+            f"this version of Pillow does not read {kind}. Install a newer one"
+        ) from None
+    try:
+        # Not by `Image.open`, which also tries the formats that are not read
+        # here, and warns of large images where here they are refused.
+        return getattr(module, f"{name}ImageFile")(file)
+    except Exception as error:  # Whatever the damage leads Pillow to.
+        raise ValueError(
+            f"the {kind} header is damaged: {in_one_line(error)}"
+        ) from error
 
 
-def _gif(head, file):
-    width, height = struct.unpack("<HH", head[6:10])
-    return height, width, 3
+def in_one_line(error: Exception) -> str:
+    """The message of an error, without line breaks and not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _bmp(head, file):
-    (header_bytes,) = struct.unpack("<I", head[14:18])
-    if header_bytes == 12:
-        width, height = struct.unpack("<HH", head[18:22])
-    else:
-        width, height = struct.unpack("<ii", head[18:26])
-    # A negative height stores the rows from the top down.
-    return abs(height), width, 3
+def _check_size(kind, width, height):
+    if height < 1 or width < 1:
+        raise ValueError(f"the {kind} header gives the size {width}x{height}")
+    if height * width > MAX_PIXELS:
+        raise ValueError(
+            f"it has {width}x{height} pixels, more than the {MAX_PIXELS:,} "
+            "that are decoded"
+        )
 
 
-def _webp(head, file):
+def _stored_mode(image):
+    """How the samples lie in the file, as Pillow calls it: `"RGB;16B"`."""
+    return image.tile[0][3] if getattr(image, "tile", None) else ""
+
+
+def _webp_size(head):
+    if len(head) < 30:
+        raise ValueError("the webp header is cut off")
     chunk = head[12:16]
     if chunk == b"VP8X":
-        width = 1 + int.from_bytes(_exactly(head, 24, 3), "little")
-        height = 1 + int.from_bytes(_exactly(head, 27, 3), "little")
-    elif chunk == b"VP8L":
-        bits = int.from_bytes(_exactly(head, 21, 4), "little")
-        width = 1 + (bits & 0x3FFF)
-        height = 1 + (bits >> 14 & 0x3FFF)
-    elif chunk == b"VP8 ":
-        width, height = struct.unpack("<HH", head[26:30])
-        width, height = width & 0x3FFF, height & 0x3FFF
-    else:
-        raise ValueError("the webp header is damaged")
-    return height, width, 3
+        return tuple(
+            1 + int.from_bytes(head[begin : begin + 3], "little")
+            for begin in (24, 27)
+        )
+    if chunk == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack("<HH", head[26:30])
+    return width & 0x3FFF, height & 0x3FFF
 
 
-def _exactly(head, start, size):
-    part = head[start : start + size]
-    if len(part) != size:
-        raise IndexError
-    return part
+def _orientation(exif):
+    """The orientation of an EXIF block, 1 if there is none or it is damaged.
 
-
-_READERS = {
-    "jpeg": _jpeg,
-    "png": _png,
-    "gif": _gif,
-    "bmp": _bmp,
-    "webp": _webp,
-}
+    Pillow's own reader warns of damage in tags that are not asked for.
+    """
+    exif = (exif or b"").removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (begin,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, begin)
+        for place in range(begin + 2, begin + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(
+                f"{order}HHIH", exif, place
+            )
+            if tag == _ORIENTATION and kind == 3:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
+from absl import logging
 
-from keras_dim.data.memory import held_in_memory
 from keras_dim.data.opening import open_source
 from keras_dim.data.order import Order
 from keras_dim.data.order import epoch_seed
+from keras_dim.data.reading import held_in_memory
 from keras_dim.data.source import Source
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 def load(
     source: Any,
-    split: str = "train",
+    split: str | None = "train",
     batch_size: int = 128,
     *,
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
+    exif_orientation: bool | None = None,
     shuffle: bool | None = None,
     seed: int = 0,
     first_epoch: int = 0,
@@ -55,11 +57,13 @@ def load(
 
     Args:
         source: What to load, as in `open_source`; or an open `Source`.
-        split: str. As in `open_source`. Defaults to `"train"`.
+        split: str or `None`. As in `open_source`. Defaults to `"train"`.
         batch_size: int. Images in a batch. Defaults to 128.
         image_size: int or `(height, width)`. As in `open_source`. Defaults
             to `None`.
         channels: int. As in `open_source`. Defaults to `None`.
+        exif_orientation: bool. As in `open_source`. Defaults to `None`, which
+            is `True`.
         shuffle: bool. Whether to shuffle. Defaults to `None`, which shuffles
             splits that begin with "train".
         seed: int. Not negative. Defaults to 0.
@@ -101,7 +105,8 @@ def load(
     model.fit(images, epochs=10)
     ```
     """
-    shuffle = split.startswith("train") if shuffle is None else shuffle
+    if shuffle is None:
+        shuffle = split is not None and split.startswith("train")
     drop_remainder = shuffle if drop_remainder is None else drop_remainder
     _check_count("batch_size", batch_size, 1)
     _check_count("num_shards", num_shards, 1)
@@ -113,7 +118,26 @@ def load(
             f"`shard_index` must be from 0 to {num_shards - 1} (num_shards - "
             f"1). Received: {shard_index!r}"
         )
-    source = _opened(source, split, image_size, channels, data_dir)
+    if keras.config.image_data_format() == "channels_first":
+        logging.warning(
+            "keras.config.image_data_format() is 'channels_first'. The images "
+            "of keras_dim.data are channels last all the same."
+        )
+    options = {
+        "image_size": image_size,
+        "channels": channels,
+        "exif_orientation": exif_orientation,
+    }
+    options = {
+        key: value for key, value in options.items() if value is not None
+    }
+    if not isinstance(source, Source):
+        source = open_source(source, split, data_dir=data_dir, **options)
+    elif options:
+        raise ValueError(
+            f"Pass {' and '.join(options)} to `open_source`: the source is "
+            "open."
+        )
     _check_batch_left(source.num_images, batch_size, drop_remainder, num_shards)
     images = held_in_memory(source)
     num_batches = _check_batch_left(
@@ -131,7 +155,7 @@ def load(
         from keras_dim.data.tensorflow_batches import batches_of
     else:
         from keras_dim.data.numpy_batches import batches_of
-    return batches_of(
+    batches = batches_of(
         images,
         Order(None, shard_index, num_shards),
         batch_size,
@@ -140,18 +164,9 @@ def load(
         (epoch_seed(seed, epoch) for epoch in itertools.count(first_epoch)),
         shuffle,
     )
-
-
-def _opened(source, split, image_size, channels, data_dir):
-    pixels = {"image_size": image_size, "channels": channels}
-    if not isinstance(source, Source):
-        return open_source(source, split, data_dir=data_dir, **pixels)
-    given = [key for key, value in pixels.items() if value is not None]
-    if given:
-        raise ValueError(
-            f"Pass {' and '.join(given)} to `open_source`: the source is open."
-        )
-    return source
+    batches.is_shuffled = shuffle
+    batches.drops_remainder = drop_remainder
+    return batches
 
 
 def _check_count(name, value, least):

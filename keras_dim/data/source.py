@@ -23,6 +23,35 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
+class NoSplitError(ValueError):
+    """A split was asked for that a labelled source does not have."""
+
+
+def refuse_missing_split(source: "Source", split: str | None) -> None:
+    """Refuses other splits than `"train"` of a source that has none.
+
+    Scores on a "test" split that is all of the images would be those of
+    training. Where there are no labels to score by, a warning is enough.
+
+    Args:
+        source: `Source`. Its images are one set.
+        split: str or `None`. The split that was asked for.
+
+    Raises:
+        NoSplitError: if there are labels.
+    """
+    if split in (None, "", "train", "all"):
+        return
+    if source.has_labels:
+        raise NoSplitError(
+            f"{source.name} has no split {split!r}: its images are one set. "
+            "Pass split=None to read all of them."
+        )
+    logging.warning(
+        "%s has no split %r: all of its images are read.", source.name, split
+    )
+
+
 class Source(abc.ABC):
     """A set of images that can be read again and again in a given order.
 
@@ -48,6 +77,7 @@ class Source(abc.ABC):
     """
 
     random_access = False
+    labels: np.ndarray | None = None
 
     def __init__(
         self,
@@ -79,7 +109,6 @@ class Source(abc.ABC):
         """Whether this process reads the source by `batches`, not `read`."""
         return not self.random_access or keras.backend.backend() == "tensorflow"
 
-    @abc.abstractmethod
     def batches(
         self, order: Order, batch_size: int, drop_remainder: bool
     ) -> "tf.data.Dataset":
@@ -95,11 +124,25 @@ class Source(abc.ABC):
             channels)`, `"index"` int64 `(batch,)` and, where there are
             labels, `"label"` int64 `(batch,)`.
         """
+        from keras_dim.data.decoding import batches_of_rows
+
+        return batches_of_rows(self, order, batch_size, drop_remainder)
+
+    def image(self, row: int) -> np.ndarray | None:
+        """The image at a place, for sources with `random_access`.
+
+        Called by several threads at once.
+
+        Args:
+            row: int. From 0 to `num_images - 1`.
+
+        Returns:
+            uint8 array of `image_shape`; `None` if it cannot be decoded.
+        """
+        raise NotImplementedError(f"{self.name} is read as a stream.")
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Reads images by their places, for sources with `random_access`.
-
-        Called by several threads at once.
 
         Args:
             rows: int64 array `(n,)`. Places from 0 to `num_images - 1`.
@@ -108,18 +151,25 @@ class Source(abc.ABC):
             dict of arrays as `batches` gives them, in the order of the rows,
             without those that cannot be decoded.
         """
-        raise NotImplementedError(
-            f"{self.name} is read as a stream. Received: rows={rows}"
-        )
+        found = [(row, self.image(row)) for row in rows.tolist()]
+        found = [(row, image) for row, image in found if image is not None]
+        index = np.array([row for row, _ in found], np.int64)
+        images = np.array([image for _, image in found], np.uint8)
+        batch = {
+            "image": images.reshape(len(found), *self.image_shape),
+            "index": index,
+        }
+        if self.has_labels:
+            batch["label"] = self.labels[index]
+        return batch
 
-    def contents(self) -> str | None:
+    @abc.abstractmethod
+    def contents(self) -> str:
         """Tells the images from others of the same name and number.
 
-        Returns:
-            str, equal wherever the same images are read; None where `paths`
-            says all that can be told without reading each image.
+        It is equal wherever the same images are read. Of files it holds the
+        names and sizes, not the bytes.
         """
-        return None
 
     def report(self, row: int) -> None:
         """Notes that the image at a place cannot be decoded."""

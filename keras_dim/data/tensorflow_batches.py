@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_dim.data.order import Order
 from keras_dim.data.source import Source
-from keras_dim.data.untuned import untuned
+from keras_dim.data.tensorflow_tools import without_autotuning
 
 
 def batches_of(
@@ -56,7 +56,7 @@ def batches_of(
         )
     options = _options(order.num_shards)
     dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
-    return untuned(dataset)
+    return without_autotuning(dataset)
 
 
 def _options(num_shards):

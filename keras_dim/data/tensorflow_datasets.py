@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_dim.data.decoding import decoded_images
+from keras_dim.data.image_header import in_one_line
+from keras_dim.data.image_shape import Survey
 from keras_dim.data.image_shape import choose_channels
 from keras_dim.data.image_shape import parse_image_size
 from keras_dim.data.order import Order
 from keras_dim.data.order import shuffled_records
 from keras_dim.data.source import Source
-from keras_dim.data.survey import survey_records
+from keras_dim.data.tensorflow_images import convert
+from keras_dim.data.tensorflow_images import decode_image
 from keras_dim.data.tfrecord import shuffle_buffer
+from keras_dim.data.tfrecord import survey_records
 
 # The home of the catalogue; if its name cannot be resolved there is no
 # network.
 _CATALOGUE = "https://www.tensorflow.org/datasets"
 _NETWORK_SECONDS = 5.0
-
-# The package itself writes these two, and decodes any other without asking.
-_KINDS = ("jpeg", "png")
 
 
 class TensorFlowDatasetsSource(Source):
@@ -60,13 +60,12 @@ class TensorFlowDatasetsSource(Source):
         height, width, native = image.shape
         if native is None or (image_size is None and None in (height, width)):
             survey = survey_records(
-                name,
+                Survey(name, image_size, orient=False),
                 self._records(Order()),
-                _image_of,
                 lambda index: f"image {index}",
-                same_size=not self._resize,
             )
-            (height, width), native = survey.size, native or survey.channels
+            height, width = survey.size
+            native = native or survey.image_shape(None)[-1]
         self._native_channels = native
         channels = choose_channels(native, channels, name)
         super().__init__(
@@ -89,15 +88,18 @@ class TensorFlowDatasetsSource(Source):
             order,
             shuffle_buffer(self.num_images, self._num_bytes()),
         )
-        images = decoded_images(
-            records,
-            _image_of,
-            self.image_shape,
-            resize=self._resize,
-            decode_channels=max(self._native_channels, 3),
-            kinds=_KINDS,
-        )
+        images = records.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size, drop_remainder)
+
+    def _decode(self, record):
+        # The package itself writes JPEG and PNG alone, and does not turn them.
+        image = decode_image(
+            record.pop("encoded"), channels=max(self._native_channels, 3)
+        )
+        return {
+            "image": convert(image, self.image_shape, self._resize),
+            **record,
+        }
 
     def _num_bytes(self):
         """About the bytes of this split's records."""
@@ -226,10 +228,6 @@ def open_tensorflow_datasets(
     )
 
 
-def _image_of(record):
-    return record["encoded"]
-
-
 def _find_builder(name, data_dir):
     import tensorflow_datasets as tfds
 
@@ -241,7 +239,7 @@ def _find_builder(name, data_dir):
         raise ValueError(_unknown_name(name, data_dir)) from None
     except Exception as error:
         raise ValueError(
-            f"tensorflow-datasets cannot open {name!r}: {_in_one_line(error)}"
+            f"tensorflow-datasets cannot open {name!r}: {in_one_line(error)}"
         ) from None
 
 
@@ -286,7 +284,7 @@ def _prepare(builder):
     except Exception as error:
         raise FileNotFoundError(
             f"The data set {name} is not prepared and could not be "
-            f"downloaded: {_in_one_line(error)} {advice}"
+            f"downloaded: {in_one_line(error)} {advice}"
         ) from None
 
 
@@ -313,11 +311,6 @@ def _has_network(builder):
     return bool(found)
 
 
-def _in_one_line(error):
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
 def _check_split(builder, split):
     splits = builder.info.splits
     if not splits:  # Mock data have any split.
@@ -326,7 +319,7 @@ def _check_split(builder, split):
         _ = splits[split].num_examples
     except (ValueError, KeyError, AssertionError) as error:
         raise ValueError(
-            f"{builder.name} has no split {split!r}: {_in_one_line(error)} Its "
+            f"{builder.name} has no split {split!r}: {in_one_line(error)} Its "
             f"splits: {', '.join(sorted(splits))}; slices are written "
             "'train[:10%]'."
         ) from None

@@ -1,27 +1,29 @@
 """TFRecord files of `tf.train.Example`s that hold encoded images."""
 
 import dataclasses
-import glob
-import hashlib
+import io
 import os
 import struct
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_dim.data import numpy_images
 from keras_dim.data.decoding import decoded_images
-from keras_dim.data.image_header import IMAGE_KINDS
+from keras_dim.data.image_files import digest_of_files
 from keras_dim.data.image_header import MAX_PIXELS
-from keras_dim.data.image_shape import choose_channels
-from keras_dim.data.image_shape import parse_image_size
+from keras_dim.data.image_header import read_header
+from keras_dim.data.image_shape import Survey
 from keras_dim.data.order import Order
 from keras_dim.data.order import ordered_indices
 from keras_dim.data.order import shuffled_records
 from keras_dim.data.source import Source
-from keras_dim.data.survey import survey_records
-from keras_dim.data.untuned import untuned
+from keras_dim.data.source import refuse_missing_split
+from keras_dim.data.tensorflow_tools import damage_in_one_line
+from keras_dim.data.tensorflow_tools import without_autotuning
 
 IMAGE_KEYS = ("image", "image/encoded")
 LABEL_KEYS = ("label", "image/class/label")
@@ -29,6 +31,9 @@ LABEL_KEYS = ("label", "image/class/label")
 # most so many bytes of them.
 SHUFFLE_RECORDS = 50_000
 SHUFFLE_BYTES = 512 * 2**20
+
+# Where sizes need not be compared, so many images tell grey from colour.
+_SAMPLE = 1000
 
 # Files read at once, and records taken from each in turn. Constants, so that
 # the order is the same on every machine.
@@ -59,20 +64,21 @@ class TFRecordSource(Source):
         shards: list of `Shard`.
         image_key: str. The feature that holds the encoded image.
         label_key: str or `None`. The feature that holds the label.
-        image_size: tuple or `None`. `(height, width)`; `None` where all
-            images have one size.
+        image_size: int, `(height, width)` or `None`, where all images have
+            one size.
         channels: int or `None`.
+        orient: bool. Whether images are turned as their EXIF says.
     """
 
     def __init__(
-        self, name, shards, image_key, label_key, image_size, channels
+        self, name, shards, image_key, label_key, image_size, channels, orient
     ):
         sizes = np.array([shard.num_records for shard in shards], np.int64)
         self._shards = shards
         self._ends = np.cumsum(sizes)
         self._image_key = image_key
         self._label_key = label_key
-        self._resize = image_size is not None
+        self._orient = orient
         # Not in `batches`, which is traced: AutoGraph warns that it cannot
         # read the source of `getsize`.
         self._num_bytes = [os.path.getsize(shard.path) for shard in shards]
@@ -80,19 +86,15 @@ class TFRecordSource(Source):
             int(sizes.sum()), sum(self._num_bytes)
         )
         survey = survey_records(
-            name,
+            Survey(name, image_size, orient),
             self._records(Order(), label_key),
-            _image_of,
             self._place,
-            same_size=not self._resize,
         )
-        # A sample does not show all formats.
-        self._kinds = IMAGE_KINDS if self._resize else survey.kinds
-        channels = choose_channels(survey.channels, channels, name)
+        self._resize = survey.resize
         super().__init__(
             name,
             sizes.sum(),
-            (*(image_size or survey.size), channels),
+            survey.image_shape(channels),
             has_labels=label_key is not None,
             exact=False,
         )
@@ -107,24 +109,22 @@ class TFRecordSource(Source):
         )
         images = decoded_images(
             records,
-            _image_of,
+            "encoded",
+            self._decode,
             self.image_shape,
-            resize=self._resize,
-            kinds=self._kinds,
-            on_error=self.report,
+            self.report,
         )
         return images.batch(batch_size, drop_remainder)
 
     def contents(self) -> str:
         # The bytes themselves may be terabytes.
-        lines = [
-            f"{os.path.basename(shard.path)} {shard.num_records} {num_bytes}\n"
+        facts = (
+            (os.path.basename(shard.path), shard.num_records, num_bytes)
             for shard, num_bytes in zip(
                 self._shards, self._num_bytes, strict=True
             )
-        ]
-        digest = hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
-        return f"sha256 {digest} of names and sizes"
+        )
+        return digest_of_files(facts)
 
     def _records(self, order, label_key):
         """The parsed records of all files, in the order of the epoch."""
@@ -178,6 +178,14 @@ class TFRecordSource(Source):
         begin = int(self._ends[number]) - shard.num_records
         return f"{shard.path}:{index - begin}"
 
+    def _decode(self, encoded):
+        try:
+            return numpy_images.decode_as(
+                encoded, self.image_shape, self._resize, self._orient
+            )
+        except ValueError:
+            return None
+
     def report(self, row: int) -> None:
         self.skip(
             self._place(row),
@@ -191,59 +199,77 @@ def shuffle_buffer(num_records: int, num_bytes: int) -> int:
     return max(1, min(num_records, SHUFFLE_RECORDS, affordable))
 
 
+def survey_records(
+    survey: Survey,
+    records: tf.data.Dataset,
+    place: Callable[[int], str],
+) -> Survey:
+    """Looks at the headers of a stream: all of them, or a sample.
+
+    Images without a readable header are passed over here; decoding reports
+    them.
+
+    Args:
+        survey: `Survey`. It is given back. Where it compares no sizes, only a
+            sample is read, for the number of channels.
+        records: dataset of records with `"index"` and `"encoded"`.
+        place: function of an index that returns what to call the image.
+    """
+    if survey.resize:
+        records = records.take(_SAMPLE)
+    heads = records.map(lambda one: (one["index"], one["encoded"]))
+    with damage_in_one_line(survey.name):
+        for index, encoded in without_autotuning(heads).as_numpy_iterator():
+            try:
+                header = read_header(io.BytesIO(encoded))
+            except ValueError:
+                continue
+            survey.add(place(int(index)), header, lambda one=encoded: one)
+    if not survey.num_images:
+        raise ValueError(
+            f"No image of {survey.name} can be read. Expected files such as "
+            "JPEG, PNG, WebP or TIFF."
+        )
+    return survey
+
+
 def open_tfrecord(
-    files: str | Sequence[str],
+    paths: Sequence[str],
+    split: str | None,
     *,
     image_size: Any = None,
     channels: int | None = None,
+    orient: bool = True,
 ) -> TFRecordSource:
     """Opens TFRecord files, plain or compressed with GZIP.
 
     Each record is a `tf.train.Example` whose feature `image` or
-    `image/encoded` holds a JPEG, PNG, GIF, BMP or WebP image. A feature
-    `label` or `image/class/label` is an integer; records without it get -1.
-    Indices count the records through the files in the order of their names.
-    Without `image_size` the headers of all images are read once, to be sure
-    that they have one size.
+    `image/encoded` holds an image file. A feature `label` or
+    `image/class/label` is an integer; records without it get -1. Indices
+    count the records through the files in the order of their names. Without
+    `image_size` the headers of all images are read once, to be sure that they
+    have one size.
 
     Args:
-        files: str or list of str. A file, a glob pattern, or several.
+        paths: sequence of str. The files.
+        split: str or `None`. There is `"train"` alone.
         image_size: int, `(height, width)` or `None`.
         channels: int or `None`. 1 or 3; `None` is 1 where all images (with
             `image_size`: the first 1,000) are grey, else 3.
+        orient: bool. Whether to turn images as their EXIF orientation says.
     """
-    patterns = [files] if isinstance(files, str | os.PathLike) else files
-    paths = sorted({path for one in patterns for path in _expand(one)})
-    if not paths:
-        raise ValueError("Expected TFRecord files. Received an empty list.")
+    paths = sorted(set(paths))
     shards = [_open_shard(path) for path in paths]
     name = paths[0] if len(paths) == 1 else f"{paths[0]} ({len(paths)} files)"
     first = next((shard for shard in shards if shard.num_records), None)
     if first is None:
         raise ValueError(f"There is no record in {name}.")
     image_key, label_key = _feature_keys(first)
-    return TFRecordSource(
-        name,
-        shards,
-        image_key,
-        label_key,
-        parse_image_size(image_size),
-        channels,
+    source = TFRecordSource(
+        name, shards, image_key, label_key, image_size, channels, orient
     )
-
-
-def _image_of(record):
-    return record["encoded"]
-
-
-def _expand(pattern):
-    pattern = os.path.expanduser(os.fspath(pattern))
-    if os.path.isfile(pattern):
-        return [pattern]
-    paths = [path for path in glob.glob(pattern) if os.path.isfile(path)]
-    if not paths:
-        raise FileNotFoundError(f"No file is called {pattern} or matches it.")
-    return paths
+    refuse_missing_split(source, split)
+    return source
 
 
 def _open_shard(path):
@@ -291,7 +317,7 @@ def _count_compressed(path, file):
 def _feature_keys(shard):
     try:
         records = tf.data.TFRecordDataset(shard.path, shard.compression)
-        serialized = next(untuned(records).as_numpy_iterator())
+        serialized = next(without_autotuning(records).as_numpy_iterator())
         example = tf.train.Example.FromString(serialized)
     except Exception as error:  # protobuf has no public class for this.
         raise ValueError(

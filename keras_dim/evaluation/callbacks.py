@@ -5,14 +5,11 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
-from keras_dim import batches
-from keras_dim.evaluation import features as features_lib
 from keras_dim.evaluation import scoring
+from keras_dim.evaluation.labelled_callback import LabelledCallback
 
 
-class ProbeCallback(keras.callbacks.Callback):
+class ProbeCallback(LabelledCallback):
     """Scores features of the model in training at the end of epochs.
 
     The features are those of `model.encoder`, or of the model itself where it
@@ -69,7 +66,7 @@ class ProbeCallback(keras.callbacks.Callback):
         batch_size: int = 256,
         **arguments: Any,
     ):
-        super().__init__()
+        super().__init__(train, test, feature, batch_size)
         if every < 1:
             raise ValueError(f"`every` must be at least 1. Received: {every}")
         if isinstance(probe, str):
@@ -82,20 +79,11 @@ class ProbeCallback(keras.callbacks.Callback):
             function = getattr(probe, "func", probe)
             self.name = getattr(function, "__name__", type(probe).__name__)
             self._score = functools.partial(probe, **arguments)
-        self.train = train
-        self.test = test
-        self._check(image_shape=None)
-        self.feature = feature
         self.every = every
-        self.batch_size = batch_size
         self.results: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        encoder = getattr(self.model, "encoder", self.model)
-        self._features = features_lib.feature_names(self.feature, encoder)
-        # Kept from epoch to epoch: a new one would be traced anew.
-        self._encoder = features_lib.feature_model(encoder, self._features)
-        self._check(features_lib.input_shape(encoder))
+        super().on_train_begin(logs)
         self._last: dict[str, float] = {}
 
     def on_epoch_end(
@@ -104,12 +92,7 @@ class ProbeCallback(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         is_last = epoch + 1 == (self.params or {}).get("epochs")
         if not self._last or is_last or (epoch + 1) % self.every == 0:
-            train, test = (
-                features_lib.extract(
-                    self._encoder, images, self._features, self.batch_size
-                )
-                for images in (self.train, self.test)
-            )
+            train, test = self._extract("train"), self._extract("test")
             for name in self._features:
                 result = self._score(
                     train.pop(name),
@@ -120,9 +103,3 @@ class ProbeCallback(keras.callbacks.Callback):
                 self._last[f"{self.name}_{name}"] = result["accuracy"]
                 self.results.append({"epoch": epoch, "feature": name, **result})
         logs.update(self._last)
-
-    def _check(self, image_shape):
-        for part in ("train", "test"):
-            batches.check_labelled(
-                getattr(self, part), image_shape, f"`{part}` of {self.name}"
-            )

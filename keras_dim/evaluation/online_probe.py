@@ -11,13 +11,14 @@ from keras import ops
 from keras_dim import batches
 from keras_dim import optimizers
 from keras_dim.evaluation import features as features_lib
+from keras_dim.evaluation.labelled_callback import LabelledCallback
 
 HEADS = ("linear", "mlp")
 LOGIT_LIMIT = 10.0
 LOGIT_PENALTY = 1e-3
 
 
-class OnlineProbe(keras.callbacks.Callback):
+class OnlineProbe(LabelledCallback):
     """Trains a linear and an MLP classifier on features during training.
 
     After each batch of the model, both take one step on a batch of their own
@@ -70,7 +71,6 @@ class OnlineProbe(keras.callbacks.Callback):
         learning_rate: float = 2e-4,
         seed: int = 0,
     ):
-        super().__init__()
         if num_classes < 2:
             raise ValueError(
                 f"`num_classes` must be 2 or more. Received: {num_classes}"
@@ -80,20 +80,13 @@ class OnlineProbe(keras.callbacks.Callback):
                 "`batch_size` must be 2 or more, because batch norm compares "
                 f"rows. Received: {batch_size}"
             )
-        self.train = train
-        self.test = test
-        self._check(num_classes, image_shape=None)
-        self.num_classes = num_classes
-        self.feature = feature
-        self.batch_size = batch_size
+        super().__init__(train, test, feature, batch_size, num_classes)
         self.learning_rate = learning_rate
         self.seed = seed
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        encoder = getattr(self.model, "encoder", self.model)
-        (self._name,) = features_lib.feature_names(self.feature, encoder)
-        self._features = features_lib.feature_model(encoder, self._name)
-        self._check(self.num_classes, features_lib.input_shape(encoder))
+        super().on_train_begin(logs)
+        (self._name,) = self._features
         self._batches = self._endless_batches()
         self._heads = None
 
@@ -106,7 +99,7 @@ class OnlineProbe(keras.callbacks.Callback):
         images = next(self._batches)
         features = next(
             features_lib.stream(
-                self._features, images, self._name, len(images["image"])
+                self._encoder, images, self._name, len(images["image"])
             )
         )[self._name]
         labels = self._labels(images, "train")
@@ -123,30 +116,14 @@ class OnlineProbe(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         logs = {} if logs is None else logs
-        found = features_lib.extract(
-            self._features, self.test, self._name, self.batch_size
-        )
-        labels = self._labels(found, "test")
+        found = self._extract("test")
+        labels = found["label"]
         logits = self._heads.predict(
             found[self._name], batch_size=self.batch_size, verbose=0
         )
         for name in HEADS:
             right = (logits[name].argmax(-1) == labels)[labels >= 0]
             logs[f"online_{name}_{self._name}"] = float(right.mean())
-
-    def _check(self, num_classes, image_shape):
-        for part in ("train", "test"):
-            batches.check_labelled(
-                getattr(self, part),
-                image_shape,
-                f"`{part}` of OnlineProbe",
-                num_classes,
-            )
-
-    def _labels(self, columns, part):
-        return batches.labels_of(
-            columns, f"`{part}` of OnlineProbe", self.num_classes, True
-        )
 
     def _endless_batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Yields labelled batches of `train`, one pass after the other."""

@@ -136,11 +136,13 @@ def labelled_images(
     pixels = {"image_size": image_size, "channels": channels}
     if test_split is None:
         raise NoLabelsError(f"{source} has no split to score on")
-    opened = [
-        data.open_source(source, part, **pixels) for part in (split, test_split)
-    ]
-    for part, found in zip((split, test_split), opened, strict=True):
-        if not found.has_labels:
+    opened = []
+    for part in (split, test_split):
+        try:
+            opened.append(data.open_source(source, part, **pixels))
+        except data.NoSplitError as error:
+            raise NoLabelsError(str(error)) from None
+        if not opened[-1].has_labels:
             raise NoLabelsError(f"{source} has no labels in {part!r}")
     train, test = (
         data.load(found, part, batch_size, shuffle=False)
@@ -275,34 +277,26 @@ def run_probe(
     )
     own = dict(arguments or {})
     few = {name: own.pop(name, value) for name, value in COMMON.items()}
+    run = functools.partial(PROBES[probe], **own)
+    note = ""
     if few["test_classes"] == "trained":
         known = np.isin(test_labels, train_labels)
-        result = run_probe(
-            train_features,
-            train_labels,
-            test_features[known],
-            test_labels[known],
-            probe,
-            {**(arguments or {}), "test_classes": "all"},
-        )
-        protocol = "; test images of the classes that have training images"
-        return {**result, "protocol": result["protocol"] + protocol}
+        test_features, test_labels = test_features[known], test_labels[known]
+        note = "; test images of the classes that have training images"
     num_labels = few["labels_per_class"]
     if num_labels is None:
-        return PROBES[probe](
-            train_features, train_labels, test_features, test_labels, **own
-        )
+        result = run(train_features, train_labels, test_features, test_labels)
+        return {**result, "protocol": result["protocol"] + note}
     results = []
     generator = np.random.default_rng(few["draw_seed"])
     for _ in range(few["num_draws"]):
         rows = _draw_rows(train_labels, num_labels, generator)
         results.append(
-            PROBES[probe](
+            run(
                 train_features[rows],
                 train_labels[rows],
                 test_features,
                 test_labels,
-                **own,
             )
         )
     accuracies = [result["accuracy"] for result in results]
@@ -312,7 +306,7 @@ def run_probe(
         "accuracies": accuracies,
         "protocol": (
             f"{results[-1]['protocol']}; {num_labels} labels to a class, mean "
-            f"of {few['num_draws']} draws with seed {few['draw_seed']}"
+            f"of {few['num_draws']} draws with seed {few['draw_seed']}{note}"
         ),
     }
 

@@ -6,8 +6,8 @@ import pathlib
 
 import keras
 
-# Format -> the module that writes it, which is loaded when it is asked for:
-# what it needs is not needed to train.
+# The module that writes each format. It is imported when it is used, as
+# training does not need it.
 FORMATS = {
     "saved_model": "keras_dim.exporting.saved_model",
     "litert": "keras_dim.exporting.litert",
@@ -20,56 +20,55 @@ def export(
     path: str | os.PathLike,
     format: str = "saved_model",
 ) -> pathlib.Path:
-    """Writes an encoder in a form that serves without keras_dim.
+    """Writes an encoder to files that run without keras_dim.
 
-    `"saved_model"` is what TensorFlow Serving loads, a folder for the model
-    and in it one for each version: `path` is the model's, e.g.
-    `"models/digits"`, and the next version is written; or it ends in the
-    number of a version that is not there yet, e.g. `"models/digits/7"`. Each
-    of its signatures returns a dict of every named feature in float32 (of one
-    named `"output"`, where the encoder's output has no names):
+    `"saved_model"` is the format of TensorFlow Serving: a folder for the
+    model, and in it a folder for each version. `path` is the model's folder,
+    e.g. `"models/digits"`, which gets its next version; or the folder of a new
+    version, e.g. `"models/digits/7"`. Each signature returns a dict of every
+    named feature in float32 (named `"output"`, where the encoder's output has
+    no name):
 
     * `serving_default` takes `images`, uint8
       `(batch, height, width, channels)` of any size, and resizes them as
       `keras_dim.data.load` does;
     * `native` takes `images`, uint8, of the encoder's own size;
     * `encoded_images` takes `encoded_images`, string `(batch,)`, the bytes of
-      JPEG, PNG, WebP or BMP files. It is there for encoders of grey or colour
-      images, and refuses animated WebP, bitmaps with a palette, and by their
-      headers images of more than 89,478,485 pixels.
+      JPEG, PNG, WebP or BMP files. Only exports of encoders of grey or colour
+      images have it. It refuses animated WebP, bitmaps with a palette, and,
+      by their headers, images of more than 89,478,485 pixels.
 
-    The version holds requests by which a server warms up. Beside it lie
+    The version holds warm-up requests for the server. Beside it lie
     `model.config` for the server's flag `--model_config_file`, and
     `batching.config` for `--batching_parameters_file`, which is only for a
-    server that is asked for `native` alone: in a batch of several requests
-    all fail where images differ in size or one is no image. The variables of
-    what `tf.saved_model.load` returns are in its `trainable_variables`, and
-    gradients flow to them.
+    server whose clients all use `native`: all requests of a batch fail if
+    their images differ in size or one is no image. The object that
+    `tf.saved_model.load` returns can be trained further, by its
+    `trainable_variables`.
 
     `"litert"` is a file for phones and small devices, `"onnx"` one for ONNX
     Runtime and others; `path` ends in `.tflite` or `.onnx`. Both take `images`
     as `native` does. They need an extra: `pip install "keras-dim[litert]"` or
     `"keras-dim[onnx]"`.
 
-    Every export is read back by those of its runtimes that are installed, and
-    `export_report.json` beside it says how far the features of each are from
-    the encoder's, see `keras_dim.exporting.parity`. A warning tells of those
-    that are not equal to 1e-5, and of runtimes that fail.
+    Every export is read back by those of its runtimes that are installed.
+    `export_report.json` beside it holds the differences of their features from
+    the encoder's, see `keras_dim.exporting.parity`. Differences above 1e-5 and
+    runtimes that fail are warned about.
 
     Args:
         encoder: `keras.Model`. A built model with one input, the images, and
             one output or a dict of named outputs.
-        path: str or path. Folder or file to be made. It comes to be whole or
-            not at all.
+        path: str or path. Folder or file to write, wholly or not at all.
         format: str. `"saved_model"`, `"litert"` or `"onnx"`. Defaults to
             `"saved_model"`.
 
     Returns:
-        The path of what was written: of the version's folder, or the file.
+        path. The folder of the version, or the file.
 
     Raises:
         ValueError: for an unknown format, for a model that is not an encoder,
-            and when there is something at `path` already.
+            and if `path` exists.
         ImportError: if an extra is not installed, or Keras runs on another
             backend than TensorFlow.
 
@@ -89,9 +88,9 @@ def export(
     _check(encoder)
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
-            "Encoders are exported by TensorFlow. Received: Keras on "
+            "Only TensorFlow exports encoders. Received: Keras on "
             f"{keras.backend.backend()!r}. Save the encoder as a .keras file, "
-            "and export that one where KERAS_BACKEND is 'tensorflow'."
+            "and export that file where KERAS_BACKEND is 'tensorflow'."
         )
     writer = importlib.import_module(FORMATS[format])
     return writer.write(encoder, pathlib.Path(path))
@@ -103,17 +102,17 @@ def _check(encoder) -> None:
         raise ValueError(
             "Only a built keras.Model with one input, the images, can be "
             f"exported. Received: {type(encoder).__name__} with "
-            f"{len(inputs or [])} known inputs. Of a method, pass "
-            "`model.encoder`."
+            f"{len(inputs or [])} known inputs. For a method, pass its "
+            "`encoder`."
         )
     shape = inputs[0].shape
     if len(shape) != 4 or shape[-1] is None:
         raise ValueError(
             "An encoder must take images, (batch, height, width, channels), "
-            "with a known number of channels, as keras.Input((None, None, 3)) "
-            f"is. Received a model that takes the shape {tuple(shape)}."
+            "with a known number of channels, such as keras.Input((None, "
+            f"None, 3)). Received a model of the input shape {tuple(shape)}."
         )
-    # A Sequential that was not called has none, though it has `outputs`.
+    # A Sequential model before its first call has no `output`.
     output = getattr(encoder, "output", None)
     if isinstance(output, list | tuple):
         raise ValueError(

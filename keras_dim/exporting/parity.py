@@ -1,4 +1,4 @@
-"""How far the features of an exported encoder are from the encoder's own."""
+"""Compares the features of an export with those of its encoder."""
 
 import importlib
 import math
@@ -16,16 +16,17 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_dim.exporting import signatures
+
 REPORT = "export_report.json"
-# Of float32, between runtimes that add up in another order.
+# For float32, as runtimes add in different orders.
 TOLERANCE = 1e-5
 NUM_IMAGES = 4
-# Of why a runtime failed.
 _LONGEST_REASON = 300
 
 
 def report_path(path: pathlib.Path) -> pathlib.Path:
-    """Returns where the report on an exported folder or file is."""
+    """Returns the path of the report on an exported folder or file."""
     if path.is_dir():
         return path / REPORT
     return path.with_name(f"{path.name}.{REPORT}")
@@ -34,9 +35,9 @@ def report_path(path: pathlib.Path) -> pathlib.Path:
 def report_on_saved_model(
     encoder: keras.Model, folder: pathlib.Path
 ) -> dict[str, Any]:
-    """Runs a SavedModel by all that reads such, and compares; see `report`.
+    """Returns the report on a SavedModel; see `report`.
 
-    What TensorFlow itself cannot load is no SavedModel, and raises.
+    An error of TensorFlow itself is raised: such a folder is no SavedModel.
     """
     return report(
         encoder,
@@ -56,40 +57,34 @@ def report(
     path: pathlib.Path,
     required: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Compares the features that runtimes compute with the encoder's.
+    """Compares features of an export with the encoder's, runtime by runtime.
 
-    Of random pixels, seed 0. The difference of a feature is the largest one
-    of all its values, as a share of the feature's largest value; NaN agrees
-    with nothing. A warning tells of runtimes that disagree, and of those that
-    fail: another reader of the file may do well.
+    The images are random pixels with seed 0. The difference of a feature is
+    the largest difference of its values, divided by its largest value; NaN
+    agrees with nothing. A runtime that disagrees or fails is warned about:
+    other readers of the file may work.
 
     Args:
         encoder: `keras.Model`.
-        runtimes: mapping from a runtime's name to the package that holds it
-            and a function of the file's path and the images, which returns
-            a dict of features.
-        path: path. Of what was exported.
+        runtimes: mapping from a runtime's name to its package and a function
+            of the path and the images, which returns a dict of features.
+        path: path. The export.
         required: collection of str. The names of runtimes whose errors are
             raised. Defaults to `()`.
 
     Returns:
-        dict. `"images"`, `"tolerance"` and `"runtimes"`: for each
+        dict. `"images"`, `"tolerance"` and `"runtimes"`: for each runtime
         `"version"`, `"differences"` of every feature and `"agrees"`; or
         `"version"` and `"failed"`, the reason; or `"not_run"`, the reason.
 
     Raises:
-        RuntimeError: if a runtime reads the file and finds other features.
+        RuntimeError: if a runtime returns other features than the encoder has.
     """
     height, width, channels = encoder.inputs[0].shape[1:]
     shape = (NUM_IMAGES, height or 64, width or 64, channels)
     images = np.random.default_rng(0).integers(256, size=shape, dtype="uint8")
-    outputs = encoder(tf.cast(images, encoder.inputs[0].dtype), training=False)
-    if not isinstance(outputs, dict):
-        outputs = {"output": outputs}
-    expected = {
-        name: tf.cast(value, tf.float32).numpy()
-        for name, value in outputs.items()
-    }
+    features = signatures.native(encoder).function(images)
+    expected = {name: value.numpy() for name, value in features.items()}
     found = {}
     for name, (package, run) in runtimes.items():
         try:
@@ -97,30 +92,26 @@ def report(
         except ImportError:
             found[name] = {"not_run": f"{package} is not installed"}
             continue
-        # Several distributions may provide a module, as they do onnxruntime.
-        version = getattr(module, "__version__", "unknown")
+        # A distribution has no version here: several provide `onnxruntime`.
+        found[name] = {"version": getattr(module, "__version__", "unknown")}
         try:
             features = run(path, images)
         except Exception as error:
             if name in required:
                 raise
-            reason = _one_line(error)
-            found[name] = {"version": version, "failed": reason}
+            found[name]["failed"] = reason = _one_line(error)
             logging.warning(
                 "%s does not run the exported encoder: %s", name, reason
             )
             continue
         differences = _differences(expected, features)
-        found[name] = {
-            "version": version,
-            "differences": differences,
-            # Of NaN and others, `max` is the one or the other.
-            "agrees": all(x <= TOLERANCE for x in differences.values()),
-        }
-        if not found[name]["agrees"]:
+        # `max` would overlook NaN.
+        agrees = all(x <= TOLERANCE for x in differences.values())
+        found[name] |= {"differences": differences, "agrees": agrees}
+        if not agrees:
             logging.warning(
-                "By %s, features of the exported encoder differ from its own: "
-                "%s",
+                "By %s, the exported encoder has other features than the "
+                "encoder. Differences, divided by the largest value: %s",
                 name,
                 differences,
             )
@@ -132,14 +123,14 @@ def report(
 
 
 def run_saved_model(folder, images):
-    """By TensorFlow, without Keras."""
+    """Runs TensorFlow, without Keras."""
     loaded = tf.saved_model.load(folder)
     features = loaded.signatures["native"](images=tf.constant(images))
     return {name: value.numpy() for name, value in features.items()}
 
 
 def run_saved_model_cli(folder, images):
-    """By TensorFlow's command, in a process of its own."""
+    """Runs TensorFlow's command, in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         np.save(f"{scratch}/images.npy", images)
         process = subprocess.run(
@@ -159,8 +150,8 @@ def run_saved_model_cli(folder, images):
             errors="replace",
         )
         if process.returncode:
-            # Of a traceback the last line is the error.
-            lines = process.stderr.strip().splitlines() or ["no words"]
+            # The last line of a traceback is the error.
+            lines = process.stderr.strip().splitlines() or ["no message"]
             raise RuntimeError(
                 f"exit code {process.returncode}, {lines[-1].strip()}"
             )
@@ -171,20 +162,20 @@ def run_saved_model_cli(folder, images):
 
 
 def run_openvino(folder, images):
-    """By OpenVINO, in float32 where the processor would rather take less."""
+    """Runs OpenVINO in float32, also where it would choose fewer bits."""
     import openvino
 
-    # Held, since a function does not hold the variables it reads.
+    # The function alone does not keep its variables alive.
     loaded = tf.saved_model.load(folder)
     compiled = openvino.compile_model(
-        # The resizing of the other signatures is no operation of OpenVINO's.
+        # OpenVINO cannot resize as the other signatures do.
         openvino.convert_model(loaded.signatures["native"]),
         "CPU",
         {"INFERENCE_PRECISION_HINT": "f32"},
     )
     found = compiled(images)
     names = loaded.signatures["native"].structured_outputs
-    # Two features may be one tensor, which then has both names.
+    # A tensor has both names where two features are one tensor.
     return {
         name: found[output]
         for output in compiled.outputs

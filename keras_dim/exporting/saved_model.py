@@ -1,4 +1,4 @@
-"""SavedModels in the layout that TensorFlow Serving looks for."""
+"""SavedModels in the folders that TensorFlow Serving looks for."""
 
 import pathlib
 
@@ -16,21 +16,15 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
     endpoints = {
         "serving_default": signatures.any_size(encoder),
         "native": signatures.native(encoder),
-        "encoded_images": signatures.encoded(encoder),
     }
-    archive = keras.export.ExportArchive()
-    archive.track(encoder)
-    for name, signature in endpoints.items():
-        if signature is not None:
-            archive.add_endpoint(
-                name, signature.function, input_signature=[signature.spec]
-            )
+    if encoded := signatures.encoded(encoder):
+        endpoints["encoded_images"] = encoded
     with files.atomic_folder(folder / str(version)) as temporary:
-        archive.write_out(str(temporary), verbose=False)
+        signatures.save(encoder, endpoints, temporary)
         serving_files.write_warmup(temporary, encoder, folder.name)
         report = parity.report_on_saved_model(encoder, temporary)
         files.write_json(temporary / parity.REPORT, report)
-    # Not before there is something to serve.
+    # A failed export must leave none.
     serving_files.write_configs(folder)
     return folder / str(version)
 
@@ -41,7 +35,7 @@ def _folder_and_version(path):
     if path.name.isdecimal() and path.name.isascii():
         if str(int(path.name)) != path.name or path.name == "0":
             raise ValueError(
-                "Versions are numbers from 1 on, without zeros in front. "
+                "Versions are numbers from 1 on, without leading zeros. "
                 f"Received: {path.name!r}"
             )
         return path.parent, int(path.name)

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving reads beside a SavedModel."""
+"""Files for TensorFlow Serving beside a SavedModel."""
 
 import pathlib
 import textwrap
@@ -14,7 +14,7 @@ from keras_dim import files
 WARMUP = "tf_serving_warmup_requests"
 MODEL_CONFIG = "model.config"
 BATCHING_CONFIG = "batching.config"
-# What a server may gather into one pass, and the sizes that it warms up with.
+# Most images of several requests in one pass, if the server batches them.
 MAX_BATCH_SIZE = 64
 WARMUP_BATCH_SIZES = (1, MAX_BATCH_SIZE)
 
@@ -22,17 +22,17 @@ WARMUP_BATCH_SIZES = (1, MAX_BATCH_SIZE)
 def write_warmup(
     folder: pathlib.Path, encoder: keras.Model, model_name: str
 ) -> None:
-    """Writes requests that a server answers itself before it takes others.
+    """Writes requests that a server runs before it takes others.
 
     The first request of a shape is slow, since TensorFlow plans for it.
 
     Args:
-        folder: path. Of the SavedModel, which gets `assets.extra`.
+        folder: path. The SavedModel, which gets the folder `assets.extra`.
         encoder: `keras.Model`.
-        model_name: str. What the server calls the model.
+        model_name: str. The name of the model on the server.
     """
     height, width, channels = encoder.inputs[0].shape[1:]
-    # Any size will do for an encoder that takes any.
+    # 64 for an encoder of any size.
     image = np.zeros((height or 64, width or 64, channels), "uint8")
     requests = [
         (name, "images", np.stack([image] * batch_size))
@@ -60,9 +60,8 @@ def write_configs(folder: pathlib.Path) -> None:
     """Writes the server's settings, unless they are there already.
 
     Args:
-        folder: path. Of the model, whose sub-folders are its versions. The
-            server is told to look for it where the official image of Docker
-            has it, in `/models`.
+        folder: path. The model, with a sub-folder for each version. Its path
+            on the server is that of the official Docker image, in `/models`.
     """
     name = folder.name.replace("\\", r"\\").replace('"', r"\"")
     texts = {

@@ -1,14 +1,14 @@
-"""What an exported encoder can be asked, as functions of TensorFlow."""
+"""The functions of an exported encoder."""
 
+import pathlib
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from keras_dim.data import conversion
-from keras_dim.data import decoding
-from keras_dim.data import graph_header
+from keras_dim.data import tensorflow_images
 
 
 class Signature(NamedTuple):
@@ -24,7 +24,11 @@ class Signature(NamedTuple):
 
 
 def native(encoder: keras.Model) -> Signature:
-    """Takes images of the encoder's own size, uint8."""
+    """Returns a signature of uint8 images of the encoder's own size.
+
+    Features are float32 under their names; a single tensor without a name is
+    the feature `"output"`.
+    """
 
     def serve(images):
         images = tf.cast(images, encoder.inputs[0].dtype)
@@ -39,37 +43,40 @@ def native(encoder: keras.Model) -> Signature:
 
 
 def any_size(encoder: keras.Model) -> Signature:
-    """Takes images of any size, uint8, and resizes them as data sets are."""
+    """Returns a signature of uint8 images, resized as in data sets."""
     serve = native(encoder).function
     shape = tuple(encoder.inputs[0].shape[1:])
     if None in shape:
         return native(encoder)
     return Signature(
-        lambda images: serve(conversion.convert(images, shape, resize=True)),
+        lambda images: serve(
+            tensorflow_images.convert(images, shape, resize=True)
+        ),
         _images(None, None, shape[-1]),
     )
 
 
 def encoded(encoder: keras.Model) -> Signature | None:
-    """Takes bytes of files, or None where no such file has the channels."""
+    """Returns a signature of encoded images.
+
+    None for an encoder of other than grey or colour images, or of any size.
+    """
     serve = native(encoder).function
     shape = tuple(encoder.inputs[0].shape[1:])
     if None in shape or shape[-1] not in (1, 3):
         return None
 
     def decode(encoded):
-        # A file of kilobytes may say that it has billions of pixels.
-        encoded = graph_header.assert_sound(encoded)
-        image = decoding.decode_image(encoded, uses_pillow=False)
-        return conversion.convert(image, shape, resize=True)
+        image = tensorflow_images.decode_request(encoded)
+        return tensorflow_images.convert(image, shape, resize=True)
 
     def serve_encoded(encoded_images):
         return serve(
             tf.map_fn(
                 decode,
                 encoded_images,
-                # One after the other: each may take hundreds of megabytes.
-                # A server has other requests for its other cores.
+                # Each image may take hundreds of megabytes, and a server's
+                # other cores have other requests.
                 parallel_iterations=1,
                 fn_output_signature=tf.TensorSpec(shape, tf.uint8),
             )
@@ -77,6 +84,21 @@ def encoded(encoder: keras.Model) -> Signature | None:
 
     spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
     return Signature(serve_encoded, spec)
+
+
+def save(
+    encoder: keras.Model,
+    signatures: Mapping[str, Signature],
+    folder: pathlib.Path,
+) -> None:
+    """Writes a SavedModel with some signatures."""
+    archive = keras.export.ExportArchive()
+    archive.track(encoder)
+    for name, signature in signatures.items():
+        archive.add_endpoint(
+            name, signature.function, input_signature=[signature.spec]
+        )
+    archive.write_out(str(folder), verbose=False)
 
 
 def _images(*shape):

@@ -1,34 +1,44 @@
-"""What exports to one file have in common."""
+"""Exports of one file."""
 
-import contextlib
 import pathlib
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from collections.abc import Mapping
 
 import keras
 
 from keras_dim import files
-from keras_dim.exporting import signatures
+from keras_dim.exporting import parity
 
 
-def check(path: pathlib.Path, suffix: str) -> None:
-    """Refuses a path of another format, and one where something is."""
+def write(
+    encoder: keras.Model,
+    path: pathlib.Path,
+    suffix: str,
+    convert: Callable[[keras.Model, pathlib.Path], None],
+    runtimes: Mapping[str, tuple[str, Callable]],
+) -> pathlib.Path:
+    """Writes a file, and beside it a report on its features.
+
+    Args:
+        encoder: `keras.Model`.
+        path: path.
+        suffix: str. The suffix that the path must have.
+        convert: function of the encoder and a path, which it writes to.
+        runtimes: mapping. See `parity.report`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: for a path with another suffix, or one that exists.
+    """
     if path.suffix != suffix:
         raise ValueError(
             f"The file's name must end in {suffix}. Received: {str(path)!r}"
         )
     files.refuse_existing(path)
-
-
-@contextlib.contextmanager
-def saved_model(encoder: keras.Model) -> Iterator[pathlib.Path]:
-    """Yields a SavedModel with the signature `native` alone, for converters."""
-    signature = signatures.native(encoder)
-    archive = keras.export.ExportArchive()
-    archive.track(encoder)
-    archive.add_endpoint(
-        "native", signature.function, input_signature=[signature.spec]
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        yield pathlib.Path(folder)
+    with files.atomic_path(path) as temporary:
+        convert(encoder, temporary)
+        report = parity.report(encoder, runtimes, temporary)
+    files.write_json(parity.report_path(path), report)
+    return path

@@ -261,14 +261,21 @@ CRITICS = {
 }
 
 
-def get(critic):
+def get(critic, units=None):
     """Returns a critic by its name, or the critic itself.
 
     Args:
         critic: str, one of `CRITICS`; a dict of a name and arguments, such as
             `{"name": "dot_product", "units": 512}`; or a layer like them.
+        units: int or None. Width of a critic by name.
     """
-    return parts.build("critic", CRITICS, critic)
+    made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
+    if units not in (None, made.units):
+        raise ValueError(
+            f"The critic has units={made.units} already: leave out "
+            f"`critic_units`. Received: {units}"
+        )
+    return made
 
 
 def copy(critic, **changes):

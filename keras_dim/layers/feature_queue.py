@@ -85,6 +85,7 @@ class FeatureQueue(layers.Layer):
         features = ops.cast(ops.stop_gradient(features), "float32")
         count = ops.cast(ops.shape(features)[0], self.pointer.dtype)
         end = self.pointer + count
+        # More would overwrite each other, on an accelerator in any order.
         kept = features[-self.size :]
         num_kept = ops.shape(kept)[0]
         start = end - ops.cast(num_kept, self.pointer.dtype)

@@ -7,6 +7,8 @@ from keras import ops
 from keras_dim import checks
 from keras_dim import configurable
 from keras_dim.layers import initializers
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import mixtures
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -57,6 +59,31 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         changes = self.changes(self.hidden(representation))
         changes = ops.reshape(changes, (-1, self.num_mixtures, units))
         return representation[:, None, :] + changes
+
+    def combine(self, nce_scores):
+        """Returns the value of each target, see `mixtures.combine`."""
+        return mixtures.combine(nce_scores, self.num_mixtures, self.temperature)
+
+    def assignments(self, nce_scores, map_size):
+        """Returns how much each location chooses each feature.
+
+        Args:
+            nce_scores: tensor `(images * num_mixtures, locations)`.
+            map_size: tuple `(height, width)`.
+
+        Returns:
+            Float tensor `(images, height, width, num_mixtures)`.
+        """
+        shape = (-1, self.num_mixtures, *map_size)
+        scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)
+        return mixtures.assignment(scores, self.temperature)
+
+    def check_bound(self, bound):
+        """Raises a `ValueError` for a bound without scores of NCE."""
+        if not isinstance(bound, bounds.InfoNCE):
+            raise ValueError(
+                f"A mixture needs the bound 'info_nce'. Received: {bound}"
+            )
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_mixtures, input_shape[-1])

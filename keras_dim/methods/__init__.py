@@ -1,5 +1,7 @@
 """Self-supervised methods, one class to a file."""
 
+# A saved method may hold one of these, which Keras has to know, too.
+from keras_dim import optimizers  # noqa: F401
 from keras_dim.methods.amdim import AMDIM
 from keras_dim.methods.byol import BYOL
 from keras_dim.methods.deep_infomax import DeepInfoMax

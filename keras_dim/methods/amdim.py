@@ -10,10 +10,9 @@ from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import location_sampler
 from keras_dim.layers import mixture_features
-from keras_dim.layers import projection
+from keras_dim.layers import pairings as pairings_lib
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information import mixtures
 from keras_dim.mutual_information import pairs as pairs_lib
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
@@ -95,17 +94,12 @@ class AMDIM(base.SelfSupervisedModel):
         **kwargs,
     ):
         shapes = encoder_features.feature_shapes(encoder, "global")
-        pairings = _checked_pairings(pairings, shapes)
+        pairings = pairings_lib.checked(pairings, shapes)
         checks.above(0, **checks.given(score_limit=score_limit))
         checks.at_least(0, score_penalty=score_penalty)
         checks.one_of(
             distribution.NEGATIVES_FROM, negatives_from=negatives_from
         )
-        bound, mixture = bounds.get(bound), mixture_features.get(mixture)
-        if mixture and not isinstance(bound, bounds.InfoNCE):
-            raise ValueError(
-                f"A mixture needs the bound 'info_nce'. Received: {bound}"
-            )
         weights = {_term(*pairing): -1.0 for pairing in pairings}
         if score_penalty:
             weights["score_penalty"] = score_penalty
@@ -114,27 +108,20 @@ class AMDIM(base.SelfSupervisedModel):
         self.pairings = pairings
         self.score_limit = score_limit
         self.score_penalty = score_penalty
-        self.bound = bound
-        self.mixture = mixture
+        self.bound = bounds.get(bound)
+        self.mixture = mixture_features.get(mixture)
         self.use_batch_norm = use_batch_norm
         self.negatives_from = negatives_from
         self.seed = seed
         self.sampler = location_sampler.LocationSampler(1, "middle", seed)
-        units = shapes["global"][-1]
-        self.projections = {}
-        for name in sorted({name for pair in pairings for name in pair}):
-            if len(shapes[name]) == 4:
-                self.projections[name] = projection.Projection(
-                    units,
-                    output_norm="batch",
-                    hidden_norm=use_batch_norm,
-                    zero_start=True,
-                    name=f"{name}_projection",
-                )
-                self.projections[name].build(shapes[name])
-        # A mixture that was loaded is built already.
-        if mixture and not mixture.built:
-            mixture.build((None, units))
+        self.projections = pairings_lib.projections(
+            pairings, shapes, use_batch_norm
+        )
+        if self.mixture:
+            self.mixture.check_bound(self.bound)
+            # A mixture that was loaded is built already.
+            if not self.mixture.built:
+                self.mixture.build(shapes["global"])
         self.built = True
 
     def outputs(self, views, training):
@@ -150,18 +137,17 @@ class AMDIM(base.SelfSupervisedModel):
         }
 
     def loss_terms(self, outputs):
-        terms = {}
-        mean_squares = 0.0
+        terms = {"score_penalty": 0.0}
         for source, target in self.pairings:
-            name = _term(source, target)
-            directions = [
-                self._information_and_mean_square(pairs, source)
-                for pairs in outputs[name]
-            ]
-            information, mean_square = zip(*directions, strict=True)
-            terms[name] = sum(information) / 2
-            mean_squares += sum(mean_square) / 2
-        return terms | {"score_penalty": mean_squares}
+            directions = outputs[_term(source, target)]
+            terms[_term(source, target)] = (
+                sum(self._information(pairs, source) for pairs in directions)
+                / 2
+            )
+            terms["score_penalty"] += (
+                sum(pairs.scores.mean_square() for pairs in directions) / 2
+            )
+        return terms
 
     def assignments(self, images, target="map_7"):
         """Returns the features of the mixture that each location chooses.
@@ -185,13 +171,8 @@ class AMDIM(base.SelfSupervisedModel):
             self._features(views[name], False) for name in self.view_names
         )
         pairs = self._pairs(one, other, "global", target, False)
-        values = self.bound.values(*self._clipped(pairs))
-        values = keras.ops.reshape(
-            values, (-1, self.mixture.num_mixtures, *other[target].shape[1:3])
-        )
-        return mixtures.assignment(
-            keras.ops.moveaxis(values, 1, -1), self.mixture.temperature
-        )
+        values = self.bound.values(*pairs)
+        return self.mixture.assignments(values, other[target].shape[1:3])
 
     def _features(self, images, training):
         """Returns the features of a view, all as wide as the global one."""
@@ -208,54 +189,20 @@ class AMDIM(base.SelfSupervisedModel):
             sources = self.sampler(sources, training=training)
         elif self.mixture and source == "global":
             sources = self.mixture(sources)
-        return pairs_lib.dot_product_pairs(
+        pairs = pairs_lib.dot_product_pairs(
             sources,
             other[target],
             math.sqrt(other[target].shape[-1]),
             self.negatives_from,
         )
+        return pairs.clipped(self.score_limit, self.bound.chunk_size)
 
-    def _clipped(self, pairs):
-        scores = pairs.scores
-        if self.bound.chunk_size is None:
-            # Computed once, for the penalty and for the bound.
-            scores = scores.computed()
-        return pairs._replace(scores=scores._replace(limit=self.score_limit))
-
-    def _information_and_mean_square(self, pairs, source):
-        pairs = self._clipped(pairs)
-        mean_square = pairs.scores.mean_square() if self.score_penalty else 0.0
+    def _information(self, pairs, source):
         if not self.mixture or source != "global":
-            return self.bound(*pairs), mean_square
+            return self.bound(*pairs)
         values = self.bound.values(*pairs)
-        values = mixtures.combine(
-            values, self.mixture.num_mixtures, self.mixture.temperature
-        )
-        return keras.ops.mean(values), mean_square
+        return keras.ops.mean(self.mixture.combine(values))
 
 
 def _term(source, target):
     return f"{source}_to_{target}"
-
-
-def _checked_pairings(pairings, shapes):
-    pairings = tuple(tuple(pairing) for pairing in pairings)
-    if not pairings:
-        raise ValueError("`pairings` must name one or more. Received none")
-    for pairing in pairings:
-        if len(pairing) != 2 or not set(pairing) <= set(shapes):
-            raise ValueError(
-                "Each of `pairings` names two features of the encoder, which "
-                f"has {sorted(shapes)}. Received: {pairing}"
-            )
-        for name in pairing:
-            if (
-                len(shapes[name]) == 2
-                and shapes[name][-1] != (shapes["global"][-1])
-            ):
-                raise ValueError(
-                    "Vectors must be as wide as the global one, "
-                    f"{shapes['global'][-1]}. Received: {name!r} with "
-                    f"{shapes[name][-1]} units"
-                )
-    return pairings

@@ -31,10 +31,6 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         **kwargs: `name`, `dtype` and `trainable`, handed on to Keras.
     """
 
-    view_names = ()
-    # Images that a batch needs at least: one and a negative.
-    min_images = 2
-
     def __init__(self, encoder, views, term_weights, **kwargs):
         super().__init__(**kwargs)
         self.encoder = encoder
@@ -82,16 +78,6 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         extra = [keras.ops.cast(loss, "float32") for loss in self.losses]
         return distribution.scale_loss(sum(weighted + extra))
 
-    def checked(self, x, batch_size, who):
-        return batches.checked(
-            x,
-            min_images=self.min_images,
-            who=who,
-            why="their negatives are the other images of a batch",
-            batch_size=batch_size,
-            view_names=self.view_names,
-        )
-
     def predict(self, x, **kwargs):
         """Returns the encoder's default feature, shape `(images, units)`.
 
@@ -100,7 +86,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             **kwargs: handed on to `keras.Model.predict`.
         """
         x = batches.checked(
-            x, self.encoder.input_shape[1:], who="predict", in_order=True
+            x, self.encoder.input_shape[1:], who="`predict`", in_order=True
         )
         with distribution.value_errors():
             features = self.encoder.predict(batches.images_alone(x), **kwargs)

@@ -41,6 +41,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             `layers.DotProductCritic(units=512)`, `layers.ConcatenateCritic()`.
             Each objective has a critic of its own with these arguments.
             Defaults to `"dot_product"`.
+        critic_units: int, or None for the critic's own. Width of a critic that
+            is given by its name.
         bound: str, one of `bounds.BOUNDS`, or an object:
             `bounds.InfoNCE(chunk_size=64)`. Defaults to `"info_nce"`.
         prior: str, `"uniform"`, `"normal"` or `"variational"`, or a layer:
@@ -79,6 +81,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
         beta=1.0,
         gamma=0.1,
         critic="dot_product",
+        critic_units=None,
         bound="info_nce",
         prior="uniform",
         global_pairing="map",
@@ -107,7 +110,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             encoder, views or single_view.SingleView(), terms, **kwargs
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
-        self.critic = critics.get(critic)
+        self.critic = critics.get(critic, critic_units)
+        self.critic_units = self.critic.units
         self.bound = bounds.get(bound)
         chunk_size = getattr(self.bound, "chunk_size", None)
         if chunk_size and isinstance(self.critic, critics.ConcatenateCritic):

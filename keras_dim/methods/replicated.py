@@ -19,32 +19,43 @@ RUNNING_MEAN = "running_mean_"
 class ReplicatedModel(configurable.Configurable, keras.Model):
     """Base of methods: equal training on one device and on several."""
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    # Least number of images in a batch: one, and another as its negative.
+    min_images = 2
+    # Names of the views that a batch may hold instead of images.
+    view_names = ()
+
+    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Trains the encoder; see `keras.Model.fit`. Labels are ignored."""
-        batches.refuse_supervision(
-            class_weight=kwargs.get("class_weight"),
-            sample_weight=kwargs.get("sample_weight"),
-            loss=self._compile_loss,
-            metrics=self._compile_metrics,
-        )
         self._refuse_what_keras_cannot_distribute()
         self._agree_on_finite_gradients()
-        x = self.checked(x, kwargs.get("batch_size") or 32, "fit")
         if not batches.is_whole(x):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
+        x = self._checked("fit", x, batch_size, kwargs)
         with distribution.value_errors():
-            return super().fit(x, y, *args, **kwargs)
+            return super().fit(x, y, batch_size, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Returns the loss and its terms; see `keras.Model.evaluate`."""
-        x = self.checked(x, kwargs.get("batch_size") or 32, "evaluate")
+        x = self._checked("evaluate", x, batch_size, kwargs)
         with distribution.value_errors():
-            return super().evaluate(x, y, *args, **kwargs)
+            return super().evaluate(x, y, batch_size, *args, **kwargs)
 
-    def checked(self, x, batch_size, who):
-        """Returns images, or a data set of them, that were checked."""
-        return x
+    def _checked(self, who, x, batch_size, arguments):
+        batches.refuse_supervision(
+            class_weight=arguments.get("class_weight"),
+            sample_weight=arguments.get("sample_weight"),
+            loss=self._compile_loss,
+            metrics=self._compile_metrics,
+        )
+        return batches.checked(
+            x,
+            min_images=self.min_images,
+            who=f"`{who}`",
+            why="a batch of one image has no negatives",
+            batch_size=batch_size or 32,
+            view_names=self.view_names,
+        )
 
     if keras.backend.backend() == "tensorflow":
 

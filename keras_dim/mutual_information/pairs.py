@@ -104,6 +104,17 @@ class Pairs(typing.NamedTuple):
     positives: typing.Any
     negatives: typing.Any
 
+    def clipped(self, limit, chunk_size=None):
+        """Returns pairs whose scores are clipped softly, see `soft_clip`.
+
+        Args:
+            limit: float or None.
+            chunk_size: int, or None where scores fit into memory at once. They
+                are computed then, once for the bound and for a penalty.
+        """
+        scores = self.scores if chunk_size else self.scores.computed()
+        return self._replace(scores=scores._replace(limit=limit))
+
 
 def dot_product_pairs(
     anchors, candidates, temperature=1.0, negatives_from="all_replicas"

@@ -11,7 +11,8 @@
 gradient, which then passes through momentum and adaptation: PyTorch calls this
 `weight_decay` in its `Adam` and `SGD`. Keras's `weight_decay` is decoupled: it
 takes `learning_rate * weight_decay * variable` off each variable, apart from
-the gradient. Both are 0 unless they are given.
+the gradient. Both are 0 by default, but for `l2` of LARS and `weight_decay` of
+`"adamw"`.
 
 Nothing but Keras's variables holds state, and every step is made of
 `keras.ops`: mixed precision, `jit_compile`, replicas and JAX need no more.

@@ -26,7 +26,8 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
     * `"lightly"`, which bolts and solo-learn share: as `"byol"`, but
       `ratio = trust * norm(variable) / (norm(gradient) + l2 * norm(variable))`.
 
-    The ratio is 1 where a norm is 0 and, in `"lightly"`, where `l2` is 0.
+    The ratio is 1 if one of the norms is 0. In `"lightly"`, it is 1 if `l2` is
+    0, and a variable whose gradient is 0 does not change.
     Excluded variables have no `l2` and a ratio of 1.
 
     Args:
@@ -115,13 +116,15 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
             if not self.l2:
                 return 1.0
             of_gradient = _norm(gradient)
-            # Without a gradient there is no step, unlike with l2 alone.
             denominator = of_gradient + self.l2 * norm
+            # A variable without a gradient is left as it is, `l2` included.
+            otherwise = ops.cast(of_gradient > 0, "float32")
         else:
             of_gradient = denominator = _norm(with_l2)
+            otherwise = 1.0
         is_zero = ops.logical_or(norm == 0, of_gradient == 0)
         ratio = self.trust * norm / ops.where(is_zero, 1.0, denominator)
-        return ops.cast(ops.where(is_zero, 1.0, ratio), variable.dtype)
+        return ops.cast(ops.where(is_zero, otherwise, ratio), variable.dtype)
 
 
 def _norm(tensor):

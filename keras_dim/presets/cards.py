@@ -1,4 +1,4 @@
-"""The page that tells what a pretrained encoder is and is not good for."""
+"""The card of a pretrained encoder: data, scores, costs and limits."""
 
 import math
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ _NOT_STATED = "Not stated."
 def card(metadata: Mapping[str, Any]) -> str:
     """Returns a preset's card, in Markdown.
 
-    Everything is taken from the metadata; what it does not have is said to be
-    not stated.
+    Everything is taken from the metadata. A missing entry is given as "Not
+    stated.".
 
     Args:
         metadata: mapping. A preset's metadata as `save_preset` fills it in.

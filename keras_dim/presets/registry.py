@@ -25,8 +25,8 @@ SUMS = "SHA256SUMS"
 # Written as `sha256sum` writes it, and checked by `sha256sum -c`, too.
 SUMMED = (CONFIG, ENCODER, METADATA)
 
-# Presets that cannot be trained without a network: what is given for them,
-# and what the user is told.
+# Presets that have not been trained, as their data could not be downloaded:
+# the preset that is loaded instead, and the warning.
 STAND_INS = {
     "amdim_stl10": (
         "amdim_tiny_imagenet",
@@ -48,11 +48,12 @@ def pretrained(
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
-    The files' checksums are compared with those of the preset's `SHA256SUMS`,
-    where it has one, and size and checksum of the encoder with those of its
-    metadata, before it is opened. It is loaded in Keras's safe mode, so that
-    loading runs none of its code. For `"amdim_stl10"`, which has not been
-    trained, another preset is given, with a warning.
+    Before the encoder is opened, the checksums of all files are compared with
+    those in `SHA256SUMS`, if the preset has that file, and the size and
+    checksum of the encoder with those in its metadata. It is loaded in Keras's
+    safe mode, in which loading runs no code from the file. Instead of
+    `"amdim_stl10"`, which has not been trained, another preset is loaded, with
+    a warning.
 
     Args:
         name_or_path: str or path. One of the names of `list_pretrained()`, or
@@ -160,7 +161,7 @@ def list_pretrained(
 
 
 def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
-    """Returns the preset that is given for a name, and what to warn of."""
+    """Returns the name of the preset to load, and a warning or None."""
     names = preset_names(root)
     if name in STAND_INS and name not in names and STAND_INS[name][0] in names:
         return STAND_INS[name]
@@ -168,7 +169,7 @@ def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
 
 
 def check_name(name: str) -> None:
-    """Refuses what is not a preset's name, and so every path."""
+    """Raises a `ValueError` unless `name` has the form of a preset's name."""
     if not _is_name(name):
         raise ValueError(
             "A preset's name is made of the letters a-z, digits and "
@@ -280,11 +281,11 @@ def sums(folder: pathlib.Path) -> str:
 def _check_sums(folder: pathlib.Path) -> None:
     path = folder / SUMS
     if not path.is_file():
-        # Presets of the time before there were any.
+        # Presets of older versions have no checksums.
         return
     lines = path.read_bytes().decode("ascii", "replace").splitlines()
     for name in SUMMED:
-        # The encoder's is in the metadata as well, and compared there.
+        # The checksum of the encoder is compared with that in the metadata.
         if name == ENCODER or not (folder / name).is_file():
             continue
         if f"{files.sha256(folder / name)}  {name}" not in lines:
@@ -328,8 +329,8 @@ def _load_encoder(
         build = getattr(encoders, str(config.get("encoder")), None)
         if build is None or _parts(written_by) <= _parts(keras.__version__):
             raise
-    # An older Keras refuses settings that a newer one writes of its layers:
-    # the layers are made anew, and the file is read for their weights alone.
+    # An older Keras refuses some settings of layers that a newer one has
+    # saved: build the encoder from `config`, and load only its weights.
     arguments = inspect.signature(build).parameters
     encoder = build(
         **{key: value for key, value in config.items() if key in arguments}

@@ -1,4 +1,4 @@
-"""Writes a pretrained encoder with all that is to be known about it."""
+"""Writes a pretrained encoder with its metadata and card."""
 
 import importlib.metadata
 import os
@@ -16,7 +16,7 @@ from keras_dim.version import __version__
 
 REQUIRED = ("description", "trained_on", "licence", "scores")
 _SCORE = ("feature", "probe", "accuracy", "protocol")
-# What `save_preset` measures, nobody states.
+# Entries that `save_preset` fills in itself.
 _MEASURED = (
     "name",
     "image_shape",

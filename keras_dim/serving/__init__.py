@@ -1,9 +1,8 @@
-"""Features from an encoder that TensorFlow Serving runs elsewhere.
+"""Features from an encoder on TensorFlow Serving.
 
-Importing it loads Keras with whichever backend it has, as all of keras_dim
-does. REST needs nothing beside: with KERAS_BACKEND=jax, no TensorFlow. gRPC
-needs tensorflow-serving-api, which is installed with keras_dim and imports
-TensorFlow.
+Importing it loads Keras with its backend, as all of keras_dim does. A client
+by REST loads urllib3, and no TensorFlow where KERAS_BACKEND is jax; one by
+gRPC loads tensorflow-serving-api, which imports TensorFlow.
 """
 
 from keras_dim.serving.address import Address

@@ -1,29 +1,23 @@
-"""Where a server listens, and whether it is spoken to by gRPC or by REST."""
+"""The address of a server: `host:port` for gRPC, a URL for REST."""
 
 import dataclasses
 import ipaddress
-import re
 import urllib.parse
-from typing import Any
 
 _PORTS = {"http": 80, "https": 443}
-_LAST_PORT = 65535
-# host:port or [address]:port, and nothing beside.
-_HOST_AND_PORT = re.compile(
-    r"(?:\[(?P<address>[^\[\]]+)\]|(?P<host>[^\[\]:/@?#]+)):(?P<port>[0-9]+)"
-)
+_PORT_RANGE = "A port is a number from 1 to 65535"
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where a server listens.
+    """The address of a server.
 
     Args:
         protocol: str. `"grpc"`, `"http"` or `"https"`.
-        host: str. A name or an address, an IPv6 address without brackets.
+        host: str. A name or an IP address, of IPv6 without brackets.
         port: int.
-        prefix: str. What stands in a URL between the port and `/v1/models`,
-            `""` or such as `"/team/serving"`. Defaults to `""`.
+        prefix: str. The path of a URL before `/v1/models`, such as
+            `"/team/serving"`. Defaults to `""`.
     """
 
     protocol: str
@@ -48,15 +42,15 @@ def parse_address(text: str) -> Address:
 
     Args:
         text: str. `host:port` for gRPC; `http://host:port` or
-            `https://host:port` for REST, where a path may follow that the
-            server's own begins after, as behind a proxy. Without a port a
-            URL has that of its scheme. An IPv6 address stands in brackets.
+            `https://host:port` for REST. The path of a URL, such as that of
+            a proxy, goes before the server's own, and its port defaults to
+            that of the scheme. IPv6 addresses stand in brackets.
 
     Returns:
         `Address`.
 
     Raises:
-        ValueError: for what is none of these.
+        ValueError: for anything else.
 
     Example:
     ```python
@@ -64,80 +58,65 @@ def parse_address(text: str) -> Address:
     parse_address("https://example.org/serving").prefix  # "/serving"
     ```
     """
-    if not isinstance(text, str):
-        _refuse(text, f"it is of type {type(text).__name__}")
-    if not text or any(letter.isspace() or letter < " " for letter in text):
-        _refuse(text, "it is empty" if not text else "it has white space")
-    if "://" in text:
-        return _parse_url(text)
-    return _parse_host_and_port(text)
-
-
-def _parse_url(text):
     try:
-        parts = urllib.parse.urlsplit(text)
-        host, port = parts.hostname, parts.port
+        return _parse(text)
     except ValueError as error:
-        _refuse(text, str(error))
-    if parts.scheme not in _PORTS:
-        _refuse(
-            text,
-            f"there is no protocol {parts.scheme!r}; gRPC is written without",
-        )
-    if parts.username is not None or parts.password is not None:
-        _refuse(text, "a user and a password are not sent")
-    if parts.query or parts.fragment or text.endswith(("?", "#")):
-        _refuse(text, "nothing may follow the path")
-    port = _PORTS[parts.scheme] if port is None else port
-    path = parts.path.rstrip("/")
-    if path.endswith("/v1") or "/v1/models" in path:
-        _refuse(text, "the client adds /v1/models and what follows by itself")
-    prefix = urllib.parse.quote(path, safe="/%-._~!$&'()*+,;=:@")
-    return Address(
-        parts.scheme,
-        _checked_host(text, host, bracketed="[" in parts.netloc),
-        _checked_port(text, port),
-        prefix,
-    )
+        raise ValueError(
+            "A server's address is host:port for gRPC, such as "
+            "'localhost:8500', or http://host:port for REST, such as "
+            f"'http://localhost:8501'. Received: {text!r} ({error})"
+        ) from None
 
 
-def _parse_host_and_port(text):
-    match = _HOST_AND_PORT.fullmatch(text)
-    if match is None:
-        if text.count(":") > 1 and "[" not in text:
-            _refuse(text, "an IPv6 address stands in brackets")
-        if "/" in text:
-            _refuse(text, "what has a path is REST and begins with http://")
-        _refuse(text, "there is no port" if ":" not in text else "")
-    bracketed = match["address"] is not None
-    host = _checked_host(text, match["address"] or match["host"], bracketed)
-    return Address("grpc", host, _checked_port(text, int(match["port"])))
-
-
-def _checked_host(text, host, bracketed):
-    if not host:
-        _refuse(text, "there is no host")
+def _parse(text):
+    if not isinstance(text, str):
+        raise ValueError(f"it is of type {type(text).__name__}")
+    is_url = "://" in text
+    url = urllib.parse.urlsplit(text if is_url else f"grpc://{text}")
+    path = url.path.rstrip("/")
+    host = url.hostname or ""
+    is_bracketed = "[" in url.netloc
+    mistakes = {
+        "it is empty": not text,
+        "it has white space": any(c.isspace() or c < " " for c in text),
+        f"there is no protocol {url.scheme!r}; gRPC is written without one": (
+            is_url and url.scheme not in _PORTS
+        ),
+        "a user and a password are not sent": "@" in url.netloc,
+        "nothing may follow the path": "?" in text or "#" in text,
+        "an address with a path is for REST and begins with http://": (
+            not is_url and url.path
+        ),
+        "the client adds /v1/models and the rest itself": (
+            path.endswith("/v1") or "/v1/models" in path
+        ),
+        "an IPv6 address stands in brackets": (
+            url.netloc.count(":") > 1 and not is_bracketed
+        ),
+        "there is no host": not host,
+    }
+    for mistake, is_made in mistakes.items():
+        if is_made:
+            raise ValueError(mistake)
     try:
-        if bracketed:
-            ipaddress.IPv6Address(host)
-        else:
-            # What looking up the name would come to grief on.
-            host.encode("idna")
+        # `getaddrinfo` would fail on other names.
+        ipaddress.IPv6Address(host) if is_bracketed else host.encode("idna")
     except ValueError:
-        what = "IPv6 address" if bracketed else "host"
-        _refuse(text, f"{host!r} cannot be the name of a {what}")
-    return host
-
-
-def _checked_port(text, port):
-    if not 1 <= port <= _LAST_PORT:
-        _refuse(text, f"a port is from 1 to {_LAST_PORT}")
-    return port
-
-
-def _refuse(text: Any, reason: str):
-    raise ValueError(
-        "A server's address is host:port for gRPC, such as 'localhost:8500', "
-        "or http://host:port for REST, such as 'http://localhost:8501'. "
-        f"Received: {text!r}{f' ({reason})' if reason else ''}"
+        kind = "an IPv6 address" if is_bracketed else "the name of a host"
+        raise ValueError(f"{host!r} cannot be {kind}") from None
+    return Address(
+        url.scheme,
+        host,
+        _port(url),
+        urllib.parse.quote(path, safe="/%-._~!$&'()*+,;=:@"),
     )
+
+
+def _port(url):
+    try:
+        port = _PORTS.get(url.scheme) if url.port is None else url.port
+    except ValueError as error:
+        raise ValueError(f"{error}. {_PORT_RANGE}") from None
+    if not port:
+        raise ValueError("there is no port" if port is None else _PORT_RANGE)
+    return port

@@ -1,5 +1,6 @@
-"""From what a user has to batches that fit into messages."""
+"""Cuts images into batches that fit into messages."""
 
+import itertools
 import os
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -21,20 +22,15 @@ def image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
     Raises:
         ValueError: for anything else, at the batch where it shows.
     """
-    if _is_array(images) or isinstance(images, dict):
-        yield from _cut(_pixels(images), batch_size)
-        return
-    if isinstance(images, tuple) and len(images) == 2 and _is_array(images[0]):
-        yield from _cut(_pixels(images), batch_size)
-        return
-    if isinstance(images, str | bytes | os.PathLike) or not isinstance(
-        images, Iterable
-    ):
-        raise ValueError(
-            "Images must be a uint8 array or a data set of such batches; "
-            "keras_dim.data.load reads files, and `embed_encoded` takes the "
-            f"bytes of files. Received: {type(images).__name__}"
-        )
+    is_pair = isinstance(images, tuple) and len(images) == 2
+    if isinstance(images, dict) or _is_array(images[0] if is_pair else images):
+        images = [images]
+    _check_iterable(
+        images,
+        "Images must be a uint8 array or a data set of such batches; "
+        "keras_dim.data.load reads files, and `embed_encoded` takes the bytes "
+        "of files.",
+    )
     # tf.data says -1 for a data set that repeats for ever.
     cardinality = getattr(images, "cardinality", None)
     if callable(cardinality) and int(cardinality()) == -1:
@@ -43,7 +39,9 @@ def image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
             "it with `take(num_batches)`."
         )
     for element in images:
-        yield from _cut(_pixels(element), batch_size)
+        batch = _pixels(element)
+        for start in range(0, len(batch), batch_size):
+            yield batch[start : start + batch_size]
 
 
 def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
@@ -56,27 +54,26 @@ def encoded_batches(images: Any, batch_size: int) -> Iterator[list[bytes]]:
     Raises:
         ValueError: for anything else, at the image where it shows.
     """
-    if isinstance(images, str | bytes | os.PathLike) or not isinstance(
-        images, Iterable
-    ):
-        raise ValueError(
-            "Encoded images must be a list of bytes, such as "
-            "[pathlib.Path('photo.jpeg').read_bytes()]. Received: "
-            f"{type(images).__name__}"
-        )
-    batch = []
-    for image in images:
-        if not isinstance(image, bytes | bytearray | memoryview):
-            raise ValueError(
-                "Encoded images must be bytes, as pathlib.Path.read_bytes "
-                f"gives them. Received: {type(image).__name__}"
-            )
-        batch.append(bytes(image))
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    _check_iterable(
+        images,
+        "Encoded images must be a list of bytes, such as "
+        "[pathlib.Path('photo.jpeg').read_bytes()].",
+    )
+    images = iter(images)
+    while batch := list(itertools.islice(images, batch_size)):
+        for image in batch:
+            if not isinstance(image, bytes | bytearray | memoryview):
+                raise ValueError(
+                    "Encoded images must be bytes, as pathlib.Path.read_bytes "
+                    f"gives them. Received: {type(image).__name__}"
+                )
+        yield list(map(bytes, batch))
+
+
+def _check_iterable(images, expected):
+    is_file = isinstance(images, str | bytes | os.PathLike)
+    if is_file or not isinstance(images, Iterable):
+        raise ValueError(f"{expected} Received: {type(images).__name__}")
 
 
 def _is_array(value):
@@ -84,20 +81,18 @@ def _is_array(value):
 
 
 def _pixels(element):
-    if isinstance(element, dict):
-        if "image" not in element:
-            raise ValueError(
-                "A dict of images must have the entry 'image'. Received the "
-                f"entries {sorted(map(str, element))}."
-            )
-        element = element["image"]
-    elif isinstance(element, tuple):
-        if len(element) not in (1, 2):
-            raise ValueError(
-                "A batch must be images or a pair (images, labels). Received "
-                f"{len(element)} entries."
-            )
-        element = element[0]
+    if isinstance(element, dict) and "image" not in element:
+        raise ValueError(
+            "A dict of images must have the entry 'image'. Received the "
+            f"entries {sorted(map(str, element))}."
+        )
+    if isinstance(element, tuple) and len(element) not in (1, 2):
+        raise ValueError(
+            "A batch must be images or a pair (images, labels). Received "
+            f"{len(element)} entries."
+        )
+    if isinstance(element, dict | tuple):
+        element = element["image" if isinstance(element, dict) else 0]
     images = np.asarray(element)
     if images.dtype != np.uint8:
         raise ValueError(
@@ -116,8 +111,3 @@ def _pixels(element):
             f"Images must have pixels. Received shape: {images.shape}"
         )
     return images
-
-
-def _cut(images, batch_size):
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]

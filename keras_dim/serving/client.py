@@ -1,9 +1,7 @@
-"""An encoder that runs on a server, in the place of one that runs here."""
+"""A client that extracts features with an encoder on a server."""
 
 import copy
 import itertools
-import math
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -14,62 +12,60 @@ from keras_dim.serving import batching
 from keras_dim.serving import errors
 from keras_dim.serving import explaining
 from keras_dim.serving import retrying
+from keras_dim.serving.address import Address
 from keras_dim.serving.address import parse_address
-from keras_dim.serving.grpc_transport import GrpcTransport
-from keras_dim.serving.rest_transport import RestTransport
 from keras_dim.serving.transport import MAX_MESSAGE_BYTES
 from keras_dim.serving.transport import Failure
 from keras_dim.serving.transport import Metadata
 from keras_dim.serving.transport import ModelName
+from keras_dim.serving.transport import Request
 from keras_dim.serving.transport import Signature
+from keras_dim.serving.transport import Transport
 
 IMAGES = "images"
 ENCODED_IMAGES = "encoded_images"
-
-# How long to ask what a server does serve, when it does not serve a model.
+# How long to ask for the versions of a model that was not found.
 _SECONDS_TO_EXPLAIN = 2.0
-
-# What a message has beside its rows: names, sizes, tags.
-_BYTES_BESIDE_ROWS = 4096
+# The most bytes of a message beside its images: names, sizes, tags.
+_BYTES_BESIDE_IMAGES = 4096
 
 
 class Client:
-    """An encoder that TensorFlow Serving, or what speaks like it, runs.
+    """An encoder on TensorFlow Serving, or on a server with its interface.
 
-    It speaks gRPC to `"host:8500"` and REST to `"http://host:8501"`. gRPC
-    sends pixels as they are and needs TensorFlow's packages; REST writes them
-    out as JSON, at up to four times the bytes, and needs none of them.
+    The client sends gRPC to `"host:8500"` and REST to `"http://host:8501"`.
+    gRPC sends pixels as they are and loads TensorFlow; REST writes them as
+    JSON, in up to four times the bytes, and needs no TensorFlow.
 
-    Features come in the order of the images, whatever the batches, and all
-    that one call returns are of one version of the model: without `version`,
-    of the one that is the newest when the call begins, or that has the label
-    then. A request
-    that the server answers with `UNAVAILABLE` (REST: HTTP status 503, or a
-    refused connection) is sent again after a wait that grows; any other
-    failure is final. A client may be used by several threads, and closes its
-    connection at the end of a `with` block. Connections are made directly,
-    past any proxy that the environment names.
+    Features come in the order of the images. All features of one call are of
+    one version of the model: the chosen one, or the one that is the newest,
+    or has the label, when the call begins. A request that fails with
+    `UNAVAILABLE` (REST: HTTP status 503, or a refused connection) is retried
+    with exponential backoff until `timeout`; other failures are final.
+
+    Threads may share a client. A `with` block closes its connections at the
+    end. Proxies that the environment names are not used.
 
     Args:
         host: str. `"host:port"` for gRPC, `"http://host:port"` or
-            `"https://host:port"` for REST, where a path may follow that the
-            server's own begins after. IPv6 addresses stand in brackets.
+            `"https://host:port"` for REST, where a path may follow, such as
+            that of a proxy. IPv6 addresses stand in brackets.
         model: str. The name of the model on the server.
         version: int or None. Defaults to None, the newest.
         label: str or None. The label of a version, instead of `version`.
             Defaults to None.
         batch_size: int. Most images in a request. Defaults to `32`.
-        timeout: float. Seconds that one batch may take, its retries and the
-            waits between them included. Defaults to `60.0`.
-        max_retries: int or None. How often a request is sent again. Defaults
-            to None, as often as `timeout` has room for.
-        max_message_bytes: int. The largest message to be sent or received,
-            where there is something between that allows less than TensorFlow
-            Serving does. Defaults to `2**31 - 1`.
+        timeout: float. Seconds for one batch, with its retries and the waits
+            between them. Defaults to `60.0`.
+        max_retries: int or None. Most retries of a request. Defaults to None,
+            as many as `timeout` has room for.
+        max_message_bytes: int. The largest message to send or receive, where
+            a proxy allows less than TensorFlow Serving does. Defaults to
+            `2**31 - 1`.
 
     Raises:
-        ValueError: for an address, a name or a number that makes no sense.
-        ImportError: for gRPC where its packages cannot be imported.
+        ValueError: for an invalid address, name or number.
+        ImportError: for gRPC, if its packages cannot be imported.
 
     Example:
     ```python
@@ -93,25 +89,21 @@ class Client:
     ):
         self._address = parse_address(host)
         self._model = _model_name(model, version, label)
-        self.batch_size = _whole("batch_size", batch_size, 1)
+        self.batch_size = _integer("batch_size", batch_size, 1)
         self.timeout = _seconds(timeout)
-        self.max_retries = (
-            None
-            if max_retries is None
-            else _whole("max_retries", max_retries, 0)
-        )
-        self.max_message_bytes = _whole(
+        self.max_retries = max_retries
+        if max_retries is not None:
+            self.max_retries = _integer("max_retries", max_retries, 0)
+        self.max_message_bytes = _integer(
             "max_message_bytes", max_message_bytes, 1, MAX_MESSAGE_BYTES
         )
-        is_grpc = self._address.protocol == "grpc"
-        transport = GrpcTransport if is_grpc else RestTransport
-        self._transport = transport(self._address, self.max_message_bytes)
-        # Of a version that is known by its number, and so does not change.
-        self._known: Metadata | None = None
+        self._transport = _open(self._address, self.max_message_bytes)
+        # Of a version with a number, which does not change.
+        self._metadata: Metadata | None = None
 
     @property
     def version(self) -> int | None:
-        """The version that is asked. None: the newest, or that of a label."""
+        """The version of the model. None: the newest, or that of a label."""
         return self._model.version
 
     def embed(
@@ -127,20 +119,21 @@ class Client:
                 channels)`; or an iterable of such batches, such as a
                 `tf.data.Dataset` or a generator, of `(images, labels)` pairs
                 or of dicts with `"image"`.
-            feature: str or None. The name of the only feature that is wanted.
-                Defaults to None, all of them.
+            feature: str or None. The only feature to return. Defaults to
+                None, all of them.
             signature: str. The function of the model. `"serving_default"`
                 takes images of any size and resizes them, `"native"` takes
-                those of the encoder's own. Defaults to `"serving_default"`.
+                images of the encoder's own size. Defaults to
+                `"serving_default"`.
 
         Returns:
-            dict of float32 arrays, the features by their names, `(num_images,
-            ...)`; or the one array of `feature`.
+            dict of float32 arrays `(num_images, ...)`, the features by their
+            names; or the array of `feature`.
 
         Raises:
-            ValueError: for images that the model does not take, no images at
-                all, and a signature or feature that it does not have.
-            ServerError: one of its kinds, see `keras_dim.serving.errors`.
+            ValueError: for images that the model does not take, for no images
+                at all, and for an unknown signature or feature.
+            ServerError: one of the errors in `keras_dim.serving.errors`.
         """
         batches = batching.image_batches(images, self.batch_size)
         return self._embed(batches, feature, signature, IMAGES, "uint8")
@@ -153,16 +146,16 @@ class Client:
         Args:
             images: iterable of bytes. The contents of JPEG, PNG, WebP or BMP
                 files, of any sizes.
-            feature: str or None. As of `embed`.
+            feature: str or None. See `embed`.
 
         Returns:
-            As `embed`.
+            See `embed`.
 
         Raises:
-            ValueError: for what is no bytes, no images at all, and a model
-                that does not take files or lacks the feature.
-            ServerError: one of its kinds; `RequestRefusedError` for bytes
-                that are no image.
+            ValueError: for anything but bytes, for no images at all, and for
+                a model that does not take files or lacks the feature.
+            ServerError: `RequestRefusedError` for bytes that are no image,
+                and the other errors in `keras_dim.serving.errors`.
 
         Example:
         ```python
@@ -171,36 +164,25 @@ class Client:
         ```
         """
         batches = batching.encoded_batches(images, self.batch_size)
-        return self._embed(
-            batches, feature, ENCODED_IMAGES, ENCODED_IMAGES, "string"
-        )
+        name = ENCODED_IMAGES
+        return self._embed(batches, feature, name, name, "string")
 
     def metadata(self) -> dict[str, Signature]:
-        """Returns what the model takes and gives.
-
-        Returns:
-            dict of `Signature`, each with `inputs` and `outputs`, dicts of
-            `TensorSpec` with `dtype` and `shape`.
-
-        Raises:
-            ServerError: one of its kinds.
+        """Returns the signatures of the model by name.
 
         Example:
         ```python
         client.metadata()["native"].inputs["images"].shape  # (None, 32, 32, 3)
         ```
         """
-        return self._metadata().signatures
+        return self.pinned()._metadata.signatures
 
     def pinned(self) -> "Client":
-        """Returns a client of the version that this one would ask now.
+        """Returns a client of the version that this client would use now.
 
-        For several calls whose features are to be of one encoder, whatever
-        goes live between them. It shares this client's connection, and is
+        It makes the features of several calls come from one encoder, whatever
+        versions go live meanwhile. It shares this client's connections and is
         closed with it.
-
-        Raises:
-            ServerError: one of its kinds.
 
         Example:
         ```python
@@ -209,24 +191,22 @@ class Client:
         ```
         """
         pinned = copy.copy(self)
-        pinned._known = self._metadata()
-        pinned._model = self._in_version(pinned._known.version)
+        if pinned._metadata is None:
+            pinned._metadata = self._call("metadata", Request(self._model))
+        version = pinned._metadata.version
+        if version is not None:
+            pinned._model = ModelName(self._model.name, version)
+        if self._model.version is not None:
+            self._metadata = pinned._metadata
         return pinned
 
     def status(self) -> dict[int, str]:
         """Returns the state of each version of the model.
 
-        Returns:
-            dict. `"AVAILABLE"`, or `"START"`, `"LOADING"`, `"UNLOADING"` or
-            `"END"`, by version.
-
-        Raises:
-            ServerError: one of its kinds.
+        The states are `"START"`, `"LOADING"`, `"AVAILABLE"`, `"UNLOADING"` and
+        `"END"`.
         """
-        return self._call(
-            lambda timeout: self._transport.versions(self._model, timeout),
-            self._request(self._model),
-        )
+        return self._call("versions", Request(self._model))
 
     def input_shape(
         self, signature: str = "native"
@@ -237,18 +217,17 @@ class Client:
             signature: str. Defaults to `"native"`.
 
         Returns:
-            tuple. `(None, height, width, channels)`, None for any number; or
+            tuple `(None, height, width, channels)`, None for any size; or
             None for any shape.
 
         Raises:
             ValueError: if the model has no such signature of images.
-            ServerError: one of its kinds.
         """
-        found = self._signature(self._metadata(), signature, IMAGES, "uint8")
+        found = self.pinned()._signature(signature, IMAGES, "uint8")
         return found.inputs[IMAGES].shape
 
     def close(self) -> None:
-        """Closes the connection. The client cannot be used afterwards."""
+        """Closes the connections. The client cannot be used afterwards."""
         self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -266,80 +245,38 @@ class Client:
                 "`feature` must be the name of one feature, or None for all. "
                 f"Received: {feature!r}"
             )
-        # What is no image is refused before anybody is asked.
+        # Invalid images are refused before the server is asked.
         batches = _at_least_one(batches)
-        metadata = self._metadata()
-        model = self._in_version(metadata.version)
-        signature = self._signature(metadata, name, input_name, dtype)
-        features = self._features(signature, feature)
-        columns: dict[str, list[np.ndarray]] = {}
+        return self.pinned()._embed_pinned(
+            batches, feature, name, input_name, dtype
+        )
+
+    def _embed_pinned(self, batches, feature, name, input_name, dtype):
+        signature = self._signature(name, input_name, dtype)
+        features = tuple(signature.outputs)
+        if feature is not None:
+            if feature not in features:
+                raise ValueError(
+                    f"The model {self._model} at {self._address} has no "
+                    f"feature {feature!r}. Expected one of {sorted(features)}."
+                )
+            features = (feature,)
+        columns: dict[str, list[np.ndarray]] = {key: [] for key in features}
         for batch in batches:
-            self._check_shape(batch, name, signature.inputs[input_name].shape)
-            self._check_size(batch)
-            answer = self._predict(model, batch, name, signature, features)
-            for wanted in features:
-                parts = columns.setdefault(wanted, [])
-                parts.append(answer[wanted])
-                _check_parts(wanted, parts)
-        # One column at a time, so that only one of them is in memory twice.
-        found = {
-            wanted: np.concatenate(columns.pop(wanted))
-            for wanted in list(columns)
-        }
+            request = Request(self._model, name, signature, batch, features)
+            self._check_shape(request)
+            self._check_size(request)
+            answer = self._call("predict", request)
+            for key, column in columns.items():
+                column.append(self._rows(answer, key, len(batch)))
+                _check_same_shape(key, column)
+        # One feature at a time, so that only one is in memory twice.
+        found = {key: np.concatenate(columns.pop(key)) for key in features}
         return found if feature is None else found[feature]
 
-    def _metadata(self) -> Metadata:
-        if self._known is not None:
-            return self._known
-        metadata = self._call(
-            lambda timeout: self._transport.metadata(self._model, timeout),
-            self._request(self._model),
-        )
-        if self._model.version is not None:
-            self._known = metadata
-        return metadata
-
-    def _in_version(self, version: int | None) -> ModelName:
-        """The model's name with the version that the server names, if any."""
-        if version is None:
-            return self._model
-        return ModelName(self._model.name, version)
-
-    def _predict(self, model, batch, name, signature, features):
-        def attempt(timeout):
-            return self._transport.predict(
-                model, name, signature, batch, features, timeout
-            )
-
-        request = self._request(model, _shape(batch), name, signature)
-        answer = self._call(attempt, request)
-        for feature in features:
-            values = answer.get(feature)
-            if values is None or values.shape[:1] != (len(batch),):
-                came = "nothing" if values is None else values.shape
-                raise errors.UnexpectedAnswerError(
-                    f"{self._address} must give the feature {feature!r} with "
-                    f"one row to an image. Received: {came} for {len(batch)} "
-                    "images"
-                )
-        return answer
-
-    def _check_shape(self, batch, name, expected):
-        if not _fits(_shape(batch), expected):
-            hint = (
-                ""
-                if name == "serving_default"
-                else " The signature 'serving_default' resizes images."
-            )
-            raise ValueError(
-                f"The images do not fit the model {self._model}. Expected "
-                f"batches of shape {expected} for its signature {name!r}. "
-                f"Received: {_shape(batch)}.{hint}"
-            )
-
-    def _signature(self, metadata, name, input_name, dtype) -> Signature:
-        """The signature of a name, which must take what is to be sent."""
-        signatures = metadata.signatures
+    def _signature(self, name, input_name, dtype) -> Signature:
+        """Returns a signature, which must have the one input to be sent."""
+        signatures = self._metadata.signatures
         if name not in signatures:
             public = sorted(n for n in signatures if not n.startswith("__"))
             raise ValueError(
@@ -357,51 +294,89 @@ class Client:
             )
         return signatures[name]
 
-    def _features(self, signature, feature):
-        if feature is None:
-            return tuple(signature.outputs)
-        if feature not in signature.outputs:
-            raise ValueError(
-                f"The model {self._model} at {self._address} has no feature "
-                f"{feature!r}. Expected one of {sorted(signature.outputs)}."
+    def _check_shape(self, request):
+        (spec,) = request.signature.inputs.values()
+        shape, expected = request.shape, spec.shape
+        if (
+            expected is None
+            or len(shape) == len(expected)
+            and all(
+                size in (None, received)
+                for size, received in zip(expected, shape, strict=True)
             )
-        return (feature,)
-
-    def _check_size(self, batch):
-        """Refuses a batch whose message might be too large."""
-        row = self._transport.bytes_per_row(batch)
-        rows = (self.max_message_bytes - _BYTES_BESIDE_ROWS) // row
-        if len(batch) > rows:
-            raise explaining.too_large(
-                f"A message of {len(batch)} images has up to "
-                f"{len(batch) * row + _BYTES_BESIDE_ROWS:,} bytes, and "
-                f"`max_message_bytes` is {self.max_message_bytes:,}.",
-                max(rows, 0),
-            )
-
-    def _request(self, model, shape=None, name=None, signature=None):
-        return explaining.Request(
-            self._address, model, self.timeout, shape, name, signature
+        ):
+            return
+        name = request.signature_name
+        hint = " The signature 'serving_default' resizes images."
+        raise ValueError(
+            f"The images do not fit the model {self._model}. Expected batches "
+            f"of shape {expected} for its signature {name!r}. Received: "
+            f"{shape}.{'' if name == 'serving_default' else hint}"
         )
 
-    def _call(
-        self, attempt: Callable[[float], Any], request: explaining.Request
-    ) -> Any:
+    def _check_size(self, request):
+        """Refuses a batch whose message might be too large."""
+        num_images = request.shape[0]
+        size = self._transport.bytes_per_image(request.images)
+        room = self.max_message_bytes - _BYTES_BESIDE_IMAGES
+        if num_images * size > room:
+            raise explaining.too_large(
+                f"A message of {num_images} images has up to "
+                f"{num_images * size + _BYTES_BESIDE_IMAGES:,} bytes, and "
+                f"`max_message_bytes` is {self.max_message_bytes:,}.",
+                max(room // size, 0),
+            )
+
+    def _rows(self, answer, feature, num_images):
+        values = answer.get(feature)
+        if values is None or values.shape[:1] != (num_images,):
+            shape = "nothing" if values is None else f"shape {values.shape}"
+            raise errors.UnexpectedAnswerError(
+                f"{self._address} must return the feature {feature!r} with one "
+                f"row for each of {num_images} images. Received: {shape}"
+            )
+        return values
+
+    def _call(self, method: str, request: Request) -> Any:
+        """Calls a method of the transport, with retries."""
+        ask = getattr(self._transport, method)
         try:
-            return retrying.call(attempt, self.timeout, self.max_retries)
+            return retrying.call(
+                lambda timeout: ask(request, timeout),
+                self.timeout,
+                self.max_retries,
+            )
         except Failure as failure:
             versions = None
             if failure.code == "NOT_FOUND":
-                versions = self._versions_if_known()
-            raise explaining.explain(failure, request, versions) from failure
+                versions = self._versions_if_known(request)
+            raise explaining.explain(
+                failure, request, self._address, self.timeout, versions
+            ) from failure
 
-    def _versions_if_known(self) -> dict[int, str] | None:
+    def _versions_if_known(self, request) -> dict[int, str] | None:
+        timeout = min(self.timeout, _SECONDS_TO_EXPLAIN)
         try:
-            return self._transport.versions(
-                self._model, min(self.timeout, _SECONDS_TO_EXPLAIN)
-            )
+            return self._transport.versions(request, timeout)
         except Failure as failure:
             return {} if failure.code == "NOT_FOUND" else None
+
+
+def _open(address: Address, max_message_bytes: int) -> Transport:
+    # Imported only when used: one loads TensorFlow, the other urllib3.
+    if address.protocol != "grpc":
+        from keras_dim.serving.rest_transport import RestTransport
+
+        return RestTransport(address, max_message_bytes)
+    try:
+        from keras_dim.serving.grpc_transport import GrpcTransport
+    except ImportError as error:
+        raise ImportError(
+            "gRPC needs tensorflow-serving-api and grpcio: pip install "
+            "tensorflow-serving-api. REST needs neither: write "
+            f"http://host:8501 instead of host:8500. Import failed: {error}"
+        ) from error
+    return GrpcTransport(address, max_message_bytes)
 
 
 def _model_name(model, version, label):
@@ -414,11 +389,11 @@ def _model_name(model, version, label):
     model.encode()
     if version is not None and label is not None:
         raise ValueError(
-            "`version` and `label` are two ways to say the same: pass one. "
+            "`version` and `label` both choose a version: pass one. "
             f"Received: version={version!r}, label={label!r}"
         )
     if version is not None:
-        version = _whole("version", version, 0, 2**63 - 1)
+        version = _integer("version", version, 0, 2**63 - 1)
     if label is not None and not (isinstance(label, str) and label):
         raise ValueError(
             f"`label` must be the label of a version. Received: {label!r}"
@@ -426,12 +401,10 @@ def _model_name(model, version, label):
     return ModelName(model, version, label)
 
 
-def _whole(name, value, least, most=math.inf):
-    whole = isinstance(value, int) or hasattr(value, "__index__")
-    if isinstance(value, bool) or not whole or not least <= value <= most:
-        limits = (
-            f"at least {least}" if most == math.inf else f"{least} to {most}"
-        )
+def _integer(name, value, least, most=None):
+    is_integer = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not is_integer or value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"{least} to {most}"
         raise ValueError(
             f"`{name}` must be an integer of {limits}. Received: {value!r}"
         )
@@ -440,7 +413,7 @@ def _whole(name, value, least, most=math.inf):
 
 def _seconds(timeout):
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    # Beyond this, sockets and gRPC count the wrong way round.
+    # Sockets and gRPC overflow beyond this.
     if not number or not 0 < timeout <= 1e6:
         raise ValueError(
             "`timeout` must be a number of seconds above 0 and up to "
@@ -450,7 +423,7 @@ def _seconds(timeout):
 
 
 def _at_least_one(batches: Iterator[Any]) -> Iterator[Any]:
-    """Returns the batches, once it has seen that there is one."""
+    """Returns the batches after checking that there is one."""
     for first in batches:
         return itertools.chain([first], batches)
     raise ValueError(
@@ -459,25 +432,11 @@ def _at_least_one(batches: Iterator[Any]) -> Iterator[Any]:
     )
 
 
-def _shape(batch):
-    # NumPy would first make an array of a list.
-    return batch.shape if isinstance(batch, np.ndarray) else (len(batch),)
-
-
-def _check_parts(feature, parts):
-    first, last = parts[0].shape[1:], parts[-1].shape[1:]
+def _check_same_shape(feature, arrays):
+    first, last = arrays[0].shape[1:], arrays[-1].shape[1:]
     if first != last:
         raise ValueError(
             f"The feature {feature!r} of images of another size has another "
             "shape. Embed images of one size at a time. Received: "
             f"{last} after {first}"
         )
-
-
-def _fits(shape, expected):
-    if expected is None:
-        return True
-    return len(shape) == len(expected) and all(
-        size in (None, received)
-        for size, received in zip(expected, shape, strict=True)
-    )

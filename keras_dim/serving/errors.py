@@ -1,16 +1,15 @@
-"""Why a server gave no features, in words that say what to do."""
+"""Errors of a server that returned no features."""
 
 
 class ServerError(OSError):
-    """A server gave no features. What all errors below have in common.
+    """A server returned no features. The base of all errors below.
 
-    Abstract: what is raised is one of those below. As an `OSError` it is one
-    line and exit code 2 of the command.
+    It is never raised itself. As an `OSError` it ends the command with one
+    line and exit code 2.
 
     Args:
         message: str.
-        code: str. The name of the canonical status, such as `"NOT_FOUND"`,
-            which gRPC and REST have in common.
+        code: str. The status code, such as `"NOT_FOUND"`, in gRPC's words.
     """
 
     def __init__(self, message: str, code: str = "UNKNOWN"):
@@ -19,11 +18,11 @@ class ServerError(OSError):
 
 
 class UnavailableError(ServerError, ConnectionError):
-    """No server answers there, or it does not answer now."""
+    """No server answers there, or it has no room for requests now."""
 
 
 class ServerDeadlineError(ServerError, TimeoutError):
-    """The time was up before there was an answer."""
+    """The server did not answer in time."""
 
 
 class ModelNotFoundError(ServerError, LookupError):
@@ -31,7 +30,7 @@ class ModelNotFoundError(ServerError, LookupError):
 
 
 class RequestRefusedError(ServerError, ValueError):
-    """The server has the model, and refuses what it is to work on."""
+    """The server has the model and refuses the request to it."""
 
 
 class MessageTooLargeError(ServerError, ValueError):
@@ -40,7 +39,7 @@ class MessageTooLargeError(ServerError, ValueError):
     Args:
         message: str.
         code: str.
-        batch_size: int. The most images that fit; 0 where not one does.
+        batch_size: int. The most images that fit; 0 if not even one does.
     """
 
     def __init__(self, message: str, code: str, batch_size: int):
@@ -49,4 +48,4 @@ class MessageTooLargeError(ServerError, ValueError):
 
 
 class UnexpectedAnswerError(ServerError):
-    """The answer is none that TensorFlow Serving gives to a sound request."""
+    """TensorFlow Serving does not answer sound requests like this."""

@@ -1,6 +1,5 @@
-"""What the failure of a request means, and what to do about it."""
+"""Turns the failure of a request into an error that says how to mend it."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 
@@ -9,145 +8,132 @@ from keras_dim.serving.address import Address
 from keras_dim.serving.transport import CONNECTION_FAILED
 from keras_dim.serving.transport import MESSAGE_TOO_LARGE
 from keras_dim.serving.transport import Failure
-from keras_dim.serving.transport import ModelName
-from keras_dim.serving.transport import Signature
+from keras_dim.serving.transport import Request
 
-_REFUSED = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE")
-# What TensorFlow Serving and gRPC say, with the numbers that are of use.
+_MODEL_GONE = "MODEL_GONE"
+_REFUSED = (
+    errors.RequestRefusedError,
+    "{address} refused the request to the model {model}.{expected}",
+)
+# The error for each code, and its sentences, which `explain` completes.
+_ERRORS = {
+    "UNAVAILABLE": (
+        errors.UnavailableError,
+        "{address} is not available. It was asked {times} within {timeout:g} "
+        "seconds. Does a server run and listen there?{other_protocol}",
+    ),
+    CONNECTION_FAILED: (
+        errors.UnavailableError,
+        "The connection to {address} failed. Does REST listen there? "
+        "TensorFlow Serving's default port for it is 8501.",
+    ),
+    "DEADLINE_EXCEEDED": (
+        errors.ServerDeadlineError,
+        "{address} did not answer within {timeout:g} seconds. Raise "
+        "`timeout`, or lower `batch_size`.",
+    ),
+    "NOT_FOUND": (
+        errors.ModelNotFoundError,
+        "{address} does not serve the model {model}. Check its name and "
+        "version.{versions}",
+    ),
+    _MODEL_GONE: (
+        errors.ModelNotFoundError,
+        "{address} does not serve the model {model} any more. It did when the "
+        "first images were sent, and features of two versions must not be "
+        "mixed. Embed all images again, or have the server keep the version."
+        "{versions}",
+    ),
+    "RESOURCE_EXHAUSTED": (
+        errors.UnavailableError,
+        "{address} has no resources left for the request. Ask later, or lower "
+        "`batch_size`.",
+    ),
+    "INVALID_ARGUMENT": _REFUSED,
+    "FAILED_PRECONDITION": _REFUSED,
+    "OUT_OF_RANGE": _REFUSED,
+}
+_UNEXPECTED = (
+    errors.UnexpectedAnswerError,
+    "{address} answered with {code}. Is it TensorFlow Serving{prefix}?",
+)
+# Messages of TensorFlow Serving and of gRPC, with their numbers.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
-# A few words of the server are of help, a trace through its graph is not.
+# The first words of a server help; a trace through its graph does not.
 _LONGEST_QUOTE = 500
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What was asked of whom.
-
-    Args:
-        address: `Address`.
-        model: `ModelName`.
-        timeout: float. Seconds.
-        shape: tuple of int or None. Of the batch that was sent, if one was.
-        signature_name: str or None.
-        signature: `Signature` or None.
-    """
-
-    address: Address
-    model: ModelName
-    timeout: float
-    shape: tuple[int, ...] | None = None
-    signature_name: str | None = None
-    signature: Signature | None = None
-
-    @property
-    def num_images(self) -> int:
-        """How many images were sent."""
-        return self.shape[0] if self.shape else 0
 
 
 def explain(
     failure: Failure,
     request: Request,
+    address: Address,
+    timeout: float,
     versions: Mapping[int, str] | None = None,
 ) -> errors.ServerError:
-    """Returns the error that a failure is to be raised as.
+    """Returns the error to raise for a failure.
 
     Args:
         failure: `Failure`.
-        request: `Request`.
-        versions: mapping or None. For `NOT_FOUND`: the state of each version
-            that the server has of the model, none for a model that it does
-            not know. Defaults to None, where that is not to be learnt.
+        request: `Request`. The request that failed.
+        address: `Address`. Of the server.
+        timeout: float. The seconds that it had.
+        versions: mapping or None. For `NOT_FOUND`, the state of each version
+            of the model on the server. Defaults to None, not known.
 
     Returns:
-        `ServerError`, one of its kinds.
+        An error of `keras_dim.serving.errors`.
     """
-    code = failure.code
     words = _printable(" ".join(str(failure).split()))
     if len(words) > _LONGEST_QUOTE:
         words = f"{words[:_LONGEST_QUOTE]}..."
-    said = f" The answer: {words}" if words else ""
-    if code == "UNAVAILABLE":
-        return errors.UnavailableError(
-            f"{request.address} is not available. {_tried(failure, request)}"
-            f"{_other_protocol(words)}{said}",
-            code,
-        )
-    if code == CONNECTION_FAILED:
-        return errors.UnavailableError(
-            f"The connection to {request.address} failed. Does REST listen "
-            "there? TensorFlow Serving's own port for it is 8501. The "
-            f"reason: {words}",
-            code,
-        )
-    if code == "DEADLINE_EXCEEDED":
-        return errors.ServerDeadlineError(
-            f"{request.address} gave no answer within {request.timeout:g} "
-            f"seconds. Raise `timeout`, or lower `batch_size`.{said}",
-            code,
-        )
-    if code == "NOT_FOUND" and request.num_images:
-        # It has told its signatures, which come before any image is sent.
-        return errors.ModelNotFoundError(
-            f"{request.address} does not serve the model {request.model} any "
-            "more, which it did when the images began to go out, and features "
-            "of two versions would not go together. Embed all of them again, "
-            "or have the server keep the version."
-            f"{_there_is(request.model, versions)}{said}",
-            code,
-        )
-    if code == "NOT_FOUND":
-        return errors.ModelNotFoundError(
-            f"{request.address} does not serve the model {request.model}. "
-            f"Check its name and version.{_there_is(request.model, versions)}"
-            f"{said}",
-            code,
-        )
+    code = failure.code
+    label = "reason" if code == CONNECTION_FAILED else "answer"
+    quote = f" The {label}: {words}" if words else ""
     if code == "RESOURCE_EXHAUSTED" and _MESSAGE_TOO_LARGE.search(words):
         code = MESSAGE_TOO_LARGE
-    if code == MESSAGE_TOO_LARGE and request.num_images:
+    if code == MESSAGE_TOO_LARGE and request.shape:
+        num_images = request.shape[0]
         return too_large(
-            f"{request.num_images} images at once are too much for "
-            f"{request.address}.{said}",
-            _fewer(request.num_images, words),
+            f"A message of {num_images} images is too large for {address}."
+            f"{quote}",
+            _fewer(num_images, words),
         )
-    if code == MESSAGE_TOO_LARGE:
-        code = "RESOURCE_EXHAUSTED"
-    elif code == "RESOURCE_EXHAUSTED":
-        # Of memory, of requests in a minute: the server's words tell.
-        return errors.UnavailableError(
-            f"{request.address} has no room for the request. Ask later, or "
-            f"lower `batch_size`.{said}",
-            code,
-        )
-    if code in _REFUSED:
-        return errors.RequestRefusedError(
-            f"{request.address} refused the request to the model "
-            f"{request.model}.{_expected(request, words)}{said}",
-            code,
-        )
-    return errors.UnexpectedAnswerError(
-        f"{request.address} answered with {code}. Is it TensorFlow "
-        f"Serving{_path(request.address)}?{said}",
-        code,
+    # Before images are sent, the server has described the model.
+    is_gone = code == "NOT_FOUND" and request.shape
+    error, sentences = _ERRORS.get(
+        _MODEL_GONE if is_gone else code, _UNEXPECTED
     )
+    code = "RESOURCE_EXHAUSTED" if code == MESSAGE_TOO_LARGE else code
+    attempts = failure.num_attempts
+    message = sentences.format(
+        address=address,
+        code=code,
+        expected=_expected(request, words),
+        model=request.model,
+        other_protocol=_other_protocol(words),
+        prefix=_prefix(address),
+        timeout=timeout,
+        times="once" if attempts == 1 else f"{attempts} times",
+        versions=_versions(request.model.name, versions),
+    )
+    return error(f"{message}{quote}", code)
 
 
-def too_large(what: str, batch_size: int) -> errors.MessageTooLargeError:
-    """Returns the error for a message that does not fit.
+def too_large(reason: str, batch_size: int) -> errors.MessageTooLargeError:
+    """Returns the error for a message that is too large.
 
     Args:
-        what: str. The sentence that says what does not fit where.
+        reason: str. A sentence that says which one, and for whom.
         batch_size: int. The most images that fit.
     """
     advice = (
         _pass(batch_size)
         if batch_size
-        else "Not one image fits: send smaller ones."
+        else "Not one image fits: send smaller images."
     )
     return errors.MessageTooLargeError(
-        f"{what} {advice}", "RESOURCE_EXHAUSTED", batch_size
+        f"{reason} {advice}", "RESOURCE_EXHAUSTED", batch_size
     )
 
 
@@ -159,7 +145,7 @@ def _pass(batch_size):
 
 
 def _printable(words):
-    # A terminal would obey what is behind an escape character.
+    # An escape character would give a terminal orders.
     return "".join(
         letter
         if letter.isprintable()
@@ -168,26 +154,20 @@ def _printable(words):
     )
 
 
-def _tried(failure, request):
-    times = (
-        "once"
-        if failure.num_attempts == 1
-        else (f"{failure.num_attempts} times")
-    )
-    return (
-        f"It was asked {times}, within {request.timeout:g} seconds. Does it "
-        "run, and listen there?"
-    )
-
-
 def _other_protocol(words):
-    # The version of HTTP that gRPC speaks: somebody answers, in another one.
+    # A server of HTTP/1 does not understand gRPC's HTTP/2.
     if "HTTP/2" not in words and "http1" not in words:
         return ""
-    return " Not gRPC is there. For REST write http:// in front."
+    return " It does not speak gRPC. For REST write http:// in front."
 
 
-def _there_is(model, versions):
+def _prefix(address):
+    if address.protocol == "grpc":
+        return ""
+    return f", with {address.prefix or 'nothing'} before /v1"
+
+
+def _versions(name, versions):
     if versions is None:
         return ""
     if not versions:
@@ -195,17 +175,16 @@ def _there_is(model, versions):
             " It knows none of that name: see its `--model_name` or its "
             "model.config."
         )
-    there = ", ".join(
-        f"{version} ({state})" for version, state in versions.items()
-    )
-    return f" Of {model.name!r} it has the versions {there}."
+    states = ", ".join(f"{key} ({state})" for key, state in versions.items())
+    return f" Of {name!r} it has the versions {states}."
 
 
 def _fewer(num_images, words):
-    numbers = _MESSAGE_TOO_LARGE.search(words)
-    # Without numbers the half is a guess, and a fair one.
-    sent, limit = map(int, numbers.groups()) if numbers else (2, 1)
-    return min(num_images * limit // max(sent, 1), num_images - 1)
+    """Returns how many images fit, by the sizes that the server names."""
+    sizes = _MESSAGE_TOO_LARGE.search(words)
+    # Without sizes, half of the images are a guess.
+    size, limit = map(int, sizes.groups()) if sizes else (2, 1)
+    return min(num_images * limit // max(size, 1), num_images - 1)
 
 
 def _expected(request, words):
@@ -214,17 +193,11 @@ def _expected(request, words):
         return f" It takes fewer images at once. {_pass(too_many[1])}"
     if request.signature is None:
         return ""
-    takes = ", ".join(
+    inputs = ", ".join(
         f"{name}, {spec.dtype} {spec.shape}"
         for name, spec in request.signature.inputs.items()
     )
     return (
-        f" Its signature {request.signature_name!r} takes {takes}. Sent: "
+        f" Its signature {request.signature_name!r} takes {inputs}. Sent: "
         f"{request.shape}."
     )
-
-
-def _path(address):
-    if address.protocol == "grpc":
-        return ""
-    return f", with {address.prefix or 'nothing'} before /v1"

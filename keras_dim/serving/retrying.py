@@ -1,4 +1,8 @@
-"""When to try again what failed only for now."""
+"""Retries with exponential backoff, alike for gRPC and REST.
+
+The retries of gRPC and of urllib3 end after a number of attempts; these end
+when the time of the request does.
+"""
 
 import itertools
 import random
@@ -16,14 +20,14 @@ _Answer = TypeVar("_Answer")
 
 
 def backoff_seconds(num_failures: int, draw: float) -> float:
-    """Returns how long to wait before trying again.
+    """Returns how long to wait before the next attempt.
 
-    The wait doubles with every failure, from 0.1 up to 5 seconds. Of that it
-    takes between a half and the whole, at random, lest all clients of a
-    server that comes back come back with it at the same moment.
+    The wait doubles with every failure, from 0.1 up to 5 seconds. A random
+    half of it is left out, so that the clients of a server that comes back do
+    not all return at the same moment.
 
     Args:
-        num_failures: int. So many attempts have failed, at least 1.
+        num_failures: int. How many attempts have failed, at least 1.
         draw: float. Uniform in `[0, 1)`.
 
     Returns:
@@ -33,7 +37,7 @@ def backoff_seconds(num_failures: int, draw: float) -> float:
     jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/),
     2015, "equal jitter".
     """
-    # The exponent is cut where the wait is, before it leaves the floats.
+    # 2**1024 would be no float any more.
     doublings = min(num_failures - 1, 30)
     longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2**doublings)
     return longest * (1 + draw) / 2
@@ -47,21 +51,22 @@ def call(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> _Answer:
-    """Calls until there is an answer, or a failure that will stay one.
+    """Calls `attempt` until it succeeds, fails for good, or time is up.
 
-    Only what fails as `UNAVAILABLE` is tried again; features may be asked for
-    twice without harm. A wait that would outlast the time is not begun, for
-    the failure says more than that the time was up.
+    Only a failure with the code `UNAVAILABLE` is retried; a request for
+    features may be sent twice without harm. No wait begins that would outlast
+    the time: the server's failure says more than a timeout.
 
     Args:
-        attempt: function of the seconds that are left to it.
-        timeout: float. Seconds for all attempts and the waits between them.
+        attempt: function of the seconds that are left.
+        timeout: float. Seconds for all attempts and waits together.
         max_retries: int or None. Most attempts after the first; None for as
             many as there is time for.
-        draw, sleep, clock: functions. Those of `random` and `time`.
+        draw, sleep, clock: functions. Defaults to those of `random` and
+            `time`.
 
     Returns:
-        What `attempt` does.
+        The result of `attempt`.
 
     Raises:
         Failure: the last one, with `num_attempts`.
@@ -72,11 +77,11 @@ def call(
             return attempt(end - clock())
         except Failure as failure:
             failure.num_attempts = num_attempts
-            if failure.code != UNAVAILABLE:
-                raise
-            if max_retries is not None and num_attempts > max_retries:
-                raise
             seconds = backoff_seconds(num_attempts, draw())
-            if clock() + seconds >= end:
+            if (
+                failure.code != UNAVAILABLE
+                or (max_retries is not None and num_attempts > max_retries)
+                or clock() + seconds >= end
+            ):
                 raise
         sleep(seconds)

@@ -1,31 +1,35 @@
-"""What gRPC and REST have in common: one request, one answer."""
+"""What gRPC and REST share: one request at a time, and its answer."""
 
 import abc
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-# The largest message that TensorFlow Serving takes, and that protobuf can
-# write: its sizes are signed numbers of 32 bits.
+# The largest message of TensorFlow Serving and of protobuf, whose sizes are
+# signed numbers of 32 bits.
 MAX_MESSAGE_BYTES = 2**31 - 1
-# A status of our own beside the canonical ones: the connection could not be
-# made or broke off, in a way that trying again is no answer to.
+# Two codes of our own beside gRPC's. The connection could not be opened, or
+# broke, in a way that a retry does not mend.
 CONNECTION_FAILED = "CONNECTION_FAILED"
-# Another: the message is too large. RESOURCE_EXHAUSTED, which that is, may be
-# anything else that the server has no more of.
+# gRPC has RESOURCE_EXHAUSTED for it, which also stands for a lack of memory.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+# Errors of reading JSON that has another form than expected. OverflowError:
+# Python's JSON has infinity.
+MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """What a signature takes or gives under one name.
+    """The dtype and the shape of an input or an output.
 
     Args:
-        dtype: str. As NumPy names it, or `"string"`.
-        shape: tuple or None. None stands for any number, and instead of the
-            tuple for any shape.
+        dtype: str. NumPy's name, or `"string"`.
+        shape: tuple or None. An entry of None stands for any size, None
+            instead of the tuple for any shape.
     """
 
     dtype: str
@@ -34,7 +38,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What one function of a model takes and gives.
+    """The inputs and outputs of one function of a model.
 
     Args:
         inputs: dict of `TensorSpec`.
@@ -47,13 +51,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a server says of a model.
-
-    Args:
-        version: int or None. Which version of the model it says it of; None
-            where the server leaves that out.
-        signatures: dict of `Signature` by name.
-    """
+    """The signatures of a model, and the version that has them, if known."""
 
     version: int | None
     signatures: dict[str, Signature]
@@ -61,13 +59,7 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class ModelName:
-    """Which model of a server, and which version of it.
-
-    Args:
-        name: str.
-        version: int or None. Defaults to None, the newest.
-        label: str or None. The label of a version. Defaults to None.
-    """
+    """The name of a model. Without version and label, the newest version."""
 
     name: str
     version: int | None = None
@@ -81,67 +73,115 @@ class ModelName:
         return repr(self.name)
 
 
-class Failure(Exception):
-    """A request came to nothing. The client turns it into a `ServerError`.
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request to a model: for its description or, with images, features.
 
     Args:
-        code: str. The name of a canonical status, `CONNECTION_FAILED` or
+        model: `ModelName`.
+        signature_name: str. Defaults to `""`.
+        signature: `Signature` or None. It has one input.
+        images: array of uint8, list of bytes, or None. That input.
+        features: tuple of str. The wanted outputs.
+    """
+
+    model: ModelName
+    signature_name: str = ""
+    signature: Signature | None = None
+    images: np.ndarray | list[bytes] | None = None
+    features: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the images; `()` without any."""
+        if isinstance(self.images, np.ndarray):
+            return self.images.shape
+        return () if self.images is None else (len(self.images),)
+
+
+class Failure(Exception):
+    """A request failed. The client turns it into a `ServerError`.
+
+    Args:
+        code: str. A status code of gRPC, `CONNECTION_FAILED` or
             `MESSAGE_TOO_LARGE`.
-        message: str. What the server, or the operating system, says.
+        message: str. The server's or the operating system's own words.
     """
 
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
-        # How often it was tried.
         self.num_attempts = 1
 
 
 class Transport(abc.ABC):
-    """One way to the models of one server. Every method is one request."""
+    """Requests to one server. They raise `Failure`; `timeout` is seconds."""
 
     @abc.abstractmethod
     def predict(
-        self,
-        model: ModelName,
-        signature_name: str,
-        signature: Signature,
-        values: np.ndarray | list[bytes],
-        features: tuple[str, ...],
-        timeout: float,
+        self, request: Request, timeout: float
     ) -> dict[str, np.ndarray]:
-        """Returns features of one batch.
-
-        Args:
-            model: `ModelName`.
-            signature_name: str.
-            signature: `Signature`. It has one input.
-            values: what that input takes: uint8 array or list of bytes.
-            features: tuple of str. The wanted outputs.
-            timeout: float. Seconds.
-
-        Raises:
-            Failure: if there is no answer, or none with features.
-        """
+        """Returns the features of the images."""
 
     @abc.abstractmethod
-    def metadata(self, model: ModelName, timeout: float) -> Metadata:
-        """Returns the signatures of a model, and the version they are of."""
+    def metadata(self, request: Request, timeout: float) -> Metadata:
+        """Returns the signatures of the model."""
 
     @abc.abstractmethod
-    def versions(self, model: ModelName, timeout: float) -> dict[int, str]:
-        """Returns the state of each version of a model, whichever it names."""
+    def versions(self, request: Request, timeout: float) -> dict[int, str]:
+        """Returns the state of each version of the model."""
 
     @abc.abstractmethod
-    def bytes_per_row(self, values: np.ndarray | list[bytes]) -> int:
-        """Returns the most bytes that one row of a batch takes on its way."""
+    def bytes_per_image(self, images: np.ndarray | list[bytes]) -> int:
+        """Returns the most bytes that one of the images has in a message."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Gives the connection back."""
+        """Closes the connections."""
 
 
-def dtype_name(name: str) -> str:
-    """Returns how NumPy names what TensorFlow names, e.g., `"DT_FLOAT"`."""
-    name = name.removeprefix("DT_").lower()
-    return _DTYPES.get(name, name)
+def parse_metadata(answer: Mapping[str, Any]) -> Metadata:
+    """Reads `GetModelMetadataResponse` in JSON, as REST gives it."""
+    try:
+        found = answer["metadata"]["signature_def"]["signature_def"]
+        version = answer.get("model_spec", {}).get("version")
+        return Metadata(
+            # Integers of 64 bits are written as strings.
+            None if version is None else int(version),
+            {
+                name: Signature(
+                    _specs(signature.get("inputs", {})),
+                    _specs(signature.get("outputs", {})),
+                )
+                for name, signature in found.items()
+            },
+        )
+    except MALFORMED as error:
+        raise Failure("INTERNAL", "the metadata have no signatures") from error
+
+
+def parse_versions(answer: Mapping[str, Any]) -> dict[int, str]:
+    """Reads `GetModelStatusResponse` in JSON, as REST gives it."""
+    try:
+        return {
+            int(status.get("version", 0)): str(status["state"])
+            for status in answer["model_version_status"]
+        }
+    except MALFORMED as error:
+        raise Failure("INTERNAL", "the status has no versions") from error
+
+
+def _specs(infos):
+    return {name: _spec(info) for name, info in infos.items()}
+
+
+def _spec(info):
+    # gRPC's own JSON leaves zeros out.
+    dtype = str(info.get("dtype", "DT_INVALID")).removeprefix("DT_").lower()
+    shape = info.get("tensor_shape", {})
+    sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+    any_shape = shape.get("unknown_rank")
+    return TensorSpec(
+        _DTYPES.get(dtype, dtype),
+        None if any_shape else tuple(s if s >= 0 else None for s in sizes),
+    )

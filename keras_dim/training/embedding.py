@@ -14,7 +14,7 @@ from keras_dim import checks
 from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
-from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.reading import batches_in_order
 from keras_dim.training import shapes
 from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards

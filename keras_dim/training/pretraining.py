@@ -17,9 +17,9 @@ from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
 from keras_dim.data import numpy_images
-from keras_dim.data.in_order import batches_in_order
-from keras_dim.data.memory import held_in_memory
-from keras_dim.data.tensorflow_needed import has_tensorflow
+from keras_dim.data.reading import batches_in_order
+from keras_dim.data.reading import held_in_memory
+from keras_dim.data.tensorflow_tools import has_tensorflow
 from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
@@ -315,7 +315,7 @@ def _damage_in_one_line(
 ) -> contextlib.AbstractContextManager:
     if not source.uses_tensorflow:
         return contextlib.nullcontext()
-    from keras_dim.data.damage import damage_in_one_line
+    from keras_dim.data.tensorflow_tools import damage_in_one_line
 
     return damage_in_one_line(source.name)
 

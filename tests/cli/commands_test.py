@@ -40,6 +40,7 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     written = json.loads((run / "recipe.json").read_text())
 
     assert written["batch_size"] == 256
+    assert "1,437 images 8x8x1 -> views 8x8x1 -> encoder 8x8x1\n" in printed
     assert "\r" not in printed and "\b" not in printed
     assert "raw pixels  untrained  trained" in printed
     assert len(metrics["scores"]) == 6
@@ -148,9 +149,11 @@ def test_probe_prints_the_score_and_its_protocol(
     printed = capsys.readouterr().out
     assert "percent of 360 test images" in printed
     assert protocol in printed
+    # 37 of the 360 are the digit that is most frequent.
+    assert "most frequent class alone: 10.28 percent" in printed
 
 
-def test_without_fc_the_probe_takes_the_global_feature(tmp_path, capsys):
+def test_the_probe_takes_the_global_feature_by_default(tmp_path, capsys):
     image = keras.Input((8, 8, 3))
     outputs = {"global": keras.layers.Flatten()(image)}
     path = tmp_path / "encoder.keras"
@@ -187,7 +190,10 @@ def test_embed_writes_features_and_their_index(encoder, tmp_path, capsys):
     )
 
     assert code == 0
-    assert "360 images, 5 features each" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("360 images 8x8x")
+    assert " -> global\n" in printed
+    assert "360 images, 5 features each" in printed
     assert np.load(output / "features.npy", mmap_mode="r").shape == (360, 5)
     with open(output / "index.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 360

@@ -160,7 +160,7 @@ def test_a_killed_worker_ends_the_run_which_then_goes_on(
     left = 1 - killed
     assert codes[killed] == -signal.SIGKILL
     assert codes[left] == 1, logs[left][-2000:]
-    assert "A worker has gone" in logs[left]
+    assert "A worker has died" in logs[left]
     assert "--resume" in logs[left]
     assert seconds < SECONDS_TO_NOTICE
     print(f"noticed after {seconds:.1f} s")
@@ -213,5 +213,5 @@ def test_a_worker_whose_chief_has_left_says_so(tmp_path):
     assert codes[0] == 2
     assert "nowhere" in logs[0]
     assert codes[1] == 1, logs[1][-2000:]
-    assert "A worker has gone" in logs[1]
+    assert "A worker has died" in logs[1]
     assert "Traceback" not in logs[1]

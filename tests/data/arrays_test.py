@@ -63,7 +63,8 @@ def test_a_npy_file_is_mapped(tmp_path):
 def test_a_npz_file_gives_images_and_labels(tmp_path, keys):
     path = str(tmp_path / "set.npz")
     np.savez(path, **dict(zip(keys, (IMAGES, LABELS[:, None]), strict=True)))
-    batch = next(iter(keras_dim.data.load(path, "test", 10)))
+    split = "test" if "x_test" in keys else None
+    batch = next(iter(keras_dim.data.load(path, split, 10)))
     np.testing.assert_array_equal(batch["image"], IMAGES)
     np.testing.assert_array_equal(batch["label"], LABELS)
 
@@ -152,3 +153,34 @@ def test_other_labels_are_refused(labels):
 def test_a_wrong_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="have 3 channel.*channels=3"):
         keras_dim.data.open_source(IMAGES, channels=4)
+
+
+def test_a_list_of_arrays_is_one_array():
+    for images in (list(IMAGES), list(IMAGES[..., 0]), list(IMAGES[:2])):
+        source = keras_dim.data.open_source(images)
+        assert source.num_images == len(images)
+        np.testing.assert_array_equal(
+            np.squeeze(source.images), np.stack(images)
+        )
+    source = keras_dim.data.open_source((list(IMAGES), LABELS))
+    assert source.has_labels
+
+
+def test_a_list_of_arrays_of_many_shapes_is_refused():
+    with pytest.raises(ValueError, match="must have one shape.*3 arrays"):
+        keras_dim.data.open_source([IMAGES[0], IMAGES[0, :2], IMAGES[0]])
+
+
+@pytest.mark.parametrize("num_channels", [1, 3, 4])
+def test_channels_first_is_refused(num_channels, tmp_path):
+    images = pixels(0, (5, num_channels, 16, 20))
+    np.save(tmp_path / "x.npy", images)
+    for source in (images, tmp_path / "x.npy"):
+        with pytest.raises(ValueError, match="channels first.*transpose"):
+            keras_dim.data.open_source(source, image_size=8)
+
+
+def test_labelled_files_without_splits_have_no_test_split(tmp_path):
+    np.savez(tmp_path / "x.npz", x=IMAGES, y=LABELS)
+    with pytest.raises(keras_dim.data.NoSplitError, match="no split 'test'"):
+        keras_dim.data.open_source(tmp_path / "x.npz", "test")

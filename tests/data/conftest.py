@@ -3,7 +3,7 @@
 import pytest
 import tiny_images
 
-from keras_dim.data import memory
+from keras_dim.data import reading
 
 
 @pytest.fixture
@@ -22,4 +22,4 @@ def write_image(tmp_path):
 @pytest.fixture
 def nothing_held(monkeypatch):
     """Sources stream, however small they are."""
-    monkeypatch.setattr(memory, "HELD_BYTES", 0)
+    monkeypatch.setattr(reading, "HELD_BYTES", 0)

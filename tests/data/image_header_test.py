@@ -57,5 +57,5 @@ def test_an_empty_file_is_called_empty():
 
 def test_text_is_no_image():
     assert image_kind(b"Just a text.") is None
-    with pytest.raises(ValueError, match="not a JPEG"):
+    with pytest.raises(ValueError, match="not an image: expected JPEG"):
         header_of(b"Just a text.")

@@ -1,6 +1,7 @@
 import pathlib
 import socket
 
+import numpy as np
 import pytest
 from tiny_images import encode
 from tiny_images import pixels
@@ -86,3 +87,51 @@ def test_other_objects_are_refused():
 def test_a_source_says_what_it_is():
     source = keras_dim.data.open_source("digits", "test")
     assert repr(source) == "<Source digits: 360 images of 8x8x1>"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Four image files, by their names."""
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(encode(pixels(number)))
+    return list(map(str, paths))
+
+
+def test_a_list_of_image_files_keeps_its_order(files):
+    source = keras_dim.data.open_source(files[::-1])
+    assert source.paths == tuple(files[::-1])
+    batch = next(iter(keras_dim.data.load(source, None, 4)))
+    np.testing.assert_array_equal(batch["image"][0], pixels(3))
+
+
+@pytest.mark.parametrize("pattern", ["*.png", "[0-3].png", "?.p*"])
+def test_a_pattern_of_image_files_gives_them_by_name(files, tmp_path, pattern):
+    source = keras_dim.data.open_source(str(tmp_path / pattern))
+    assert source.paths == tuple(files)
+
+
+def test_what_is_no_image_in_a_list_is_skipped(files, tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    paths = [*files, str(tmp_path / "notes.txt")]
+    assert keras_dim.data.open_source(paths).skipped == paths[-1:]
+
+
+def test_a_file_that_is_missing_from_a_list_is_an_error(files):
+    with pytest.raises(FileNotFoundError, match="nothing.png"):
+        keras_dim.data.open_source([*files, "nothing.png"])
+    with pytest.raises(ValueError, match="empty list"):
+        keras_dim.data.open_source([])
+    with pytest.raises(ValueError, match="Received in it: int"):
+        keras_dim.data.open_source([1, 2])
+
+
+@pytest.mark.parametrize("as_path", [str, pathlib.Path])
+def test_a_folder_wins_over_a_name(as_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if as_path is pathlib.Path:
+        with pytest.raises(FileNotFoundError):
+            keras_dim.data.open_source(as_path("digits"))
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "1.png").write_bytes(encode(pixels(0)))
+    assert keras_dim.data.open_source(as_path("digits")).num_images == 1

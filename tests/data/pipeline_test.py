@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import logging
 from tiny_images import indices_of
 from tiny_images import pixels
 
@@ -180,3 +181,28 @@ def test_arguments_without_sense_are_refused(arguments, message):
 def test_a_batch_larger_than_the_data_passes_where_nothing_is_dropped():
     (batch,) = keras_dim.data.load(IMAGES, "test", 128)
     np.testing.assert_array_equal(batch["image"], IMAGES)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_batches_tell_whether_they_are_shuffled(backend, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    images = pixels(0, (5, 4, 4, 1))
+    for split, expected in (("train", True), ("test", False), (None, False)):
+        dataset = keras_dim.data.load(images, split, batch_size=2)
+        assert dataset.is_shuffled == expected
+        assert dataset.drops_remainder == expected
+    dataset = keras_dim.data.load(images, batch_size=2, drop_remainder=False)
+    assert dataset.is_shuffled and not dataset.drops_remainder
+
+
+def test_channels_last_is_told_where_keras_is_channels_first(monkeypatch):
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
+    monkeypatch.setattr(
+        keras.config, "image_data_format", lambda: "channels_first"
+    )
+    dataset = keras_dim.data.load(pixels(0, (2, 4, 4, 3)), batch_size=2)
+    assert next(iter(dataset))["image"].shape == (2, 4, 4, 3)
+    assert "channels last all the same" in warnings[0]

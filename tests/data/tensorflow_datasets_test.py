@@ -10,7 +10,7 @@ from tiny_images import pixels
 
 import keras_dim.data
 from keras_dim.data import tensorflow_datasets
-from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.reading import batches_in_order
 
 
 @pytest.fixture(scope="module")

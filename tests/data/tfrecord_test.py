@@ -7,7 +7,7 @@ from tiny_images import indices_of
 from tiny_images import pixels
 
 import keras_dim.data
-from keras_dim.data.in_order import batches_in_order
+from keras_dim.data.reading import batches_in_order
 from keras_dim.data.tfrecord import shuffle_buffer
 
 

@@ -99,6 +99,16 @@ def test_rows_without_a_label_are_left_out_and_counted(quick_probe):
     assert {**score, "protocol": ""} == {**clean, "protocol": ""}
 
 
+def test_the_share_of_the_largest_class_stands_beside_the_score(quick_probe):
+    train, labels, test, _ = clouds()
+    # Of 60 test rows: 12 of class 0, 33 of class 1, 15 never seen in training.
+    wanted = np.repeat([0, 1, 99], [12, 33, 15])
+
+    score = quick_probe(train, labels, test, wanted)
+
+    assert score["majority_class"] == pytest.approx(33 / 60)
+
+
 def test_maps_are_flattened(quick_probe):
     train, labels, test, test_labels = clouds()
     score = quick_probe(

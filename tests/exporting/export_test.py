@@ -18,10 +18,9 @@ from tiny_encoder import SHAPES
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
-from keras_dim.data import decoding
+from keras_dim.data import tensorflow_images
 from keras_dim.exporting import export
 from keras_dim.exporting import parity
-from keras_dim.exporting import saved_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOAD = """
@@ -150,8 +149,8 @@ def test_encoded_images_are_decoded_and_resized(encoder, signatures):
     encoded = [tf.io.encode_png(image).numpy() for image in images]
     encoded.append(tf.io.encode_jpeg(images[1]).numpy())
     resized = [
-        saved_model.signatures.conversion.convert(
-            decoding.decode_image(data), (8, 8, 3), resize=True
+        tensorflow_images.convert(
+            tensorflow_images.decode_image(data), (8, 8, 3), resize=True
         )
         for data in encoded
     ]

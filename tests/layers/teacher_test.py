@@ -179,6 +179,7 @@ def test_teacher_is_not_trained():
     assert own < {id(v) for v in model.non_trainable_variables}
     model.trainable = False
     model.trainable = True
+    assert not any(variable.trainable for variable in model.teacher.variables)
     assert own & {id(v) for v in model.trainable_variables} == set()
     # The student is no part of the teacher.
     assert not own & {id(v) for v in model.encoder.variables}

@@ -113,7 +113,7 @@ def test_losses_equal_the_authors(limit, chunk_size):
         f"{source}_to_{target}": [
             pairs.dot_product_pairs(
                 one["drawn" if source == "map_5" else source], other[target], 4
-            )
+            ).clipped(limit, chunk_size)
             for one, other in (features, features[::-1])
         ]
         for source, target in model.pairings

@@ -400,7 +400,7 @@ def test_batches_of_one_image_are_refused(kind, images):
             )
         },
     }[kind]
-    with pytest.raises(ValueError, match="one image|2 images"):
+    with pytest.raises(ValueError, match="one image has no negatives"):
         model.fit(**data, verbose=0)
 
 
@@ -425,6 +425,8 @@ def test_a_dict_without_images_is_refused(images):
             {"critic": {"name": "dot_product", "units": 0}},
             "`units` must be an integer, 1 or more.*: 0",
         ),
+        ({"critic_units": 0, "critic": "dot_product"}, "`units` must.*: 0"),
+        ({"critic_units": 9}, "units=8 already: leave out `critic_units`"),
         (
             {"critic": {"name": "concatenate", "num_negatives": 0}},
             "`num_negatives` must be an integer, 1 or more.*: 0",
@@ -457,6 +459,14 @@ def test_a_dict_without_images_is_refused(images):
 def test_what_makes_no_sense_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+@pytest.mark.parametrize("name", ["dot_product", "concatenate"])
+def test_critics_by_name_have_the_width_given(name):
+    model = make(alpha=1.0, critic=name, critic_units=8)
+    assert model.critic_units == 8
+    assert {critic.units for critic in model.critics.values()} == {8}
+    assert make().critic_units == 8
 
 
 def test_a_batch_with_too_few_negatives_is_refused(images):

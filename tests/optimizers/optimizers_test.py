@@ -5,6 +5,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tiny_optimizers import EACH
+from tiny_optimizers import fit
+from tiny_optimizers import model
+from tiny_optimizers import schedule
 
 from keras_dim import optimizers
 from keras_dim.optimizers import lars
@@ -130,6 +134,18 @@ def test_lars_does_not_divide_by_a_norm_of_zero(definition, start, gradients):
     moved = run(optimizer, gradients[:1], start) - start
 
     np.testing.assert_allclose(moved, -0.1 * gradients[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("definition", "moves"),
+    [("simclr", True), ("byol", True), ("lightly", False)],
+)
+def test_lars_without_a_gradient_decays_as_published(definition, moves):
+    optimizer = optimizers.LARS(0.1, l2=0.5, definition=definition)
+
+    moved = run(optimizer, 0 * GRADIENTS[:1]) - START
+
+    assert bool(np.any(moved)) is moves
 
 
 def excluded_paths(optimizer):
@@ -261,34 +277,10 @@ def test_get_hands_on_the_options_of_keras():
     assert optimizers.get("sgd", clipnorm=2.0).clipnorm == 2.0
 
 
-def tiny_model(optimizer, **kwargs):
-    # Weights that do not depend on a seed, as the runs below are compared.
-    layer = keras.layers.Dense(2, kernel_initializer="ones")
-    model = keras.Sequential([keras.Input((3,)), layer])
-    model.compile(optimizer, "mse", **kwargs)
-    return model
-
-
-ROWS = np.random.default_rng(1).normal(size=(8, 3)).astype("float32")
-
-
-def fit(model, epochs):
-    model.fit(ROWS, ROWS[:, :2], 4, epochs, verbose=0, shuffle=False)
-    return model.get_weights()
-
-
-EACH = [
-    lambda rate: optimizers.Adam(rate, beta_1=0.8, l2=0.2),
-    lambda rate: optimizers.SGD(rate, 0.9, nesterov=True, l2=0.1),
-    lambda rate: optimizers.LARS(rate, l2=0.1, definition="byol"),
-]
-
-
-@pytest.mark.parametrize("make", EACH)
+@pytest.mark.parametrize("make", EACH.values(), ids=EACH)
 def test_a_saved_run_goes_on_as_an_unbroken_one(make, tmp_path):
-    schedule = optimizers.Schedule(0.1, "cosine", total_steps=9, warmup_steps=2)
-    expected = fit(tiny_model(make(schedule)), 3)
-    stopped = tiny_model(make(schedule))
+    expected = fit(model(make(schedule())), 3)
+    stopped = model(make(schedule()))
     fit(stopped, 2)
     stopped.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -298,20 +290,20 @@ def test_a_saved_run_goes_on_as_an_unbroken_one(make, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("make", EACH)
+@pytest.mark.parametrize("make", EACH.values(), ids=EACH)
 def test_compiled_steps_equal_plain_ones(make):
-    plain = fit(tiny_model(make(0.1), run_eagerly=True), 2)
-    compiled = fit(tiny_model(make(0.1), jit_compile=True), 2)
+    plain = fit(model(make(0.1), run_eagerly=True), 2)
+    compiled = fit(model(make(0.1), jit_compile=True), 2)
 
     for one, other in zip(plain, compiled, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", EACH)
+@pytest.mark.parametrize("make", EACH.values(), ids=EACH)
 def test_half_precision_trains_in_full_precision_weights(make):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        weights = fit(tiny_model(make(0.1)), 3)
+        weights = fit(model(make(0.1)), 3)
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -321,11 +313,11 @@ def test_half_precision_trains_in_full_precision_weights(make):
     assert not np.array_equal(weights[0], np.ones((3, 2)))
 
 
-@pytest.mark.parametrize("make", EACH)
+@pytest.mark.parametrize("make", EACH.values(), ids=EACH)
 def test_two_replicas_equal_one(make, two_replicas):
-    alone = fit(tiny_model(make(0.1)), 2)
+    alone = fit(model(make(0.1)), 2)
     with two_replicas.scope():
-        shared = fit(tiny_model(make(0.1)), 2)
+        shared = fit(model(make(0.1)), 2)
 
     for one, other in zip(alone, shared, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -32,6 +32,16 @@ try:
 except ImportError as error:
     print(error)
 """
+# `import keras` may load urllib3 itself.
+LOADS = """
+import sys
+
+REST = "keras_dim.serving.rest_transport"
+from keras_dim import serving
+print(REST in sys.modules, "grpc" in sys.modules)
+serving.Client("http://localhost:8501", "mean")
+print(REST in sys.modules, "grpc" in sys.modules)
+"""
 
 
 def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
@@ -51,6 +61,20 @@ def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
     assert json.loads(features) == [[6, 1], [6, 1]]
     assert "pip install tensorflow-serving-api" in error
     assert "http://host:8501" in error
+
+
+def test_each_protocol_loads_its_library_when_a_client_is_made():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "False", "True", "False"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """What the client makes of a server that fails."""
 
-import http.client
+import gzip
 import socket
 import threading
 import time
 
 import numpy as np
 import pytest
+import urllib3
 from serving.conformance_server import HTTP_STATUS
 from serving.conformance_server import ConformanceServer
 from serving.conformance_server import Model
@@ -17,6 +18,7 @@ from serving.conftest import free_port
 from tiny_encoder import pixels
 
 from keras_dim import serving
+from keras_dim.serving import rest_transport
 from keras_dim.serving import retrying
 
 
@@ -285,7 +287,7 @@ def test_no_message_is_larger_than_it_was_thought(
     sizes = []
     images = np.full((7, *shape), 255, "uint8")
     client = serving.Client(host, "pixels")
-    thought = 7 * client._transport.bytes_per_row(images)
+    thought = 7 * client._transport.bytes_per_image(images)
     if host == server.grpc:
         predict = server.predict
         monkeypatch.setattr(
@@ -296,13 +298,13 @@ def test_no_message_is_larger_than_it_was_thought(
             ),
         )
     else:
-        post = http.client.HTTPConnection.request
+        post = urllib3.connection.HTTPConnection.request
         monkeypatch.setattr(
-            http.client.HTTPConnection,
+            urllib3.connection.HTTPConnection,
             "request",
-            lambda self, method, path, body, headers: (
+            lambda self, method, path, body, headers, **options: (
                 sizes.append(len(body or ""))
-                or post(self, method, path, body, headers)
+                or post(self, method, path, body, headers, **options)
             ),
         )
     client.embed(images)
@@ -501,7 +503,7 @@ def test_grpc_understands_no_damaged_features(
 
 def test_grpc_finds_out_that_rest_is_there(server):
     with pytest.raises(
-        serving.UnavailableError, match="Not gRPC is there. For"
+        serving.UnavailableError, match="does not speak gRPC. For"
     ):
         serving.Client(
             server.rest.removeprefix("http://"), "tiny", max_retries=0
@@ -642,6 +644,161 @@ def test_no_words_of_a_server_are_orders_for_a_terminal(answered):
         serving.RequestRefusedError, match=r"answer: \\x1b\[31mre\\u202ed$"
     ):
         answered(400, r'{"error": "\u001b[31mre\u202ed"}')
+
+
+def test_a_redirect_is_not_followed(raw_server):
+    requests = []
+
+    def talk(connection):
+        requests.append(connection.recv(4096))
+        connection.sendall(
+            b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n"
+            b"Location: /v1/models/other\r\n\r\n"
+        )
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="status 307"):
+        serving.Client(f"http://{raw_server(talk)}", "tiny").status()
+    assert len(requests) == 1
+
+
+def test_an_answer_without_an_end_is_cut_at_the_limit(raw_server):
+    num_chunks = []
+
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        while True:
+            try:
+                connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            except OSError:
+                return
+            num_chunks.append(1)
+
+    host = f"http://{raw_server(talk)}"
+    client = serving.Client(host, "tiny", max_message_bytes=10**6)
+
+    with pytest.raises(serving.UnexpectedAnswerError, match="larger than max"):
+        client.status()
+    # 64 KiB each: what the system holds back, and not all that could come.
+    assert len(num_chunks) < 1000
+
+
+def test_a_compressed_answer_is_read(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        content = gzip.compress(
+            b'{"model_version_status": [{"version": "3", "state": "END"}]}'
+        )
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+        )
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    assert client.status() == {3: "END"}
+
+
+@pytest.fixture
+def num_connections(server, monkeypatch):
+    """Counts the connections that the server of REST is asked for."""
+    opened = []
+    handle = server._rest.process_request
+    monkeypatch.setattr(
+        server._rest,
+        "process_request",
+        lambda *request: opened.append(request) or handle(*request),
+    )
+    return lambda: len(opened)
+
+
+def test_requests_share_a_connection(
+    server, images, num_connections, monkeypatch
+):
+    # However slow the machine is.
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
+    serving.Client(server.rest, "tiny", batch_size=1).embed(images)
+
+    assert server.calls["Predict"] == 4
+    assert num_connections() == 1
+
+
+def test_an_idle_connection_is_not_used_again(
+    server, num_connections, monkeypatch
+):
+    # A server may be closing it.
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 0.0)
+    client = serving.Client(server.rest, "tiny")
+
+    client.status()
+    client.status()
+    assert num_connections() == 2
+
+
+def test_a_connection_is_not_used_by_another_process(
+    server, num_connections, monkeypatch
+):
+    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
+    client = serving.Client(server.rest, "tiny")
+
+    client.status()
+    # As after a fork, when parent and child have the same socket.
+    monkeypatch.setattr(rest_transport.os, "getpid", lambda: -1)
+    client.status()
+    assert num_connections() == 2
+
+
+def test_a_connection_that_the_server_closed_is_replaced(raw_server):
+    def talk(connection):
+        connection.recv(4096)
+        content = b'{"model_version_status": []}'
+        # It says that it keeps the connection, and closes it.
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(content), content)
+        )
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    for _ in range(20):
+        assert client.status() == {}
+        time.sleep(0.01)
+
+
+def test_a_failed_request_leaves_the_client_usable(raw_server):
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"no HTTP\r\n"]
+    answers.append(b'HTTP/1.1 200 OK\r\n\r\n{"model_version_status": []}')
+
+    def talk(connection):
+        connection.recv(4096)
+        connection.sendall(answers.pop(0))
+
+    client = serving.Client(f"http://{raw_server(talk)}", "tiny")
+    for _ in range(2):
+        with pytest.raises(serving.UnavailableError):
+            client.status()
+    assert client.status() == {}
+
+
+def test_a_closed_client_cannot_be_used(server, host):
+    with serving.Client(host, "tiny") as client:
+        client.status()
+
+    with pytest.raises(ValueError, match="closed"):
+        client.status()
+
+
+def test_no_thread_is_left_of_a_request(server, images):
+    before = set(threading.enumerate())
+    client = serving.Client(server.rest, "tiny", max_retries=0)
+    client.embed(images)
+    with pytest.raises(serving.UnavailableError):
+        serving.Client("http://127.0.0.1:1", "tiny", max_retries=0).status()
+
+    left = set(threading.enumerate()) - before
+    assert not [
+        thread for thread in left if isinstance(thread, threading.Timer)
+    ]
 
 
 def test_half_an_answer_is_none(raw_server):

@@ -27,9 +27,9 @@ from tiny_recipe import tiny_recipe
 import keras_dim.data
 from keras_dim import model_files
 from keras_dim import serving
-from keras_dim.data import decoding
 from keras_dim.data import image_header
 from keras_dim.data import numpy_images
+from keras_dim.data import tensorflow_images
 from keras_dim.exporting import export
 from keras_dim.exporting import parity
 from keras_dim.presets import list_pretrained
@@ -157,6 +157,8 @@ def images():
     found.append(encode(pixels(0, (9, 7, 3)), "webp", lossless=False))
     found.append(encode(pixels(0, (9, 7, 3)), "jpeg", progressive=True))
     found.append(hostile_images.gif_of_frames(9, 3))
+    for kind in ("tiff", "ppm", "jpeg2000"):
+        found.append(encode(pixels(0, (9, 7, 3)), kind))
     found += [bomb for bomb in hostile_images.BOMBS.values() if len(bomb) < 999]
     return found
 
@@ -174,7 +176,7 @@ def test_headers(fuzz):
         except ValueError as error:
             assert "\n" not in str(error)
             return
-        assert header.kind in KINDS
+        assert header.kind in image_header.READ_KINDS
         assert header.channels in (1, 3)
         assert header.width >= 1 and header.height >= 1
         assert header.width * header.height <= image_header.MAX_PIXELS
@@ -196,7 +198,8 @@ def test_images_by_pillow(fuzz):
 
 def test_images_by_tensorflow(fuzz):
     decode = tf.function(
-        decoding.decode_image, input_signature=[tf.TensorSpec([], tf.string)]
+        tensorflow_images.decode_image,
+        input_signature=[tf.TensorSpec([], tf.string)],
     )
 
     def check(data):

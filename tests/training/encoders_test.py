@@ -81,7 +81,12 @@ def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
     [
         ("x.keras", None, FileNotFoundError, "no run, no file and no preset"),
         ("x.keras", b"text", ValueError, "not a whole .keras file"),
-        ("recipe.json", b"{}", ValueError, "go on with `keras-dim pretrain"),
+        (
+            "recipe.json",
+            b"{}",
+            ValueError,
+            "resume it with `keras-dim",
+        ),
         ("notes.txt", b"text", ValueError, "neither a run nor a preset"),
     ],
 )

@@ -22,9 +22,9 @@ from tiny_images import pixels
 from tiny_recipe import tiny_recipe
 
 from keras_dim import distribution
-from keras_dim.data import memory
 from keras_dim.data import open_source
-from keras_dim.data import survey
+from keras_dim.data import reading
+from keras_dim.data import tfrecord
 from keras_dim.training import NonFiniteError
 from keras_dim.training import Terminated
 from keras_dim.training import WorkerLostError
@@ -704,8 +704,8 @@ def test_a_record_that_is_damaged_behind_the_survey_is_one_error(
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     path.write_bytes(data)
-    monkeypatch.setattr(survey, "_SAMPLE", 8)
-    monkeypatch.setattr(memory, "HELD_BYTES", 0)
+    monkeypatch.setattr(tfrecord, "_SAMPLE", 8)
+    monkeypatch.setattr(reading, "HELD_BYTES", 0)
     # What reads some images in their order goes no further.
     monkeypatch.setattr(pretraining, "NUM_WATCHED", 8)
     recipe = tiny_recipe(source=str(path), image_size=8, batch_size=8)

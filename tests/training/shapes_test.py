@@ -6,7 +6,8 @@ from keras_dim.training import shapes
 
 
 def test_the_way_of_images_through_a_run_is_one_line():
-    encoder = keras.Sequential([keras.Input((32, 32, 3))])
+    images = keras.Input((32, 32, 3))
+    encoder = keras.Model(images, images)
     model = types.SimpleNamespace(encoder=encoder, views=None)
     line = shapes.of_training(2000, (96, 96, 3), model)
     assert line == "2,000 images 96x96x3 -> encoder 32x32x3"

@@ -3,6 +3,8 @@ import os
 import numpy as np
 import pytest
 from absl import logging
+from PIL import Image
+from PIL import TiffImagePlugin
 from tiny_images import KINDS
 from tiny_images import encode
 from tiny_images import images_by_index
@@ -225,3 +227,193 @@ def test_shards_of_a_streamed_folder_are_complete(
         for shard in range(2)
     ]
     assert sorted(sum(shards, [])) == list(range(7))
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: found.append(text % args)
+    )
+    return found
+
+
+def write_all(write_image, *names):
+    for number, name in enumerate(names):
+        write_image(f"{name}.png", pixels(number))
+
+
+@pytest.mark.parametrize(
+    "classes", [("bus", "car", "train"), ("control", "test")]
+)
+def test_a_class_may_be_called_like_a_split(
+    tmp_path, write_image, classes, warnings
+):
+    write_all(write_image, *(f"{name}/{n}" for name in classes for n in "12"))
+    source = keras_dim.data.open_source(tmp_path)
+    assert source.num_images == 2 * len(classes)
+    assert source.class_names == classes
+    (warning,) = warnings
+    assert f"{classes[-1]} of " in warning and "for a class" in warning
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Training", "Testing"), ("TRAIN", "TEST"), ("train", "test", "extra")],
+)
+def test_splits_may_be_spelled_in_other_ways(tmp_path, write_image, names):
+    for name in names:
+        write_all(write_image, f"{name}/glioma/1", f"{name}/none/1")
+    for split, name in (("train", names[0]), ("test", names[1])):
+        source = keras_dim.data.open_source(tmp_path, split)
+        assert source.class_names == ("glioma", "none")
+        assert all(f"/{name}/" in path for path in source.paths)
+    if "extra" in names:
+        assert keras_dim.data.open_source(tmp_path, "extra").num_images == 2
+
+
+def test_the_exact_name_of_a_split_comes_first(tmp_path, write_image):
+    write_all(write_image, "train/1", "val/1", "valid/1", "valid/2")
+    for split, num_images in (("val", 1), ("valid", 2)):
+        source = keras_dim.data.open_source(tmp_path, split)
+        assert source.num_images == num_images
+    with pytest.raises(ValueError, match="no sub-folder 'validation'"):
+        keras_dim.data.open_source(tmp_path, "validation")
+
+
+def test_folders_without_images_are_no_classes(tmp_path, write_image):
+    write_all(write_image, "train/a/1", "train/b/1")
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "notes.txt").write_text("no image")
+    assert keras_dim.data.open_source(tmp_path).class_names == ("a", "b")
+
+
+def test_splits_within_classes_are_refused(tmp_path, write_image):
+    write_all(write_image, "cat/train/1", "cat/test/1", "dog/train/1")
+    with pytest.raises(ValueError, match="splits within its classes.*cat/"):
+        keras_dim.data.open_source(tmp_path)
+
+
+def test_another_split_of_labelled_images_is_refused(tmp_path, write_image):
+    write_all(write_image, "a/1", "b/1")
+    with pytest.raises(keras_dim.data.NoSplitError, match="no split 'test'"):
+        keras_dim.data.open_source(tmp_path, "test")
+    for split in ("train", None):
+        assert keras_dim.data.open_source(tmp_path, split).num_images == 2
+
+
+def test_another_split_of_unlabelled_images_is_all_of_them_with_a_warning(
+    tmp_path, write_image, warnings
+):
+    write_all(write_image, "1", "2")
+    assert keras_dim.data.open_source(tmp_path, "test").num_images == 2
+    assert "no split 'test': all of its images are read" in warnings[0]
+
+
+def test_an_image_beside_classes_is_named(tmp_path, write_image, warnings):
+    write_all(write_image, "a/1", "b/1", "preview")
+    assert not keras_dim.data.open_source(tmp_path).has_labels
+    (warning,) = warnings
+    assert "no labels" in warning and "preview.png" in warning
+
+
+def test_an_image_beside_splits_is_named(tmp_path, write_image, warnings):
+    write_all(write_image, "train/1", "test/1", "preview")
+    assert keras_dim.data.open_source(tmp_path).num_images == 1
+    (warning,) = warnings
+    assert "beside its splits" in warning and "preview.png" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "heic files"),
+        ("a", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "heic files"),
+        ("a.psd", b"8BPS\0\1" + bytes(99), "psd files"),
+        ("a.svg", b"<svg/>", ".svg files"),
+        ("a.tga", bytes(99), ".tga files"),
+        ("a.dcm", bytes(128) + b"DICM", "dicom files"),
+        ("a.jxl", b"\xff\x0a" + bytes(99), "jpeg_xl files"),
+        ("a.cr2", b"II*\0" + bytes(99), "raw files"),
+    ],
+)
+def test_formats_that_are_not_read_are_skipped_with_a_reason(
+    tmp_path, write_image, name, content, reason, warnings
+):
+    write_image("whole.png", pixels(0))
+    (tmp_path / name).write_bytes(content)
+    source = keras_dim.data.open_source(tmp_path)
+    assert skipped_names(source) == [name]
+    assert f"{reason} " in warnings[0] and "are not read" in warnings[0]
+
+
+def test_a_raw_file_of_a_camera_is_not_its_thumbnail(tmp_path, write_image):
+    # Nikon's and Adobe's are TIFF files whose first page is a small preview.
+    write_image("whole.png", pixels(0))
+    write_image("a.nef", pixels(0), "tiff")
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[50706] = b"\1\4\0\0"
+    Image.fromarray(pixels(0)).save(tmp_path / "b.tif", tiffinfo=tags)
+    source = keras_dim.data.open_source(tmp_path)
+    assert skipped_names(source) == ["a.nef", "b.tif"]
+
+
+@pytest.mark.parametrize("kind", ["tiff", "ppm", "jpeg2000"])
+def test_other_formats_are_read(tmp_path, write_image, kind):
+    write_image(f"a.{kind}", pixels(0), kind)
+    dataset = keras_dim.data.load(tmp_path, batch_size=1)
+    np.testing.assert_array_equal(next(iter(dataset))["image"][0], pixels(0))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_twelve_bits_in_sixteen_are_told(tmp_path, kind, warnings):
+    levels = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / f"a.{kind}")
+    source = keras_dim.data.open_source(tmp_path)
+    (warning,) = warnings
+    assert "1 image(s)" in warning and "16 bits a channel" in warning
+    assert "is 4095 of 65535" in warning
+    image = source.read(np.arange(1))["image"][0]
+    np.testing.assert_array_equal(image[..., 0], levels // 256)
+
+
+def test_pixels_without_a_known_range_are_skipped(
+    tmp_path, write_image, warnings
+):
+    write_image("whole.png", pixels(0))
+    for number, dtype in enumerate((np.float32, np.int32)):
+        image = Image.fromarray(np.ones((8, 8), dtype))
+        image.save(tmp_path / f"{number}.tiff")
+    source = keras_dim.data.open_source(tmp_path)
+    assert skipped_names(source) == ["0.tiff", "1.tiff"]
+    assert all("no known range" in warning for warning in warnings)
+
+
+def test_further_pages_are_told(tmp_path, warnings):
+    pages = [Image.fromarray(pixels(number)) for number in range(2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    image = keras_dim.data.open_source(tmp_path).read(np.arange(1))["image"]
+    np.testing.assert_array_equal(image[0], pixels(0))
+    assert "more pages than one" in warnings[0]
+
+
+def test_a_turned_photograph_has_the_size_of_its_picture(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(np.zeros((8, 12, 3), np.uint8))
+    image.save(tmp_path / "a.jpg", exif=exif)
+    for orient, shape in ((True, (12, 8, 3)), (False, (8, 12, 3))):
+        source = keras_dim.data.open_source(tmp_path, exif_orientation=orient)
+        assert source.image_shape == shape
+        batch = next(iter(keras_dim.data.load(source, batch_size=1)))
+        assert batch["image"].shape == (1, *shape)
+
+
+def test_the_contents_tell_other_images_of_the_same_names(
+    tmp_path, write_image
+):
+    write_all(write_image, "1", "2")
+    before = keras_dim.data.open_source(tmp_path).contents()
+    assert keras_dim.data.open_source(tmp_path).contents() == before
+    write_image("2.png", pixels(0, (8, 8, 1)))
+    assert keras_dim.data.open_source(tmp_path).contents() != before
