@@ -102,7 +102,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             )
         # The first two seeds are those of `views.dim` with the same seed.
         prior_seed = seeds_from(seed, 3)[2]
-        prior = priors.get(prior if gamma else None, prior_seed)
+        prior = priors.get(prior, prior_seed)
+        prior = prior if gamma else None
         terms = weights | (prior.term_weights(gamma) if prior else {})
         shapes = encoder_features.feature_shapes(
             encoder, "local", "global", *(prior.features if prior else ())
@@ -114,6 +115,13 @@ class DeepInfoMax(base.SelfSupervisedModel):
         self.critic = critics.get(critic, critic_units)
         self.critic_units = self.critic.units
         self.bound = bounds.get(bound)
+        chunk_size = getattr(self.bound, "chunk_size", None)
+        if chunk_size and isinstance(self.critic, critics.ConcatenateCritic):
+            raise ValueError(
+                "`chunk_size` is for scores that are inner products, those of "
+                f"a DotProductCritic. Received: chunk_size={chunk_size} with "
+                "a ConcatenateCritic"
+            )
         self.prior = prior
         self.global_pairing = global_pairing
         self.num_local_samples = num_local_samples
