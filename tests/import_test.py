@@ -65,12 +65,7 @@ images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), "uint8")
 encoder = keras_dim.encoders.dim_convnet(
     image_size=32, filters=(4, 8, 8), units=16, global_units=8
 )
-<<<<<<< HEAD
 model = keras_dim.DeepInfoMax(encoder, critic_units=16)
-=======
-critic = keras_dim.layers.DotProductCritic(units=16)
-model = keras_dim.DeepInfoMax(encoder, critic=critic)
->>>>>>> adapt
 model.compile()
 loss = model.evaluate(images, batch_size=4, verbose=0, return_dict=True)["loss"]
 

@@ -139,8 +139,8 @@ def _recipe(options):
     changes = _changes(options)
     if name is None and "source" in changes:
         raise ValueError(
-            f"Name a recipe for {changes['source']}: --recipe NAME. The default "
-            f"one, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
+            f"Name a recipe for {changes['source']}: --recipe NAME. The "
+            f"default, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
             "`keras-dim list` shows all; deep_infomax_cifar10 with --set "
             "image_size=32 suits small colour images"
         )
