@@ -126,10 +126,12 @@ class AMDIM(base.SelfSupervisedModel):
                 self.mixture.build(shapes["global"])
         self.built = True
 
-    def num_negatives(self, batch_size):
+    def ceilings(self, batch_size):
         return {
-            _term(source, target): (batch_size - 1)
-            * math.prod(self.encoder.output[target].shape[1:-1])
+            _term(source, target): self.bound.ceiling(
+                (batch_size - 1)
+                * math.prod(self.encoder.output[target].shape[1:-1])
+            )
             for source, target in self.pairings
         }
 

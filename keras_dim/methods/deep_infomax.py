@@ -145,14 +145,15 @@ class DeepInfoMax(base.SelfSupervisedModel):
             prior.build(shapes)
         self.built = True
 
-    def num_negatives(self, batch_size):
+    def ceilings(self, batch_size):
         others = getattr(self.critic, "num_negatives", batch_size - 1)
         locations = self.sampler.num_outputs(self.encoder.output["local"].shape)
-        numbers = {
-            "global_information": others,
-            "local_information": others * locations,
+        return {
+            name: self.bound.ceiling(
+                others * (locations if name == "local_information" else 1)
+            )
+            for name in self.critics
         }
-        return {name: numbers[name] for name in self.critics}
 
     def outputs(self, views, training):
         features = self.encoder(views["image"], training=training)
