@@ -119,13 +119,13 @@ def run_data(folder):
     refused = {}
     records = folder / "images.tfrecord"
     records.touch()
-    for source, name in (
+    for given, name in (
         ("cifar10", "cifar10"),
         (str(folder / "*.tfrecord"), str(records)),
         (str(TESTS / "jax_worker.py"), str(TESTS / "jax_worker.py")),
     ):
         try:
-            data.open_source(source)
+            data.open_source(given)
         except ModuleNotFoundError as error:
             refused[name] = str(error)
     reading.HELD_BYTES = 2**20
