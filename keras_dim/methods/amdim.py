@@ -206,7 +206,8 @@ class AMDIM(base.SelfSupervisedModel):
             math.sqrt(other[target].shape[-1]),
             self.negatives_from,
         )
-        return pairs.clipped(self.score_limit, self.bound.chunk_size)
+        chunk_size = getattr(self.bound, "chunk_size", None)
+        return pairs.clipped(self.score_limit, chunk_size)
 
     def _information(self, pairs, source):
         if not self.mixture or source != "global":

@@ -113,7 +113,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.critic = critics.get(critic, critic_units)
-        self.critic_units = self.critic.units
+        self.critic_units = critic_units
         self.bound = bounds.get(bound)
         chunk_size = getattr(self.bound, "chunk_size", None)
         if chunk_size and isinstance(self.critic, critics.ConcatenateCritic):
