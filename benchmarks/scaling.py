@@ -105,7 +105,7 @@ def make(name):
     else:
         model = keras_dim.DeepInfoMax(
             keras_dim.encoders.dim_convnet(image_size=32),
-            critic_units=512,
+            critic={"name": "dot_product", "units": 512},
             gamma=0.0,
             seed=0,
         )
@@ -133,7 +133,7 @@ def describe(name, model):
         passes = 2
     else:
         vectors, passes = 1, 1
-        units = model.local_critic.units
+        units = model.critic.units
         locations = math.prod(model.encoder.output["local"].shape[1:-1])
     return {
         "parameters": parameters,

@@ -80,10 +80,12 @@ def deep_infomax(bound, arguments):
     """Returns the model and a function from a batch of images to its input."""
     model = keras_dim.DeepInfoMax(
         keras_dim.encoders.dim_convnet(image_size=32),
-        bound=bound,
-        critic_units=arguments.critic_units,
+        bound={"name": bound, "chunk_size": arguments.chunk_size},
+        # The authors' scale, which the baseline has, too.
+        critic=keras_dim.layers.DotProductCritic(
+            arguments.critic_units, temperature=1.0
+        ),
         num_local_samples=arguments.num_local_samples,
-        chunk_size=arguments.chunk_size,
         seed=0,
     )
     return model, lambda images: images
@@ -92,7 +94,8 @@ def deep_infomax(bound, arguments):
 def amdim(variant, arguments):
     """Returns the model and a function from a batch of images to its input."""
     encoder = keras_dim.encoders.amdim_resnet(*map(int, variant.split("/")))
-    model = keras_dim.AMDIM(encoder, chunk_size=arguments.chunk_size, seed=0)
+    bound = {"name": "info_nce", "chunk_size": arguments.chunk_size}
+    model = keras_dim.AMDIM(encoder, bound=bound, seed=0)
     return model, lambda images: {
         "view_1": tf.cast(images, "float32"),
         "view_2": tf.cast(images[::-1], "float32"),

@@ -63,8 +63,7 @@ model = keras_dim.AMDIM(
         channels=1,
     ),
     views=views,
-    num_mixtures=4,
-    mixture_temperature=4.0,
+    mixture=keras_dim.layers.MixtureFeatures(4, temperature=4.0),
     seed=0,
 )
 model.compile(optimizer=keras.optimizers.Adam(2e-3, beta_1=0.8))

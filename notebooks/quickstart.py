@@ -47,8 +47,7 @@ print(images.element_spec)
 # %%
 model = keras_dim.DeepInfoMax(
     keras_dim.encoders.dim_convnet(image_size=28, channels=1),
-    critic_units=256,
-    temperature=16.0,
+    critic=keras_dim.layers.DotProductCritic(units=256),
     num_local_samples=16,
 )
 model.compile(optimizer=keras.optimizers.Adam(5e-4))

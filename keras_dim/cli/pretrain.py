@@ -136,12 +136,20 @@ def _recipe(options):
     name = options.recipe
     if name is None and options.resume and (directory / "recipe.json").exists():
         name = str(directory / "recipe.json")
+    changes = _changes(options)
+    if name is None and "source" in changes:
+        raise ValueError(
+            f"Name a recipe for {changes['source']}: --recipe NAME. The "
+            f"default, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
+            "`keras-dim list` shows all; deep_infomax_cifar10 with --set "
+            "image_size=32 suits small colour images"
+        )
     name = name or _DEFAULT_RECIPE
     if name.endswith(".json"):
         recipe = training.Recipe.load(name)
     else:
         recipe = recipes.get(name)
-    return recipe.replace(**_changes(options))
+    return recipe.replace(**changes)
 
 
 def _directory(options):

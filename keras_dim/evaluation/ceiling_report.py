@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from absl import logging
 
+from keras_dim import checks
+
 
 class CeilingReport(keras.callbacks.Callback):
     """Warns of a bound that stands at its ceiling from the first epochs on.
@@ -17,7 +19,7 @@ class CeilingReport(keras.callbacks.Callback):
 
     Args:
         ceilings: mapping from a name in the logs to its ceiling, above 0, in
-            the same unit.
+            the same unit, or to None where there is none.
         within: float. Share of the ceiling that may be missing. Defaults to
             `0.03`.
         epochs: int. The first epochs, in which a bound at its ceiling is too
@@ -39,18 +41,13 @@ class CeilingReport(keras.callbacks.Callback):
 
     def __init__(
         self,
-        ceilings: Mapping[str, float],
+        ceilings: Mapping[str, float | None],
         within: float = 0.03,
         epochs: int = 3,
     ):
         super().__init__()
-        for name, ceiling in ceilings.items():
-            if not ceiling > 0:
-                raise ValueError(
-                    f"The ceiling of {name!r} must be above 0. Received: "
-                    f"{ceiling}"
-                )
-        self.ceilings = dict(ceilings)
+        self.ceilings = checks.given(**ceilings)
+        checks.above(0, **self.ceilings)
         self.within = within
         self.epochs = epochs
         self.results: list[dict[str, Any]] = []

@@ -270,7 +270,7 @@ def get(critic, units=None):
         units: int or None. Width of a critic by name.
     """
     made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
-    if units not in (None, made.units):
+    if units is not None and made.units != units:
         raise ValueError(
             f"The critic has units={made.units} already: leave out "
             f"`critic_units`. Received: {units}"

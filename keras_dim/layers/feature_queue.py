@@ -4,12 +4,14 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import checks
+from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.layers import initializers
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class FeatureQueue(layers.Layer):
+class FeatureQueue(configurable.Configurable, layers.Layer):
     """Keeps the features of the last batches; the oldest make room.
 
     The queue starts with random unit vectors. It is a ring: new features
@@ -37,11 +39,7 @@ class FeatureQueue(layers.Layer):
 
     def __init__(self, size, units, seed=None, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if size < 1 or units < 1:
-            raise ValueError(
-                "`size` and `units` must be 1 or more. Received: "
-                f"size={size}, units={units}"
-            )
+        checks.integers(1, size=size, units=units)
         self.size = size
         self.units = units
         self.seed = seed
@@ -93,10 +91,3 @@ class FeatureQueue(layers.Layer):
         rows = ops.mod(rows, self.size)
         distribution.write_rows(self.features, rows, kept)
         self.pointer.assign(ops.mod(end, self.size))
-
-    def get_config(self):
-        return super().get_config() | {
-            "size": self.size,
-            "units": self.units,
-            "seed": self.seed,
-        }

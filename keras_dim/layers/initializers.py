@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_dim import configurable
+
 
 def torch_default():
     """Returns a new `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` for kernels.
@@ -18,7 +20,7 @@ def torch_default_bias(fan_in):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class NoisyIdentity(keras.initializers.Initializer):
+class NoisyIdentity(configurable.Configurable, keras.initializers.Initializer):
     """Ones on the diagonal, `U(-noise, noise)` elsewhere.
 
     Args:
@@ -38,12 +40,9 @@ class NoisyIdentity(keras.initializers.Initializer):
         diagonal = ops.eye(shape[-2], shape[-1], dtype=noise.dtype)
         return noise * (1 - diagonal) + diagonal
 
-    def get_config(self):
-        return {"noise": self.noise, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class UnitVectors(keras.initializers.Initializer):
+class UnitVectors(configurable.Configurable, keras.initializers.Initializer):
     """Rows of length 1 that point in random directions.
 
     Args:
@@ -56,6 +55,3 @@ class UnitVectors(keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None):
         return ops.normalize(self._normal(shape, dtype=dtype), axis=-1)
-
-    def get_config(self):
-        return {"seed": self.seed}

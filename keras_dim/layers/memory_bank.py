@@ -4,11 +4,12 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import configurable
 from keras_dim import distribution
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class MemoryBank(layers.Layer):
+class MemoryBank(configurable.Configurable, layers.Layer):
     """Keeps a slowly moving feature of each image of a data set.
 
     An update makes of an image's row `normalize(momentum * row +
@@ -106,14 +107,6 @@ class MemoryBank(layers.Layer):
         distribution.write_rows(
             self.features, indices, ops.normalize(new, axis=-1)
         )
-
-    def get_config(self):
-        return super().get_config() | {
-            "num_images": self.num_images,
-            "units": self.units,
-            "momentum": self.momentum,
-            "seed": self.seed,
-        }
 
 
 def _last_places(indices):

@@ -6,9 +6,11 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import configurable
+
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class MovingAverage(layers.Layer):
+class MovingAverage(configurable.Configurable, layers.Layer):
     """Averages values over steps, recent ones more: decay * old + rest * new.
 
     The first value is the first average. The state is float32 whatever the
@@ -80,13 +82,6 @@ class MovingAverage(layers.Layer):
         self.average.assign(average)
         self.has_started.assign(1.0)
         return average
-
-    def get_config(self):
-        return super().get_config() | {
-            "decay": self.decay,
-            "shape": self.shape,
-            "log_space": self.log_space,
-        }
 
 
 def average_with(average, value, decay, log_space=False):

@@ -13,6 +13,9 @@ def batch_normalization(**kwargs):
     backends refuse the option. A model is therefore built inside the scope of
     the strategy that trains it, which Keras asks for anyway.
 
+    Differs from PyTorch in the moving variance: Keras averages the variances
+    of batches, PyTorch n / (n - 1) times these, for n values to a channel.
+
     Args:
         **kwargs: `name` and `dtype`, handed on to the layer.
     """

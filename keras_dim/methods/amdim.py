@@ -50,7 +50,7 @@ class AMDIM(base.SelfSupervisedModel):
             authors' code; the paper says 0.04.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         mixture: int, or `layers.MixtureFeatures`. Number of features that are
-            computed of the global one, among which each target chooses those
+            computed from the global one, among which each target chooses those
             that predict it; needs InfoNCE. Defaults to None, the global one
             itself.
         use_batch_norm: bool. Whether the hidden layer of the projections is
@@ -69,10 +69,12 @@ class AMDIM(base.SelfSupervisedModel):
     ```
 
     Differs from the paper, as the authors' code does: scores are divided by
-    the root of their width before the penalty and the clipping, the penalty's
-    weight is 0.05, and 5 x 5 is paired with itself. Of the mixtures, section
-    3.6, no code was published; see `MixtureFeatures`. They apply to every
-    pairing of `"global"`, by default with both maps.
+    the root of their width before they are penalised and clipped, the
+    penalty's weight is 0.05 where the paper says 0.04, and 5 x 5 is paired
+    with itself. The authors published no code of the mixtures, section 3.6;
+    here the features of a mixture take the place of the global one wherever
+    it is the source, by default in both 1 to 5 and 1 to 7. See
+    `MixtureFeatures`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
@@ -124,10 +126,12 @@ class AMDIM(base.SelfSupervisedModel):
                 self.mixture.build(shapes["global"])
         self.built = True
 
-    def num_negatives(self, batch_size):
+    def ceilings(self, batch_size):
         return {
-            _term(source, target): (batch_size - 1)
-            * math.prod(self.encoder.output[target].shape[1:-1])
+            _term(source, target): self.bound.ceiling(
+                (batch_size - 1)
+                * math.prod(self.encoder.output[target].shape[1:-1])
+            )
             for source, target in self.pairings
         }
 
@@ -202,7 +206,8 @@ class AMDIM(base.SelfSupervisedModel):
             math.sqrt(other[target].shape[-1]),
             self.negatives_from,
         )
-        return pairs.clipped(self.score_limit, self.bound.chunk_size)
+        chunk_size = getattr(self.bound, "chunk_size", None)
+        return pairs.clipped(self.score_limit, chunk_size)
 
     def _information(self, pairs, source):
         if not self.mixture or source != "global":

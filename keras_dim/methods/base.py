@@ -54,21 +54,9 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     def after_loss(self, outputs):
         """Stores features for later batches: queues, memory banks."""
 
-    def num_negatives(self, batch_size):
-        """Returns the negatives of each positive, by term, for `ceilings`."""
-        return {}
-
     def ceilings(self, batch_size):
-        """Returns the greatest value of each term that a bound limits.
-
-        Args:
-            batch_size: int. Images of a batch that are negatives of each other.
-        """
-        found = {
-            name: self.bound.ceiling(number)
-            for name, number in self.num_negatives(batch_size).items()
-        }
-        return {name: value for name, value in found.items() if value}
+        """Returns the greatest value of each term, where a bound has one."""
+        return {}
 
     def call(self, inputs, training=False):
         if training:

@@ -66,7 +66,9 @@ class DeepInfoMax(base.SelfSupervisedModel):
 
     Differs from the authors' code in that one optimizer trains all networks
     (their gradients do not mix), scores are divided by the root of their
-    width (`DotProductCritic(temperature=1.0)` does not), the gradient penalty
+    width (`DotProductCritic(temperature=1.0)` does not), InfoNCE leaves out
+    an image's pairs with its own other locations
+    (`bounds.InfoNCE(own_image_score=-10.0)` does not), the gradient penalty
     (see `AdversarialPrior`), and in that locations are drawn without
     replacement.
 
@@ -100,7 +102,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             )
         # The first two seeds are those of `views.dim` with the same seed.
         prior_seed = seeds_from(seed, 3)[2]
-        prior = priors.get(prior if gamma else None, prior_seed)
+        prior = priors.get(prior, prior_seed)
+        prior = prior if gamma else None
         terms = weights | (prior.term_weights(gamma) if prior else {})
         shapes = encoder_features.feature_shapes(
             encoder, "local", "global", *(prior.features if prior else ())
@@ -110,8 +113,15 @@ class DeepInfoMax(base.SelfSupervisedModel):
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.critic = critics.get(critic, critic_units)
-        self.critic_units = self.critic.units
+        self.critic_units = critic_units
         self.bound = bounds.get(bound)
+        chunk_size = getattr(self.bound, "chunk_size", None)
+        if chunk_size and isinstance(self.critic, critics.ConcatenateCritic):
+            raise ValueError(
+                "`chunk_size` is for scores that are inner products, those of "
+                f"a DotProductCritic. Received: chunk_size={chunk_size} with "
+                "a ConcatenateCritic"
+            )
         self.prior = prior
         self.global_pairing = global_pairing
         self.num_local_samples = num_local_samples
@@ -135,14 +145,15 @@ class DeepInfoMax(base.SelfSupervisedModel):
             prior.build(shapes)
         self.built = True
 
-    def num_negatives(self, batch_size):
+    def ceilings(self, batch_size):
         others = getattr(self.critic, "num_negatives", batch_size - 1)
         locations = self.sampler.num_outputs(self.encoder.output["local"].shape)
-        numbers = {
-            "global_information": others,
-            "local_information": others * locations,
+        return {
+            name: self.bound.ceiling(
+                others * (locations if name == "local_information" else 1)
+            )
+            for name in self.critics
         }
-        return {name: numbers[name] for name in self.critics}
 
     def outputs(self, views, training):
         features = self.encoder(views["image"], training=training)

@@ -106,8 +106,8 @@ class MoCo(base.SelfSupervisedModel):
         self.order = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def num_negatives(self, batch_size):
-        return {"contrastive_information": self.queue_size}
+    def ceilings(self, batch_size):
+        return {"contrastive_information": self.bound.ceiling(self.queue_size)}
 
     def before_step(self):
         self.teacher.follow()

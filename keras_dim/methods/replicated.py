@@ -68,7 +68,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
             # The model is built already. Keras would take a batch from the
             # epoch to build it, and fails on dicts under several workers
-            # (issue 20585).
+            # (issue 20329).
             if self.optimizer is not None and not self.optimizer.built:
                 with self.distribute_strategy.scope():
                     self.optimizer.build(self.trainable_variables)
@@ -133,7 +133,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         }
 
     def _refuse_what_keras_cannot_distribute(self):
-        # Keras would fail deep inside a step: its issues 17187 and 20582.
+        # Keras would fail deep inside a step: issues 17187, 20763, 20582.
         if distribution.num_replicas_of(self) == 1 or not self.compiled:
             return
         accumulation = self.optimizer.gradient_accumulation_steps
@@ -151,7 +151,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
 
     def _agree_on_finite_gradients(self):
         # Keras checks the gradients of the first replica alone, and then
-        # applies those of all replicas.
+        # applies those of all replicas (since its pull request 18691).
         optimizer = getattr(self, "optimizer", None)
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer.check_finite = lambda gradients: (

@@ -1,16 +1,15 @@
 """The base class of random augmentations."""
 
-import inspect
-
 from keras import layers
 from keras import ops
 from keras import random
 
+from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.views import geometry
 
 
-class Augmentation(layers.Layer):
+class Augmentation(configurable.Configurable, layers.Layer):
     """Changes each image of a batch by random numbers of its own; abstract.
 
     A subclass says how many numbers an image needs (`num_draws`), how they
@@ -91,14 +90,6 @@ class Augmentation(layers.Layer):
 
     def compute_output_shape(self, images_shape):
         return images_shape
-
-    def get_config(self):
-        arguments = inspect.signature(type(self).__init__).parameters
-        return super().get_config() | {
-            name: getattr(self, name)
-            for name in arguments
-            if name not in ("self", "kwargs")
-        }
 
 
 def check_images(images_shape):

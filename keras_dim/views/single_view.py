@@ -3,9 +3,11 @@
 import keras
 from keras import layers
 
+from keras_dim import configurable
+
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class SingleView(layers.Layer):
+class SingleView(configurable.Configurable, layers.Layer):
     """Passes images through augmentations, one after the other.
 
     Args:
@@ -23,17 +25,3 @@ class SingleView(layers.Layer):
         for augmentation in self.augmentations:
             images = augmentation(images, training=training)
         return {"image": images}
-
-    def get_config(self):
-        return super().get_config() | {
-            "augmentations": keras.saving.serialize_keras_object(
-                self.augmentations
-            )
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        augmentations = keras.saving.deserialize_keras_object(
-            config["augmentations"]
-        )
-        return cls(**config | {"augmentations": augmentations})

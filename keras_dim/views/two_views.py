@@ -4,14 +4,13 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import configurable
 from keras_dim.views.augmentation import Augmentation
 from keras_dim.views.random_flip import RandomFlip
 
-_LISTS = ("augmentations", "second", "shared")
-
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class TwoViews(layers.Layer):
+class TwoViews(configurable.Configurable, layers.Layer):
     """Makes two views of each image.
 
     Args:
@@ -83,24 +82,6 @@ class TwoViews(layers.Layer):
                 view = augmentation(view, training=training, **arguments)
             views[name] = view
         return views
-
-    def get_config(self):
-        return super().get_config() | {
-            "names": self.names,
-            **{
-                name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in _LISTS
-            },
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        lists = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in _LISTS
-            if name in config
-        }
-        return cls(**config | lists)
 
 
 def _begins_with_augmentation(augmentations):

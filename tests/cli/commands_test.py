@@ -322,7 +322,8 @@ def test_a_commands_encoder_may_be_a_whole_method(tmp_path, encoder):
 
     whole = tmp_path / "whole.keras"
     tiny = keras.models.load_model(encoder)
-    methods.DeepInfoMax(tiny, critic_units=4).save(whole)
+    critic = {"name": "dot_product", "units": 4}
+    methods.DeepInfoMax(tiny, critic=critic).save(whole)
     path = tmp_path / "1"
 
     assert main.run(["export", str(whole), str(path)]) == 0

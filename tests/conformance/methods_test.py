@@ -13,6 +13,13 @@ import keras_dim
 from keras_dim import methods
 
 NUM_EPOCHS = 2
+COMPILED = [
+    "amdim_mixtures_chunked",
+    "byol",
+    "deep_infomax_global_and_local",
+    "deep_infomax_sampled_and_chunked",
+    "moco",
+]
 # One that computes plainly and one that does not.
 LOCAL = ["deep_infomax_local", "deep_infomax_sampled_and_chunked"]
 
@@ -73,6 +80,8 @@ def random_states(model):
 def test_every_method_has_a_tiny_instance():
     tested = {type(make()) for make in tiny.METHODS.values()}
     assert tested == set(methods.METHODS.values())
+    compiled = {type(tiny.METHODS[name]()) for name in COMPILED}
+    assert compiled == tested
 
 
 def test_every_trainable_weight_receives_gradient(name):
@@ -213,6 +222,8 @@ def test_two_replicas_equal_one(name, two_replicas):
     assert got[2] == pytest.approx(expected[2], rel=1e-4, abs=1e-5)
 
 
+# One of each method, with all that differs within it: compiling takes long.
+@pytest.mark.parametrize("name", COMPILED, indirect=True)
 def test_xla_equals_eager(name, draws_that_xla_shares):
     eager = run(tiny.make(name, run_eagerly=True))
     model = tiny.make(name, jit_compile=True)

@@ -147,8 +147,8 @@ def test_two_workers_equal_one_process(layout, name, workers):
 
 
 def test_stock_keras_still_fails_on_several_workers(workers):
-    # If this test fails, Keras has mended its issue 20585: take `train_step`,
-    # `test_step` and `_maybe_symbolic_build` out of methods/base.py.
+    # If this test fails, Keras has mended its issues 20585 and 20329: take
+    # `_with_axis` and `_maybe_symbolic_build` out of methods/replicated.py.
     for results in workers("two_workers"):
         assert str(results["stock_failure"]) != ""
 

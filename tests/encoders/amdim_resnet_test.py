@@ -5,8 +5,20 @@ import pytest
 from keras import layers
 
 from keras_dim import encoders
-from keras_dim.encoders.amdim_resnet import STATISTICS
-from keras_dim.layers import MapProjection
+from keras_dim.layers import Projection
+
+# By image size, mean and deviation as the authors' code writes them.
+AUTHORS_STATISTICS = {
+    32: (
+        np.array([125.3, 123.0, 113.9]) / 255,
+        np.array([63.0, 62.1, 66.7]) / 255,
+    ),
+    64: (np.array([0.43, 0.42, 0.39]), np.array([0.27, 0.26, 0.27])),
+    128: (
+        np.array([0.485, 0.456, 0.406]),
+        np.array([0.229, 0.224, 0.225]),
+    ),
+}
 
 # (image_size, base_width, representation_units, depth): the published number
 # of parameters of encoder and both projections, and how many of these belong
@@ -37,6 +49,12 @@ def random_images(image_size, num_images=2, channels=3):
     return rng.integers(0, 256, shape, dtype="uint8")
 
 
+def amdim_projection(units):
+    return Projection(
+        units, output_norm="batch", hidden_norm=False, zero_start=True
+    )
+
+
 def num_trainable(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
@@ -54,7 +72,7 @@ def test_published_networks_have_their_size(configuration):
     encoder = encoders.amdim_resnet(*configuration)
     projections = []
     for name in ("map_5", "map_7"):
-        projection = MapProjection(configuration[2])
+        projection = amdim_projection(configuration[2])
         projection.build(encoder.output[name].shape)
         projections.append(projection)
     assert total - unused == sum(
@@ -98,7 +116,7 @@ def published(request):
     set_norm(top, state, f"layer_list.{last}.bn")
     projections = {}
     for size in (5, 7):
-        projection = MapProjection(40)
+        projection = amdim_projection(40)
         projection.build(encoder.output[f"map_{size}"].shape)
         prefix = f"rkhs_block_{size}"
         for layer, name in (
@@ -110,10 +128,10 @@ def published(request):
             if layer.use_bias:
                 weights.append(state[f"{prefix}.{name}.bias"])
             layer.set_weights(weights)
-        set_norm(projection.projection_norm, state, f"{prefix}.bn_out.bn")
+        set_norm(projection.norm, state, f"{prefix}.bn_out.bn")
         projections[size] = projection
     # What the authors' network takes is normalised already.
-    mean, deviation = map(np.array, STATISTICS[request.param])
+    mean, deviation = AUTHORS_STATISTICS[request.param]
     images = 255 * (golden.channels_last(arrays["x"]) * deviation + mean)
     return arrays, encoder, projections, images.astype("float32")
 
@@ -134,8 +152,7 @@ def norms_of(encoder, projections):
         if isinstance(layer, layers.BatchNormalization)
     )
     return {1: top} | {
-        size: projection.projection_norm
-        for size, projection in projections.items()
+        size: projection.norm for size, projection in projections.items()
     }
 
 

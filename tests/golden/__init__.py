@@ -1,9 +1,11 @@
 """Inputs and outputs of published code, and the functions that read them.
 
 The files come from running the authors' own networks and losses (PyTorch: maps
-are channels first, kernels `(out, in, height, width)` or `(out, in)`).
+are channels first, kernels `(out, in, height, width)` or `(out, in)`). Those
+named `*_training` come from versions of our own; see the tests that read them.
 """
 
+import math
 import pathlib
 
 import numpy as np
@@ -24,3 +26,33 @@ def channels_last(maps):
 def convolution_kernel(kernel):
     """`(out, in, height, width)` to `(height, width, in, out)`."""
     return np.transpose(kernel, (2, 3, 1, 0))
+
+
+def moved_names(published):
+    """Returns the names of the weights whose movement is published."""
+    return {
+        name.removeprefix("moved/")
+        for name in published
+        if name.startswith("moved/")
+    }
+
+
+def movement_error(published, weights):
+    """Returns how far weights ended from published ones, after training.
+
+    Args:
+        published: dict from `start/NAME` to an array, and from `moved/NAME` to
+            what training added to it.
+        weights: dict from each `NAME` to the weight after training.
+
+    Returns:
+        The length of the difference of all weights, divided by that of their
+        published movement.
+    """
+    difference, movement = 0.0, 0.0
+    for name in moved_names(published):
+        expected = published[f"moved/{name}"]
+        moved = np.array(weights[name], "float64") - published[f"start/{name}"]
+        difference += np.sum((moved - expected) ** 2)
+        movement += np.sum(expected**2)
+    return math.sqrt(difference / movement)

@@ -4,12 +4,19 @@ import tensorflow as tf
 
 from keras_dim.layers import AdversarialPrior
 from keras_dim.layers import adversarial_prior
+from keras_dim.layers import priors
+
+TERMS = ("prior_discrimination", "prior_gradient_penalty", "prior_fooling")
 
 
 def build(prior="normal", units=3, **kwargs):
     layer = AdversarialPrior(prior, seed=0, **kwargs)
-    layer.build((None, units))
+    layer.build({"global": (None, units)})
     return layer
+
+
+def terms_of(layer, features):
+    return layer({"global": features})[1]
 
 
 def random_features(num=5, units=3):
@@ -56,7 +63,8 @@ def terms_and_draws(layer, features):
     state = np.array(layer.seed_generator.state)
     draws = layer.draw(*features.shape)
     layer.seed_generator.state.assign(state)
-    terms = {name: float(term) for name, term in layer(features).items()}
+    terms = terms_of(layer, features)
+    terms = {name: float(term) for name, term in terms.items()}
     return terms, np.array(draws)
 
 
@@ -82,7 +90,8 @@ def test_terms_equal_loops(prior):
     expected = {
         "prior_discrimination": np.mean([softplus(-s) for s in of_draws])
         + np.mean([softplus(s) for s in of_samples]),
-        "prior_gradient_penalty": 0.7 * penalty / 2,
+        # Its weight is not in the term; see `term_weights`.
+        "prior_gradient_penalty": penalty / 2,
         "prior_fooling": np.mean([softplus(-s) for s in of_samples]),
     }
     assert terms == pytest.approx(expected, rel=1e-4)
@@ -129,12 +138,12 @@ def test_penalty_can_be_differentiated_by_the_weights():
 
 
 @pytest.mark.parametrize("prior", adversarial_prior.PRIORS)
-@pytest.mark.parametrize("term", adversarial_prior.TERMS)
+@pytest.mark.parametrize("term", TERMS)
 def test_each_term_teaches_one_side_only(term, prior):
     layer = build(prior)
     encoder_output = tf.Variable(random_features())
     with tf.GradientTape() as tape:
-        value = layer(encoder_output)[term]
+        value = terms_of(layer, encoder_output)[term]
     to_encoder, *to_weights = tape.gradient(
         value, [encoder_output, *layer.trainable_weights]
     )
@@ -158,7 +167,7 @@ def test_fooling_pushes_features_up_the_slope_of_their_score():
     features = random_features()
     with tf.GradientTape() as tape:
         tape.watch(features)
-        fooling = layer(features)["prior_fooling"]
+        fooling = terms_of(layer, features)["prior_fooling"]
     expected = [
         -sigmoid(-score_of(layer, sample)) * gradient_of(layer, sample)
         for sample in np.array(features)
@@ -197,15 +206,59 @@ def test_equal_seeds_draw_equally():
 def test_half_precision_features_are_scored_in_float32():
     layer = build("uniform")
     features = tf.cast(random_features(), "bfloat16")
-    in_half = layer(features)
+    in_half = terms_of(layer, features)
     layer.seed_generator.state.assign([0, 0])
     rounded = tf.cast(features, "float32")
     layer.seed_generator.state.assign(build("uniform").seed_generator.state)
-    for name, term in layer(rounded).items():
+    for name, term in terms_of(layer, rounded).items():
         assert term.dtype == "float32"
         np.testing.assert_allclose(term, in_half[name], rtol=1e-6)
 
 
-def test_unknown_prior_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="'uniform', 'normal'.*'beta'"):
-        AdversarialPrior("beta")
+def test_summaries_stay_as_they_are():
+    features = random_features()
+    summaries, _ = build("uniform")({"global": features})
+    np.testing.assert_array_equal(summaries, features)
+
+
+def test_each_of_several_summaries_of_an_image_is_a_sample():
+    layer = build()
+    features = random_features(12)
+    of_rows = terms_of(layer, features)
+    layer.seed_generator.state.assign(build().seed_generator.state)
+    of_maps = terms_of(layer, tf.reshape(features, (3, 2, 2, 3)))
+    for name, term in of_rows.items():
+        np.testing.assert_allclose(of_maps[name], term, rtol=1e-5)
+
+
+def test_only_fooling_takes_the_weight_of_the_prior():
+    layer = build(gradient_penalty=0.7)
+    assert layer.term_weights(0.1) == {
+        "prior_discrimination": 1.0,
+        "prior_gradient_penalty": 0.7,
+        "prior_fooling": 0.1,
+    }
+
+
+def test_config_builds_the_same_prior():
+    layer = build("uniform", gradient_penalty=0.7)
+    copy = AdversarialPrior.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("name", adversarial_prior.PRIORS)
+def test_priors_are_made_by_name(name):
+    layer = priors.get({"name": name, "gradient_penalty": 10.0}, seed=3)
+    assert (layer.prior, layer.seed, layer.gradient_penalty) == (name, 3, 10.0)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"prior": "beta"}, "'beta'.*'uniform', 'normal'"),
+        ({"gradient_penalty": -1.0}, "`gradient_penalty`.*0 or more.*-1.0"),
+    ],
+)
+def test_unfit_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AdversarialPrior(**arguments)

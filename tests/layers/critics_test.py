@@ -1,9 +1,12 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 from reference import projection as reference
 
 from keras_dim import layers
+from keras_dim.layers import critics
 
 
 def random_features(*shape, seed=0):
@@ -11,8 +14,8 @@ def random_features(*shape, seed=0):
     return features.astype("float32")
 
 
-def built(critic, summaries, parts):
-    critic.build((None, *summaries.shape[1:]), (None, *parts.shape[1:]))
+def built(critic, summaries, maps):
+    critic.build((None, *summaries.shape[1:]), (None, *maps.shape[1:]))
     return critic
 
 
@@ -20,30 +23,31 @@ def size_of(layer):
     return sum(np.prod(weight.shape) for weight in layer.trainable_weights)
 
 
-def test_dot_products_equal_loops():
-    summaries, parts = random_features(3, 4), random_features(3, 2, 2, 5)
-    critic = built(layers.DotProductCritic(8, 0.5), summaries, parts)
-    scores, positives, negatives = critic(summaries, parts, training=True)
-    projected_parts = reference.critic_projection(parts, critic.part_projection)
-    projected = reference.critic_projection(
-        summaries, critic.summary_projection
-    )
+@pytest.mark.parametrize("temperature", [0.5, None])
+def test_dot_products_equal_loops(temperature):
+    summaries, maps = random_features(3, 4), random_features(3, 2, 2, 5)
+    critic = built(layers.DotProductCritic(8, temperature), summaries, maps)
+    scores, positives, negatives = critic(summaries, maps, training=True)
+    projected_maps = reference.projection(maps, critic.map_projection)
+    projected = reference.projection(summaries, critic.summary_projection)
     expected = np.zeros((3, 3, 4))
     for i in range(3):
         for j in range(3):
             for location in range(4):
-                part = projected_parts[j, location // 2, location % 2]
-                expected[i, j, location] = projected[i] @ part / 0.5
+                part = projected_maps[j, location // 2, location % 2]
+                expected[i, j, location] = projected[i] @ part
+    # By default, the root of the width.
+    expected /= temperature or math.sqrt(8)
     np.testing.assert_allclose(scores.whole(), expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(positives[:, :, 0], np.eye(3))
     np.testing.assert_array_equal(negatives, 1 - positives)
 
 
 def test_every_one_of_several_summaries_is_an_anchor():
-    summaries, parts = random_features(3, 2, 2, 4), random_features(3, 2, 1, 5)
-    critic = built(layers.DotProductCritic(8), summaries, parts)
-    scores, positives, negatives = critic(summaries, parts, training=True)
-    projected = reference.critic_projection(
+    summaries, maps = random_features(3, 2, 2, 4), random_features(3, 2, 1, 5)
+    critic = built(layers.DotProductCritic(8, 1.0), summaries, maps)
+    scores, positives, negatives = critic(summaries, maps, training=True)
+    projected = reference.projection(
         summaries, critic.summary_projection
     ).reshape(12, 8)
     np.testing.assert_allclose(scores.anchors, projected, atol=1e-4)
@@ -56,49 +60,47 @@ def test_every_one_of_several_summaries_is_an_anchor():
 
 
 def test_summaries_of_the_right_width_are_taken_as_they_are():
-    summaries, parts = random_features(3, 8), random_features(3, 2, 2, 5)
-    critic = built(layers.DotProductCritic(8), summaries, parts)
+    summaries, maps = random_features(3, 8), random_features(3, 2, 2, 5)
+    critic = built(layers.DotProductCritic(8, 1.0), summaries, maps)
     assert critic.summary_projection is None
-    pairs = critic(summaries, parts, training=True)
+    pairs = critic(summaries, maps, training=True)
     np.testing.assert_array_equal(pairs.scores.anchors, summaries)
 
 
-def test_local_critic_has_the_published_size():
-    summaries, parts = np.zeros((1, 64)), np.zeros((1, 8, 8, 128))
-    critic = built(layers.DotProductCritic(), summaries, parts)
-    assert size_of(critic.part_projection) == 4_728_832
+def test_critic_of_locations_has_the_published_size():
+    summaries, maps = np.zeros((1, 64)), np.zeros((1, 8, 8, 128))
+    critic = built(layers.DotProductCritic(), summaries, maps)
+    assert size_of(critic.map_projection) == 4_728_832
     assert size_of(critic.summary_projection) == 4_466_688
 
 
-def test_global_critic_has_the_published_size():
-    summaries, parts = np.zeros((1, 64)), np.zeros((1, 8, 8, 128))
-    critic = built(layers.GlobalDotProductCritic(), summaries, parts)
-    assert size_of(critic.part_projection) == 3_937_024
+def test_critic_of_whole_maps_has_the_published_size():
+    summaries, maps = np.zeros((1, 64)), np.zeros((1, 8, 8, 128))
+    critic = built(layers.DotProductCritic(whole_map=True), summaries, maps)
+    assert size_of(critic.map_projection) == 3_937_024
     assert size_of(critic.summary_projection) == 133_120
 
 
 def test_concatenating_critics_have_the_published_sizes():
-    summaries = np.zeros((1, 64))
-    local = built(
-        layers.ConcatenateCritic(), summaries, np.zeros((1, 8, 8, 128))
-    )
+    summaries, maps = np.zeros((1, 64)), np.zeros((1, 8, 8, 128))
+    local = built(layers.ConcatenateCritic(), summaries, maps)
     assert size_of(local) == 360_960
-    whole = built(
-        layers.ConcatenateCritic(), summaries, np.zeros((1, 1, 1, 8192))
-    )
+    whole = built(layers.ConcatenateCritic(whole_map=True), summaries, maps)
     # 4,490,753 with the 512 + 512 + 1 biases that this one has not.
     assert size_of(whole) == 4_490_753 - 1025
 
 
-def test_global_critic_scores_every_image_with_every_summary():
-    summaries, parts = random_features(3, 5), random_features(3, 4, 4, 2)
+def test_whole_maps_are_scored_with_every_summary():
+    summaries, maps = random_features(3, 5), random_features(3, 4, 4, 2)
     critic = built(
-        layers.GlobalDotProductCritic(7, temperature=2.0), summaries, parts
+        layers.DotProductCritic(7, temperature=2.0, whole_map=True),
+        summaries,
+        maps,
     )
-    scores, positives, negatives = critic(summaries, parts)
+    scores, positives, negatives = critic(summaries, maps)
     kernel, bias = critic.summary_projection.get_weights()
     expected = (summaries @ kernel + bias) @ np.transpose(
-        critic.part_projection(parts)
+        critic.map_projection(maps)
     )
     np.testing.assert_allclose(
         scores.whole()[:, :, 0], expected / 2, rtol=1e-4, atol=1e-5
@@ -107,18 +109,25 @@ def test_global_critic_scores_every_image_with_every_summary():
     np.testing.assert_array_equal(negatives, 1 - positives)
 
 
+@pytest.mark.parametrize("whole_map", [False, True])
 @pytest.mark.parametrize("num_negatives", [1, 2])
-def test_concatenated_scores_equal_loops(num_negatives):
-    summaries, parts = random_features(3, 4), random_features(3, 2, 1, 5)
-    critic = built(layers.ConcatenateCritic(6, num_negatives), summaries, parts)
-    scores, positives, negatives = critic(summaries, parts)
-    assert scores.shape == (3, 1 + num_negatives, 2)
+def test_concatenated_scores_equal_loops(num_negatives, whole_map):
+    summaries, maps = random_features(3, 4), random_features(3, 2, 1, 5)
+    critic = built(
+        layers.ConcatenateCritic(6, num_negatives, whole_map=whole_map),
+        summaries,
+        maps,
+    )
+    scores, positives, negatives = critic(summaries, maps)
+    candidates = maps.reshape(3, 1, 10) if whole_map else maps[:, :, 0]
+    num_locations = candidates.shape[1]
+    assert scores.shape == (3, 1 + num_negatives, num_locations)
     kernels = critic.get_weights()
     for image in range(3):
         for candidate in range(1 + num_negatives):
             other = (image + candidate) % 3
-            for location in range(2):
-                x = [*summaries[image], *parts[other, location, 0]]
+            for location in range(num_locations):
+                x = [*summaries[image], *candidates[other, location]]
                 x = np.maximum(x @ kernels[0], 0)
                 x = np.maximum(x @ kernels[1], 0)
                 np.testing.assert_allclose(
@@ -132,44 +141,94 @@ def test_concatenated_scores_equal_loops(num_negatives):
 
 
 def test_an_image_is_not_its_own_negative_in_a_small_batch():
-    summaries, parts = random_features(3, 4), random_features(3, 2, 1, 5)
-    critic = built(layers.ConcatenateCritic(6, 4), summaries, parts)
-    _, positives, negatives = critic(summaries, parts)
-    assert np.array(positives)[0, :, 0].tolist() == [1, 0, 0, 0, 0]
-    assert np.array(negatives)[0, :, 0].tolist() == [0, 1, 1, 0, 0]
+    summaries, maps = random_features(3, 4), random_features(3, 2, 1, 5)
+    critic = built(layers.ConcatenateCritic(6, 3), summaries, maps)
+    with pytest.raises(
+        ValueError, match="more images than `num_negatives`, which is 3.*: 3"
+    ):
+        critic(summaries, maps)
 
 
 def test_concatenated_scores_take_several_summaries():
-    summaries, parts = random_features(3, 2, 2, 4), random_features(3, 2, 1, 5)
-    critic = built(layers.ConcatenateCritic(6), summaries, parts)
-    scores = critic(summaries, parts).scores
+    summaries, maps = random_features(3, 2, 2, 4), random_features(3, 2, 1, 5)
+    critic = built(layers.ConcatenateCritic(6), summaries, maps)
+    scores = critic(summaries, maps).scores
     assert scores.shape == (12, 2, 2)
     np.testing.assert_allclose(
-        scores[3::4], critic(summaries[:, 1, 1], parts).scores, rtol=1e-5
+        scores[3::4], critic(summaries[:, 1, 1], maps).scores, rtol=1e-5
     )
 
 
-@pytest.mark.parametrize(
-    "critic",
-    [
-        layers.DotProductCritic(8, 0.5),
-        layers.GlobalDotProductCritic(8, 0.5),
-        layers.ConcatenateCritic(8, 3),
-    ],
-    ids=lambda critic: type(critic).__name__,
-)
+CRITICS = [
+    layers.DotProductCritic(8, 0.5, "own_replica"),
+    layers.DotProductCritic(8, whole_map=True),
+    layers.ConcatenateCritic(8, 3),
+]
+
+
+@pytest.mark.parametrize("critic", CRITICS)
 def test_config_builds_the_same_critic(critic):
     copy = type(critic).from_config(critic.get_config())
     assert copy.get_config() == critic.get_config()
 
 
-@pytest.mark.parametrize("kind", ["DotProductCritic", "GlobalDotProductCritic"])
-def test_scores_are_float32_in_half_precision(kind):
+def test_a_copy_differs_by_the_changes_alone():
+    critic = layers.DotProductCritic(8, 0.5)
+    copy = critics.copy(critic, whole_map=True, name="other")
+    expected = critic.get_config() | {"whole_map": True, "name": "other"}
+    assert copy.get_config() == expected
+    assert copy is not critic and not critic.whole_map
+
+
+@pytest.mark.parametrize(
+    "critic, kind, units",
+    [
+        ("dot_product", layers.DotProductCritic, 2048),
+        ({"name": "concatenate", "units": 7}, layers.ConcatenateCritic, 7),
+    ],
+)
+def test_critics_are_made_by_name(critic, kind, units):
+    made = critics.get(critic)
+    assert (type(made), made.units) == (kind, units)
+    assert critics.get(made) is made
+
+
+@pytest.mark.parametrize("whole_map", [False, True])
+def test_scores_are_float32_in_half_precision(whole_map):
     keras.config.set_dtype_policy("mixed_float16")
-    summaries, parts = random_features(3, 4), random_features(3, 4, 4, 5)
-    critic = built(getattr(layers, kind)(8), summaries, parts)
-    scores = critic(summaries, parts, training=True).scores
+    summaries, maps = random_features(3, 4), random_features(3, 4, 4, 5)
+    critic = layers.DotProductCritic(8, whole_map=whole_map)
+    critic = built(critic, summaries, maps)
+    scores = critic(summaries, maps, training=True).scores
     anchors_type = keras.backend.standardize_dtype(scores.anchors.dtype)
     assert anchors_type == "float16"
     scores_type = keras.backend.standardize_dtype(scores.whole().dtype)
     assert scores_type == "float32"
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: layers.DotProductCritic(0), "`units` must be.* 1 or more.*0"),
+        (
+            lambda: layers.DotProductCritic(8, 0.0),
+            "`temperature` must be above 0. Received: 0.0",
+        ),
+        (
+            lambda: layers.DotProductCritic(8, negatives_from="none"),
+            "'none'.*'all_replicas', 'own_replica'",
+        ),
+        (
+            lambda: layers.ConcatenateCritic(8, 0),
+            "`num_negatives` must be.* 1 or more.*0",
+        ),
+        (
+            lambda: critics.get({"name": "concatenate", "unit": 8}),
+            "no argument 'unit'.*'units'",
+        ),
+        (lambda: critics.get("dotproduct"), "Did you mean 'dot_product'"),
+    ],
+)
+def test_unfit_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

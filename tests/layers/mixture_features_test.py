@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from keras_dim.layers import MixtureFeatures
+from keras_dim.layers import mixture_features
 
 
 def build(num_mixtures=3, hidden_units=None):
-    layer = MixtureFeatures(num_mixtures, hidden_units)
+    layer = MixtureFeatures(num_mixtures, hidden_units=hidden_units)
     layer.build((None, 4))
     return layer
 
@@ -46,10 +47,36 @@ def test_shape_is_known_beforehand():
 
 
 def test_config_builds_the_same_layer():
-    copy = MixtureFeatures.from_config(build(2, 9).get_config())
+    layer = MixtureFeatures(2, temperature=4.0, hidden_units=9)
+    copy = MixtureFeatures.from_config(layer.get_config())
     assert (copy.num_mixtures, copy.hidden_units) == (2, 9)
+    assert copy.temperature == 4.0
 
 
-def test_no_mixture_is_refused():
-    with pytest.raises(ValueError, match="1 or more. Received: 0"):
-        MixtureFeatures(0)
+def test_a_number_is_so_many_features():
+    made = mixture_features.get(4)
+    assert (made.num_mixtures, made.temperature) == (4, 1.0)
+    arguments = {"num_mixtures": 4, "temperature": 2.0}
+    assert mixture_features.get(arguments).temperature == 2.0
+    assert mixture_features.get(made) is made
+    assert mixture_features.get(None) is None
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: MixtureFeatures(0), "`num_mixtures`.* 1 or more.*: 0"),
+        (lambda: MixtureFeatures(2, 0.0), "`temperature`.*above 0.*: 0.0"),
+        (
+            lambda: MixtureFeatures(2, hidden_units=0),
+            "`hidden_units`.* 1 or more.*: 0",
+        ),
+        (
+            lambda: mixture_features.get({"num_mixture": 2}),
+            "no argument 'num_mixture'.*'num_mixtures'",
+        ),
+    ],
+)
+def test_unfit_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -8,7 +8,9 @@ import tiny
 from reference import amdim as reference
 
 import keras_dim
-from keras_dim.layers import critics
+from keras_dim import layers
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import pairs
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def views():
 
 def terms_of(model, batch, training=False):
     outputs = model(batch, training=training)
-    terms = model.loss_terms(batch, outputs)
+    terms = model.loss_terms(outputs)
     return {name: float(term) for name, term in terms.items()}
 
 
@@ -61,7 +63,7 @@ def test_every_pairing_equals_loops(pairing, chunk_size, views):
             pairings=[pairing],
             score_limit=3.0,
             score_penalty=0.04,
-            chunk_size=chunk_size,
+            bound=bounds.InfoNCE(chunk_size=chunk_size),
         )
     )
     one, other = (features_of(model, images) for images in views.values())
@@ -76,7 +78,11 @@ def test_every_pairing_equals_loops(pairing, chunk_size, views):
         squares.append(square)
     assert terms_of(model, views) == {
         f"{source}_to_{target}": pytest.approx(np.mean(information), rel=1e-4),
-        "score_penalty": pytest.approx(0.04 * np.mean(squares), rel=1e-4),
+        "score_penalty": pytest.approx(np.mean(squares), rel=1e-4),
+    }
+    assert model.term_weights == {
+        f"{source}_to_{target}": -1.0,
+        "score_penalty": 0.04,
     }
 
 
@@ -90,7 +96,7 @@ def test_losses_equal_the_authors(limit, chunk_size):
         keras.Model(image, maps | {"global": image[:, 0, 0]}),
         views=keras_dim.views.TwoViews(),
         score_limit=limit,
-        chunk_size=chunk_size,
+        bound=bounds.InfoNCE(chunk_size=chunk_size),
     )
     features = [
         {
@@ -105,14 +111,14 @@ def test_losses_equal_the_authors(limit, chunk_size):
     ]
     outputs = {
         f"{source}_to_{target}": [
-            critics.dot_product_pairs(
+            pairs.dot_product_pairs(
                 one["drawn" if source == "map_5" else source], other[target], 4
-            )
+            ).clipped(limit, chunk_size)
             for one, other in (features, features[::-1])
         ]
         for source, target in model.pairings
     }
-    terms = model.loss_terms(None, outputs)
+    terms = model.loss_terms(outputs)
     *losses, penalty = arrays[f"clip{limit}"]
     # An InfoNCE bound is the logarithm of the number of candidates less the
     # loss of telling them apart.
@@ -121,45 +127,54 @@ def test_losses_equal_the_authors(limit, chunk_size):
         expected = np.log(1 + num_negatives) - loss
         got = float(terms[f"{source}_to_{target}"])
         assert got == pytest.approx(expected, rel=1e-5, abs=1e-5 * loss)
-    assert float(terms["score_penalty"]) == pytest.approx(penalty, rel=1e-5)
+    weighted = model.score_penalty * float(terms["score_penalty"])
+    assert weighted == pytest.approx(penalty, rel=1e-5)
 
 
-def test_objective_is_penalty_less_information(views):
-    model = perturb(tiny.amdim())
-    terms = terms_of(model, views)
-    penalty = terms["score_penalty"]
-    information = sum(terms.values()) - penalty
+def test_loss_is_weighted_penalty_less_information(views):
+    model = perturb(tiny.amdim(score_penalty=0.5))
+    model.compile(keras.optimizers.SGD(0.01), run_eagerly=True)
+    logs = model.evaluate(views, verbose=0, return_dict=True)
+    loss, penalty = logs.pop("loss"), logs.pop("score_penalty")
     assert penalty > 0.001
-    assert float(model.objective(terms)) == pytest.approx(penalty - information)
+    assert len(logs) == 3
+    assert loss == pytest.approx(0.5 * penalty - sum(logs.values()), rel=1e-5)
 
 
-def test_each_image_draws_its_own_location():
-    model = tiny.amdim()
-    # Each location of each image says where it is.
+def test_a_penalty_without_weight_is_no_term(views):
+    model = tiny.amdim(score_penalty=0.0)
+    assert set(model.term_weights) == {
+        "global_to_map_2",
+        "global_to_map_3",
+        "map_2_to_map_2",
+    }
+
+
+def test_each_image_draws_its_own_location_of_a_source_map(views):
+    model = tiny.amdim(pairings=[("map_3", "map_2")])
+    for training in (True, False):
+        anchored, _ = model(views, training=training)["map_3_to_map_2"]
+        assert anchored.scores.anchors.shape == (6, 6)
     maps = np.arange(2000 * 9, dtype="float32").reshape(2000, 3, 3, 1)
-    drawn = np.array(model._draw_location(maps, training=True))[:, 0]
+    drawn = np.array(model.sampler(maps, training=True))[:, 0, 0, 0]
     image, place = np.divmod(drawn, 9)
     np.testing.assert_array_equal(image, np.arange(2000))
-    counts = np.bincount(place.astype(int), minlength=9)
-    # Nine places, 2000 draws: a standard deviation of 14 around 222.
-    assert (np.abs(counts - 2000 / 9) < 5 * 14).all()
-    again = np.array(model._draw_location(maps, training=True))[:, 0]
-    assert (again != drawn).mean() > 0.8
+    assert (np.bincount(place.astype(int), minlength=9) > 100).all()
 
 
 def test_views_pass_the_encoder_one_by_one(views):
     model = tiny.amdim()
     outputs = model(views, training=True)
     directions = outputs["global_to_map_2"]
-    for pairs, images in zip(directions, views.values(), strict=True):
+    for direction, images in zip(directions, views.values(), strict=True):
         alone = model.encoder(images, training=True)["global"]
         np.testing.assert_allclose(
-            np.sqrt(6) * np.array(pairs.scores.anchors), alone, rtol=1e-4
+            np.sqrt(6) * np.array(direction.scores.anchors), alone, rtol=1e-4
         )
 
 
 def test_mixture_of_one_that_changes_nothing_is_plain(views):
-    plain, mixed = tiny.amdim(), tiny.amdim(num_mixtures=1)
+    plain, mixed = tiny.amdim(), tiny.amdim(mixture=1)
     mixture = mixed.mixture
     mixture.set_weights([0 * weight for weight in mixture.get_weights()])
     for model in (plain, mixed):
@@ -176,8 +191,7 @@ def test_mixture_equals_loops(views):
     model = perturb(
         tiny.amdim(
             pairings=[("global", "map_3")],
-            num_mixtures=3,
-            mixture_temperature=2.5,
+            mixture=layers.MixtureFeatures(3, temperature=2.5),
             score_penalty=0.0,
         )
     )
@@ -199,13 +213,14 @@ def test_mixture_equals_loops(views):
             for value, share in zip(values, shares, strict=True)
         ]
     terms = terms_of(model, views)
-    assert terms == {
-        "global_to_map_3": pytest.approx(np.mean(objectives), rel=1e-4)
-    }
+    assert set(model.term_weights) == {"global_to_map_3"}
+    assert terms["global_to_map_3"] == pytest.approx(
+        np.mean(objectives), rel=1e-4
+    )
 
 
 def test_assignments_are_probabilities_of_every_location(views):
-    model = perturb(tiny.amdim(num_mixtures=3))
+    model = perturb(tiny.amdim(mixture=3))
     shares = np.array(model.assignments(views, "map_3"))
     assert shares.shape == (6, 3, 3, 3)
     np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-5)
@@ -225,7 +240,7 @@ def test_assignments_are_probabilities_of_every_location(views):
 
 
 def test_assignments_need_a_mixture(views):
-    with pytest.raises(ValueError, match="set `num_mixtures`"):
+    with pytest.raises(ValueError, match="set `mixture`"):
         tiny.amdim().assignments(views)
 
 
@@ -265,11 +280,18 @@ def test_default_views_are_those_of_the_encoders_size():
         ({"pairings": [("global",)]}, "two features.*Received"),
         ({"score_limit": 0}, "`score_limit`.*Received: 0"),
         ({"score_penalty": -1}, "`score_penalty`.*Received: -1"),
-        ({"chunk_size": 0}, "`chunk_size`.*Received: 0"),
-        ({"num_mixtures": 0}, "1 or more. Received: 0"),
         (
-            {"num_mixtures": 2, "mixture_temperature": 0.0},
-            "`mixture_temperature`.*Received: 0.0",
+            {"bound": {"name": "info_nce", "chunk_size": 0}},
+            "`chunk_size`.*Received: 0",
+        ),
+        ({"mixture": 0}, "`num_mixtures`.*1 or more. Received: 0"),
+        (
+            {"mixture": {"num_mixtures": 2, "temperature": 0.0}},
+            "`temperature`.*Received: 0.0",
+        ),
+        (
+            {"mixture": 2, "bound": "jensen_shannon"},
+            "mixture needs the bound 'info_nce'.*jensen_shannon",
         ),
     ],
 )

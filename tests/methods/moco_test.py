@@ -138,7 +138,7 @@ def test_a_queue_of_the_own_keys_alone_has_no_information_to_give():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"queue_size": 0}, "`size`.*1 or more.*size=0"),
+        ({"queue_size": 0}, "`size`.*1 or more.*: 0"),
         ({"temperature": 0.0}, "`temperature`.*above 0"),
         ({"units": 0}, "`units`.*1 or more"),
         ({"momentum": 1.5}, "`momentum`.*from 0 to 1"),

@@ -1,14 +1,15 @@
-"""The network of the encode-and-dot critic, location by location."""
+"""The network that takes features to the space of scores, row by row."""
 
 import numpy as np
 
 
-def critic_projection(features, layer):
-    """`LN(W_2 ReLU(BN(W_1 x)) + b + W_s x)` in training.
+def projection(features, layer):
+    """`Norm(W_2 ReLU(BN(W_1 x)) + b + W_s x)` in training.
 
     Args:
         features: array `(batch, ..., channels)`.
-        layer: built `CriticProjection`, of which only the weights are read.
+        layer: built `Projection`, of which the weights and the choice of
+            norms are read.
     """
     weights = {
         weight.path.split("/", 1)[-1]: np.array(weight, "float64")
@@ -23,17 +24,20 @@ def critic_projection(features, layer):
         )
         return value
 
+    def normalized(rows, axis, layer_name):
+        mean = rows.mean(axis, keepdims=True)
+        rows = (rows - mean) / np.sqrt(rows.var(axis, keepdims=True) + 1e-5)
+        return rows * weight(layer_name, "gamma") + weight(layer_name, "beta")
+
     rows = np.reshape(features, (-1, features.shape[-1])).astype("float64")
     hidden = rows @ weight("hidden", "kernel")
-    hidden = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5)
-    hidden = hidden * weight("hidden_norm", "gamma")
-    hidden = hidden + weight("hidden_norm", "beta")
+    if layer.hidden_norm:
+        hidden = normalized(hidden, 0, "hidden_batch_norm")
     outputs = []
     for row, hidden_row in zip(rows, np.maximum(hidden, 0), strict=True):
         output = hidden_row @ weight("projection", "kernel")
-        output = output + weight("projection", "bias")
         output = output + row @ weight("shortcut", "kernel")
-        output = (output - output.mean()) / np.sqrt(output.var() + 1e-5)
-        output = output * weight("projection_norm", "gamma")
-        outputs.append(output + weight("projection_norm", "beta"))
+        outputs.append(output + weight("shortcut", "bias"))
+    axis = 1 if layer.output_norm == "layer" else 0
+    outputs = normalized(np.array(outputs), axis, "norm")
     return np.reshape(outputs, (*features.shape[:-1], -1))

@@ -6,6 +6,7 @@ import pytest
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
+from keras_dim import layers
 from keras_dim import methods
 from keras_dim.training import in_float32
 from keras_dim.training import load_encoder
@@ -64,7 +65,9 @@ def test_functions_among_the_layers_are_copied_too():
 def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
     encoder = tiny_encoder()
     encoder.save(tmp_path / "encoder.keras")
-    methods.DeepInfoMax(encoder, critic_units=4).save(tmp_path / "whole.keras")
+    critic = layers.DotProductCritic(units=4)
+    whole = methods.DeepInfoMax(encoder, critic=critic)
+    whole.save(tmp_path / "whole.keras")
 
     for where in ("", "encoder.keras", "whole.keras"):
         np.testing.assert_array_equal(
