@@ -1,4 +1,4 @@
-"""The one place that says what a batch of images is, and what labels are."""
+"""Defines batches of images and labels, and checks them for all callers."""
 
 from keras_dim.batches.data_sets import images_alone
 from keras_dim.batches.data_sets import iterate

@@ -19,7 +19,7 @@ class FeatureQueue(configurable.Configurable, layers.Layer):
     weights are float32 whatever the policy, get no gradient, and are saved
     with the model.
 
-    On several replicas, enqueue what `distribution.concat_replicas` returns:
+    On several replicas, enqueue the features of all, `distribution.concat_replicas(features)`:
     each replica holds its own copy, and all must write the same.
 
     Args:
