@@ -49,7 +49,8 @@ def checked(
         who: see `check`.
         why: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
-            cut into: the last one, too, must have `min_images`. Defaults to `None`.
+            cut into: the last one, too, must have `min_images`. Defaults to
+            `None`.
         in_order: bool. Whether to warn where batches come with an `"index"`
             that does not rise, as from a shuffled data set: rows of features
             could not be matched with their images. Defaults to `False`.

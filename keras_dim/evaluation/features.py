@@ -20,9 +20,9 @@ def extract(
 ) -> dict[str, np.ndarray]:
     """Runs an encoder over images and returns the named features.
 
-    The encoder runs in inference mode. Only the layers that the wanted features need are
-    computed, every batch has the same shape (the last one is padded and cut
-    again), so that the model is traced once.
+    The encoder runs in inference mode. Only the layers that the wanted
+    features need are computed. Every batch has the same shape (the last one is
+    padded and cut again), so that the model is traced once.
 
     Args:
         encoder: `keras.Model`. Any model with one input. Features are the
@@ -205,8 +205,8 @@ def _run(
     if distribution.num_replicas_of(model) == 1:
         found = encoder_features.named(model.predict_on_batch(images))
     else:
-        # Keras would have each replica predict the batch, and join all that they
-        # give.
+        # Keras would have each replica predict the batch, and join all of
+        # their results.
         found = encoder_features.named(model(images, training=False))
     encoder_features.check_names(names, found)
     values = {}
