@@ -40,7 +40,7 @@ def images_alone(x: Any) -> Any:
     """Returns arrays or a data set without labels and indices.
 
     Args:
-        x: what `checked` takes or returns.
+        x: arrays or a data set, see `checked`.
     """
     return images_of(x) if is_whole(x) else mapped(x, images_of)
 
@@ -51,13 +51,13 @@ def iterate(
     """Yields arrays or a data set in batches, as dicts of NumPy arrays.
 
     Args:
-        x: what `checked` takes or returns.
+        x: arrays or a data set, see `checked`.
         batch_size: int or `None`. Most images in a batch. Batches of a data
             set are cut to it, never joined. Defaults to `None`, as they come.
         who: see `check`.
 
     Raises:
-        ValueError: for what is no batch of images, and for a data set that
+        ValueError: for anything but images, and for a data set that
             repeats for ever.
     """
     refuse_no_data_set(x, who)
@@ -110,7 +110,7 @@ class _MappedDataset(keras.utils.PyDataset):
 
 @dataclasses.dataclass
 class _MappedIterable:
-    """What can be iterated over again, each batch through a function."""
+    """An iterable of batches that passes each through a function."""
 
     batches: Iterable[Any]
     function: Callable[[Any], Any]

@@ -32,7 +32,7 @@ def checked(
     in_order: bool = False,
     view_names: Sequence[str] = (),
 ) -> Any:
-    """Checks what `fit`, `predict` and probes are given, as `check` does.
+    """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
     Arrays are checked at once. Of a data set, the shapes and dtypes that are
     known are checked at once, and the rest batch by batch as they come: no
@@ -48,8 +48,9 @@ def checked(
         min_images: int. Least number of images: of arrays, or of each batch.
         who: see `check`.
         why: see `check`.
-        batch_size: int or `None`. What arrays will be cut to: their last
-            batch, too, must have `min_images`. Defaults to `None`.
+        batch_size: int or `None`. Size of the batches that arrays will be
+            cut into: the last one, too, must have `min_images`. Defaults to
+            `None`.
         in_order: bool. Whether to warn where batches come with an `"index"`
             that does not rise, as from a shuffled data set: rows of features
             could not be matched with their images. Defaults to `False`.

@@ -33,7 +33,7 @@ def labels_of(
     Args:
         columns: dict with `"label"`, as `columns` returns it; or the labels:
             whole numbers `(n,)` or `(n, 1)`.
-        who: str. What takes the labels, for the message.
+        who: str. Name of the caller, for the message.
         num_classes: int or `None`. Labels must be from 0 to below it.
             Defaults to `None`, any whole numbers.
         allow_unlabelled: bool. Whether -1 may stand for no label. Defaults to
@@ -85,7 +85,7 @@ def check_labelled(
     who: str = "A probe",
     num_classes: int | None = None,
 ) -> None:
-    """Refuses what a probe cannot use, before the training that it follows.
+    """Refuses data without usable labels before training starts.
 
     Arrays are checked whole. Of a `tf.data.Dataset` the known shapes and
     dtypes are checked, of other data sets the first batch. Images labelled -1

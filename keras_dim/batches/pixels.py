@@ -38,7 +38,7 @@ def check(
         image_shape: sequence of int or `None`. `(height, width, channels)`,
             `None` for any number. Defaults to `None`, any image.
         min_images: int. Defaults to `1`.
-        who: str. What takes the images, for the message.
+        who: str. Name of the caller, for the message.
         why: str. Why fewer than `min_images` do not do, for the message.
 
     Raises:

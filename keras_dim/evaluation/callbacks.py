@@ -41,7 +41,7 @@ class ProbeCallback(LabelledCallback):
 
     Attributes:
         results: list of dicts, one for each score: `"epoch"` (from 0),
-            `"feature"`, and what the probe returned.
+            `"feature"`, and the probe's results.
 
     Raises:
         ValueError: for an unknown probe or argument; before the first epoch

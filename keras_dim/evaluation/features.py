@@ -20,9 +20,9 @@ def extract(
 ) -> dict[str, np.ndarray]:
     """Runs an encoder over images and returns the named features.
 
-    The encoder runs in inference mode. Only what the wanted features need is
-    computed, every batch has the same shape (the last one is padded and cut
-    again), so that the model is traced once.
+    The encoder runs in inference mode. Only the layers that the wanted
+    features need are computed. Every batch has the same shape (the last one is
+    padded and cut again), so that the model is traced once.
 
     Args:
         encoder: `keras.Model`. Any model with one input. Features are the
@@ -79,7 +79,7 @@ def stream(
     features: str | Sequence[str] | None = None,
     batch_size: int = 256,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields what `extract` returns, batch by batch, in constant memory.
+    """Yields the results of `extract` batch by batch, in constant memory.
 
     Args:
         encoder: `keras.Model`. See `extract`.
@@ -205,8 +205,8 @@ def _run(
     if distribution.num_replicas_of(model) == 1:
         found = encoder_features.named(model.predict_on_batch(images))
     else:
-        # Keras would have each replica predict the batch, and join what they
-        # give.
+        # Keras would have each replica predict the batch, and join all of
+        # their results.
         found = encoder_features.named(model(images, training=False))
     encoder_features.check_names(names, found)
     values = {}

@@ -20,7 +20,8 @@ class LabelledFeatures:
         test_labels: int64 array `(num_test,)`: row numbers of `classes`, and
             -1 for a class that is not among the training labels.
         classes: int64 array `(num_classes,)`. The training labels' values.
-        note: str. What was left out, as the end of a protocol's sentence.
+        note: str. Rows that were left out, as the end of a protocol's
+            sentence.
     """
 
     train: np.ndarray

@@ -108,14 +108,14 @@ def labelled_images(
     """Opens the labelled images that an encoder is to be scored on.
 
     Args:
-        source: what `keras_dim.data.load` takes.
+        source: a source for `keras_dim.data.load`.
         split: str. The split that probes are fitted to. Defaults to
             `"train"`.
         test_split: str or None. The split that is scored. Defaults to
             `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
-        image_size: int or `(height, width)`. What images are resized to.
+        image_size: int or `(height, width)`. Size to which images are resized.
             Where it is larger than the encoder's, their centre is cut out.
             Defaults to the encoder's.
         max_train_images: int or None. The most images that probes are fitted
@@ -260,7 +260,7 @@ def run_probe(
               Defaults to `"all"`.
 
     Returns:
-        What the probe returns; with `"labels_per_class"` also
+        The probe's results; with `"labels_per_class"` also
         `"accuracies"`, one for each draw.
 
     Raises:
@@ -361,7 +361,7 @@ def compare(
     Returns:
         list of dicts: `"feature"`, `"probe"`, `"arguments"` (for
         `run_probe`), `"accuracy"` in `[0, 1]`, `"untrained"` and
-        `"raw_pixels"`, the same of these, and what else the probe returns. A
+        `"raw_pixels"`, the same of these, and the probe's other results. A
         preset's metadata takes them as they are.
     """
     found = encoder_features.features_of(trained)

@@ -1,4 +1,4 @@
-"""How many directions features vary in, and how much: what collapses."""
+"""Measures of how much features vary, and in how many directions."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def effective_rank(features: np.ndarray) -> float:
     Args:
         features: float array `(num_images, units)`. It is at most
             `min(num_images - 1, units)`: take several images to a unit, or
-            compare only what was measured with equally many.
+            compare only measurements with equally many.
 
     Returns:
         float. 0 for features that do not vary at all, NaN for features that

@@ -19,8 +19,9 @@ class FeatureQueue(configurable.Configurable, layers.Layer):
     weights are float32 whatever the policy, get no gradient, and are saved
     with the model.
 
-    On several replicas, enqueue what `distribution.concat_replicas` returns:
-    each replica holds its own copy, and all must write the same.
+    On several replicas, enqueue the features of all of them, from
+    `distribution.concat_replicas`: each replica holds its own copy of the
+    queue, and all must write the same.
 
     Args:
         size: int. Number of features in the queue.

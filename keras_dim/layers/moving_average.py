@@ -21,9 +21,9 @@ class MovingAverage(configurable.Configurable, layers.Layer):
     Args:
         decay: float. Weight of the past, from 0 to below 1.
         shape: tuple of int. Shape of the values. Defaults to `()`.
-        log_space: bool. Whether values and average are logarithms of what is
-            averaged, as of the sums of exponentials in MINE, which would
-            overflow themselves. Defaults to `False`.
+        log_space: bool. Whether values and average are logarithms of the
+            averaged numbers, as of the sums of exponentials in MINE, which
+            would overflow themselves. Defaults to `False`.
 
     Example:
     ```python

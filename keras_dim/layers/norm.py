@@ -31,7 +31,7 @@ def synchronize(layer, num_replicas):
     """Has every `BatchNormalization` of a layer span so many replicas.
 
     For a model that was saved under another number of them. Before it is
-    traced: what is compiled stays as it was.
+    traced: a compiled step does not change.
 
     Args:
         layer: layer or model. Layers within layers are found, too.
@@ -48,8 +48,8 @@ def loadable(config):
     TensorFlow alone has synchronised ones; the others have no replicas.
 
     Args:
-        config: what `get_config` returned, of whatever layer or model. It
-            stays as it is.
+        config: configuration of any layer or model, from `get_config`. It is
+            not changed.
     """
     if keras.backend.backend() == "tensorflow":
         return config

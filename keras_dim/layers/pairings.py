@@ -37,7 +37,7 @@ def projections(pairings, shapes, use_batch_norm):
     """Returns a projection to the global width for each map that is paired.
 
     Args:
-        pairings: what `checked` returned.
+        pairings: tuple of pairs of str, from `checked`.
         shapes: dict. Shapes of the encoder's features by name.
         use_batch_norm: bool. Whether hidden layers are batch-normalised.
 

@@ -145,7 +145,7 @@ def cosine_momentum(step, momentum, num_steps):
 
 
 def _cosine_rate(step, num_steps):
-    """Returns what falls along half a cosine from 1 to 0."""
+    """Returns a rate that falls along half a cosine from 1 to 0."""
     share = ops.minimum(ops.cast(step, "float32") / num_steps, 1.0)
     return (ops.cos(math.pi * share) + 1.0) / 2.0
 

@@ -1,4 +1,4 @@
-"""What every self-supervised method shares, and nothing else."""
+"""The base class of all self-supervised methods."""
 
 import keras
 
@@ -49,7 +49,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         raise NotImplementedError
 
     def before_step(self):
-        """Moves what follows the encoder: teachers, moving averages."""
+        """Moves teachers and moving averages; called before each step."""
 
     def after_loss(self, outputs):
         """Stores features for later batches: queues, memory banks."""

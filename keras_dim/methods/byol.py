@@ -1,4 +1,4 @@
-"""BYOL: predict what a slow teacher sees in another view, without negatives."""
+"""BYOL: predict a slow teacher's output for another view, without negatives."""
 
 import keras
 from keras import ops

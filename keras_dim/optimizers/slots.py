@@ -1,4 +1,4 @@
-"""What the optimizers share."""
+"""State variables of optimizers."""
 
 from keras import ops
 

@@ -24,7 +24,7 @@ NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
 LEFTOVERS = (".epoch_*.keras", "tmp????????")
 # Appended to the name of a checkpoint that could not be loaded.
 DAMAGED = ".damaged"
-# What a worker wants after a step. The maximum over workers is what all do.
+# A worker's wish after a step. All do the maximum over the workers.
 _NOTHING, _SAVE, _STOP = 0, 1, 2
 
 

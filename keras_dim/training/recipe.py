@@ -145,7 +145,7 @@ class Recipe:
                 parts.factory(kind, registry, self.method[kind])
         min_images = methods.METHODS[self.method["name"]].min_images
         checks.integers(min_images, batch_size=self.batch_size)
-        # What cannot be built is refused before any image is read.
+        # An optimizer that cannot be built is refused before images are read.
         self.build_optimizer(steps_per_epoch=1)
 
     def build_model(

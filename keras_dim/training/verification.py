@@ -53,7 +53,7 @@ def verify(
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
     scores, about = _repeatable(name, metadata)
-    # All at first: what is not here is told before hours of work, not after.
+    # Missing data sets are reported before hours of work, not after.
     images, reasons = _opened(
         [score.get("data", about) for score in scores], encoder
     )
