@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Defines what a batch of images and of labels is, and refuses the rest."""
-=======
-"""Defines batches of images and labels, and checks them for all callers."""
->>>>>>> main
 
 from keras_dim.batches.data_sets import images_alone
 from keras_dim.batches.data_sets import iterate
