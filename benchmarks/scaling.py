@@ -378,7 +378,7 @@ def run_effect(case):
 
     divide_processor(case["replicas"])
     recipe = recipes.get("deep_infomax_digits").replace(
-        negatives_from=case["negatives_from"]
+        **{"critic.negatives_from": case["negatives_from"]}
     )
     strategy = "mirrored" if case["replicas"] > 1 else "one"
     with tempfile.TemporaryDirectory() as folder:

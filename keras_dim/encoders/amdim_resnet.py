@@ -29,6 +29,7 @@ def amdim_resnet(
     depth=3,
     channels=3,
     use_batch_norm=False,
+    pixel_statistics=None,
 ):
     """Encoder of AMDIM: features of an image at three scales.
 
@@ -49,6 +50,8 @@ def amdim_resnet(
         use_batch_norm: bool. Whether to normalise inside of the blocks, too.
             It lets the images of a batch see each other, which can make the
             task too easy. Defaults to `False`, the authors' choice.
+        pixel_statistics: pair of mean and deviation of pixels in [0, 1], for
+            each channel, or None for the authors' of that image size.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
@@ -75,7 +78,9 @@ def amdim_resnet(
             f"{map_width} for image_size={image_size} and base_width="
             f"{base_width}. Received: {representation_units}"
         )
-    mean, deviation = STATISTICS[image_size] if channels == 3 else NEUTRAL
+    mean, deviation = pixel_statistics or (
+        STATISTICS[image_size] if channels == 3 else NEUTRAL
+    )
     image, x = blocks.raw_pixels(image_size, channels, mean, deviation)
 
     def block(x, filters, kernel_size, strides):

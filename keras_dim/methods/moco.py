@@ -26,7 +26,7 @@ class MoCo(base.SelfSupervisedModel):
 
     where the key of the same image is the positive and the queue of the keys
     of earlier batches holds the negatives. Version 1 is `hidden_units=None,
-    temperature=0.07` with `views.moco_v1`.
+    temperature=0.07`, with stronger jitter in its views.
 
     Keys are shuffled between replicas before they pass the teacher, so that
     the statistics of its batch norm do not give the positive away. On one

@@ -123,7 +123,10 @@ def embed(
     logging.info(
         "%s",
         shapes.of_embedding(
-            images.num_images, images.image_shape, stream.image_shape, feature
+            images.num_images,
+            images.image_shape,
+            stream.image_shape,
+            stream.feature,
         ),
     )
     if num_shards is None:
