@@ -31,34 +31,21 @@ TESTS = {
     "methods/replicated.py": "methods/base_test.py",
 }
 IMPORTED = ("keras", "tensorflow", "tensorflow_datasets", "pytest", "scipy")
-PAIRS = {ast.Add: ast.Sub, ast.Mult: ast.Div, ast.And: ast.Or, ast.Lt: ast.LtE}
-PAIRS |= {ast.Gt: ast.GtE, ast.Eq: ast.NotEq, ast.Is: ast.IsNot}
-PAIRS |= {ast.In: ast.NotIn}
-OPPOSITES = PAIRS | {after: before for before, after in PAIRS.items()}
+OPPOSITES = {ast.Add: ast.Sub, ast.Mult: ast.Div, ast.And: ast.Or}
+OPPOSITES |= {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.Eq: ast.NotEq}
+OPPOSITES |= {ast.Is: ast.IsNot, ast.In: ast.NotIn}
+OPPOSITES |= {after: before for before, after in OPPOSITES.items()}
 STATEMENTS = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.Return
 STATEMENTS |= ast.Raise | ast.Delete | ast.Break | ast.Continue
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """One change: the bytes from `begin` to `end` of a file become `text`."""
+    """One change of one file: how it reads, and the whole file with it."""
 
     file: pathlib.Path
-    line: int
-    kind: str
-    begin: int
-    end: int
-    before: str
-    text: str
-
-    def __str__(self):
-        place = f"{self.file}:{self.line}"
-        return f"{place}: {self.kind}: {self.before}  ->  {self.text}"
-
-    def write(self, root):
-        old = (root / self.file).read_bytes()
-        new = old[: self.begin] + self.text.encode() + old[self.end :]
-        (root / self.file).write_bytes(new)
+    says: str
+    source: bytes
 
 
 def changes(node):
@@ -74,10 +61,10 @@ def changes(node):
     if isinstance(node, ast.Compare) and type(node.ops[0]) in OPPOSITES:
         ops = [OPPOSITES[type(node.ops[0])](), *node.ops[1:]]
         yield "operator", node, ast.Compare(node.left, ops, node.comparators)
-    if isinstance(node, ast.Constant) and type(node.value) is bool:
-        yield "constant", node, ast.Constant(not node.value)
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        yield "constant", node, ast.Constant(node.value + 1)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        is_bool = isinstance(node.value, bool)
+        value = not node.value if is_bool else node.value + 1
+        yield "constant", node, ast.Constant(value)
     if isinstance(node, ast.Call):
         for dropped in node.keywords:
             kept = [keyword for keyword in node.keywords if keyword != dropped]
@@ -87,9 +74,9 @@ def changes(node):
 
 def nodes(node):
     """Yields what may change: no docstring, message or annotation."""
-    if isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    ):
+    is_expression = isinstance(node, ast.Expr)
+    is_docstring = is_expression and isinstance(node.value, ast.Constant)
+    if is_docstring or isinstance(node, ast.JoinedStr):
         return
     yield node
     apart = [getattr(node, name, None) for name in ("annotation", "returns")]
@@ -99,17 +86,17 @@ def nodes(node):
 
 
 def mutants_of(file):
-    """Returns every `Mutant` of a file, from top to bottom."""
+    """Yields every `Mutant` of a file."""
     source = (ROOT / file).read_bytes()
     lengths = [len(line) for line in source.splitlines(keepends=True)]
-    found = []
     for node in nodes(ast.parse(source)):
         for kind, old, new in changes(node):
             begin = sum(lengths[: old.lineno - 1]) + old.col_offset
             end = sum(lengths[: old.end_lineno - 1]) + old.end_col_offset
-            texts = ast.unparse(old), ast.unparse(new)
-            found.append(Mutant(file, old.lineno, kind, begin, end, *texts))
-    return sorted(found, key=lambda mutant: mutant.begin)
+            before, after = ast.unparse(old), ast.unparse(new)
+            says = f"{file}:{old.lineno}: {kind}: {before}  ->  {after}"
+            changed = source[:begin] + after.encode() + source[end:]
+            yield Mutant(file, says, changed)
 
 
 def tests_of(file):
@@ -158,9 +145,10 @@ def outcomes(mutants, tests, original, workers):
             if waiting and len(running) < workers:
                 root = pathlib.Path(tempfile.mkdtemp(dir=original.parent))
                 shutil.copytree(original, root, dirs_exist_ok=True)
-                waiting[0].write(root)
-                process = fork(root, tests)
-                running[process] = waiting.popleft(), root, time.monotonic()
+                mutant = waiting.popleft()
+                (root / mutant.file).write_bytes(mutant.source)
+                begin = time.monotonic()
+                running[fork(root, tests)] = mutant, root, begin
             time.sleep(0.05)
             for process, (mutant, root, begin) in list(running.items()):
                 done, status = os.waitpid(process, os.WNOHANG)
@@ -212,9 +200,9 @@ def main():
         shutil.copy(ROOT / "pyproject.toml", original)
         for tests, group in groups.items():
             found = outcomes(group, tests, original, arguments.workers)
-            for mutant in (mutant for mutant, passed in found if passed):
+            for survivor in (mutant for mutant, passed in found if passed):
                 survived += 1
-                print(mutant, flush=True)
+                print(survivor.says, flush=True)
     killed = len(mutants) - survived
     print(f"{len(mutants)} mutants, {killed} killed, {survived} survived")
     sys.exit(1 if arguments.strict and survived else 0)
