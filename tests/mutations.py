@@ -24,11 +24,12 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("methods", "mutual_information", "layers", "recipes")
-# Tests of the files that have none of their name.
-TESTS = {
+# Further tests, above all of the files that have none of their name.
+MORE_TESTS = {
     "layers/pairings.py": "methods/amdim_test.py",
     "layers/priors.py": "methods/deep_infomax_test.py",
     "methods/replicated.py": "methods/base_test.py",
+    "mutual_information/bounds.py": "mutual_information/pairs_*test.py",
 }
 IMPORTED = ("keras", "tensorflow", "tensorflow_datasets", "pytest", "scipy")
 OPPOSITES = {ast.Add: ast.Sub, ast.Mult: ast.Div, ast.And: ast.Or}
@@ -102,10 +103,11 @@ def mutants_of(file):
 def tests_of(file):
     """Returns the tests of a file of the package, as a tuple of paths."""
     within = file.relative_to("keras_dim")
-    pattern = (within.parent / f"{within.stem}_*test.py").as_posix()
+    own = within.parent / f"{within.stem}_*test.py"
     if within.parts[0] == "recipes":
-        pattern = "recipes/recipes_test.py"
-    found = sorted((ROOT / "tests").glob(TESTS.get(within.as_posix(), pattern)))
+        own = "recipes/recipes_test.py"
+    more = MORE_TESTS.get(within.as_posix(), "none")
+    found = [f for p in (own, more) for f in (ROOT / "tests").glob(str(p))]
     if not found:
         sys.exit(f"{file} has no tests of its name: name some by --tests.")
     return tuple(str(path.relative_to(ROOT)) for path in found)
