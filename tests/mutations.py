@@ -2,16 +2,14 @@
 
 `python tests/mutations.py --files keras_dim/methods/moco.py --limit 40` runs
 the tests of that file once for each change, in a copy, and prints the changes
-that all tests pass. Such a change is equal to the original, or a line is not
-needed, or a test is missing. A run is a fork of this process, which has
-imported TensorFlow: that takes longer than most tests.
+that pass them all: either they change nothing, or a test is missing. Each run
+is a fork of this process, which has imported TensorFlow, the longest part.
 """
 
 import argparse
 import ast
 import collections
 import copy
-import dataclasses
 import importlib
 import os
 import pathlib
@@ -31,22 +29,13 @@ MORE_TESTS = {
     "methods/replicated.py": "methods/base_test.py",
     "mutual_information/bounds.py": "mutual_information/pairs_*test.py",
 }
-IMPORTED = ("keras", "tensorflow", "tensorflow_datasets", "pytest", "scipy")
 OPPOSITES = {ast.Add: ast.Sub, ast.Mult: ast.Div, ast.And: ast.Or}
 OPPOSITES |= {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.Eq: ast.NotEq}
 OPPOSITES |= {ast.Is: ast.IsNot, ast.In: ast.NotIn}
 OPPOSITES |= {after: before for before, after in OPPOSITES.items()}
-STATEMENTS = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.Return
-STATEMENTS |= ast.Raise | ast.Delete | ast.Break | ast.Continue
-
-
-@dataclasses.dataclass(frozen=True)
-class Mutant:
-    """One change of one file: how it reads, and the whole file with it."""
-
-    file: pathlib.Path
-    says: str
-    source: bytes
+STATEMENTS = ast.Assign | ast.AugAssign | ast.Expr | ast.Return | ast.Raise
+# What is changed in words, and the whole file with the change.
+Mutant = collections.namedtuple("Mutant", "file says source")
 
 
 def changes(node):
@@ -74,13 +63,14 @@ def changes(node):
 
 
 def nodes(node):
-    """Yields what may change: no docstring, message or annotation."""
+    """Yields what may change: no docstring, message, annotation, decorator."""
     is_expression = isinstance(node, ast.Expr)
     is_docstring = is_expression and isinstance(node.value, ast.Constant)
     if is_docstring or isinstance(node, ast.JoinedStr):
         return
     yield node
     apart = [getattr(node, name, None) for name in ("annotation", "returns")]
+    apart += getattr(node, "decorator_list", [])
     for child in ast.iter_child_nodes(node):
         if child not in apart and not isinstance(node, ast.Raise):
             yield from nodes(child)
@@ -101,16 +91,13 @@ def mutants_of(file):
 
 
 def tests_of(file):
-    """Returns the tests of a file of the package, as a tuple of paths."""
+    """Returns paths of the tests of a file, else of all in its folder."""
     within = file.relative_to("keras_dim")
-    own = within.parent / f"{within.stem}_*test.py"
-    if within.parts[0] == "recipes":
-        own = "recipes/recipes_test.py"
-    more = MORE_TESTS.get(within.as_posix(), "none")
-    found = [f for p in (own, more) for f in (ROOT / "tests").glob(str(p))]
-    if not found:
-        sys.exit(f"{file} has no tests of its name: name some by --tests.")
-    return tuple(str(path.relative_to(ROOT)) for path in found)
+    own = f"{within.with_suffix('')}_*test.py"
+    patterns = [own, MORE_TESTS.get(within.as_posix(), own)]
+    found = {path for p in patterns for path in (ROOT / "tests").glob(p)}
+    found = found or (ROOT / "tests" / within.parent).glob("*_test.py")
+    return tuple(str(path.relative_to(ROOT)) for path in sorted(found))
 
 
 def fork(root, tests):
@@ -191,7 +178,7 @@ def main():
     # Bytecode of a mutant could be taken for that of the next one.
     sys.dont_write_bytecode = True
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    for name in IMPORTED:
+    for name in ("keras", "tensorflow_datasets", "pytest", "scipy"):
         importlib.import_module(name)
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
