@@ -174,7 +174,6 @@ def main():
     for mutant in mutants:
         tests = arguments.tests or tests_of(mutant.file)
         groups[tuple(tests)].append(mutant)
-
     # Bytecode of a mutant could be taken for that of the next one.
     sys.dont_write_bytecode = True
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
