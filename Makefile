@@ -21,8 +21,8 @@ INSTALLED_BEAM := $(VENV)-beam/.installed
 PACKAGING := setup.py pyproject.toml keras_dim/version.py
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-beam fuzz test-oldest test-pythons lint format \
-	bench notebooks docs wheel clean
+.PHONY: help quickstart test test-slow test-beam fuzz mutants test-oldest test-pythons lint \
+	format bench notebooks docs wheel clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ test-beam: $(INSTALLED_BEAM) ## Run the tests of keras_dim.beam, with Apache Bea
 
 fuzz: $(INSTALLED_TEST) ## Draw damaged files for every door, for some minutes.
 	$(VENV)/bin/python -m pytest -m fuzz tests/survival $(ARGS)
+
+mutants: $(INSTALLED_TEST) ## List changes of the code that no test notices. ARGS="--limit 40".
+	$(VENV)/bin/python tests/mutations.py --workers $(WORKERS) $(ARGS)
 
 # Each "name>=bound" of setup.py becomes the constraint "name==bound".
 test-oldest: ## Run the tests with every dependency at its lower bound.

@@ -269,3 +269,15 @@ def test_the_package_unpickles_nothing():
             assert ast.unparse(words.get("safe_mode", ast.Constant(True))) == (
                 "True"
             ), path
+
+
+def test_classes_are_registered_under_the_name_of_the_package():
+    # It stands in saved files, so another one would leave them unreadable.
+    found = [
+        (name, registered.__name__)
+        for name, registered in keras.saving.get_custom_objects().items()
+        if registered.__module__.startswith("keras_dim.")
+    ]
+    assert ("keras_dim>MoCo", "MoCo") in found
+    for name, own_name in found:
+        assert name == f"keras_dim>{own_name}"

@@ -187,6 +187,20 @@ def test_features_of_another_width_are_refused(shape):
         FeatureQueue(4, 2).enqueue(np.zeros(shape, "float32"))
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_features_of_any_precision_are_queued_in_float32(dtype):
+    queue = FeatureQueue(4, 2)
+    queue.enqueue(tf.cast(rows(1, 3), dtype))
+    assert content(queue)[:3] == [1, 2, 3]
+    assert queue.read().dtype == "float32"
+
+
+def test_a_queue_of_one_number_is_the_smallest():
+    queue = FeatureQueue(1, 1)
+    queue.enqueue(np.array([[3.0], [4.0]], "float32"))
+    assert content(queue) == [4]
+
+
 @pytest.mark.parametrize(("size", "units"), [(0, 2), (4, 0)])
 def test_an_empty_queue_is_refused(size, units):
     with pytest.raises(ValueError, match="1 or more"):

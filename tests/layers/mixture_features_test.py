@@ -3,6 +3,7 @@ import pytest
 
 from keras_dim.layers import MixtureFeatures
 from keras_dim.layers import mixture_features
+from keras_dim.mutual_information import bounds
 
 
 def build(num_mixtures=3, hidden_units=None):
@@ -51,6 +52,28 @@ def test_config_builds_the_same_layer():
     copy = MixtureFeatures.from_config(layer.get_config())
     assert (copy.num_mixtures, copy.hidden_units) == (2, 9)
     assert copy.temperature == 4.0
+
+
+def test_scores_are_combined_and_assigned_at_the_temperature():
+    layer = MixtureFeatures(3, temperature=2.0)
+    # The features of an image follow each other.
+    scores = np.random.default_rng(0).normal(size=(2 * 3, 4 * 5))
+    weights = np.exp(2 * scores).reshape(2, 3, 4 * 5)
+
+    values = layer.combine(scores)
+    shares = layer.assignments(scores, (4, 5))
+
+    np.testing.assert_allclose(values, np.log(weights.sum(1)) / 2, rtol=1e-6)
+    expected = (weights / weights.sum(1, keepdims=True)).reshape(2, 3, 4, 5)
+    np.testing.assert_allclose(
+        shares, expected.transpose(0, 2, 3, 1), rtol=1e-6
+    )
+
+
+def test_only_info_nce_has_scores_for_a_mixture():
+    MixtureFeatures(2).check_bound(bounds.InfoNCE(chunk_size=4))
+    with pytest.raises(ValueError, match="bound 'info_nce'. Received: .*Bound"):
+        MixtureFeatures(2).check_bound(bounds.get("gan"))
 
 
 def test_a_number_is_so_many_features():

@@ -70,3 +70,29 @@ def test_the_predictor_has_no_teacher(model):
 
 def test_a_batch_of_one_image_needs_no_negative():
     assert keras_dim.BYOL.min_images == 1
+
+
+def test_the_loss_is_the_error_alone(model):
+    outputs = model(tiny.images()[:4])
+    error = float(model.loss_terms(outputs)["prediction_error"])
+    loss = model.compute_loss(y_pred=outputs, training=False)
+    assert 0 < error == pytest.approx(float(loss), rel=1e-6)
+
+
+def test_projector_and_predictor_have_no_bias_at_their_output(model):
+    for head, num_inputs in ((model.projector, 6), (model.predictor, 5)):
+        shapes = [tuple(weight.shape) for weight in head.trainable_weights]
+        # A layer, its batch norm, and a layer.
+        assert shapes == [(num_inputs, 8), (8,), (8,), (8,), (8, 5)]
+    assert model.projector.name == "projector"
+    assert model.predictor.name == "predictor"
+
+
+def test_default_views_are_the_published_ones():
+    model = keras_dim.BYOL(tiny.encoder(32), units=4, hidden_units=4, seed=3)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3))
+    published = keras_dim.views.byol(32, seed=3)(images, training=True)
+    views = model.views(images, training=True)
+    assert set(views) == set(published) == {"view_1", "view_2"}
+    for name, view in views.items():
+        np.testing.assert_array_equal(view, published[name])

@@ -135,6 +135,16 @@ def test_a_queue_of_the_own_keys_alone_has_no_information_to_give():
     )
 
 
+def test_default_views_are_those_of_the_second_version():
+    model = keras_dim.MoCo(tiny.encoder(32), queue_size=4, seed=3)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3))
+    published = keras_dim.views.moco_v2(32, seed=3)(images, training=True)
+    views = model.views(images, training=True)
+    assert set(views) == set(published) == {"query", "key"}
+    for name, view in views.items():
+        np.testing.assert_array_equal(view, published[name])
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -156,6 +156,41 @@ def test_shifting_all_scores_changes_nothing(bound):
     )
 
 
+def test_one_pair_of_each_kind_is_a_mean(name):
+    pairs = random_scores((1, 2)), *np.eye(2, dtype="float32")[:, None]
+    np.testing.assert_allclose(
+        bounds.get(name)(*pairs), reference.BOUNDS[name](*pairs), rtol=1e-5
+    )
+
+
+def test_a_ceiling_is_the_value_at_the_best_scores():
+    scores = 100 * (2 * np.eye(8, dtype="float32") - 1)
+    for name in ("info_nce", "jensen_shannon"):
+        bound = bounds.get(name)
+        ceiling = bound.ceiling(num_negatives=7)
+        np.testing.assert_allclose(bound(scores, *masks(8)), ceiling, rtol=1e-5)
+    for name in set(bounds.BOUNDS) - {"info_nce", "jensen_shannon"}:
+        assert bounds.get(name).ceiling(num_negatives=7) is None
+
+
+def test_the_values_of_info_nce_are_its_terms():
+    pairs = (
+        DotProductScores(random_scores((4, 6)), random_scores((4, 5, 6), 1)),
+        *masks(4, 3),
+    )
+    bound = bounds.InfoNCE(own_image_score=-1.0, chunk_size=3)
+
+    values = np.array(bound.values(*pairs))
+
+    assert values.shape == (4, 5)
+    np.testing.assert_allclose(values.mean(), bound(*pairs), rtol=1e-5)
+    # Neither chunks nor scores in place of their factors make a difference.
+    for scores in (pairs[0], pairs[0].whole()):
+        plain = bounds.InfoNCE(-1.0).values(scores, *pairs[1:])
+        np.testing.assert_allclose(values, plain, rtol=1e-4, atol=1e-6)
+    assert np.abs(values - bounds.InfoNCE().values(*pairs)).min() > 1e-4
+
+
 def test_info_nce_saturates_at_log_of_candidates():
     positives, negatives = masks(8)
     np.testing.assert_allclose(
@@ -213,7 +248,7 @@ def test_factors_give_the_scores_of_their_products(name):
 
 
 def test_unknown_bound_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="info_nce.*Received: 'nce'"):
+    with pytest.raises(ValueError, match="bound: 'nce'.*'info_nce'"):
         bounds.get("nce")
 
 

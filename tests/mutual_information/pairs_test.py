@@ -75,3 +75,38 @@ def test_computed_scores_are_the_same_scores():
     )
 
     np.testing.assert_array_equal(scores.computed().whole(), scores.whole())
+
+
+def two_images():
+    rng = np.random.default_rng(0)
+    return (
+        rng.normal(size=(2, 6)).astype("float32"),
+        rng.normal(size=(2, 3, 6)).astype("float32"),
+    )
+
+
+def test_two_images_are_enough_for_negatives_and_one_is_not():
+    anchors, candidates = two_images()
+
+    found = pairs.dot_product_pairs(anchors, candidates)
+
+    np.testing.assert_array_equal(found.negatives[:, :, 0], [[0, 1], [1, 0]])
+    with pytest.raises(ValueError, match="one image has no neg.*Received: 1"):
+        pairs.dot_product_pairs(anchors[:1], candidates[:1])
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1])
+def test_clipped_pairs_are_the_same_pairs_within_the_limit(chunk_size):
+    found = pairs.dot_product_pairs(*two_images())
+
+    clipped = found.clipped(2.0, chunk_size)
+
+    np.testing.assert_allclose(
+        clipped.scores.whole(),
+        2 * np.tanh(np.array(found.scores.whole()) / 2),
+        rtol=1e-5,
+    )
+    # Scores in chunks are never held at once.
+    assert (clipped.scores.products is None) == (chunk_size is not None)
+    np.testing.assert_array_equal(clipped.positives, found.positives)
+    np.testing.assert_array_equal(clipped.negatives, found.negatives)
