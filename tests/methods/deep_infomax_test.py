@@ -466,7 +466,6 @@ def test_critics_by_name_have_the_width_given(name):
     model = make(alpha=1.0, critic=name, critic_units=8)
     assert model.critic_units == 8
     assert {critic.units for critic in model.critics.values()} == {8}
-    assert make().critic_units == 8
 
 
 def test_a_batch_with_too_few_negatives_is_refused(images):
