@@ -33,7 +33,8 @@ def mlp(
     checks.integers(1, units=units, **checks.given(hidden_units=hidden_units))
     stack = [keras.Input((num_inputs,))]
     if hidden_units is not None:
-        stack.append(_dense(num_inputs, hidden_units))
+        # Batch norm would take a bias away again.
+        stack.append(_dense(num_inputs, hidden_units, not batch_norm))
         if batch_norm:
             stack.append(norm.batch_normalization())
         stack.append(layers.ReLU())

@@ -47,6 +47,10 @@ class BYOL(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("cifar10", batch_size=256), epochs=100)
     ```
 
+    Differs from the authors' code in that hidden layers have no bias before
+    their batch norm, which would take it away, and in that the teacher moves
+    at the start of a step, which is the same.
+
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
 

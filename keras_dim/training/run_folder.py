@@ -1,6 +1,7 @@
 """The folder of a run: the names of its files, and how far the run has come."""
 
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -40,20 +41,31 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
             f"{directory} already holds a run: resume it (resume=True, "
             "--resume), or choose a new folder"
         )
-    saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
+    saved, wanted = (
+        dict(_flat(each.to_dict())) for each in (Recipe.load(path), recipe)
+    )
     # The learning rate of other schedules depends on the number of epochs.
     is_constant = recipe.schedule["name"] == "constant"
     may_change = {"epochs"} if is_constant else set()
     changed = [
         name
-        for name in wanted
-        if wanted[name] != saved.get(name) and name not in may_change
+        for name in sorted(wanted.keys() | saved.keys())
+        if wanted.get(name) != saved.get(name) and name not in may_change
     ]
     if changed:
         raise ValueError(
             f"{directory} holds a run of another recipe: resume with the "
             f"one in {path}. They differ in {', '.join(changed)}"
         )
+
+
+def _flat(fields: dict[str, Any], prefix: str = "") -> Iterator[Any]:
+    """Yields the fields of a recipe and of its parts, by dotted names."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def load_latest(

@@ -17,10 +17,12 @@ def test_head_with_a_hidden_layer_equals_its_formula(batch_norm):
     for weight in head.trainable_weights:
         weight.assign(rng.normal(size=weight.shape))
     features = random_features()
-    (kernel, bias), *norm, (last, last_bias) = (
+    (kernel, *bias), *norm, (last, last_bias) = (
         layer.get_weights() for layer in head.layers if layer.weights
     )
-    hidden = features @ kernel + bias
+    # Batch norm would take a bias away again.
+    assert len(bias) == (not batch_norm)
+    hidden = features @ kernel + sum(bias)
     if batch_norm:
         scale, offset = norm[0][:2]
         hidden = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5)

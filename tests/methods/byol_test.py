@@ -79,11 +79,11 @@ def test_the_loss_is_the_error_alone(model):
     assert 0 < error == pytest.approx(float(loss), rel=1e-6)
 
 
-def test_projector_and_predictor_have_no_bias_at_their_output(model):
+def test_projector_and_predictor_have_no_biases(model):
     for head, num_inputs in ((model.projector, 6), (model.predictor, 5)):
         shapes = [tuple(weight.shape) for weight in head.trainable_weights]
         # A layer, its batch norm, and a layer.
-        assert shapes == [(num_inputs, 8), (8,), (8,), (8,), (8, 5)]
+        assert shapes == [(num_inputs, 8), (8,), (8,), (8, 5)]
     assert model.projector.name == "projector"
     assert model.predictor.name == "predictor"
 

@@ -597,7 +597,9 @@ def test_a_run_is_not_overwritten(finished):
 
 
 def test_a_run_is_resumed_with_its_own_recipe_only(finished):
-    with pytest.raises(ValueError, match="They differ in learning_rate"):
+    with pytest.raises(
+        ValueError, match="They differ in optimizer.learning_rate"
+    ):
         pretrain(tiny_recipe(learning_rate=1e-2), finished, resume=True)
     # The cosine depends on it.
     with pytest.raises(ValueError, match="They differ in epochs"):

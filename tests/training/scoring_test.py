@@ -210,7 +210,7 @@ def test_the_images_of_training_are_not_scored(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, images=pixels(generator, 6), labels=np.arange(6) % 2)
 
-    with pytest.raises(NoLabelsError, match="no split 'test' of its own"):
+    with pytest.raises(NoLabelsError, match="has no split 'test'"):
         labelled_images(path, image_shape=(8, 8, 3))
 
 
