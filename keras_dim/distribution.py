@@ -172,9 +172,11 @@ def concat_replicas(tensor):
     """
     if is_alone():
         return tensor
-    if tensor.dtype == "bfloat16":
-        # TensorFlow's all_gather does not support bfloat16.
-        return tf.cast(concat_replicas(tf.cast(tensor, "float32")), "bfloat16")
+    # TensorFlow's operation takes neither bfloat16 nor small integers.
+    wider = {"bfloat16": "float32", "uint8": "int32"}.get(tensor.dtype.name)
+    if wider is not None:
+        gathered = concat_replicas(tf.cast(tensor, wider))
+        return tf.cast(gathered, tensor.dtype)
     gathered = tf.distribute.get_replica_context().all_gather(tensor, axis=0)
     # all_gather forgets the static size of every axis, not just of axis 0.
     gathered = tf.ensure_shape(gathered, (None, *tensor.shape[1:]))

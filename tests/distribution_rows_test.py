@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_dim import distribution
@@ -99,3 +100,18 @@ def test_a_graph_that_writes_rows_does_not_copy_the_others():
     operations = {operation.type for operation in graph.get_operations()}
     assert {"ResourceGather", "ResourceScatterUpdate"} <= operations
     assert not {"ReadVariableOp", "AssignVariableOp"} & operations
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
+def test_rows_of_every_precision_are_gathered(two_replicas, dtype):
+    def on_replica():
+        context = tf.distribute.get_replica_context()
+        own = tf.fill((2, 3), context.replica_id_in_sync_group + 250)
+        return distribution.concat_replicas(tf.cast(own, dtype))
+
+    found = tf.function(lambda: two_replicas.run(on_replica))()
+    for rows in two_replicas.experimental_local_results(found):
+        assert rows.dtype == dtype
+        np.testing.assert_array_equal(
+            tf.cast(rows, "int32")[:, 0], [250, 250, 251, 251]
+        )
