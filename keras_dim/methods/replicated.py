@@ -1,7 +1,8 @@
 """A `keras.Model` that several devices train as one does.
 
 Each method here mends one shortcoming of Keras 3. `tests/methods/keras_test.py`
-has a test for each that fails once Keras has mended it itself.
+fails once Keras has mended it itself, except for the two that show only under
+several workers.
 """
 
 import keras

@@ -33,7 +33,6 @@ from keras_dim.training.run_folder import CHECKPOINTS
 from keras_dim.training.run_folder import ENCODER
 from keras_dim.training.run_folder import LOG
 from keras_dim.training.run_folder import METRICS
-from keras_dim.training.run_folder import RECIPE  # noqa: F401  scoring.py
 from keras_dim.training.run_folder import TENSORBOARD
 from keras_dim.training.run_folder import UNTRAINED
 from keras_dim.training.run_folder import VIEWS

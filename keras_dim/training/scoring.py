@@ -12,7 +12,7 @@ from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
-from keras_dim.training import pretraining
+from keras_dim.training import run_folder
 from keras_dim.training.recipe import Recipe
 
 # Most bytes of pixels in float32 that the scores of a run are fitted to.
@@ -62,15 +62,15 @@ def score_run(
         NoLabelsError: see `evaluation.labelled_images`.
     """
     directory = pathlib.Path(directory)
-    recipe = Recipe.load(directory / pretraining.RECIPE)
+    recipe = Recipe.load(directory / run_folder.RECIPE)
     scores = evaluation.compare(
-        model_files.load_model(directory / pretraining.ENCODER),
-        model_files.load_model(directory / pretraining.UNTRAINED),
+        model_files.load_model(directory / run_folder.ENCODER),
+        model_files.load_model(directory / run_folder.UNTRAINED),
         labelled_images_of(recipe) if images is None else images,
         recipe.test_classes,
         report,
     )
-    path = directory / pretraining.METRICS
+    path = directory / run_folder.METRICS
     metrics = json.loads(path.read_text(encoding="utf-8"))
     files.write_json(path, {**metrics, "scores": scores})
     return scores
