@@ -70,10 +70,10 @@ class AMDIM(base.SelfSupervisedModel):
 
     Differs from the paper, as the authors' code does: scores are divided by
     the root of their width before they are penalised and clipped, and the
-    penalty's weight is 0.05 where the paper says 0.04. The authors published no code of the mixtures, section 3.6;
-    here the features of a mixture take the place of the global one wherever
-    it is the source, by default in both 1 to 5 and 1 to 7. See
-    `MixtureFeatures`.
+    penalty's weight is 0.05 where the paper says 0.04. The authors published
+    no code of the mixtures, section 3.6; here the features of a mixture take
+    the place of the global one wherever it is the source, by default in both 1
+    to 5 and 1 to 7. See `MixtureFeatures`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
