@@ -80,7 +80,7 @@ def amdim(**arguments):
     model = keras_dim.AMDIM(amdim_encoder(), **arguments)
     # What starts at zero holds gradients back in the first step.
     rng = np.random.default_rng(5)
-    for projection in model.projections.values():
+    for projection in model.critic.projections.values():
         kernel = projection.projection.kernel
         kernel.assign(0.1 * rng.normal(size=kernel.shape))
     return model

@@ -261,19 +261,31 @@ CRITICS = {
 }
 
 
-def get(critic, units=None):
+def get(critic, units=None, bound=None):
     """Returns a critic by its name, or the critic itself.
 
     Args:
         critic: str, one of `CRITICS`; a dict of a name and arguments, such as
             `{"name": "dot_product", "units": 512}`; or a layer like them.
         units: int or None. Width of a critic by name.
+        bound: the bound that takes its scores, or None.
+
+    Raises:
+        ValueError: for an unknown name or argument, for a layer of other
+            `units`, and for a bound in chunks of scores that are computed.
     """
     made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
     if units is not None and made.units != units:
         raise ValueError(
             f"The critic has units={made.units} already: leave out "
             f"`critic_units`. Received: {units}"
+        )
+    chunk_size = getattr(bound, "chunk_size", None)
+    if chunk_size and isinstance(made, ConcatenateCritic):
+        raise ValueError(
+            "`chunk_size` is for scores that are inner products, those of a "
+            f"DotProductCritic. Received: chunk_size={chunk_size} with a "
+            "ConcatenateCritic"
         )
     return made
 

@@ -78,13 +78,6 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)
         return mixtures.assignment(scores, self.temperature)
 
-    def check_bound(self, bound):
-        """Raises a `ValueError` for a bound without scores of NCE."""
-        if not isinstance(bound, bounds.InfoNCE):
-            raise ValueError(
-                f"A mixture needs the bound 'info_nce'. Received: {bound}"
-            )
-
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_mixtures, input_shape[-1])
 
@@ -99,16 +92,24 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         )
 
 
-def get(mixture):
+def get(mixture, bound):
     """Returns a mixture of a number of features, or the layer itself.
 
     Args:
         mixture: int; a dict of arguments of `MixtureFeatures`; a layer like
             it; or None for no mixture.
+        bound: the bound to be used with it.
+
+    Raises:
+        ValueError: for a mixture with another bound than InfoNCE.
     """
     if isinstance(mixture, int):
         mixture = {"num_mixtures": mixture}
     if isinstance(mixture, dict):
         checks.keywords(MixtureFeatures, mixture, "The mixture")
         mixture = MixtureFeatures(**mixture)
+    if mixture and not isinstance(bound, bounds.InfoNCE):
+        raise ValueError(
+            f"A mixture needs the bound 'info_nce'. Received: {bound}"
+        )
     return mixture

@@ -8,12 +8,10 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
-from keras_dim.layers import location_sampler
 from keras_dim.layers import mixture_features
-from keras_dim.layers import pairings as pairings_lib
+from keras_dim.layers import multiscale_critic
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
-from keras_dim.mutual_information import pairs as pairs_lib
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
 
@@ -94,70 +92,73 @@ class AMDIM(base.SelfSupervisedModel):
         seed=None,
         **kwargs,
     ):
-        shapes = encoder_features.feature_shapes(encoder, "global")
-        pairings = pairings_lib.checked(pairings, shapes)
-        checks.above(0, **checks.given(score_limit=score_limit))
         checks.at_least(0, score_penalty=score_penalty)
-        checks.one_of(
-            distribution.NEGATIVES_FROM, negatives_from=negatives_from
-        )
-        weights = {_term(*pairing): -1.0 for pairing in pairings}
+        shapes = encoder_features.feature_shapes(encoder, "global")
+        pairings = tuple(tuple(pairing) for pairing in pairings)
+        named = {"_to_".join(pairing): pairing for pairing in pairings}
+        weights = dict.fromkeys(named, -1.0)
         if score_penalty:
             weights["score_penalty"] = score_penalty
         views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, weights, **kwargs)
         self.pairings = pairings
+        self._pairing_of = named
         self.score_limit = score_limit
         self.score_penalty = score_penalty
         self.bound = bounds.get(bound)
-        self.mixture = mixture_features.get(mixture)
+        self.mixture = mixture_features.get(mixture, self.bound)
         self.use_batch_norm = use_batch_norm
         self.negatives_from = negatives_from
         self.seed = seed
-        self.sampler = location_sampler.LocationSampler(1, "middle", seed)
-        self.projections = pairings_lib.projections(
-            pairings, shapes, use_batch_norm
+        self.critic = multiscale_critic.MultiscaleCritic(
+            shapes,
+            pairings,
+            score_limit,
+            self.mixture,
+            use_batch_norm,
+            negatives_from,
+            getattr(self.bound, "chunk_size", None),
+            seed,
         )
-        if self.mixture:
-            self.mixture.check_bound(self.bound)
-            # A mixture that was loaded is built already.
-            if not self.mixture.built:
-                self.mixture.build(shapes["global"])
         self.built = True
 
     def ceilings(self, batch_size):
+        shapes = encoder_features.feature_shapes(self.encoder)
+        others = batch_size - 1
         return {
-            _term(source, target): self.bound.ceiling(
-                (batch_size - 1)
-                * math.prod(self.encoder.output[target].shape[1:-1])
-            )
-            for source, target in self.pairings
+            term: self.bound.ceiling(others * math.prod(shapes[target][1:-1]))
+            for term, (_, target) in self._pairing_of.items()
         }
 
     def outputs(self, views, training):
         one, other = (
-            self._features(views[name], training) for name in self.view_names
+            self.critic.project(
+                self.encoder(views[name], training=training), training
+            )
+            for name in self.view_names
         )
         return {
-            _term(source, target): [
-                self._pairs(one, other, source, target, training),
-                self._pairs(other, one, source, target, training),
+            term: [
+                self.critic.pairs(one, other, *pairing, training),
+                self.critic.pairs(other, one, *pairing, training),
             ]
-            for source, target in self.pairings
+            for term, pairing in self._pairing_of.items()
         }
 
     def loss_terms(self, outputs):
         terms = {"score_penalty": 0.0}
-        for source, target in self.pairings:
-            directions = outputs[_term(source, target)]
-            terms[_term(source, target)] = (
-                sum(self._information(pairs, source) for pairs in directions)
-                / 2
-            )
-            terms["score_penalty"] += (
-                sum(pairs.scores.mean_square() for pairs in directions) / 2
-            )
+        for term, (source, _) in self._pairing_of.items():
+            terms[term] = 0.0
+            for pairs in outputs[term]:
+                terms[term] += self._information(pairs, source) / 2
+                terms["score_penalty"] += pairs.scores.mean_square() / 2
         return terms
+
+    def _information(self, pairs, source):
+        if self.mixture and source == "global":
+            values = self.bound.values(*pairs)
+            return keras.ops.mean(self.mixture.combine(values))
+        return self.bound(*pairs)
 
     def assignments(self, images, target="map_7"):
         """Returns the features of the mixture that each location chooses.
@@ -172,48 +173,8 @@ class AMDIM(base.SelfSupervisedModel):
             probabilities.
         """
         if not self.mixture:
-            raise ValueError(
-                "A model without a mixture has no assignments: set `mixture`. "
-                "Received: mixture=None"
-            )
-        views = self.views_of(images, training=False)
-        one, other = (
-            self._features(views[name], False) for name in self.view_names
-        )
-        pairs = self._pairs(one, other, "global", target, False)
-        values = self.bound.values(*pairs)
-        return self.mixture.assignments(values, other[target].shape[1:3])
-
-    def _features(self, images, training):
-        """Returns the features of a view, all as wide as the global one."""
-        features = self.encoder(images, training=training)
-        projected = {
-            name: projection(features[name], training=training)
-            for name, projection in self.projections.items()
-        }
-        return features | projected
-
-    def _pairs(self, one, other, source, target, training):
-        sources = one[source]
-        if source in self.projections:
-            sources = self.sampler(sources, training=training)
-        elif self.mixture and source == "global":
-            sources = self.mixture(sources)
-        pairs = pairs_lib.dot_product_pairs(
-            sources,
-            other[target],
-            math.sqrt(other[target].shape[-1]),
-            self.negatives_from,
-        )
-        chunk_size = getattr(self.bound, "chunk_size", None)
-        return pairs.clipped(self.score_limit, chunk_size)
-
-    def _information(self, pairs, source):
-        if not self.mixture or source != "global":
-            return self.bound(*pairs)
-        values = self.bound.values(*pairs)
-        return keras.ops.mean(self.mixture.combine(values))
-
-
-def _term(source, target):
-    return f"{source}_to_{target}"
+            raise ValueError("Only a mixture has assignments: set `mixture`")
+        outputs = self.outputs(self.views_of(images, False), training=False)
+        pairs, _ = outputs[f"global_to_{target}"]
+        map_size = self.encoder.output[target].shape[1:3]
+        return self.mixture.assignments(self.bound.values(*pairs), map_size)

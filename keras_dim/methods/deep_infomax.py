@@ -96,13 +96,9 @@ class DeepInfoMax(base.SelfSupervisedModel):
         weights = {"global_information": -alpha, "local_information": -beta}
         weights = {name: weight for name, weight in weights.items() if weight}
         if not weights:
-            raise ValueError(
-                "Without `alpha` and `beta` there is no information to "
-                f"maximise. Received: alpha={alpha}, beta={beta}"
-            )
+            raise ValueError("`alpha` or `beta` must be above 0. Received: 0")
         # The first two seeds are those of `views.dim` with the same seed.
-        prior_seed = seeds_from(seed, 3)[2]
-        prior = priors.get(prior, prior_seed)
+        prior = priors.get(prior, seeds_from(seed, 3)[2])
         prior = prior if gamma else None
         terms = weights | (prior.term_weights(gamma) if prior else {})
         shapes = encoder_features.feature_shapes(
@@ -112,16 +108,9 @@ class DeepInfoMax(base.SelfSupervisedModel):
             encoder, views or single_view.SingleView(), terms, **kwargs
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
-        self.critic = critics.get(critic, critic_units)
-        self.critic_units = critic_units
         self.bound = bounds.get(bound)
-        chunk_size = getattr(self.bound, "chunk_size", None)
-        if chunk_size and isinstance(self.critic, critics.ConcatenateCritic):
-            raise ValueError(
-                "`chunk_size` is for scores that are inner products, those of "
-                f"a DotProductCritic. Received: chunk_size={chunk_size} with "
-                "a ConcatenateCritic"
-            )
+        self.critic = critics.get(critic, critic_units, self.bound)
+        self.critic_units = critic_units
         self.prior = prior
         self.global_pairing = global_pairing
         self.num_local_samples = num_local_samples
@@ -132,13 +121,14 @@ class DeepInfoMax(base.SelfSupervisedModel):
         self.sampler.build(shapes["local"])
         self.critics = {}
         for name in weights:
-            is_whole = name == "global_information" and global_pairing == "map"
+            is_global = name == "global_information"
+            of_summary = is_global and global_pairing == "summary"
             self.critics[name] = critics.copy(
-                self.critic, whole_map=is_whole, name=f"{name}_critic"
+                self.critic,
+                whole_map=is_global and not of_summary,
+                name=f"{name}_critic",
             )
-            candidates = shapes["local"]
-            if name == "global_information" and not is_whole:
-                candidates = (None, 1, 1, shapes["global"][-1])
+            candidates = shapes["global" if of_summary else "local"]
             self.critics[name].build(shapes["global"], candidates)
         # A prior that was loaded is built already.
         if prior and not prior.built:
@@ -166,7 +156,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
             if name == "local_information":
                 candidates = self.sampler(candidates, training=training)
             elif self.global_pairing == "summary":
-                candidates = summaries[:, None, None, :]
+                candidates = summaries
             pairs[name] = critic(summaries, candidates, training=training)
         return pairs, prior_terms
 

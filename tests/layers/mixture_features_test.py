@@ -71,18 +71,18 @@ def test_scores_are_combined_and_assigned_at_the_temperature():
 
 
 def test_only_info_nce_has_scores_for_a_mixture():
-    MixtureFeatures(2).check_bound(bounds.InfoNCE(chunk_size=4))
+    mixture_features.get(2, bounds.InfoNCE(chunk_size=4))
     with pytest.raises(ValueError, match="bound 'info_nce'. Received: .*Bound"):
-        MixtureFeatures(2).check_bound(bounds.get("gan"))
+        mixture_features.get(2, bounds.get("gan"))
 
 
 def test_a_number_is_so_many_features():
-    made = mixture_features.get(4)
+    made = mixture_features.get(4, bounds.InfoNCE())
     assert (made.num_mixtures, made.temperature) == (4, 1.0)
     arguments = {"num_mixtures": 4, "temperature": 2.0}
-    assert mixture_features.get(arguments).temperature == 2.0
-    assert mixture_features.get(made) is made
-    assert mixture_features.get(None) is None
+    assert mixture_features.get(arguments, bounds.InfoNCE()).temperature == 2.0
+    assert mixture_features.get(made, bounds.InfoNCE()) is made
+    assert mixture_features.get(None, bounds.InfoNCE()) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_number_is_so_many_features():
             "`hidden_units`.* 1 or more.*: 0",
         ),
         (
-            lambda: mixture_features.get({"num_mixture": 2}),
+            lambda: mixture_features.get({"num_mixture": 2}, bounds.InfoNCE()),
             "no argument 'num_mixture'.*'num_mixtures'",
         ),
     ],

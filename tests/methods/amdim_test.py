@@ -43,7 +43,7 @@ def features_of(model, images):
     units = features["global"].shape[-1]
     projected = {"global": features["global"]} | {
         name: projection(features[name], training=False)
-        for name, projection in model.projections.items()
+        for name, projection in model.critic.projections.items()
     }
     return {
         name: np.array(value).reshape(len(images), -1, units)
@@ -156,7 +156,7 @@ def test_each_image_draws_its_own_location_of_a_source_map(views):
         anchored, _ = model(views, training=training)["map_3_to_map_2"]
         assert anchored.scores.anchors.shape == (6, 6)
     maps = np.arange(2000 * 9, dtype="float32").reshape(2000, 3, 3, 1)
-    drawn = np.array(model.sampler(maps, training=True))[:, 0, 0, 0]
+    drawn = np.array(model.critic.sampler(maps, training=True))[:, 0, 0, 0]
     image, place = np.divmod(drawn, 9)
     np.testing.assert_array_equal(image, np.arange(2000))
     assert (np.bincount(place.astype(int), minlength=9) > 100).all()
@@ -180,7 +180,7 @@ def test_mixture_of_one_that_changes_nothing_is_plain(views):
     for model in (plain, mixed):
         keras.utils.set_random_seed(0)
         rng = np.random.default_rng(2)
-        for part in (model.encoder, *model.projections.values()):
+        for part in (model.encoder, *model.critic.projections.values()):
             for weight in part.trainable_weights:
                 weight.assign(rng.normal(size=weight.shape))
     expected = terms_of(plain, views)
@@ -258,7 +258,7 @@ def test_uniform_scores_carry_no_information(views):
 
 def test_only_maps_that_are_paired_are_projected():
     model = tiny.amdim(pairings=[("global", "map_2")])
-    assert set(model.projections) == {"map_2"}
+    assert set(model.critic.projections) == {"map_2"}
 
 
 def test_default_views_are_those_of_the_encoders_size():

@@ -67,7 +67,7 @@ def named_layers(model):
         for layer in model.encoder.layers
         if isinstance(layer, layers.BatchNormalization)
     )
-    for name, projection in model.projections.items():
+    for name, projection in model.critic.projections.items():
         for part in ("hidden", "projection", "shortcut", "norm"):
             named[f"{name}/{part}"] = getattr(projection, part)
     return named

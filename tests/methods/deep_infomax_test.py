@@ -416,7 +416,7 @@ def test_a_dict_without_images_is_refused(images):
         ({"bound": "nce"}, "Unknown bound: 'nce'.*Expected one of.*'info_nce'"),
         ({"prior": "beta"}, "Unknown prior: 'beta'.*'uniform'"),
         ({"critic": "bilinear"}, "Unknown critic: 'bilinear'.*'dot_product'"),
-        ({"alpha": 0.0, "beta": 0.0}, "no information to maximise"),
+        ({"alpha": 0.0, "beta": 0.0}, "`alpha` or `beta` must be above 0"),
         ({"gamma": -1.0}, "`gamma` must be 0 or more. Received: -1.0"),
         ({"num_local_samples": 17}, "from 1 to the 16 locations.*17"),
         ({"num_local_samples": 0}, "`num_samples`.* 1 or more.*0"),
