@@ -96,7 +96,7 @@ BEAM = [
 TEST = [
     "pytest>=8.2",
     # Half of the test files on each of two cores.
-    "pytest-xdist>=3.6.1",
+    "pytest-xdist>=3.7.0",
     # Draws damaged files for `tests/survival/fuzz_test.py`.
     "hypothesis>=6.100",
     # `make lint` and `make format`. Formatting changes between its yearly

@@ -18,6 +18,33 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# Files whose few tests take longest: begun last, one process would wait.
+SLOW_FILES = (
+    "workers_pretrain_test",
+    "jax_test",
+    "notebooks_test",
+    "commands_test",
+    "import_test",
+    "kills_test",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Says which tests share a process of pytest-xdist, and which begin.
+
+    The tests of a file do, as they share its fixtures; conformance tests do by
+    method.
+    """
+    for item in items:
+        name = getattr(item, "callspec", None) and item.callspec.params.get(
+            "name"
+        )
+        is_of_method = "conformance" in item.path.parts and name
+        group = f"{item.path}{f' {name}' if is_of_method else ''}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.stem not in SLOW_FILES)
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """The one MirroredStrategy of the process: several of them collide."""
