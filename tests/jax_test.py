@@ -15,6 +15,7 @@ import tiny
 import tiny_optimizers
 
 import keras_dim.data
+from keras_dim import methods
 from keras_dim.data import reading
 
 TESTS = pathlib.Path(__file__).parent
@@ -42,7 +43,7 @@ def given_draws():
 def folder(tmp_path_factory, two_replicas):
     """What TensorFlow hands over: methods and images."""
     folder = tmp_path_factory.mktemp("jax")
-    for name in tiny.METHODS:
+    for name in jax_worker.METHODS:
         model = tiny.make(name)
         model.optimizer.build(model.trainable_variables)
         model.save(folder / f"{name}.keras")
@@ -70,7 +71,7 @@ def results(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-@pytest.fixture(params=tiny.METHODS)
+@pytest.fixture(params=jax_worker.METHODS)
 def name(request):
     return request.param
 
@@ -84,7 +85,14 @@ def assert_close(found, expected):
 
 
 def evaluate(model, name):
+    # A compiled step takes longer to make.
+    model.run_eagerly = True
     return model.evaluate(dataset(name), verbose=0, return_dict=True)
+
+
+def test_every_method_is_tried():
+    tried = {type(tiny.METHODS[name]()) for name in jax_worker.METHODS}
+    assert tried == set(methods.METHODS.values())
 
 
 def test_tensorflow_was_not_there(results):

@@ -12,6 +12,16 @@ import sys
 
 TESTS = pathlib.Path(__file__).parent
 NUM_EPOCHS = 2
+# Those of `tiny.METHODS` whose networks differ.
+METHODS = [
+    "amdim_mixtures_chunked",
+    "byol",
+    "deep_infomax_concatenate",
+    "deep_infomax_global_and_local",
+    "deep_infomax_sampled_and_chunked",
+    "deep_infomax_variational",
+    "moco",
+]
 # The method that TensorFlow also saved under two replicas.
 OF_REPLICAS = "amdim_mixtures_chunked"
 

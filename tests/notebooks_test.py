@@ -29,6 +29,7 @@ def test_a_notebook_holds_the_cells_of_its_script(script, build):
     assert [cell.source for cell in committed.cells] == sources
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_draws(script, build, tmp_path):
     notebook = build.build(script)

@@ -23,7 +23,9 @@ LAYOUTS = {
     "two_workers_of_two": (2, ("deep_infomax_sampled_and_chunked",)),
 }
 CASES = [
-    (layout, name) for layout, (_, names) in LAYOUTS.items() for name in names
+    pytest.param(layout, name, marks=[pytest.mark.slow] if replicas > 1 else [])
+    for layout, (replicas, names) in LAYOUTS.items()
+    for name in names
 ]
 NUM_STEPS = 4
 SECONDS = 900
