@@ -102,15 +102,8 @@ class BYOL(base.SelfSupervisedModel):
 
     def loss_terms(self, outputs):
         predictions, targets = outputs
-        errors = [
-            ops.sum(
-                ops.square(
-                    heads.normalized(prediction) - heads.normalized(target)
-                ),
-                axis=-1,
-            )
-            for prediction, target in zip(
-                predictions, targets[::-1], strict=True
-            )
-        ]
-        return {"prediction_error": ops.mean(sum(errors))}
+        error = 0.0
+        for prediction, target in zip(predictions, targets[::-1], strict=True):
+            gap = heads.normalized(prediction) - heads.normalized(target)
+            error += ops.mean(ops.sum(ops.square(gap), axis=-1))
+        return {"prediction_error": error}

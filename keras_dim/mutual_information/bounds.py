@@ -146,11 +146,8 @@ def nce_scores(
     """Returns the terms whose mean is `info_nce`, for each anchor's own image.
 
     The log probability of picking the positive out of itself and all negatives
-    of its row, plus the logarithm of their number.
-
-    Args:
-        scores, positives, negatives, own_image_score, chunk_size: see
-            `info_nce`. Each anchor has one row of positives.
+    of its row, plus the logarithm of their number. The arguments are those of
+    `info_nce`; each anchor has one row of positives.
 
     Returns:
         Float32 tensor `(own anchors, ...)`, in nats: the axes of the scores
@@ -200,14 +197,9 @@ def _joint_mean(function, scores, positives):
 
 
 def _product_mean(function, slope, scores, negatives, chunk_size):
-    """Returns the mean of a function of the scores over negative pairs.
-
-    `slope` is its derivative, for scores in chunks.
-    """
-    total = ops.sum(
-        rows.sum_rows(function, slope, scores, negatives, chunk_size)
-    )
-    return total / ops.maximum(_num_pairs(scores, negatives), 1.0)
+    """Returns the mean of a function, with its derivative, over negatives."""
+    sums = rows.sum_rows(function, slope, scores, negatives, chunk_size)
+    return ops.sum(sums) / ops.maximum(_num_pairs(scores, negatives), 1.0)
 
 
 def _num_pairs(scores, mask):
@@ -250,10 +242,8 @@ class Bound(configurable.ConfigurableObject):
         self.name = name
         self.chunk_size = chunk_size
 
-    def __call__(self, scores, positives, negatives):
-        return BOUNDS[self.name](
-            scores, positives, negatives, chunk_size=self.chunk_size
-        )
+    def __call__(self, *pairs):
+        return BOUNDS[self.name](*pairs, chunk_size=self.chunk_size)
 
     def ceiling(self, num_negatives):
         """Returns the greatest value, or None for a bound without one.
@@ -278,28 +268,16 @@ class InfoNCE(configurable.ConfigurableObject):
         self.own_image_score = own_image_score
         self.chunk_size = chunk_size
 
-    def __call__(self, scores, positives, negatives):
-        return info_nce(
-            scores,
-            positives,
-            negatives,
-            self.own_image_score,
-            self.chunk_size,
-        )
+    def __call__(self, *pairs):
+        return info_nce(*pairs, self.own_image_score, self.chunk_size)
+
+    def values(self, *pairs):
+        """Returns the terms whose mean is the bound; see `nce_scores`."""
+        return nce_scores(*pairs, self.own_image_score, self.chunk_size)
 
     def ceiling(self, num_negatives):
         """Returns the greatest value; see `Bound.ceiling`."""
         return math.log1p(num_negatives)
-
-    def values(self, scores, positives, negatives):
-        """Returns the terms whose mean is the bound; see `nce_scores`."""
-        return nce_scores(
-            scores,
-            positives,
-            negatives,
-            self.own_image_score,
-            self.chunk_size,
-        )
 
 
 BOUND_OBJECTS = {name: functools.partial(Bound, name) for name in BOUNDS} | {

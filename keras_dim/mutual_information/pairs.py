@@ -45,16 +45,14 @@ class DotProductScores(typing.NamedTuple):
 
     def computed(self):
         """Returns a copy that holds the inner products, to be used twice."""
-        return self._replace(
-            products=dot_products(self.anchors, self.candidates)
-        )
+        if self.products is not None:
+            return self
+        products = dot_products(self.anchors, self.candidates)
+        return self._replace(products=products)
 
     def whole(self):
         """Returns the scores, shape `(anchors, candidates, ...)`, float32."""
-        products = self.products
-        if products is None:
-            products = dot_products(self.anchors, self.candidates)
-        return soft_clip(products, self.limit)
+        return soft_clip(self.computed().products, self.limit)
 
     def of_own_images(self):
         """Returns the scores of this replica's anchors with their own images.
@@ -140,9 +138,9 @@ def dot_product_pairs(
     """
     own = flat_locations(anchors) / temperature
     candidates = flat_locations(candidates)
-    own_ids = ids = distribution.first_row(ops.shape(own)[0]) + ops.arange(
-        ops.shape(own)[0]
-    )
+    num_images = ops.shape(own)[0]
+    first = distribution.first_row(num_images)
+    own_ids = ids = first + ops.arange(num_images)
     anchors = own
     rows_are_split = (
         negatives_from == distribution.ALL_REPLICAS

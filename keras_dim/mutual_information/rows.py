@@ -103,18 +103,14 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
                     # The derivative of the clipping.
                     slopes = slopes * (1.0 - ops.square(rows / scores.limit))
                 # Products run in the precision of the factors.
-                slopes = ops.cast(
-                    ops.reshape(slopes, (chunk_size, -1)), own.dtype
-                )
-                candidate_slopes += ops.cast(
-                    ops.matmul(ops.transpose(slopes), own), "float32"
-                )
+                slopes = ops.reshape(slopes, (chunk_size, -1))
+                slopes = ops.cast(slopes, own.dtype)
+                of_candidates = ops.matmul(ops.transpose(slopes), own)
+                of_anchors = ops.matmul(slopes, flat)
                 # Slopes take the place of their anchors.
                 return (
-                    ops.slice_update(
-                        anchors, (first, 0), ops.matmul(slopes, flat)
-                    ),
-                    candidate_slopes,
+                    ops.slice_update(anchors, (first, 0), of_anchors),
+                    candidate_slopes + ops.cast(of_candidates, "float32"),
                 )
 
             anchor_slopes, candidate_slopes = ops.fori_loop(
@@ -186,13 +182,11 @@ def count_rows(scores, mask):
         Float32 tensor `(anchors,)`, or `(1,)` where all rows share one mask.
     """
     # Entries of the mask may each stand for several scores.
-    repeats = 1.0
+    counts = ops.sum(ops.cast(mask, "float32"), _axes(mask))
     sizes = zip(shape_of(scores)[1:], ops.shape(mask)[1:], strict=True)
     for length, entries in sizes:
-        repeats = (
-            repeats * ops.cast(length, "float32") / ops.cast(entries, "float32")
-        )
-    return ops.sum(ops.cast(mask, "float32"), _axes(mask)) * repeats
+        counts *= ops.cast(length, "float32") / ops.cast(entries, "float32")
+    return counts
 
 
 def shape_of(scores):
