@@ -186,7 +186,5 @@ def _build_heads(width, num_classes, learning_rate, seed):
     heads.compile(
         optimizers.Adam(learning_rate, beta_1=0.8, l2=1e-5),
         loss={name: online_probe_loss for name in HEADS},
-        # Compiling by XLA takes longer than it saves in steps so small.
-        jit_compile=False,
     )
     return heads
