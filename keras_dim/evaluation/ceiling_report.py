@@ -1,36 +1,28 @@
 """Warns when a bound has reached its ceiling too early to teach more."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 from absl import logging
 
 from keras_dim import checks
 
+# The share of a ceiling that may be missing, and the epochs that are early.
+WITHIN = 0.03
+EPOCHS = 3
+
 
 class CeilingReport(keras.callbacks.Callback):
-    """Warns of a bound that stands at its ceiling from the first epochs on.
+    """Warns of a bound that stands at its ceiling in the first three epochs.
 
     A bound such as InfoNCE cannot exceed a number that the batch sets, the
-    logarithm of the number of candidates. One that is there after an epoch or
-    two has nothing left to learn: pairs are told apart by something simple,
-    and the features stay poor. Each bound is warned of once.
+    logarithm of the number of candidates. One that is within 3 % of it after
+    an epoch or two has nothing left to learn: pairs are told apart by
+    something simple, and the features stay poor. Each bound is warned of once.
 
     Args:
         ceilings: mapping from a name in the logs to its ceiling, above 0, in
             the same unit, or to None where there is none.
-        within: float. Share of the ceiling that may be missing. Defaults to
-            `0.03`.
-        epochs: int. The first epochs, in which a bound at its ceiling is too
-            early. Defaults to `3`.
-
-    Attributes:
-        results: list of dicts, one for each warning: `"epoch"` (from 0),
-            `"name"`, `"value"` and `"ceiling"`.
-
-    Raises:
-        ValueError: for a ceiling that is not above 0.
 
     Example:
     ```python
@@ -39,48 +31,25 @@ class CeilingReport(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(
-        self,
-        ceilings: Mapping[str, float | None],
-        within: float = 0.03,
-        epochs: int = 3,
-    ):
+    def __init__(self, ceilings: Mapping[str, float | None]):
         super().__init__()
         self.ceilings = checks.given(**ceilings)
         checks.above(0, **self.ceilings)
-        self.within = within
-        self.epochs = epochs
-        self.results: list[dict[str, Any]] = []
+        self._warned: set[str] = set()
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        if epoch >= self.epochs:
-            return
-        warned = {result["name"] for result in self.results}
+    def on_epoch_end(self, epoch, logs=None):
         for name, ceiling in self.ceilings.items():
-            value = (logs or {}).get(name)
-            if (
-                name in warned
-                or value is None
-                or not value >= (1 - self.within) * ceiling
-            ):
-                continue
-            self.results.append(
-                {
-                    "epoch": epoch,
-                    "name": name,
-                    "value": float(value),
-                    "ceiling": ceiling,
-                }
-            )
-            logging.warning(
-                "%r is %.2f of at most %.2f by the end of epoch %d: the pairs "
-                "are too easy to tell apart to teach more. Take a map with "
-                "more and smaller fields as the local one, larger batches for "
-                "more negatives, or stronger views.",
-                name,
-                value,
-                ceiling,
-                epoch + 1,
-            )
+            value = (logs or {}).get(name, float("nan"))
+            is_early = epoch < EPOCHS and name not in self._warned
+            if is_early and value >= (1 - WITHIN) * ceiling:
+                self._warned.add(name)
+                logging.warning(
+                    "%r is %.2f of at most %.2f by the end of epoch %d: the "
+                    "pairs are too easy to tell apart to teach more. Take a "
+                    "map with more and smaller fields as the local one, larger "
+                    "batches for more negatives, or stronger views.",
+                    name,
+                    value,
+                    ceiling,
+                    epoch + 1,
+                )

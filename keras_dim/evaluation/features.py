@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_dim import batches
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim.encoders import features as encoder_features
 
@@ -20,8 +21,8 @@ def extract(
 ) -> dict[str, np.ndarray]:
     """Runs an encoder over images and returns the named features.
 
-    The encoder runs in inference mode. Only the layers that the wanted
-    features need are computed. Every batch has the same shape (the last one is
+    The encoder runs in inference mode, and computes only the layers that the
+    wanted features need. Every batch has the same shape (the last one is
     padded and cut again), so that the model is traced once.
 
     Args:
@@ -60,15 +61,12 @@ def extract(
         if columns and batch.keys() != columns.keys():
             raise ValueError(
                 "Every batch must have the same entries. Received a batch "
-                f"with {sorted(batch)} after one with {sorted(columns)}."
+                f"with {sorted(batch)} after one with {sorted(columns)}"
             )
         for name, values in batch.items():
             columns.setdefault(name, []).append(values)
     if not columns:
-        raise ValueError(
-            "There are no images to extract features from. Received an empty "
-            "array or data set."
-        )
+        raise ValueError("There are no images. Received an empty data set")
     # One column at a time, so that only one of them is in memory twice.
     return {name: np.concatenate(columns.pop(name)) for name in list(columns)}
 
@@ -81,31 +79,11 @@ def stream(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the results of `extract` batch by batch, in constant memory.
 
-    Args:
-        encoder: `keras.Model`. See `extract`.
-        images: raw pixels. See `extract`.
-        features: str or sequence of str. See `extract`.
-        batch_size: int. Most images per batch. Defaults to `256`.
-
-    Returns:
-        Iterator of dicts of arrays, in the order of the images.
-
-    Raises:
-        ValueError: see `extract`. A name that a functional encoder does not
-            have is refused at once, everything else at the batch where it
-            shows.
-
-    Example:
-    ```python
-    for batch in stream(encoder, dataset, ("global",)):
-        file.write(batch["global"].tobytes())
-    ```
+    A feature that a functional encoder does not have is refused at once,
+    everything else at the batch where it shows.
     """
     names = feature_names(features, encoder)
-    if batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be at least 1. Received: {batch_size}"
-        )
+    checks.integers(1, batch_size=batch_size)
     return _stream(feature_model(encoder, names), images, names, batch_size)
 
 
@@ -114,20 +92,12 @@ def feature_model(
 ) -> keras.Model:
     """Returns a model that computes the named features and nothing else.
 
-    It shares the encoder's weights. Whoever extracts again and again, as a
-    callback does, keeps it, so that the model is traced only once.
-
-    Args:
-        encoder: `keras.Model`. See `extract`.
-        features: str or sequence of str. See `extract`.
+    It shares the encoder's weights. Whoever extracts again and again keeps it,
+    so that the model is traced only once. For the arguments see `extract`.
 
     Returns:
         `keras.Model`. The encoder itself where there is nothing to leave out,
-        and where its outputs are known only once it is called (models that
-        are not functional).
-
-    Raises:
-        ValueError: for a feature that the encoder does not have.
+        and where it is not functional.
     """
     names = feature_names(features, encoder)
     if not encoder_features.is_functional(encoder):
@@ -149,32 +119,19 @@ def feature_names(
     """Returns the wanted features as a tuple, each name once."""
     if features is None:
         features = encoder_features.default_feature(encoder)
-    names = (features,) if isinstance(features, str) else tuple(features)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(
-            "`features` must be a name or a sequence of names. Received: "
-            f"{features!r}"
-        )
+    names = [features] if isinstance(features, str) else features
     return tuple(dict.fromkeys(names))
 
 
 def input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
-    """Returns the shape of one image, or `None` where a model does not tell.
-
-    Models with several inputs, or a dict of them, are left to Keras.
-    """
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError):
-        return None
+    """Returns the shape of one image, or `None` where a model does not tell."""
+    shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or isinstance(shape[0], tuple):
         return None
     return shape[1:]
 
 
-def _stream(
-    model: keras.Model, images: Any, names: tuple[str, ...], batch_size: int
-) -> Iterator[dict[str, np.ndarray]]:
+def _stream(model, images, names, batch_size):
     num_rows = None
     image_shape = input_shape(model)
     for batch in batches.iterate(images, batch_size):
@@ -185,19 +142,13 @@ def _stream(
         num_rows = num_rows or len(pixels)
         for start in range(0, len(pixels), num_rows):
             part = slice(start, start + num_rows)
-            values = _run(model, pixels[part], num_rows, names)
             yield {
-                **values,
+                **_run(model, pixels[part], num_rows, names),
                 **{name: column[part] for name, column in batch.items()},
             }
 
 
-def _run(
-    model: keras.Model,
-    images: np.ndarray,
-    num_rows: int,
-    names: tuple[str, ...],
-) -> dict[str, np.ndarray]:
+def _run(model, images, num_rows, names):
     rows = len(images)
     if rows < num_rows:
         padding = np.zeros((num_rows - rows, *images.shape[1:]), images.dtype)
@@ -215,7 +166,7 @@ def _run(
         if value.ndim == 0 or len(value) < num_rows:
             raise ValueError(
                 f"Feature {name!r} must have one row per image. Received "
-                f"shape {value.shape} for {num_rows} images."
+                f"shape {value.shape} for {num_rows} images"
             )
         values[name] = value[:rows].reshape(rows, -1).astype("float32")
     return values

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim import batches
+from keras_dim import checks
+from keras_dim.evaluation.labelled_features import labelled_rows
 
 
 def few_shot(
@@ -19,9 +20,9 @@ def few_shot(
     """Classifies by the nearest mean of a few examples, many times over.
 
     In each episode some classes are drawn, of each a few rows as examples
-    and others as queries. Features are centred by the mean of the episode's
-    examples and scaled to length one; a query goes to the class whose mean
-    of examples is nearest. Nothing is trained.
+    and others as queries. Features are centred by the examples' mean and
+    scaled to length one; a query goes to the class whose mean of examples is
+    nearest. Nothing is trained.
 
     Args:
         features: array `(num_rows, width)`. Maps are flattened. Best of
@@ -36,45 +37,22 @@ def few_shot(
 
     Returns:
         dict. `"accuracy"` in `[0, 1]`, the mean over episodes;
-        `"majority_class"`, what one answer for all queries scores;
+        `"majority_class"`, the accuracy of one answer for all queries;
         `"confidence"`, half the width of its 95 % interval; `"num_classes"`,
         `"num_episodes"` and `"protocol"`, one sentence with every setting.
 
     Raises:
-        ValueError: for counts below 1, features and labels that do not fit
-            together, and fewer classes than `ways`.
-
-    Example:
-    ```python
-    found = extract(encoder, unseen_classes, "global")
-    few_shot(found["global"], found["label"], shots=5)["accuracy"]
-    ```
+        ValueError: for features and labels that do not fit together, and
+            fewer classes than `ways`.
 
     Reference:
         Snell, Swersky and Zemel, "Prototypical Networks for Few-shot
         Learning", NeurIPS 2017, for the episodes and the nearest mean.
     """
-    for name, value, least in (
-        ("ways", ways, 2),
-        ("shots", shots, 1),
-        ("queries", queries, 1),
-        ("episodes", episodes, 2),
-    ):
-        if value < least:
-            raise ValueError(
-                f"`{name}` must be {least} or more. Received: {value}"
-            )
-    features = np.asarray(features)
-    labels = batches.labels_of(labels, "few_shot", allow_unlabelled=True)
-    if labels.shape != (len(features),) or features.ndim < 2:
-        raise ValueError(
-            "There must be one label for every row of features. Received "
-            f"features {features.shape} and labels {labels.shape}"
-        )
-    features = features.reshape(len(features), -1).astype("float32")
-    classes, counts = np.unique(
-        labels[labels != batches.UNLABELLED], return_counts=True
-    )
+    checks.integers(2, ways=ways, episodes=episodes)
+    checks.integers(1, shots=shots, queries=queries)
+    features, labels, _ = labelled_rows(features, labels)
+    classes, counts = np.unique(labels, return_counts=True)
     classes = classes[counts >= shots + queries]
     if len(classes) < ways:
         raise ValueError(
@@ -86,19 +64,16 @@ def few_shot(
     generator = np.random.default_rng(seed)
     accuracies = []
     for _ in range(episodes):
-        drawn = np.stack(
-            [
-                generator.choice(rows_of[name], shots + queries, replace=False)
-                for name in generator.choice(classes, ways, replace=False)
-            ]
-        )
-        accuracies.append(_episode(features[drawn], shots))
+        drawn = [
+            generator.choice(rows_of[name], shots + queries, replace=False)
+            for name in generator.choice(classes, ways, replace=False)
+        ]
+        accuracies.append(_episode(features[np.stack(drawn)], shots))
+    deviation = np.std(accuracies, ddof=1)
     return {
         "accuracy": float(np.mean(accuracies)),
         "majority_class": 1 / ways,
-        "confidence": float(
-            1.96 * np.std(accuracies, ddof=1) / np.sqrt(episodes)
-        ),
+        "confidence": float(1.96 * deviation / np.sqrt(episodes)),
         "num_classes": len(classes),
         "num_episodes": episodes,
         "protocol": (
@@ -107,6 +82,32 @@ def few_shot(
             f"{episodes} episodes drawn with seed {seed}; features centred by "
             "the examples' mean and scaled to length one"
         ),
+    }
+
+
+def few_shot_probe(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    test_labels: np.ndarray,
+    ways: int = 5,
+    shots: int = 1,
+    queries: int = 15,
+    episodes: int = 600,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Runs `few_shot` on the test rows of classes without training rows.
+
+    The training features are not used. The results are those of `few_shot`,
+    and `"num_test"`.
+    """
+    rows = ~np.isin(test_labels, train_labels)
+    episodes_of = test_features[rows], test_labels[rows]
+    result = few_shot(*episodes_of, ways, shots, queries, episodes, seed)
+    return {
+        **result,
+        "num_test": int(rows.sum()),
+        "protocol": f"{result['protocol']}; classes without training images",
     }
 
 

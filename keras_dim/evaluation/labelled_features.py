@@ -1,6 +1,5 @@
 """Features and labels of every probe, checked before they are used."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,63 +8,23 @@ from keras_dim import batches
 from keras_dim.batches import UNLABELLED
 
 
-@dataclasses.dataclass(frozen=True)
 class LabelledFeatures:
-    """Features and labels that a probe can work with.
-
-    Args:
-        train: float32 array `(num_train, width)`.
-        train_labels: int64 array `(num_train,)`: row numbers of `classes`.
-        test: float32 array `(num_test, width)`.
-        test_labels: int64 array `(num_test,)`: row numbers of `classes`, and
-            -1 for a class that is not among the training labels.
-        classes: int64 array `(num_classes,)`. The training labels' values.
-        note: str. Rows that were left out, as the end of a protocol's
-            sentence.
-    """
-
-    train: np.ndarray
-    train_labels: np.ndarray
-    test: np.ndarray
-    test_labels: np.ndarray
-    classes: np.ndarray
-    note: str
-
-    def result(self, predictions: np.ndarray, protocol: str) -> dict[str, Any]:
-        """Returns a probe's dict, for predicted row numbers of `classes`.
-
-        `"majority_class"` is the accuracy of one answer for all test rows,
-        the class that most of them have.
-        """
-        of_class = np.bincount(self.test_labels + 1)[1:]
-        return {
-            "accuracy": float(np.mean(predictions == self.test_labels)),
-            "majority_class": float(of_class.max(initial=0))
-            / len(self.test_labels),
-            "num_train": len(self.train),
-            "num_test": len(self.test),
-            "protocol": protocol + self.note,
-        }
-
-
-def labelled_features(
-    train_features: Any,
-    train_labels: Any,
-    test_features: Any,
-    test_labels: Any,
-) -> LabelledFeatures:
-    """Checks the arguments that all probes share.
-
-    Rows labelled -1 have no label and are left out; `note` counts them.
+    """The arguments that all probes share, checked.
 
     Args:
         train_features: array `(num_train, ...)`, flattened.
-        train_labels: array of int `(num_train,)`.
+        train_labels: array of int `(num_train,)`. Rows labelled -1 have no
+            label and are left out.
         test_features: array `(num_test, ...)`, flattened.
-        test_labels: array of int `(num_test,)`.
+        test_labels: array of int `(num_test,)`, likewise. Rows of a class
+            without training rows count as wrong.
 
-    Returns:
-        `LabelledFeatures`.
+    Attributes:
+        train: float32 array `(num_train, width)`.
+        train_labels: int64 array `(num_train,)`: row numbers of `classes`.
+        test: float32 array `(num_test, width)`.
+        test_labels: int64 array `(num_test,)`.
+        classes: int64 array `(num_classes,)`. The training labels' values.
 
     Raises:
         ValueError: when the row counts of features and labels differ, when
@@ -73,68 +32,96 @@ def labelled_features(
             or infinite, when labels are not whole numbers, and when fewer
             than two classes or no test rows are left.
     """
-    train, labels, num_train = _part(train_features, train_labels, "train")
-    test, wanted, num_test = _part(test_features, test_labels, "test")
-    if train.shape[1] != test.shape[1]:
-        raise ValueError(
-            "Training and test features must have the same width. Received "
-            f"train_features {train.shape} and test_features {test.shape}."
+
+    def __init__(
+        self, train_features, train_labels, test_features, test_labels
+    ):
+        self.train, labels, num_train = labelled_rows(
+            train_features, train_labels, "train_"
         )
-    classes, rows = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "A probe needs at least two classes in train_labels. Received "
-            f"only {classes.tolist()} in {len(labels)} labelled rows."
+        self.test, self.test_labels, num_test = labelled_rows(
+            test_features, test_labels, "test_"
         )
-    found = np.searchsorted(classes, wanted).clip(max=len(classes) - 1)
-    note = ""
-    if num_train or num_test:
-        note = (
-            f"; {num_train} training and {num_test} test rows without a "
-            "label left out"
-        )
-    return LabelledFeatures(
-        train=train,
-        train_labels=rows.astype("int64"),
-        test=test,
-        test_labels=np.where(classes[found] == wanted, found, -1),
-        classes=classes,
-        note=note,
-    )
+        if self.train.shape[1] != self.test.shape[1]:
+            raise ValueError(
+                "Training and test features must have the same width. Received "
+                f"shapes {self.train.shape} and {self.test.shape}"
+            )
+        self.classes, self.train_labels = np.unique(labels, return_inverse=True)
+        if len(self.classes) < 2:
+            raise ValueError(
+                "A probe needs at least two classes in train_labels. Received "
+                f"only {self.classes.tolist()}"
+            )
+        self._note = ""
+        if num_train or num_test:
+            self._note = (
+                f"; {num_train} training and {num_test} test rows without a "
+                "label left out"
+            )
+
+    def is_right(self, predictions: np.ndarray) -> np.ndarray:
+        """Returns which test rows have the predicted rows of `classes`."""
+        return self.classes[predictions] == self.test_labels
+
+    def result(self, predictions: np.ndarray, protocol: str) -> dict[str, Any]:
+        """Returns a probe's results, for predicted row numbers of `classes`.
+
+        They are `"accuracy"` in `[0, 1]`; `"majority_class"`, the accuracy of
+        one answer for all test rows, the class that most of them have;
+        `"num_train"` and `"num_test"`, the numbers of labelled rows; and
+        `"protocol"`, one sentence with every setting.
+        """
+        shares = [np.mean(self.test_labels == name) for name in self.classes]
+        return {
+            "accuracy": float(np.mean(self.is_right(predictions))),
+            "majority_class": float(max(shares)),
+            "num_train": len(self.train),
+            "num_test": len(self.test),
+            "protocol": protocol + self._note,
+        }
 
 
-def _part(
-    features: Any, labels: Any, part: str
+def labelled_rows(
+    features: Any, labels: Any, part: str = ""
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """The labelled rows of one part, and how many have no label."""
+    """Returns the rows with a label, flattened, and how many have none.
+
+    Args:
+        features: array `(num_rows, ...)`.
+        labels: array of int `(num_rows,)`. -1 stands for no label.
+        part: str. How the names of the two begin, for messages.
+
+    Raises:
+        ValueError: see `LabelledFeatures`.
+    """
     features = np.asarray(features)
-    labels = batches.labels_of(labels, f"{part}_labels", allow_unlabelled=True)
+    labels = batches.labels_of(labels, f"{part}labels", allow_unlabelled=True)
     if features.ndim < 2 or 0 in features.shape:
         raise ValueError(
-            f"{part}_features must have shape (num_{part}, width) with at "
-            f"least one row. Received shape: {features.shape}"
+            f"{part}features must have shape (num_rows, width) with at least "
+            f"one row. Received shape: {features.shape}"
         )
     if len(features) != len(labels):
         raise ValueError(
-            f"There must be one label for every row of {part}_features. "
-            f"Received {len(features)} rows and {len(labels)} labels."
+            f"There must be one label for every row of {part}features. "
+            f"Received {len(features)} rows and {len(labels)} labels"
         )
     features = features.reshape(len(features), -1)
     features = features.astype("float32", copy=False)
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"{part}_features must be finite numbers. Received NaN or "
-            f"infinity in {np.count_nonzero(~finite)} of {len(finite)} rows, "
-            f"first in row {np.argmin(finite)}. Has the training diverged?"
+            f"{part}features must be finite numbers. Received NaN or infinity "
+            f"in {np.count_nonzero(~finite)} of {len(finite)} rows, first in "
+            f"row {np.argmin(finite)}. Has the training diverged?"
         )
     kept = labels != UNLABELLED
-    dropped = int(np.count_nonzero(~kept))
-    if dropped == len(labels):
+    if not kept.any():
         raise ValueError(
-            f"All {dropped} {part}_labels are {UNLABELLED}, which stands for "
-            "no label: a probe needs labelled rows"
+            f"All {len(labels)} {part}labels are {UNLABELLED}, which stands "
+            "for no label: a probe needs labelled rows"
         )
-    if dropped:
-        features, labels = features[kept], labels[kept]
-    return features, labels, dropped
+    if kept.all():
+        return features, labels, 0
+    return features[kept], labels[kept], np.count_nonzero(~kept)

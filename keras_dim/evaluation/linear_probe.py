@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim.evaluation.labelled_features import labelled_features
+from keras_dim import checks
+from keras_dim.evaluation.labelled_features import LabelledFeatures
 
 
 def linear_probe(
@@ -22,28 +23,13 @@ def linear_probe(
     This is scikit-learn's `StandardScaler` and `LogisticRegression` (L-BFGS).
 
     Args:
-        train_features: array `(num_train, width)`. Maps are flattened.
-        train_labels: array of int `(num_train,)`. Rows labelled -1 are left
-            out.
-        test_features: array `(num_test, width)`.
-        test_labels: array of int `(num_test,)`.
+        train_features, train_labels, test_features, test_labels: arrays. See
+            `LabelledFeatures`.
         c: float. Inverse strength of the L2 penalty. Defaults to `1.0`.
         max_iterations: int. Most iterations of L-BFGS. Defaults to `1000`.
 
     Returns:
-        dict. `"accuracy"` in `[0, 1]`, `"majority_class"` (what one answer
-        for all scores), `"num_train"`, `"num_test"`, `"converged"` (bool),
-        and `"protocol"`, one sentence with every setting.
-
-    Raises:
-        ValueError: for features and labels that do not fit together; see
-            `labelled_features`.
-
-    Example:
-    ```python
-    score = linear_probe(train, train_labels, test, test_labels, c=0.1)
-    score["accuracy"]
-    ```
+        dict as of `LabelledFeatures.result`, and `"converged"` (bool).
     """
     # Loaded here because scikit-learn takes a second that only probes need.
     from sklearn.exceptions import ConvergenceWarning
@@ -51,13 +37,9 @@ def linear_probe(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if not c > 0:
-        raise ValueError(f"`c` must be above 0. Received: {c}")
-    if max_iterations < 1:
-        raise ValueError(
-            f"`max_iterations` must be at least 1. Received: {max_iterations}"
-        )
-    data = labelled_features(
+    checks.above(0, c=c)
+    checks.integers(1, max_iterations=max_iterations)
+    data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
     classifier = make_pipeline(
@@ -71,12 +53,7 @@ def linear_probe(
         if issubclass(warning.category, ConvergenceWarning):
             converged = False
         else:
-            warnings.warn_explicit(
-                warning.message,
-                warning.category,
-                warning.filename,
-                warning.lineno,
-            )
+            warnings.warn(warning.message, stacklevel=2)
     protocol = (
         f"logistic regression on {data.train.shape[1]} standardised features, "
         f"{len(data.classes)} classes, L2 penalty with C={c:g}, L-BFGS with "

@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_dim.evaluation.labelled_features import labelled_features
+from keras_dim import checks
+from keras_dim import optimizers
+from keras_dim.evaluation.labelled_features import LabelledFeatures
 
 
 def mlp_probe(
@@ -33,11 +34,8 @@ def mlp_probe(
     same seed gives the same score on the same machine.
 
     Args:
-        train_features: array `(num_train, width)`. Maps are flattened.
-        train_labels: array of int `(num_train,)`. Rows labelled -1 are left
-            out.
-        test_features: array `(num_test, width)`.
-        test_labels: array of int `(num_test,)`.
+        train_features, train_labels, test_features, test_labels: arrays. See
+            `LabelledFeatures`.
         units: int. Width of the hidden layer. Defaults to `200`.
         dropout: float. Share of hidden units dropped. Defaults to `0.1`.
         learning_rate: float. Of Adam, at the start. Defaults to `1e-4`.
@@ -53,19 +51,7 @@ def mlp_probe(
             to `0`.
 
     Returns:
-        dict. `"accuracy"` in `[0, 1]` after the last epoch,
-        `"majority_class"` (what one answer for all scores), `"num_train"`,
-        `"num_test"`, and `"protocol"`, one sentence with every setting.
-
-    Raises:
-        ValueError: for settings out of range, and for features and labels
-            that do not fit together; see `labelled_features`.
-
-    Example:
-    ```python
-    score = mlp_probe(train, train_labels, test, test_labels, epochs=20)
-    score["protocol"]
-    ```
+        dict as of `LabelledFeatures.result`, after the last epoch.
 
     Differs from the paper: the accuracy is that of the last epoch, not the
     average over the last hundred.
@@ -75,38 +61,37 @@ def mlp_probe(
         estimation and maximization", ICLR 2019, section 4.1, and the authors'
         code for the schedule.
     """
-    milestones = tuple(milestones)
-    for name, value in (
-        ("units", units),
-        ("epochs", epochs),
-        ("batch_size", batch_size),
-    ):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {value}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must lie in [0, 1). Received: {dropout}")
-    if (
-        list(milestones) != sorted(set(milestones))
-        or min(milestones + (1,)) < 1
-    ):
+    checks.integers(1, units=units, epochs=epochs)
+    checks.at_least(0, dropout=dropout)
+    checks.below(1, dropout=dropout)
+    milestones = list(milestones)
+    if milestones != sorted(set(milestones)) or min(milestones, default=1) < 1:
         raise ValueError(
             "`milestones` must be rising numbers of epochs from 1 on. "
             f"Received: {milestones}"
         )
-    data = labelled_features(
+    data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
     num_train, width = data.train.shape
     num_classes = len(data.classes)
     batch_size = min(batch_size, num_train)
-    if batch_size < 2:
-        raise ValueError(
-            "`batch_size` must be at least 2, because batch normalisation "
-            f"compares rows. Received: {batch_size}"
-        )
+    # Batch normalisation compares rows.
+    checks.integers(2, batch_size=batch_size)
     steps = num_train // batch_size
     classifier = build_mlp(width, num_classes, units, dropout, seed)
-    trainer = _trainer(classifier, data.train, seed)
+    # Row numbers go in: the features are copied to the device once, and not
+    # once an epoch.
+    rows = keras.Input((), dtype="int32", name="rows")
+    table = keras.layers.Embedding(
+        num_train,
+        width,
+        "zeros",
+        weights=data.train,
+        trainable=False,
+        dtype="float32",
+    )
+    trainer = keras.Model(rows, classifier(table(rows)))
     trainer.compile(
         optimizer=keras.optimizers.Adam(
             _schedule(learning_rate, milestones, decay, steps), beta_1=beta_1
@@ -119,20 +104,19 @@ def mlp_probe(
     )
     order = np.random.default_rng(seed)
     for _ in range(epochs):
-        rows = order.permutation(num_train)[: steps * batch_size]
+        chosen = order.permutation(num_train)[: steps * batch_size]
         trainer.fit(
-            rows.astype("int32"),
-            data.train_labels[rows].astype("int32"),
+            chosen.astype("int32"),
+            data.train_labels[chosen].astype("int32"),
             batch_size=batch_size,
             shuffle=False,
             verbose=0,
         )
     scores = classifier.predict(data.test, batch_size=1024, verbose=0)
-    decays = (
-        f" times {decay:g} after epochs {', '.join(map(str, milestones))}"
-        if milestones
-        else ""
-    )
+    decays = ""
+    if milestones:
+        ends = ", ".join(map(str, milestones))
+        decays = f" times {decay:g} after epochs {ends}"
     protocol = (
         f"one hidden layer of {units} units (dropout {dropout:g}, batch "
         f"normalisation, ReLU) on {width} features as they are, "
@@ -154,10 +138,7 @@ def build_mlp(
 
     Args:
         width: int. Number of features.
-        num_classes: int.
-        units: int. Width of the hidden layer. Defaults to `200`.
-        dropout: float. Share of hidden units dropped. Defaults to `0.1`.
-        seed: int. Defaults to `0`.
+        num_classes, units, dropout, seed: see `mlp_probe`.
 
     Returns:
         `keras.Model`: features `(batch, width)` to logits
@@ -175,50 +156,19 @@ def build_mlp(
     return keras.Model(features, logits, name="mlp_probe")
 
 
-def _dense(units: int, inputs: int, seed: int) -> keras.layers.Layer:
+def _dense(units, inputs, seed):
     # Uniform within 1 / sqrt(inputs), the authors' framework's default.
     limit = inputs**-0.5
+    uniform = keras.initializers.RandomUniform(-limit, limit, seed=seed)
     return keras.layers.Dense(
-        units,
-        kernel_initializer=keras.initializers.RandomUniform(
-            -limit, limit, seed=seed
-        ),
-        dtype="float32",
+        units, kernel_initializer=uniform, dtype="float32"
     )
 
 
-def _trainer(
-    classifier: keras.Model, features: np.ndarray, seed: int
-) -> keras.Model:
-    """The classifier behind a table of all features: row numbers go in.
-
-    The features are copied to the device once instead of once an epoch.
-    """
-    rows = keras.Input((), dtype="int32", name="rows")
-    return keras.Model(rows, classifier(_Rows(features)(rows)))
-
-
-class _Rows(keras.layers.Layer):
-    """Looks up rows of a table that is not trained."""
-
-    def __init__(self, table: np.ndarray):
-        super().__init__(dtype="float32", trainable=False)
-        self.table = self.add_weight(
-            shape=table.shape, initializer="zeros", trainable=False
-        )
-        self.table.assign(table)
-
-    def call(self, rows):
-        return ops.take(self.table, rows, axis=0)
-
-
-def _schedule(
-    learning_rate: float, milestones: tuple[int, ...], decay: float, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if not milestones:
-        return learning_rate
-    # A boundary is the last step with the old rate.
-    return keras.optimizers.schedules.PiecewiseConstantDecay(
-        [epoch * steps - 1 for epoch in milestones],
-        [learning_rate * decay**i for i in range(len(milestones) + 1)],
+def _schedule(learning_rate, milestones, decay, steps):
+    return optimizers.Schedule(
+        learning_rate,
+        "steps" if milestones else "constant",
+        boundaries=[epoch * steps for epoch in milestones],
+        factor=decay,
     )

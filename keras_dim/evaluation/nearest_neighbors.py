@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim.evaluation.labelled_features import labelled_features
+from keras_dim import checks
+from keras_dim.evaluation.labelled_features import LabelledFeatures
 
 
 def nearest_neighbors(
@@ -22,87 +23,53 @@ def nearest_neighbors(
     is trained. Classes with equal votes: the smaller label wins.
 
     Args:
-        train_features: array `(num_train, width)`. Maps are flattened.
-        train_labels: array of int `(num_train,)`. Rows labelled -1 are left
-            out.
-        test_features: array `(num_test, width)`.
-        test_labels: array of int `(num_test,)`.
-        k: int. Number of neighbours. Defaults to `20`.
+        train_features, train_labels, test_features, test_labels: arrays. See
+            `LabelledFeatures`.
+        k: int. Number of neighbours, at most that of the labelled training
+            rows. Defaults to `20`.
         temperature: float or `None`. Of the weights; `None` gives every
             neighbour one vote. Defaults to `0.07`.
 
     Returns:
-        dict. `"accuracy"` in `[0, 1]` with k neighbours, `"accuracy_k1"` with
-        the nearest one alone, `"majority_class"` (what one answer for all
-        scores), `"num_train"`, `"num_test"`, and `"protocol"`,
-        one sentence with every setting.
-
-    Raises:
-        ValueError: when `k` exceeds the number of training rows, and for
-            features and labels that do not fit together; see
-            `labelled_features`.
-
-    Example:
-    ```python
-    nearest_neighbors(train, train_labels, test, test_labels, k=5)
-    ```
+        dict as of `LabelledFeatures.result`, and `"accuracy_k1"`, the accuracy
+        of the nearest row alone.
 
     Reference:
         Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
         Non-Parametric Instance Discrimination", CVPR 2018, section 3.4.
     """
-    if temperature is not None and not temperature > 0:
-        raise ValueError(
-            f"`temperature` must be above 0, or None. Received: {temperature}"
-        )
-    data = labelled_features(
+    from sklearn.neighbors import NearestNeighbors
+
+    checks.above(0, **checks.given(temperature=temperature))
+    data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
-    if not 1 <= k <= len(data.train):
-        raise ValueError(
-            f"`k` must lie between 1 and the number of labelled training rows, "
-            f"{len(data.train)}. Received: {k}"
-        )
-    distances, neighbors = _cosine_neighbors(data.train, data.test, k)
+    checks.integers(1, len(data.train), k=k)
+    # Between unit vectors |a - b|^2 = 2 - 2 cos(a, b), which scikit-learn
+    # searches several times faster than its own cosine.
+    index = NearestNeighbors(n_neighbors=k, algorithm="brute")
+    index.fit(_unit_vectors(data.train))
+    distances, neighbors = index.kneighbors(_unit_vectors(data.test))
     labels = data.train_labels[neighbors]
-    if temperature is None:
-        weights = np.ones_like(distances)
-    else:
-        # exp(s / t) up to a factor common to all: s = 1 - distance.
-        weights = np.exp(-distances / temperature)
+    weights, weighted = np.ones_like(distances), "one vote each"
+    if temperature is not None:
+        # exp(s / t) up to a factor common to all.
+        weights = np.exp(-(distances**2) / 2 / temperature)
+        weighted = f"votes weighted by exp(similarity / {temperature:g})"
     votes = np.zeros((len(data.test), len(data.classes)))
-    rows = np.arange(len(data.test))[:, None]
-    np.add.at(votes, (rows, labels), weights)
-    weighted = (
-        "one vote each"
-        if temperature is None
-        else f"votes weighted by exp(similarity / {temperature:g})"
-    )
+    np.add.at(votes, (np.arange(len(votes))[:, None], labels), weights)
     protocol = (
         f"{k} nearest neighbours by cosine similarity on "
         f"{data.train.shape[1]} features, {len(data.classes)} classes, "
         f"{weighted}"
     )
     score = data.result(votes.argmax(axis=1), protocol)
-    nearest = float(np.mean(labels[:, 0] == data.test_labels))
+    nearest = float(np.mean(data.is_right(labels[:, 0])))
     return {**score, "accuracy_k1": nearest}
 
 
-def _cosine_neighbors(
-    train: np.ndarray, test: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine distances and rows of the k nearest, the nearest first."""
-    from sklearn.neighbors import NearestNeighbors
+def _unit_vectors(rows):
+    """Returns rows of length one; zeros become one at right angles to all."""
     from sklearn.preprocessing import normalize
 
-    if not (train.any(axis=1).all() and test.any(axis=1).all()):
-        # A row of zeros has no direction: its similarity to all is 0.
-        index = NearestNeighbors(n_neighbors=k, metric="cosine").fit(train)
-        return index.kneighbors(test)
-    # Between unit vectors |a - b|^2 = 2 - 2 cos(a, b), which scikit-learn
-    # searches several times faster than its own cosine.
-    index = NearestNeighbors(n_neighbors=k, algorithm="brute")
-    distances, neighbors = index.fit(normalize(train)).kneighbors(
-        normalize(test)
-    )
-    return distances**2 / 2, neighbors
+    return np.hstack([normalize(rows), ~rows.any(axis=1, keepdims=True)])

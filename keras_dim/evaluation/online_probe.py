@@ -9,16 +9,17 @@ from keras import layers
 from keras import ops
 
 from keras_dim import batches
+from keras_dim import checks
 from keras_dim import optimizers
 from keras_dim.evaluation import features as features_lib
-from keras_dim.evaluation.labelled_callback import LabelledCallback
+from keras_dim.evaluation.encoder_callback import EncoderCallback
 
 HEADS = ("linear", "mlp")
 LOGIT_LIMIT = 10.0
 LOGIT_PENALTY = 1e-3
 
 
-class OnlineProbe(LabelledCallback):
+class OnlineProbe(EncoderCallback):
     """Trains a linear and an MLP classifier on features during training.
 
     After each batch of the model, both take one step on a batch of their own
@@ -71,38 +72,31 @@ class OnlineProbe(LabelledCallback):
         learning_rate: float = 2e-4,
         seed: int = 0,
     ):
-        if num_classes < 2:
-            raise ValueError(
-                f"`num_classes` must be 2 or more. Received: {num_classes}"
-            )
-        if batch_size < 2:
-            raise ValueError(
-                "`batch_size` must be 2 or more, because batch norm compares "
-                f"rows. Received: {batch_size}"
-            )
-        super().__init__(train, test, feature, batch_size, num_classes)
+        # Batch norm compares the images of a step.
+        checks.integers(2, num_classes=num_classes, batch_size=batch_size)
+        self.train = train
+        self.test = test
+        self.num_classes = num_classes
+        super().__init__(feature, batch_size)
         self.learning_rate = learning_rate
         self.seed = seed
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         (self._name,) = self._features
         self._batches = self._endless_batches()
         self._heads = None
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
             # Within an epoch Keras holds the weights apart from the model.
             self.model.jax_state_sync()
         images = next(self._batches)
-        features = next(
-            features_lib.stream(
-                self._encoder, images, self._name, len(images["image"])
-            )
-        )[self._name]
-        labels = self._labels(images, "train")
+        labels = self.labels(images, "train")
+        found = features_lib.stream(
+            self._encoder, images, self._name, len(labels)
+        )
+        features = next(found)[self._name]
         if self._heads is None:
             self._heads = _build_heads(
                 features.shape[-1],
@@ -112,16 +106,13 @@ class OnlineProbe(LabelledCallback):
             )
         self._heads.train_on_batch(features, {name: labels for name in HEADS})
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        logs = {} if logs is None else logs
-        found = self._extract("test")
-        labels = found["label"]
+    def on_epoch_end(self, epoch, logs=None):
+        found = self.extract(self.test)
+        labels = self.labels(found, "test")
         logits = self._heads.predict(
             found[self._name], batch_size=self.batch_size, verbose=0
         )
-        for name in HEADS:
+        for name in HEADS if logs is not None else ():
             right = (logits[name].argmax(-1) == labels)[labels >= 0]
             logs[f"online_{name}_{self._name}"] = float(right.mean())
 
@@ -134,10 +125,10 @@ class OnlineProbe(LabelledCallback):
                 continue
             whole = batches.columns(self.train)
             rows = order.permutation(len(whole["image"]))
-            num_batches = max(len(rows) // self.batch_size, 1)
-            for number in range(num_batches):
-                first = number * self.batch_size
-                chosen = rows[first : first + self.batch_size]
+            # Without the rest, unless it is all there is.
+            end = len(rows) // self.batch_size * self.batch_size
+            for start in range(0, end or len(rows), self.batch_size):
+                chosen = rows[start : start + self.batch_size]
                 yield {
                     name: np.asarray(column)[chosen]
                     for name, column in whole.items()
@@ -157,16 +148,11 @@ def online_probe_loss(labels, logits):
     """
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
     logits = ops.cast(logits, "float32")
-    has_label = ops.cast(labels >= 0, "float32")
-    log_probabilities = ops.log_softmax(
-        LOGIT_LIMIT * ops.tanh(logits / LOGIT_LIMIT)
-    )
-    own = ops.sum(
-        log_probabilities * ops.one_hot(labels, logits.shape[-1]), axis=-1
-    )
-    cross_entropy = -ops.sum(own * has_label) / ops.maximum(
-        ops.sum(has_label), 1.0
-    )
+    clipped = LOGIT_LIMIT * ops.tanh(logits / LOGIT_LIMIT)
+    # A row without a label is all zeros, and adds nothing.
+    own = ops.one_hot(labels, logits.shape[-1]) * ops.log_softmax(clipped)
+    num_labels = ops.sum(ops.cast(labels >= 0, "float32"))
+    cross_entropy = -ops.sum(own) / ops.maximum(num_labels, 1.0)
     return cross_entropy + LOGIT_PENALTY * ops.mean(ops.square(logits))
 
 
@@ -185,10 +171,10 @@ def _build_heads(width, num_classes, learning_rate, seed):
 
     x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(features)
     x = dense(1024, use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype="float32")(
-        x
+    norm = layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, dtype="float32"
     )
-    x = layers.ReLU(dtype="float32")(x)
+    x = layers.ReLU(dtype="float32")(norm(x))
     x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(x)
     heads = keras.Model(
         features,

@@ -20,14 +20,6 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: for images that `keras_dim.batches.check` refuses.
-
-    Example:
-    ```python
-    linear_probe(
-        raw_pixels(train_images), train_labels,
-        raw_pixels(test_images), test_labels,
-    )
-    ```
     """
     images = np.asarray(images)
     batches.check(images, who="raw_pixels")
@@ -39,20 +31,10 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
 def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
     """Returns a model whose one feature, `"raw_pixels"`, is the image.
 
-    It stands in for an encoder, in `extract` and in callbacks, so that data
-    sets get the features that `raw_pixels` gives of arrays.
+    It stands in for an encoder, in `extract` and in callbacks.
 
     Args:
         image_shape: sequence of int. `(height, width, channels)`.
-
-    Returns:
-        `keras.Model` without weights.
-
-    Example:
-    ```python
-    encoder = raw_pixels_encoder((32, 32, 3))
-    extract(encoder, dataset, "raw_pixels")
-    ```
     """
     images = keras.Input(tuple(image_shape), name="images", dtype="float32")
     pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)

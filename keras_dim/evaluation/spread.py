@@ -1,4 +1,7 @@
-"""Measures of how much features vary, and in how many directions."""
+"""Measures of how much features vary, and in how many directions.
+
+Each takes a float array `(num_images, units)` of two images or more.
+"""
 
 import numpy as np
 
@@ -8,25 +11,16 @@ def effective_rank(features: np.ndarray) -> float:
 
     It is the exponential of the entropy of the singular values of the
     features, their mean being taken off: 1 for features on a line, the
-    number of units for features that vary equally in all directions, and
-    otherwise between. A tail of small singular values counts for little.
+    number of units for features that vary equally in all directions.
 
     Args:
-        features: float array `(num_images, units)`. It is at most
+        features: float array `(num_images, units)`. The rank is at most
             `min(num_images - 1, units)`: take several images to a unit, or
             compare only measurements with equally many.
 
     Returns:
         float. 0 for features that do not vary at all, NaN for features that
         are not finite.
-
-    Raises:
-        ValueError: for another shape, and for fewer than two images.
-
-    Example:
-    ```python
-    effective_rank(encoder.predict(images)["global"])
-    ```
 
     Reference: O Roy and M Vetterli, The effective rank: a measure of effective
     dimensionality, EUSIPCO 2007.
@@ -43,35 +37,16 @@ def effective_rank(features: np.ndarray) -> float:
 
 
 def deviations(features: np.ndarray) -> np.ndarray:
-    """Returns the standard deviation of each feature over the images.
-
-    Args:
-        features: float array `(num_images, units)`.
-
-    Returns:
-        float64 array `(units,)`, in the features' own unit.
-
-    Raises:
-        ValueError: for another shape, and for fewer than two images.
-    """
+    """Returns the standard deviation of each feature, float64 `(units,)`."""
     return _checked(features).std(axis=0)
 
 
 def relative_deviation(features: np.ndarray) -> float:
     """Returns how much features vary, measured by how large they are.
 
-    The root mean square of what is left once the mean over the images is
-    taken off, over the root mean square of all: 0 for features that are the
-    same for all images, 1 for features whose mean is zero.
-
-    Args:
-        features: float array `(num_images, units)`.
-
-    Returns:
-        float in `[0, 1]`. 0 for features that are all zero.
-
-    Raises:
-        ValueError: for another shape, and for fewer than two images.
+    The root mean square of the features without their mean, over that of the
+    features: 0 for features that are the same for all images, or all zero; 1
+    for features whose mean is zero.
     """
     features = _checked(features)
     size = np.sqrt(np.mean(np.square(features)))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from keras_dim import evaluation
 from keras_dim import presets
 from keras_dim.evaluation import scoring
 from keras_dim.presets import registry
@@ -108,7 +109,7 @@ def _opened(descriptions, encoder):
         if _key(about) in images or _key(about) in reasons:
             continue
         try:
-            images[_key(about)] = scoring.labelled_images(
+            images[_key(about)] = evaluation.labelled_images(
                 about["source"],
                 about["split"],
                 about["test_split"],

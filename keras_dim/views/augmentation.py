@@ -1,4 +1,4 @@
-"""The base class of random augmentations."""
+"""The base class of random augmentations, and its helpers."""
 
 from keras import layers
 from keras import ops
@@ -6,33 +6,28 @@ from keras import random
 
 from keras_dim import configurable
 from keras_dim import distribution
-from keras_dim.views import geometry
 
 
 class Augmentation(configurable.Configurable, layers.Layer):
     """Changes each image of a batch by random numbers of its own; abstract.
 
-    A subclass says how many numbers an image needs (`num_draws`), how they
-    change it (`augment`), and what happens in inference (`infer`), by default
-    nothing. Each replica draws for the whole batch and keeps its own rows. In
-    TensorFlow, one seed gives the same numbers eagerly and in a graph, and
-    others under XLA; the same numbers give the same images everywhere.
+    A subclass states how many numbers an image needs (`num_draws`) and how
+    they change it (`augment`). In inference images stay as they are unless it
+    overrides `infer`. Each replica draws for the whole batch and keeps its own
+    rows. In TensorFlow, one seed gives the same numbers eagerly and in a
+    graph, and others under XLA.
 
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
-    before and after. A subclass that only moves pixels (`moves_pixels`) keeps
-    their type; for all others, images are cast to float32 first, in training
-    and in inference, whatever the policy.
+    before and after. They become float32, whatever the policy, except where a
+    subclass only moves pixels (`moves_pixels`).
 
     Args:
         seed: int or None for a random one.
-        **kwargs: `name` and `trainable`, handed on to Keras.
+        **kwargs: `name` and `trainable`, passed on to Keras.
     """
 
     num_draws = 1
     moves_pixels = False
-    # Whether `augment` takes `is_mirrored` and mirrors images on the way,
-    # which then costs nothing.
-    mirrors = False
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -66,30 +61,21 @@ class Augmentation(configurable.Configurable, layers.Layer):
             batch_size,
         )
 
-    def call(self, images, training=False, is_mirrored=None):
-        """Augments images in training.
-
-        Args:
-            images: tensor `(batch, height, width, channels)`.
-            training: bool. Defaults to `False`.
-            is_mirrored: bool tensor `(batch,)`, or None for none. Images that
-                are mirrored left to right before, in training.
-        """
+    def call(self, images, training=False):
         check_images(images.shape)
         self.check(images.shape)
         if not self.moves_pixels:
             images = ops.cast(images, "float32")
         if not training:
             return self.infer(images)
-        draws = self.draw(ops.shape(images)[0])
-        if self.mirrors:
-            return self.augment(images, draws, is_mirrored)
-        if is_mirrored is not None:
-            images = geometry.flip(images, is_mirrored)
-        return self.augment(images, draws)
+        return self.augment(images, self.draw(ops.shape(images)[0]))
 
-    def compute_output_shape(self, images_shape):
-        return images_shape
+
+def in_turn(augmentations, images, training):
+    """Passes images through augmentations, one after the other."""
+    for augmentation in augmentations:
+        images = augmentation(images, training=training)
+    return images
 
 
 def check_images(images_shape):
@@ -101,13 +87,14 @@ def check_images(images_shape):
         )
 
 
-def check_probability(probability):
-    """Raises a `ValueError` unless this is from 0 to 1."""
-    if not 0.0 <= probability <= 1.0:
-        raise ValueError(
-            "`probability` is a share of images, from 0 to 1. Received: "
-            f"{probability}"
-        )
+def check_ranges(**ranges):
+    """Raises a `ValueError` for what is no range of positive numbers."""
+    for name, (low, high) in ranges.items():
+        if not 0.0 < low <= high:
+            raise ValueError(
+                f"`{name}` must be two positive numbers, the smaller one "
+                f"first. Received: {(low, high)}"
+            )
 
 
 def uniform(draws, low, high):
@@ -115,15 +102,13 @@ def uniform(draws, low, high):
     return low + (high - low) * draws
 
 
-def whole_numbers(draws, count):
-    """Turns draws from [0, 1) into whole numbers from 0 to `count - 1`.
+def integers(draws, count):
+    """Turns draws from [0, 1) into equally likely ints, 0 to `count - 1`.
 
     Args:
         draws: float tensor.
         count: number, or float tensor that broadcasts with `draws`.
-
-    Returns:
-        Float tensor, each of the `count` values as likely as the next.
     """
     # A draw that float32 has rounded up to 1 would give `count` itself.
-    return ops.minimum(ops.floor(draws * count), count - 1.0)
+    found = ops.minimum(ops.floor(draws * count), count - 1.0)
+    return ops.cast(found, "int32")

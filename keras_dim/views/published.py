@@ -12,12 +12,12 @@ from keras_dim.views.seeds import seeds_from
 from keras_dim.views.single_view import SingleView
 from keras_dim.views.two_views import TwoViews
 
-# Sizes of the paper: what images are resized to in inference, before the
-# middle is cut out, and how far the hue turns.
+# By image size: what images are resized to in inference, and how far the hue
+# turns.
 AMDIM_INFERENCE_SIZES = {64: 70, 128: 146}
 AMDIM_HUES = {32: 0.2, 64: 0.2, 128: 0.1}
-# Largest images that are taken for those of CIFAR, for which authors blur
-# nothing.
+# Images of up to this size are taken for those of CIFAR, for which authors
+# blur nothing.
 CIFAR_SIZE = 32
 
 
@@ -56,11 +56,10 @@ def amdim(
 
     Half of the images are mirrored, in both views alike. Then each view for
     itself: of 32 pixels (CIFAR), four in five images move by up to 4 pixels
-    along each axis; for 64 (STL-10) and 128 (ImageNet, Places205), a box of
-    30 to 100 % of the area and a ratio of 0.7 to 1.4 is resized to that size,
-    bicubically. Four in five images have brightness, contrast and saturation
-    changed by up to 40 % and the hue turned by up to a fifth of the circle, a
-    tenth for 128 pixels; one in four becomes grey.
+    along each axis; for 64 (STL-10) and 128 (ImageNet, Places205), a box of a
+    ratio of 0.7 to 1.4 is resized to that size, bicubically. Four in five have
+    brightness, contrast and saturation changed by up to 40 % and the hue
+    turned; some become grey.
 
     In inference both views are the image itself or, for 64 and 128 pixels,
     the middle of the image resized to 70 and 146.
@@ -70,23 +69,19 @@ def amdim(
             in any for 64 and 128.
         seed: int or None for a random one.
         shared_flip: bool. Whether both views of an image are mirrored, or
-            neither, as the authors have it. Defaults to `True`.
-        min_scale: float. Smallest share of the area in a box, for 64 and 128
-            pixels. Defaults to 0.3.
-        hue: float, or None for the authors' 0.2 or, for 128 pixels, 0.1.
+            neither. Defaults to `True`.
+        min_scale: float. Smallest share of the area in a box. Defaults to 0.3.
+        hue: float, or None for 0.2, for 128 pixels 0.1. Share of the circle
+            that the hue turns at most.
         gray_probability: float. Share of views that become grey. Defaults to
             0.25.
-
-    Raises:
-        ValueError: for any other size.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
     if image_size not in AMDIM_HUES:
         raise ValueError(
-            "AMDIM's views are stated for an `image_size` of "
-            f"{', '.join(map(str, AMDIM_HUES))}; build others from "
-            f"`views.TwoViews`. Received: {image_size!r}"
+            "AMDIM's views have an `image_size` of 32, 64 or 128; build others "
+            f"from `views.TwoViews`. Received: {image_size!r}"
         )
     flip_seed, geometry_seed, jitter_seed, gray_seed = seeds_from(seed, 4)
     flip = RandomFlip(seed=flip_seed)
@@ -97,20 +92,13 @@ def amdim(
             image_size,
             scale=(min_scale, 1.0),
             ratio=(0.7, 1.4),
-            method="bicubic",
             inference_size=AMDIM_INFERENCE_SIZES[image_size],
             seed=geometry_seed,
         )
+    hue = AMDIM_HUES[image_size] if hue is None else hue
     augmentations = [
         geometry,
-        ColorJitter(
-            brightness=0.4,
-            contrast=0.4,
-            saturation=0.4,
-            hue=AMDIM_HUES[image_size] if hue is None else hue,
-            probability=0.8,
-            seed=jitter_seed,
-        ),
+        ColorJitter(0.4, 0.4, 0.4, hue, probability=0.8, seed=jitter_seed),
         RandomGrayscale(gray_probability, seed=gray_seed),
     ]
     if shared_flip:
@@ -127,12 +115,12 @@ def moco_v2(
 ):
     """Returns the views of MoCo v2, `"query"` and `"key"`, drawn alike.
 
-    A box of 20 to 100 % of the area is resized to `image_size`; four in five
-    have brightness, contrast and saturation changed by up to 40 % and the hue
-    turned by up to a tenth of the circle; one in five becomes grey; half are
+    A box of at least `min_scale` of the area is resized to `image_size`; four
+    in five have brightness, contrast and saturation changed by up to 40 % and
+    the hue turned by up to a tenth of the circle; some become grey; some are
     blurred, with a standard deviation of 0.1 to 2 pixels; half are mirrored.
-    For images of up to 32 pixels, those of the authors' CIFAR-10 notebook: a
-    box of 8 to 100 %, and no blur.
+    The defaults for images of up to 32 pixels are those of the authors'
+    CIFAR-10 notebook.
 
     In inference, both views are the middle of the image, resized as a whole,
     its shorter side to 8 / 7 of `image_size` (256 for 224), or, up to 32
@@ -158,22 +146,19 @@ def moco_v2(
         min_scale = 0.08 if is_small else 0.2
     if blur_probability is None:
         blur_probability = 0.0 if is_small else 0.5
-    seeds = iter(seeds_from(seed, 5))
+    crop_seed, jitter_seed, gray_seed, blur_seed, flip_seed = seeds_from(
+        seed, 5
+    )
     augmentations = [
-        RandomResizedCrop(
-            image_size,
-            scale=(min_scale, 1.0),
-            method="bilinear",
-            inference_size=None if is_small else round(image_size * 8 / 7),
-            seed=next(seeds),
-        ),
-        ColorJitter(0.4, 0.4, 0.4, 0.1, probability=0.8, seed=next(seeds)),
-        RandomGrayscale(gray_probability, seed=next(seeds)),
-        RandomGaussianBlur(probability=blur_probability, seed=next(seeds)),
-        RandomFlip(seed=next(seeds)),
+        _resized_crop(image_size, min_scale, "bilinear", crop_seed),
+        ColorJitter(0.4, 0.4, 0.4, 0.1, probability=0.8, seed=jitter_seed),
+        RandomGrayscale(gray_probability, seed=gray_seed),
     ]
-    if not blur_probability:
-        del augmentations[3]
+    if blur_probability:
+        augmentations.append(
+            RandomGaussianBlur(probability=blur_probability, seed=blur_seed)
+        )
+    augmentations.append(RandomFlip(seed=flip_seed))
     return TwoViews(augmentations, names=("query", "key"))
 
 
@@ -187,29 +172,24 @@ def byol(
 ):
     """Returns the views of BYOL, `"view_1"` and `"view_2"`, drawn unlike.
 
-    A box of 8 to 100 % of the area is resized to `image_size`, bicubically;
-    half are mirrored; four in five have brightness and contrast changed by up
-    to 40 %, saturation by up to 20 %, and the hue turned by up to a tenth of
-    the circle; one in five becomes grey. The first view is always blurred,
-    the second one time in ten, by a kernel of about a tenth of the image and a
-    standard deviation of 0.1 to 2 pixels. The second view has its bright
-    pixels inverted one time in five. Images of up to 32 pixels are not
-    blurred, as in solo-learn's CIFAR-10 recipe.
+    A box of at least `min_scale` of the area is resized to `image_size`,
+    bicubically; half are mirrored; four in five have brightness and contrast
+    changed by up to 40 %, saturation by up to 20 %, and the hue turned by up
+    to a tenth of the circle; some become grey; some are blurred, by a kernel
+    of about a tenth of the image and a standard deviation of 0.1 to 2 pixels;
+    some have their bright pixels inverted. Images of up to 32 pixels are not
+    blurred by default, as in solo-learn's CIFAR-10 recipe.
 
-    In inference, both views are the middle of the image, resized as a whole,
-    its shorter side to 8 / 7 of `image_size` (256 for 224), or, up to 32
-    pixels, to `image_size`.
+    In inference, both views are as those of `moco_v2`, resized bicubically.
 
     Args:
         image_size: int. Height and width of the views.
         min_scale: float. Smallest share of the area in a box. Defaults to
             0.08.
         blur_probabilities: tuple of two floats, or None for `(1.0, 0.1)`, up
-            to 32 pixels `(0.0, 0.0)`. Share of first and of second views that
-            are blurred.
-        solarize_probabilities: tuple of two floats. Share of first and of
-            second views whose bright pixels are inverted. Defaults to
-            `(0.0, 0.2)`.
+            to 32 pixels `(0.0, 0.0)`. Shares of first and of second views.
+        solarize_probabilities: tuple of two floats. Shares of first and of
+            second views. Defaults to `(0.0, 0.2)`.
         gray_probability: float. Share of views that become grey. Defaults to
             0.2.
         seed: int or None for a random one.
@@ -220,42 +200,46 @@ def byol(
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
-    is_small = image_size <= CIFAR_SIZE
     if blur_probabilities is None:
+        is_small = image_size <= CIFAR_SIZE
         blur_probabilities = (0.0, 0.0) if is_small else (1.0, 0.1)
-    seeds = iter(seeds_from(seed, 12))
+    seeds = seeds_from(seed, 12)
 
-    def augmentations(blur_probability, solarize_probability):
+    def augmentations(seeds, blur_probability, solarize_probability):
         parts = [
-            RandomResizedCrop(
-                image_size,
-                scale=(min_scale, 1.0),
-                inference_size=None if is_small else round(image_size * 8 / 7),
-                seed=next(seeds),
-            ),
-            RandomFlip(seed=next(seeds)),
-            ColorJitter(0.4, 0.4, 0.2, 0.1, probability=0.8, seed=next(seeds)),
-            RandomGrayscale(gray_probability, seed=next(seeds)),
+            _resized_crop(image_size, min_scale, "bicubic", seeds[0]),
+            RandomFlip(seed=seeds[1]),
+            ColorJitter(0.4, 0.4, 0.2, 0.1, probability=0.8, seed=seeds[2]),
+            RandomGrayscale(gray_probability, seed=seeds[3]),
         ]
-        blur_seed, solarize_seed = next(seeds), next(seeds)
         if blur_probability:
-            parts.append(
-                RandomGaussianBlur(
-                    # The first odd number that is a tenth or more.
-                    kernel_size=image_size // 10 // 2 * 2 + 1,
-                    probability=blur_probability,
-                    seed=blur_seed,
-                )
+            # The first odd number that is a tenth or more.
+            size = image_size // 10 // 2 * 2 + 1
+            blur = RandomGaussianBlur(
+                kernel_size=size, probability=blur_probability, seed=seeds[4]
             )
+            parts.append(blur)
         if solarize_probability:
-            parts.append(
-                RandomSolarize(
-                    127.5, probability=solarize_probability, seed=solarize_seed
-                )
-            )
+            parts.append(RandomSolarize(127.5, solarize_probability, seeds[5]))
         return parts
 
     first, second = map(
-        augmentations, blur_probabilities, solarize_probabilities
+        augmentations,
+        (seeds[:6], seeds[6:]),
+        blur_probabilities,
+        solarize_probabilities,
     )
     return TwoViews(first, second=second)
+
+
+def _resized_crop(image_size, min_scale, method, seed):
+    """Returns the crop of MoCo and BYOL."""
+    return RandomResizedCrop(
+        image_size,
+        scale=(min_scale, 1.0),
+        method=method,
+        inference_size=None
+        if image_size <= CIFAR_SIZE
+        else round(image_size * 8 / 7),
+        seed=seed,
+    )

@@ -29,18 +29,11 @@ class RandomCrop(augmentation.Augmentation):
     def augment(self, images, draws):
         # Each of the `free + 1` corners is as likely as the next.
         free = ops.array(self._free(images.shape), "float32")
-        corners = ops.cast(
-            augmentation.whole_numbers(draws, free + 1.0), "int32"
-        )
-        return geometry.crop(
-            images, corners[:, 0], corners[:, 1], self.size, self.padding
-        )
+        return self._crop(images, augmentation.integers(draws, free + 1.0))
 
     def infer(self, images):
-        top, left = (free // 2 for free in self._free(images.shape))
-        border = [self.padding, self.padding]
-        images = ops.pad(images, [[0, 0], border, border, [0, 0]], "reflect")
-        return images[:, top : top + self.size, left : left + self.size]
+        corner = [free // 2 for free in self._free(images.shape)]
+        return self._crop(images, ops.array([corner], "int32"))
 
     def check(self, images_shape):
         smallest = min(images_shape[1:3])
@@ -50,12 +43,11 @@ class RandomCrop(augmentation.Augmentation):
                 f"shape {tuple(images_shape)} with padding={self.padding}"
             )
 
-    def compute_output_shape(self, images_shape):
-        return (images_shape[0], self.size, self.size, images_shape[-1])
+    def _crop(self, images, corners):
+        tops, lefts = corners[:, 0] - self.padding, corners[:, 1] - self.padding
+        return geometry.crop(images, tops, lefts, self.size, self.size)
 
     def _free(self, images_shape):
         """Returns by how many pixels a crop may move down and right."""
-        return [
-            length + 2 * self.padding - self.size
-            for length in images_shape[1:3]
-        ]
+        around = 2 * self.padding - self.size
+        return [length + around for length in images_shape[1:3]]

@@ -1,9 +1,10 @@
 """Images mirrored left to right."""
 
 import keras
+from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
-from keras_dim.views import geometry
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -20,12 +21,9 @@ class RandomFlip(augmentation.Augmentation):
 
     def __init__(self, probability=0.5, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        augmentation.check_probability(probability)
+        checks.between(0, 1, probability=probability)
         self.probability = probability
 
     def augment(self, images, draws):
-        return geometry.flip(images, self.is_mirrored(draws))
-
-    def is_mirrored(self, draws):
-        """Returns which images `draws` say are mirrored, bools `(batch,)`."""
-        return draws[:, 0] < self.probability
+        is_mirrored = (draws[:, 0] < self.probability)[:, None, None, None]
+        return ops.where(is_mirrored, ops.flip(images, axis=2), images)

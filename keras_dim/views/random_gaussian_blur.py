@@ -3,10 +3,11 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
-from keras_dim.views import blurring
 from keras_dim.views import resampling
 
 
@@ -34,25 +35,22 @@ class RandomGaussianBlur(augmentation.Augmentation):
         **kwargs,
     ):
         super().__init__(seed, **kwargs)
-        augmentation.check_probability(probability)
-        low, high = sigma
-        if not 0.0 < low <= high:
-            raise ValueError(
-                "`sigma` must be two positive numbers, the smaller one first. "
-                f"Received: {(low, high)}"
-            )
-        if kernel_size is not None and (kernel_size < 1 or not kernel_size % 2):
+        checks.between(0, 1, probability=probability)
+        augmentation.check_ranges(sigma=sigma)
+        if kernel_size is None:
+            kernel_size = 2 * math.ceil(3.0 * sigma[1]) + 1
+        if kernel_size < 1 or not kernel_size % 2:
             raise ValueError(
                 f"`kernel_size` must be odd. Received: {kernel_size}"
             )
-        self.sigma = (low, high)
+        self.sigma = tuple(sigma)
         self.kernel_size = kernel_size
         self.probability = probability
 
     def augment(self, images, draws):
         sigmas = self.amounts(draws)
         row_weights, column_weights = (
-            blurring.weights(sigmas, size, self._kernel_size())
+            blur_weights(sigmas, size, self.kernel_size)
             for size in images.shape[1:3]
         )
         return resampling.resample(images, row_weights, column_weights)
@@ -63,12 +61,37 @@ class RandomGaussianBlur(augmentation.Augmentation):
         return ops.where(draws[:, 0] < self.probability, sigmas, 0.0)
 
     def check(self, images_shape):
-        if self._kernel_size() // 2 >= min(images_shape[1:3]):
+        if self.kernel_size // 2 >= min(images_shape[1:3]):
             raise ValueError(
                 "The kernel reaches beyond the reflection of the image: set a "
-                f"smaller `kernel_size`. Received: {self._kernel_size()} for "
+                f"smaller `kernel_size`. Received: {self.kernel_size} for "
                 f"images of shape {tuple(images_shape)}"
             )
 
-    def _kernel_size(self):
-        return self.kernel_size or 2 * math.ceil(3.0 * self.sigma[1]) + 1
+
+def blur_weights(sigmas, size, kernel_size):
+    """Returns the weights of old pixels in blurred ones, along one axis.
+
+    Images are padded with their reflection, which does not repeat the edge.
+
+    Args:
+        sigmas: float tensor `(batch,)`. Standard deviations, in pixels; 0
+            leaves an image as it is.
+        size: int. Pixels of the images along the axis.
+        kernel_size: int. Pixels of the kernel; odd.
+
+    Returns:
+        Float32 tensor `(batch, size, size)` for `resampling.resample`. Its
+        rows add up to 1.
+    """
+    steps = np.arange(kernel_size) - kernel_size // 2
+    # A deviation this small puts all weight on the pixel itself.
+    sigmas = ops.maximum(ops.cast(sigmas, "float32"), 1e-3)[:, None]
+    kernels = ops.exp(-0.5 * (steps.astype("float32") / sigmas) ** 2)
+    kernels = kernels / ops.sum(kernels, axis=1, keepdims=True)
+    last = size - 1
+    places = last - np.abs(last - np.abs(np.arange(size)[:, None] + steps))
+    # One-hot: the old pixel that each place of the kernel reads.
+    is_read = np.eye(size, dtype="float32")[places.T]
+    is_read = is_read.reshape(kernel_size, size * size)
+    return ops.reshape(ops.matmul(kernels, is_read), (-1, size, size))

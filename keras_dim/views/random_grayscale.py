@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
 from keras_dim.views import color
 
@@ -21,11 +22,13 @@ class RandomGrayscale(augmentation.Augmentation):
 
     def __init__(self, probability, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        augmentation.check_probability(probability)
+        checks.between(0, 1, probability=probability)
         self.probability = probability
 
     def augment(self, images, draws):
         if images.shape[-1] != 3:
             return images
-        is_grey = ops.cast(draws[:, 0] < self.probability, "float32")
-        return color.blend_with_grey(images, is_grey)
+        planes = color.to_planes(images)
+        is_grey, grey = draws[:, :1] < self.probability, color.grey(planes)
+        planes = [ops.where(is_grey, grey, plane) for plane in planes]
+        return color.to_images(planes, images.shape)

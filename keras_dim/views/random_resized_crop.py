@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
 from keras_dim.views import resampling
 
@@ -29,14 +30,12 @@ class RandomResizedCrop(augmentation.Augmentation):
         size: int. Height and width of the result.
         scale: tuple of two floats. Defaults to `(0.08, 1.0)`.
         ratio: tuple of two floats. Defaults to `(3 / 4, 4 / 3)`.
-        method: str. One of `resampling.METHODS`. Defaults to `"bicubic"`.
-        antialias: bool. Whether shrinking averages. Defaults to `True`.
+        method: str. `"bilinear"` or `"bicubic"`. Defaults to `"bicubic"`.
         inference_size: int, or None for `size`.
         seed: int or None for a random one.
     """
 
     num_draws = 2 * NUM_TRIES + 2
-    mirrors = True
 
     def __init__(
         self,
@@ -44,76 +43,51 @@ class RandomResizedCrop(augmentation.Augmentation):
         scale=(0.08, 1.0),
         ratio=(3 / 4, 4 / 3),
         method="bicubic",
-        antialias=True,
         inference_size=None,
         seed=None,
         **kwargs,
     ):
         super().__init__(seed, **kwargs)
-        resampling.check_method(method)
-        for name, (low, high) in (("scale", scale), ("ratio", ratio)):
-            if not 0.0 < low <= high:
-                raise ValueError(
-                    f"`{name}` must be two positive numbers, the smaller one "
-                    f"first. Received: {(low, high)}"
-                )
-        if scale[1] > 1.0:
-            raise ValueError(
-                "`scale` is a share of the image's area, up to 1. Received: "
-                f"{tuple(scale)}"
-            )
-        if inference_size is not None and inference_size < size:
-            raise ValueError(
-                f"The crop of `size` {size} must fit into `inference_size`. "
-                f"Received: {inference_size}"
-            )
+        checks.one_of(resampling.KERNELS, method=method)
+        augmentation.check_ranges(scale=scale, ratio=ratio)
+        checks.between(0, 1, scale=scale[1])
+        checks.at_least(size, **checks.given(inference_size=inference_size))
         self.size = size
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
         self.method = method
-        self.antialias = antialias
         self.inference_size = inference_size
 
-    def augment(self, images, draws, is_mirrored=None):
+    def augment(self, images, draws):
+        image_size = images.shape[1:3]
         tops, lefts, heights, widths = draw_boxes(
-            draws, images.shape[1:3], self.scale, self.ratio
+            draws, image_size, self.scale, self.ratio
         )
-        height, width = images.shape[1:3]
-        row_weights = self._weights(tops, heights, height, self.size)
-        column_weights = self._weights(
-            lefts, widths, width, self.size, is_mirrored
+        row_weights, column_weights = (
+            resampling.weights(starts, lengths, length, self.size, self.method)
+            for starts, lengths, length in zip(
+                (tops, lefts), (heights, widths), image_size, strict=True
+            )
         )
         return resampling.resample(images, row_weights, column_weights)
 
     def infer(self, images):
-        sizes = images.shape[1:3]
+        image_size = images.shape[1:3]
         shorter = self.inference_size or self.size
         row_weights, column_weights = (
-            self._middle(images, size, shorter * size // min(sizes))
-            for size in sizes
+            self._middle(images, length, shorter * length // min(image_size))
+            for length in image_size
         )
         return resampling.resample(images, row_weights, column_weights)
 
-    def compute_output_shape(self, images_shape):
-        return (images_shape[0], self.size, self.size, images_shape[-1])
-
-    def _middle(self, images, size, new_size):
-        """Returns weights of the middle of images resized to `new_size`."""
-        first = round((new_size - self.size) / 2)
+    def _middle(self, images, length, new_length):
+        """Returns weights of the middle of images resized to `new_length`."""
+        first = round((new_length - self.size) / 2)
         starts = ops.zeros((ops.shape(images)[0],))
-        whole = self._weights(starts, starts + size, size, new_size)
-        return whole[:, first : first + self.size]
-
-    def _weights(self, starts, lengths, size, new_size, is_mirrored=None):
-        return resampling.weights(
-            starts,
-            lengths,
-            size,
-            new_size,
-            self.method,
-            self.antialias,
-            is_mirrored,
+        whole = resampling.weights(
+            starts, starts + length, length, new_length, self.method
         )
+        return whole[:, first : first + self.size]
 
 
 def draw_boxes(draws, image_size, scale, ratio):
@@ -131,13 +105,8 @@ def draw_boxes(draws, image_size, scale, ratio):
     height, width = image_size
     areas = augmentation.uniform(draws[:, :NUM_TRIES], *scale)
     areas = areas * (height * width)
-    ratios = ops.exp(
-        augmentation.uniform(
-            draws[:, NUM_TRIES : 2 * NUM_TRIES],
-            math.log(ratio[0]),
-            math.log(ratio[1]),
-        )
-    )
+    logs = draws[:, NUM_TRIES : 2 * NUM_TRIES]
+    ratios = ops.exp(augmentation.uniform(logs, *map(math.log, ratio)))
     heights = ops.round(ops.sqrt(areas / ratios))
     widths = ops.round(ops.sqrt(areas * ratios))
     fits = ops.logical_and(
@@ -152,21 +121,13 @@ def draw_boxes(draws, image_size, scale, ratio):
         return ops.where(some_fits, of_first, fallback)
 
     def place(draws, free):
-        anywhere = augmentation.whole_numbers(draws, free + 1.0)
-        return ops.where(some_fits, anywhere, ops.floor(free / 2.0))
+        anywhere = augmentation.integers(draws, free + 1.0)
+        middle = ops.floor(free / 2.0)
+        return ops.where(some_fits, ops.cast(anywhere, "float32"), middle)
 
-    largest_height, largest_width = _largest(height, width, ratio)
-    heights = choose(heights, largest_height)
-    widths = choose(widths, largest_width)
+    # The largest box whose ratio is within bounds.
+    heights = choose(heights, float(min(height, round(width / ratio[0]))))
+    widths = choose(widths, float(min(width, round(height * ratio[1]))))
     tops = place(draws[:, -2], height - heights)
     lefts = place(draws[:, -1], width - widths)
     return tops, lefts, heights, widths
-
-
-def _largest(height, width, ratio):
-    """Returns the size of the largest box whose ratio is within bounds."""
-    if width < ratio[0] * height:
-        return float(round(width / ratio[0])), float(width)
-    if width > ratio[1] * height:
-        return float(height), float(round(height * ratio[1]))
-    return float(height), float(width)

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
-from keras_dim.views import color
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -19,12 +19,11 @@ class RandomSolarize(augmentation.Augmentation):
 
     def __init__(self, threshold=128.0, probability=1.0, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        augmentation.check_probability(probability)
+        checks.between(0, 1, probability=probability)
         self.threshold = threshold
         self.probability = probability
 
     def augment(self, images, draws):
-        thresholds = ops.where(
-            draws[:, 0] < self.probability, self.threshold, float("inf")
-        )
-        return color.solarize(images, thresholds)
+        is_changed = (draws[:, 0] < self.probability)[:, None, None, None]
+        is_bright = ops.logical_and(is_changed, images >= self.threshold)
+        return ops.where(is_bright, 255.0 - images, images)

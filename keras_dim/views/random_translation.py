@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.views import augmentation
 from keras_dim.views import geometry
 
@@ -23,33 +24,26 @@ class RandomTranslation(augmentation.Augmentation):
 
     num_draws = 3
     moves_pixels = True
-    mirrors = True
 
     def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        augmentation.check_probability(probability)
-        if max_pixels < 0:
-            raise ValueError(
-                f"`max_pixels` must not be negative. Received: {max_pixels}"
-            )
+        checks.between(0, 1, probability=probability)
+        checks.integers(0, max_pixels=max_pixels)
         self.max_pixels = max_pixels
         self.probability = probability
 
-    def augment(self, images, draws, is_mirrored=None):
+    def augment(self, images, draws):
         is_moved = draws[:, :1] < self.probability
-        pixels = augmentation.whole_numbers(
-            draws[:, 1:], 2.0 * self.max_pixels + 1.0
-        )
-        pixels = ops.where(is_moved, pixels - self.max_pixels, 0.0)
-        pixels = ops.cast(pixels, "int32")
-        return geometry.translate(
-            images, pixels[:, 0], pixels[:, 1], is_mirrored
+        moves = augmentation.integers(draws[:, 1:], 2.0 * self.max_pixels + 1.0)
+        moves = ops.where(is_moved, moves - self.max_pixels, 0)
+        return geometry.crop(
+            images, -moves[:, 0], -moves[:, 1], *images.shape[1:3]
         )
 
     def check(self, images_shape):
         if self.max_pixels >= min(images_shape[1:3]):
             raise ValueError(
-                "Reflection reaches less than the whole image: `max_pixels` "
-                f"must be smaller than it. Received: {self.max_pixels} for "
-                f"images of shape {tuple(images_shape)}"
+                "`max_pixels` must be smaller than the images, which reflect "
+                f"no farther. Received: {self.max_pixels} for images of shape "
+                f"{tuple(images_shape)}"
             )

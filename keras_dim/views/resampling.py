@@ -1,61 +1,56 @@
 """Boxes of images resized, each image its own box.
 
-Resampling is separable: each new row is a weighted sum of old ones, each new
-column likewise. The weights of an image's box make two matrices, and images
-are resampled by two batched matrix products. Weights are those of Pillow's
-`Image.resize`: the kernel is as wide as the scale asks, so that shrinking
-does not alias, and pixels beyond the box have no weight.
+Each new row is a weighted sum of old ones, and each new column likewise, so
+that images are resampled by two batched matrix products.
 """
 
 from keras import ops
 
-METHODS = ("bilinear", "bicubic")
+
+def _bicubic(distances):
+    """Twice Keys' cubic of a = -1/2."""
+    # With w falling from 1 to -1 between distances 0 and 2, the outer cubic
+    # is w (1 + w)^2, and the inner one 2 w^2 (1 - 2 w) more.
+    from_two = ops.relu(2.0 - distances)
+    from_one = from_two - 1.0
+    inside = ops.relu(from_one)
+    return from_one * (from_two * from_two + inside * (2.0 - 4.0 * inside))
 
 
-def weights(
-    starts,
-    lengths,
-    size,
-    new_size,
-    method="bicubic",
-    antialias=True,
-    is_mirrored=None,
-):
+KERNELS = {
+    "bilinear": lambda distances: ops.relu(1.0 - distances),
+    "bicubic": _bicubic,
+}
+
+
+def weights(starts, lengths, size, new_size, method="bicubic"):
     """Returns the weights of old pixels in new ones, along one axis.
+
+    They are those of Pillow's `Image.resize`: the kernel is as wide as the
+    scale asks, so that shrinking does not alias, and pixels beyond the box
+    have no weight.
 
     Args:
         starts, lengths: float tensors `(batch,)`. Where each box begins and
             how long it is, in pixels.
         size: int. Pixels of the images.
         new_size: int. Pixels of the resampled boxes.
-        method: str. One of `METHODS`. Defaults to `"bicubic"`.
-        antialias: bool. Whether kernels widen where a box shrinks. Defaults
-            to `True`.
-        is_mirrored: bool tensor `(batch,)`, or None for none. Which images
-            are mirrored along the axis before.
+        method: str. A name of `KERNELS`. Defaults to `"bicubic"`.
 
     Returns:
         Float32 tensor `(batch, new_size, size)`. Its rows add up to 1.
     """
-    check_method(method)
     starts = ops.cast(starts, "float32")[:, None]
     lengths = ops.cast(lengths, "float32")[:, None]
-    steps = ops.arange(new_size, dtype="float32")
-    if is_mirrored is not None:
-        # The box lies at the other end, and is gone through backwards.
-        mirrored = ops.cast(is_mirrored, "float32")[:, None]
-        starts = starts + mirrored * (size - lengths - 2.0 * starts)
-        steps = steps + mirrored * (new_size - 1.0 - 2.0 * steps)
     scales = lengths / new_size
-    widths = ops.maximum(scales, 1.0) if antialias else ops.ones_like(scales)
+    widths = ops.maximum(scales, 1.0)
     pixels = ops.arange(size, dtype="float32") + 0.5
-    centers = starts + (steps + 0.5) * scales
+    centers = starts + (ops.arange(new_size, dtype="float32") + 0.5) * scales
     # Pixels outside the box move out of every kernel's reach.
     is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
     pixels = ops.where(is_outside, -1e6, pixels / widths)
     distances = ops.abs(pixels[:, None, :] - (centers / widths)[:, :, None])
-    kernel = _bicubic if method == "bicubic" else _bilinear
-    values = kernel(distances)
+    values = KERNELS[method](distances)
     # Rows that add up to 1 keep the grey of a uniform box.
     return values / ops.sum(values, axis=-1, keepdims=True)
 
@@ -86,26 +81,3 @@ def resample(images, row_weights, column_weights):
     rows = ops.clip(ops.matmul(row_weights, rows), 0.0, 255.0)
     rows = ops.reshape(rows, (-1, new_height, channels, new_width))
     return ops.transpose(rows, (0, 1, 3, 2))
-
-
-def check_method(method):
-    """Raises a `ValueError` unless this is one of `METHODS`."""
-    if method not in METHODS:
-        raise ValueError(
-            f"Unknown method of resampling. Expected one of {METHODS}. "
-            f"Received: {method!r}"
-        )
-
-
-def _bilinear(distances):
-    return ops.relu(1.0 - distances)
-
-
-def _bicubic(distances):
-    """Twice Keys' cubic of a = -1/2."""
-    # With w falling from 1 to -1 between distances 0 and 2, the outer cubic
-    # is w (1 + w)^2, and the inner one 2 w^2 (1 - 2 w) more.
-    from_two = ops.relu(2.0 - distances)
-    from_one = from_two - 1.0
-    inside = ops.relu(from_one)
-    return from_one * (from_two * from_two + inside * (2.0 - 4.0 * inside))

@@ -9,11 +9,8 @@ def seeds_from(seed, count):
     Layers that share one seed would all draw the same numbers.
 
     Args:
-        seed: int, not negative, or None for random ones.
-        count: int. How many.
-
-    Returns:
-        List of int; of None if `seed` is None.
+        seed: int, not negative, or None, which gives a list of None.
+        count: int.
     """
     if seed is None:
         return [None] * count

@@ -6,8 +6,8 @@ from keras import ops
 # Small images are enlarged, so that they can be seen, in whole steps.
 CELL_SIZE = 96
 GAP = 4
+HEADER = 16
 NUM_ROUNDS = 2
-ORIGINAL = "image"
 
 
 def show_views(views, images, num_images=8):
@@ -16,9 +16,8 @@ def show_views(views, images, num_images=8):
     Each row shows an image, then its views, then its views drawn once more.
     Pixels are clipped to [0, 255]. Of one or two channels, the first is shown
     as grey; of three or more, the first three as red, green and blue. Views
-    that are no images are left out.
-
-    The random state of the views is restored afterwards.
+    that are no images are left out. The random state of the views is restored
+    afterwards.
 
     Args:
         views: layer from images to a dict of named views, or to images.
@@ -43,7 +42,7 @@ def show_views(views, images, num_images=8):
             f"num_images={num_images}"
         )
     images = images[:num_images]
-    columns = [(ORIGINAL, images)]
+    columns = [("image", images)]
     before = [ops.convert_to_numpy(state) for state in views.variables]
     try:
         for _ in range(NUM_ROUNDS):
@@ -68,23 +67,16 @@ def _grid(columns):
     largest = max(max(images.shape[1:3]) for _, images in columns)
     enlargement = max(1, CELL_SIZE // largest)
     step = largest * enlargement + GAP
-    header = 16
-    grid = Image.new(
-        "RGB",
-        (step * len(columns) + GAP, step * len(columns[0][1]) + GAP + header),
-        "white",
-    )
+    size = step * len(columns), step * len(columns[0][1]) + HEADER
+    grid = Image.new("RGB", (size[0] + GAP, size[1] + GAP), "white")
     draw = ImageDraw.Draw(grid)
     for column, (name, images) in enumerate(columns):
         left = GAP + step * column
         draw.text((left, 2), name, fill="black")
         for row, image in enumerate(images):
-            picture = Image.fromarray(_in_color(image))
-            picture = picture.resize(
-                [length * enlargement for length in picture.size],
-                Image.Resampling.NEAREST,
-            )
-            grid.paste(picture, (left, header + GAP + step * row))
+            pixels = _in_color(image).repeat(enlargement, 0)
+            picture = Image.fromarray(pixels.repeat(enlargement, 1))
+            grid.paste(picture, (left, HEADER + GAP + step * row))
     return grid
 
 

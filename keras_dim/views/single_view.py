@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_dim import configurable
+from keras_dim.views import augmentation
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -22,6 +23,5 @@ class SingleView(configurable.Configurable, layers.Layer):
         self.augmentations = list(augmentations)
 
     def call(self, images, training=False):
-        for augmentation in self.augmentations:
-            images = augmentation(images, training=training)
-        return {"image": images}
+        image = augmentation.in_turn(self.augmentations, images, training)
+        return {"image": image}

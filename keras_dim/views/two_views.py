@@ -2,11 +2,9 @@
 
 import keras
 from keras import layers
-from keras import ops
 
 from keras_dim import configurable
-from keras_dim.views.augmentation import Augmentation
-from keras_dim.views.random_flip import RandomFlip
+from keras_dim.views import augmentation
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -17,12 +15,11 @@ class TwoViews(configurable.Configurable, layers.Layer):
         augmentations: list of layers from images to images, which draw for
             each view anew. None leave images as they are. Defaults to `()`.
         shared: list of such layers that come first and draw once for both
-            views. A `RandomFlip` at their end costs nothing where the first
-            of the `augmentations` moves pixels anyway. Defaults to `()`.
+            views. Defaults to `()`.
         second: list of such layers for the second view alone, which
-            `augmentations` then leave to them. They are layers of their own:
-            a layer in both lists would come back from a file as two that draw
-            the same. `None`, the default, is for both views alike.
+            `augmentations` then leave to them, or `None` for both views
+            alike. They are layers of their own: a layer in both lists would
+            come back from a file as two that draw the same.
         names: tuple of two str. Defaults to `("view_1", "view_2")`.
 
     Returns, when called with images, a dict with a view under each name. In
@@ -42,15 +39,12 @@ class TwoViews(configurable.Configurable, layers.Layer):
         self.shared = list(shared)
         self.second = None if second is None else list(second)
         self.names = tuple(names)
-        if len(set(self.names)) != 2:
+        if len(set(self.names)) != 2 or len(self.names) != 2:
             raise ValueError(
                 f"`names` must be two different ones. Received: {names!r}"
             )
-        in_both = [
-            layer.name
-            for layer in self.second or ()
-            if any(layer is other for other in self.augmentations)
-        ]
+        ids = [id(layer) for layer in self.augmentations]
+        in_both = [one.name for one in self.second or () if id(one) in ids]
         if in_both:
             raise ValueError(
                 "`second` must be layers of their own. Received some of the "
@@ -58,31 +52,11 @@ class TwoViews(configurable.Configurable, layers.Layer):
             )
 
     def call(self, images, training=False):
-        first = self.augmentations
-        second = first if self.second is None else self.second
-        shared, flip = self.shared, {}
-        if (
-            training
-            and shared
-            and isinstance(shared[-1], RandomFlip)
-            and all(_begins_with_augmentation(each) for each in (first, second))
-        ):
-            *shared, last = shared
-            draws = last.draw(ops.shape(images)[0])
-            flip = {"is_mirrored": last.is_mirrored(draws)}
-        for augmentation in shared:
-            images = augmentation(images, training=training)
-        views = {}
-        for name, augmentations in zip(
-            self.names, (first, second), strict=True
-        ):
-            view = images
-            for index, augmentation in enumerate(augmentations):
-                arguments = flip if index == 0 else {}
-                view = augmentation(view, training=training, **arguments)
-            views[name] = view
-        return views
-
-
-def _begins_with_augmentation(augmentations):
-    return bool(augmentations) and isinstance(augmentations[0], Augmentation)
+        images = augmentation.in_turn(self.shared, images, training)
+        second = self.augmentations if self.second is None else self.second
+        return {
+            name: augmentation.in_turn(augmentations, images, training)
+            for name, augmentations in zip(
+                self.names, (self.augmentations, second), strict=True
+            )
+        }

@@ -49,7 +49,7 @@ def collapse_to_a_line(encoder):
 
 def test_the_numbers_are_those_of_the_features(images):
     encoder = tiny_encoder()
-    report, (logs,) = report_on(encoder, images, feature=("fc", "global"))
+    (logs,) = report_on(encoder, images, feature=("fc", "global"))[1]
     found = extract(encoder, images, ("fc", "global"))
 
     assert len(logs) == 6
@@ -65,13 +65,11 @@ def test_the_numbers_are_those_of_the_features(images):
             [deviations.min(), deviations.mean()],
             rtol=1e-6,
         )
-    assert [one["feature"] for one in report.results] == ["fc", "global"]
 
 
 def test_a_healthy_encoder_is_not_warned_of(images, warnings):
-    report, _ = report_on(tiny_encoder(), images)
+    report_on(tiny_encoder(), images)
     assert not warnings
-    assert not report.results[0]["has_collapsed"]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +84,11 @@ def test_a_collapse_is_told_in_the_first_epoch(
 ):
     encoder = tiny_encoder()
     collapse(encoder)
-    report, _ = report_on(encoder, images)
+    report_on(encoder, images)
 
     (warning,) = warnings
     assert "'global' has collapsed by the end of epoch 1" in warning
     assert words in warning
-    assert report.results[0]["has_collapsed"]
 
 
 def test_a_collapse_is_told_once_and_again_when_it_comes_back(images, warnings):
@@ -161,12 +158,10 @@ def test_a_lagging_batch_norm_is_no_collapse(images, warnings):
     encoder = lagging()
     before = [np.array(variable) for variable in encoder.variables]
 
-    report, (logs,) = report_on(encoder, images)
+    (logs,) = report_on(encoder, images)[1]
 
     (warning,) = warnings
-    assert "batch norm lag behind, of momentum 0.999" in warning
-    assert not report.results[0]["has_collapsed"]
-    assert report.results[0]["batch_norm_lags"]
+    assert "statistics of batch norm lag behind" in warning
     # The numbers stay those of the encoder as it is.
     assert logs["mean_deviation_global"] < 1e-3
     for one, other in zip(before, encoder.variables, strict=True):
@@ -177,10 +172,9 @@ def test_a_collapse_behind_a_lagging_batch_norm_is_one(images, warnings):
     encoder = lagging()
     collapse_to_a_point(encoder)
 
-    report, _ = report_on(encoder, images)
+    report_on(encoder, images)
 
     assert "has collapsed" in warnings[0]
-    assert report.results[0]["has_collapsed"]
 
 
 def test_two_replicas_tell_lag_from_collapse(two_replicas, images, warnings):

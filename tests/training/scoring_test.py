@@ -170,9 +170,9 @@ def test_few_shots_are_of_classes_without_training_images(blobs):
     ("probe", "arguments", "message"),
     [
         ("svm", {}, "Unknown probe"),
-        ("linear_probe", {"test_classes": "odd"}, "'trained'.*'odd'"),
-        ("few_shot", {"k": 3}, "no argument 'k'"),
-        ("linear_probe", {"k": 3}, "no argument 'k'"),
+        ("linear_probe", {"test_classes": "odd"}, "'odd'.*'trained'"),
+        ("few_shot", {"k": 3}, "Unknown argument of few_shot: 'k'"),
+        ("linear_probe", {"k": 3}, "Unknown argument .*: 'k'"),
         ("linear_probe", {"labels_per_class": 0}, "1 or more"),
         ("linear_probe", {"num_draws": 1.5}, "1 or more"),
         ("linear_probe", {"labels_per_class": 31}, "only 30 images of class"),
@@ -244,7 +244,7 @@ def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
         for _ in range(2)
     )
     assert again == drawn
-    assert [len(batch["label"]) for batch in images.train] == [4, 3]
+    assert all(len(batch["label"]) <= 4 for batch in images.train)
     assert len(drawn) == len(set(drawn)) == 7
     assert drawn != list(range(7))
     assert "7 of 20 training images" in images.note

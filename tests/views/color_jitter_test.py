@@ -1,11 +1,33 @@
 import numpy as np
 import pytest
+from PIL import Image
+from PIL import ImageEnhance
+from reference import color as reference
 
 from keras_dim import views
-from keras_dim.views import color
+from keras_dim.views import color_jitter
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 7, 3), "uint8")
 NUM_DRAWS = 24_000
+
+NUM_SPECIAL = 24
+RNG = np.random.default_rng(0)
+SPECIAL = RNG.integers(0, 256, (NUM_SPECIAL, 12, 10, 3), "uint8")
+# Greys, black, white, and equal channels: the special cases of the hue.
+SPECIAL[:3] = SPECIAL[:3, ..., :1]
+SPECIAL[3], SPECIAL[4] = 0, 255
+SPECIAL[5, ..., 1] = SPECIAL[5, ..., 0]
+SPECIAL[6, ..., 2] = SPECIAL[6, ..., 1]
+SPECIAL[7, ..., 0] = SPECIAL[7, ..., 2]
+PIXELS = SPECIAL.astype("float32")
+FACTORS = RNG.uniform(0.2, 1.8, NUM_SPECIAL).astype("float32")
+TURNS = RNG.uniform(-0.5, 0.5, NUM_SPECIAL).astype("float32")
+ADJUST = (
+    reference.adjust_brightness,
+    reference.adjust_contrast,
+    reference.adjust_saturation,
+    reference.adjust_hue,
+)
 
 
 def amounts(**arguments):
@@ -45,7 +67,7 @@ def test_amounts_are_drawn_apart():
 def test_every_order_is_as_likely_as_the_next():
     _, orders = amounts(brightness=0.4)
     found, counts = np.unique(orders, axis=0, return_counts=True)
-    assert {tuple(order) for order in found} == set(color.ORDERS)
+    assert {tuple(order) for order in found} == set(color_jitter.ORDERS)
     # 23 degrees of freedom: one seed in a million goes above.
     assert np.sum((counts - 1000) ** 2 / 1000) < 70
 
@@ -102,3 +124,83 @@ def test_without_colours_only_brightness_and_contrast_change(channels):
 def test_senseless_strengths_are_refused(arguments):
     with pytest.raises(ValueError, match="Received"):
         views.ColorJitter(**arguments)
+
+
+def jitter_one(images, kind, amounts):
+    """Changes only one of brightness, contrast, saturation and hue."""
+    all_amounts = [
+        np.float32([neutral] * len(images)) for neutral in (1, 1, 1, 0)
+    ]
+    all_amounts[kind] = amounts
+    orders = np.tile(np.arange(4, dtype="int32"), (len(images), 1))
+    return np.array(color_jitter.jitter(images, *all_amounts, orders))
+
+
+@pytest.mark.parametrize(
+    "kind, enhance",
+    [
+        (color_jitter.BRIGHTNESS, ImageEnhance.Brightness),
+        (color_jitter.CONTRAST, ImageEnhance.Contrast),
+        (color_jitter.SATURATION, ImageEnhance.Color),
+    ],
+)
+def test_blends_equal_pillows(kind, enhance):
+    adjusted = jitter_one(PIXELS, kind, FACTORS)
+    expected = [
+        np.asarray(enhance(Image.fromarray(image)).enhance(float(factor)))
+        for image, factor in zip(SPECIAL, FACTORS, strict=True)
+    ]
+    # Pillow cuts off the fractions of what it returns.
+    assert np.abs(np.floor(adjusted) - np.stack(expected)).max() <= 1
+    assert np.abs(adjusted - PIXELS).max() > 10
+
+
+def test_hues_turn_as_in_pillow():
+    steps = np.round(255 * TURNS)
+    turned = jitter_one(PIXELS, color_jitter.HUE, np.float32(steps / 255))
+    num_compared = 0
+    for got, image, step in zip(turned, SPECIAL, steps, strict=True):
+        hsv = np.array(Image.fromarray(image).convert("HSV"))
+        # Pillow rounds hues down to one of 255. Compared are the pixels that
+        # do not suffer.
+        is_exact = (_from_hsv(hsv) == image).all(axis=-1)
+        hsv[..., 0] = (hsv[..., 0] + step) % 255
+        np.testing.assert_allclose(
+            np.round(got[is_exact]), _from_hsv(hsv)[is_exact], atol=1.0
+        )
+        num_compared += is_exact.sum()
+    assert num_compared > 0.2 * SPECIAL[..., 0].size
+
+
+def _from_hsv(pixels):
+    image = Image.merge(
+        "HSV", [Image.fromarray(p) for p in np.moveaxis(pixels, -1, 0)]
+    )
+    return np.asarray(image.convert("RGB"), "float32")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_jitter_equals_its_parts_in_every_order(channels):
+    orders = np.tile(np.array(color_jitter.ORDERS, "int32"), (4, 1))
+    num_images = len(orders)
+    images = np.tile(PIXELS, (4, 1, 1, 1))[..., :channels]
+    factors = RNG.uniform(0.2, 1.8, (3, num_images)).astype("float32")
+    # Among them none at all, and one that leaves nothing.
+    factors[:, ::7], factors[:, ::11] = 1.0, 0.0
+    amounts = (*factors, np.tile(TURNS, 4))
+    jittered = np.array(color_jitter.jitter(images, *amounts, orders))
+    for index, order in enumerate(orders):
+        rows = slice(index, index + 1)
+        expected = images[rows]
+        for kind in order:
+            if channels == 3 or kind in (
+                color_jitter.BRIGHTNESS,
+                color_jitter.CONTRAST,
+            ):
+                expected = ADJUST[kind](expected, amounts[kind][rows])
+        # Float32, up to 255, through four steps.
+        np.testing.assert_allclose(jittered[rows], expected, atol=1e-3)
+
+
+def test_there_is_an_order_for_every_image_of_the_test():
+    assert len(set(color_jitter.ORDERS)) == 24 == NUM_SPECIAL

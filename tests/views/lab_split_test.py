@@ -92,7 +92,7 @@ def test_lab_is_near_that_of_pillow():
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_images_without_three_channels_are_refused(channels):
-    with pytest.raises(ValueError, match="three channels. Received"):
+    with pytest.raises(ValueError, match="three channels.*Received"):
         views.LabSplit()(np.zeros((2, 4, 4, channels)))
 
 

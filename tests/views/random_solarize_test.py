@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from PIL import Image
+from PIL import ImageOps
 
 from keras_dim import views
 
@@ -19,3 +21,13 @@ def test_as_many_images_are_solarized_as_asked_for():
 def test_nothing_is_solarized_in_inference():
     layer = views.RandomSolarize(100, seed=0)
     np.testing.assert_array_equal(layer(IMAGES, training=False), IMAGES)
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 77.5, 128, 255])
+def test_solarized_pixels_equal_pillows(threshold):
+    solarized = views.RandomSolarize(threshold)(IMAGES[:8], training=True)
+    expected = [
+        np.asarray(ImageOps.solarize(Image.fromarray(image), threshold))
+        for image in IMAGES[:8]
+    ]
+    np.testing.assert_array_equal(solarized, expected)

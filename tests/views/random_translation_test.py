@@ -61,5 +61,7 @@ def test_a_translation_beyond_the_reflection_is_refused():
 
 
 def test_a_negative_translation_is_refused():
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(
+        ValueError, match="`max_pixels` must be an integer, 0 or more"
+    ):
         views.RandomTranslation(-1)

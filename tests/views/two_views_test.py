@@ -189,7 +189,7 @@ def test_amdim_takes_other_strengths():
 
 
 def test_sizes_that_are_not_stated_are_refused():
-    with pytest.raises(ValueError, match="32, 64, 128.*Received: 96"):
+    with pytest.raises(ValueError, match="32, 64 or 128.*Received: 96"):
         views.amdim(96)
 
 

@@ -5,26 +5,26 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
+from keras_dim import checks
 from keras_dim.evaluation import scoring
-from keras_dim.evaluation.labelled_callback import LabelledCallback
+from keras_dim.evaluation.encoder_callback import EncoderCallback
 
 
-class ProbeCallback(LabelledCallback):
+class ProbeCallback(EncoderCallback):
     """Scores features of the model in training at the end of epochs.
 
     The features are those of `model.encoder`, or of the model itself where it
     has none. The accuracy goes to the logs as `"<probe>_<feature>"`, e.g.
     `"linear_probe_global"`. A score is due in the first epoch of `fit`, every
-    `every` epochs, and in the last epoch. In the other epochs the logs repeat
-    the last score, so that callbacks which watch it, such as `EarlyStopping`
-    and `ModelCheckpoint` with `mode="max"`, see a number that is no better.
-    Put the probe before callbacks that read the logs.
+    `every` epochs, and in the last epoch. In the others the logs repeat the
+    last score, so that `EarlyStopping` and `ModelCheckpoint` with `mode="max"`
+    see a number that is no better. Put the probe before callbacks that read
+    the logs.
 
     Args:
-        probe: str or callable. A name of `evaluation.PROBES`, such as
-            `"linear_probe"`, `"mlp_probe"` or `"nearest_neighbors"`; or a
-            function of training features, training labels, test features and
-            test labels that returns a dict with `"accuracy"`.
+        probe: str or callable. A name of `evaluation.PROBES`; or a function of
+            training features, training labels, test features and test labels
+            that returns a dict with `"accuracy"`.
         train: labelled images that the probe is fitted to: a pair of arrays
             `(images, labels)`, a dict of arrays with `"image"` and `"label"`,
             or a data set of batches of either.
@@ -66,9 +66,10 @@ class ProbeCallback(LabelledCallback):
         batch_size: int = 256,
         **arguments: Any,
     ):
-        super().__init__(train, test, feature, batch_size)
-        if every < 1:
-            raise ValueError(f"`every` must be at least 1. Received: {every}")
+        self.train = train
+        self.test = test
+        super().__init__(feature, batch_size)
+        checks.integers(1, every=every)
         if isinstance(probe, str):
             scoring.check_arguments(probe, arguments)
             self.name = probe
@@ -82,24 +83,20 @@ class ProbeCallback(LabelledCallback):
         self.every = every
         self.results: list[dict[str, Any]] = []
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._last: dict[str, float] = {}
 
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        logs = {} if logs is None else logs
+    def on_epoch_end(self, epoch, logs=None):
         is_last = epoch + 1 == (self.params or {}).get("epochs")
         if not self._last or is_last or (epoch + 1) % self.every == 0:
-            train, test = self._extract("train"), self._extract("test")
+            train, test = self.extract(self.train), self.extract(self.test)
+            labels = self.labels(train, "train"), self.labels(test, "test")
             for name in self._features:
                 result = self._score(
-                    train.pop(name),
-                    train["label"],
-                    test.pop(name),
-                    test["label"],
+                    train.pop(name), labels[0], test.pop(name), labels[1]
                 )
                 self._last[f"{self.name}_{name}"] = result["accuracy"]
                 self.results.append({"epoch": epoch, "feature": name, **result})
-        logs.update(self._last)
+        if logs is not None:
+            logs.update(self._last)
