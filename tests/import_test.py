@@ -35,6 +35,7 @@ HEAVY = {
     "urllib3",
 }
 
+# Where Keras is imported already, methods are registered with it.
 IMPORT = """
 import json, sys, time
 import keras
@@ -42,7 +43,10 @@ before = set(sys.modules)
 start = time.process_time()
 import keras_dim
 seconds = time.process_time() - start
-print(json.dumps([seconds, sorted(set(sys.modules) - before)]))
+modules = sorted(set(sys.modules) - before)
+model = keras.models.load_model(sys.argv[1])
+assert type(model).__name__ == "DeepInfoMax"
+print(json.dumps([seconds, modules]))
 """
 
 # `tensorflow` cannot be found, as where it is not installed.
@@ -76,13 +80,6 @@ assert not [name for name in sys.modules if name.startswith("tensorflow")]
 print("trained without tensorflow")
 """
 
-# Modules whose names are near those of functions, imported before them.
-MODULES_IMPORTED_FIRST = """
-import keras_dim.exporting, keras_dim.presets, keras_dim.training.pretraining
-for name in ("export", "pretrain", "pretrained", "list_pretrained"):
-    assert callable(getattr(keras_dim, name)), name
-"""
-
 LIGHT = """
 import sys
 import keras_dim
@@ -91,42 +88,20 @@ heavy = {"keras", "tensorflow", "jax", "numpy", "absl"} & set(sys.modules)
 assert not heavy, heavy
 """
 
-COMMAND = """
+# The name of the process changes nothing. A public name registers the methods.
+# Modules whose names are near those of functions are imported before them.
+NAMES = """
 import sys
-sys.argv[0] = "/usr/bin/keras-dim"
+path, sys.argv[0] = sys.argv[1], "/usr/bin/keras-dim"
 import keras_dim
 assert keras_dim.DeepInfoMax.__name__ == "DeepInfoMax"
-"""
-
-# Ways to have imported keras_dim and Keras, with the methods registered.
-WAYS = {
-    "keras_first": "import keras\nimport keras_dim",
-    "by_a_name": "import keras_dim\nkeras_dim.methods\nimport keras",
-}
-
-# The same file for each way, as a process takes seconds.
-SAVED = """
-import sys
 import keras
-import keras_dim
-encoder = keras_dim.encoders.dim_convnet(
-    image_size=32, filters=(4, 8, 8), units=16, global_units=8
-)
-model = keras_dim.DeepInfoMax(encoder)
-model.compile(keras_dim.optimizers.SGD(keras_dim.optimizers.Schedule(0.1)))
-model.save(sys.argv[1])
-"""
-
-LOADED = """
-import sys
-model = keras.models.load_model(sys.argv[1])
+model = keras.models.load_model(path)
 assert type(model).__name__ == "DeepInfoMax"
 assert type(model.optimizer).__name__ == "SGD"
-"""
-
-REGISTERED = """
-import keras, keras_dim, sys
-print(*sorted(name for name in sys.modules if name.startswith("keras_dim")))
+import keras_dim.exporting, keras_dim.presets, keras_dim.training.pretraining
+for name in ("export", "pretrain", "pretrained", "list_pretrained"):
+    assert callable(getattr(keras_dim, name)), name
 """
 
 
@@ -145,7 +120,21 @@ def run_python(code, *arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def best_import():
+def saved(tmp_path_factory):
+    """A method that was saved with its optimizer."""
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    encoder = keras_dim.encoders.dim_convnet(
+        image_size=32, filters=(4, 8, 8), units=16, global_units=8
+    )
+    model = keras_dim.DeepInfoMax(encoder, critic_units=16)
+    schedule = keras_dim.optimizers.Schedule(0.1)
+    model.compile(keras_dim.optimizers.SGD(schedule))
+    model.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def best_import(saved):
     """Seconds and modules that `import keras_dim` adds to `import keras`.
 
     The best of three runs, or the first that is quick enough. Time of the
@@ -153,7 +142,7 @@ def best_import():
     """
     best = None
     for _ in range(3):
-        run = json.loads(run_python(IMPORT).splitlines()[-1])
+        run = json.loads(run_python(IMPORT, saved).splitlines()[-1])
         best = min(best or run, run)
         if best[0] <= SECONDS_BESIDE_KERAS:
             break
@@ -182,32 +171,18 @@ def test_a_method_works_on_jax_where_tensorflow_cannot_be_imported():
     assert "trained without tensorflow" in printed
 
 
-def test_public_names_do_not_depend_on_what_was_imported_first():
-    run_python(MODULES_IMPORTED_FIRST)
-
-
 def test_importing_loads_neither_keras_nor_a_backend():
     run_python(LIGHT)
 
 
-def test_the_name_of_the_process_changes_nothing():
-    run_python(COMMAND)
+def test_public_names_depend_on_no_process_and_no_earlier_import(saved):
+    run_python(NAMES, saved)
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "model.keras"
-    run_python(SAVED, str(path))
-    return path
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_keras_loads_a_method_once_the_package_is_imported(way, saved):
-    run_python(WAYS[way] + LOADED, str(saved))
-
-
-def test_every_module_with_registered_classes_is_imported_with_keras():
-    imported = run_python(REGISTERED).split()
+def test_every_module_with_registered_classes_is_imported_with_keras(
+    best_import,
+):
+    _, modules = best_import
     package = pathlib.Path(keras_dim.__file__).parent
     registering = {
         ".".join(path.relative_to(package.parent).with_suffix("").parts)
@@ -217,7 +192,7 @@ def test_every_module_with_registered_classes_is_imported_with_keras():
     }
 
     assert len(registering) > 10
-    assert registering - set(imported) == set()
+    assert registering - set(modules) == set()
 
 
 @pytest.mark.parametrize("name", keras_dim.__all__)
