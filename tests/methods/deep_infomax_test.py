@@ -418,7 +418,7 @@ def test_a_dict_without_images_is_refused(images):
         ({"critic": "bilinear"}, "Unknown critic: 'bilinear'.*'dot_product'"),
         ({"alpha": 0.0, "beta": 0.0}, "`alpha` or `beta` must be above 0"),
         ({"gamma": -1.0}, "`gamma` must be 0 or more. Received: -1.0"),
-        ({"num_local_samples": 17}, "from 1 to the 16 locations.*17"),
+        ({"num_local_samples": 17}, "from 1 to 16.*17"),
         ({"num_local_samples": 0}, "`num_samples`.* 1 or more.*0"),
         ({"global_pairing": "sum"}, "'sum'.*'map', 'summary'"),
         (
