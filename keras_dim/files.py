@@ -29,12 +29,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     Raises:
         OSError: where there is no room for the file, whatever error the writer
             made of that.
-
-    Example:
-    ```python
-    with files.atomic_path("run/encoder.keras") as temporary:
-        encoder.save(temporary)
-    ```
     """
     path = pathlib.Path(path)
     with _room_for(path):

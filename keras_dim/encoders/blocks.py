@@ -78,7 +78,7 @@ def dense(
 
 
 def encoder(image, features, global_units, variational, name):
-    """Returns the model of features and of a linear global vector of `"fc"`."""
+    """Returns a model of features and of a global vector, linear in `"fc"`."""
     outputs = dict(features)
     for output in ["global", "global_log_variance"][: 1 + variational]:
         layer = initializers.dense(

@@ -71,8 +71,8 @@ def folded_dim_alexnet(
 
     Args:
         image_size: int. Height and width of the images. Defaults to 64.
-        multiple_globals: bool. Whether to make the second network, which has
-            no dense layer and no variational variant. Defaults to `False`.
+        multiple_globals: bool. Whether to make foldmultialex64x64, which has
+            no dense layer and is not variational. Defaults to `False`.
         units: int. Width of the dense layer. Defaults to 4096.
         channels, global_units, variational: see `dim_convnet`.
 

@@ -26,7 +26,10 @@ def batch_normalization(**kwargs):
 
 
 def synchronize(layer, num_replicas):
-    """Has every batch norm within a layer, not compiled yet, span replicas."""
+    """Has the batch norms within a layer span all replicas, or one alone.
+
+    Call it before the layer is compiled.
+    """
     for part in layer._flatten_layers():
         if isinstance(part, layers.BatchNormalization):
             part.synchronized = num_replicas > 1

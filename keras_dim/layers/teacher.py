@@ -95,7 +95,7 @@ class Teacher(memory.StateLayer):
         return ops.stop_gradient(outputs)
 
     def follow(self, every=1):
-        """Moves the teacher, but at the very first step, and counts the step.
+        """Counts the step, and moves the teacher unless it is the first one.
 
         Args:
             every: int. The teacher moves once in so many steps: those over
