@@ -1,7 +1,6 @@
 """Checks of arguments. Each raises a `ValueError` of one line.
 
-A check takes the values it looks at by the names that the caller's user knows
-them by, so that the message names them:
+A check takes values by the names that the message gives them:
 
 ```python
 checks.one_of(("constant", "cosine"), schedule=schedule)
@@ -27,12 +26,7 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def one_of(known: Iterable[Any], /, **values: Any) -> None:
-    """Raises a `ValueError` for a value that is not among `known`.
-
-    Args:
-        known: iterable. The values that are allowed.
-        **values: the values to check, by name.
-    """
+    """Raises a `ValueError` for a value that is not among `known`."""
     known = list(known)
     for name, value in values.items():
         if value not in known:
@@ -44,60 +38,62 @@ def one_of(known: Iterable[Any], /, **values: Any) -> None:
 
 def at_least(minimum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number >= `minimum`."""
-    for name, value in values.items():
-        if not (_is_finite(value) and value >= minimum):
-            _refuse(name, f"{minimum} or more", value)
+    _require(lambda value: value >= minimum, f"{minimum} or more", values)
 
 
 def above(minimum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number > `minimum`."""
-    for name, value in values.items():
-        if not (_is_finite(value) and value > minimum):
-            _refuse(name, f"above {minimum}", value)
+    _require(lambda value: value > minimum, f"above {minimum}", values)
 
 
 def below(maximum: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no finite number < `maximum`."""
-    for name, value in values.items():
-        if not (_is_finite(value) and value < maximum):
-            _refuse(name, f"below {maximum}", value)
+    _require(lambda value: value < maximum, f"below {maximum}", values)
 
 
 def between(low: float, high: float, /, **values: Any) -> None:
     """Raises a `ValueError` for what is no number in [`low`, `high`]."""
-    for name, value in values.items():
-        if not (_is_finite(value) and low <= value <= high):
-            _refuse(name, f"from {low} to {high}", value)
+    _require(lambda v: low <= v <= high, f"from {low} to {high}", values)
 
 
-def integers(
-    minimum: int, maximum: int | None = None, /, **values: Any
-) -> None:
-    """Raises a `ValueError` for what is no integer in that range.
+def integers(minimum: int, maximum: float = math.inf, /, **values: Any) -> None:
+    """Raises a `ValueError` for what is no integer in that range."""
+    expected = f"an integer from {minimum:,} to {maximum:,}"
+    if maximum == math.inf:
+        expected = f"an integer, {minimum:,} or more"
+
+    def is_right(value):
+        is_integer = isinstance(value, numbers.Integral)
+        return is_integer and minimum <= value <= maximum
+
+    _require(is_right, expected, values)
+
+
+def shape(expected: tuple[int | None, ...], /, **tensors: Any) -> None:
+    """Raises a `ValueError` for a tensor of another shape.
 
     Args:
-        minimum: int. The least value allowed.
-        maximum: int, or None for no limit. The greatest value allowed.
-        **values: the values to check, by name.
+        expected: tuple of ints, and of None for any size.
+        **tensors: the tensors to check, by name.
     """
-    expected = f"an integer, {minimum:,} or more"
-    if maximum is not None:
-        expected = f"an integer from {minimum:,} to {maximum:,}"
-    for name, value in values.items():
-        is_whole = isinstance(value, numbers.Integral) and _is_finite(value)
-        is_within = is_whole and value >= minimum
-        if not is_within or (maximum is not None and value > maximum):
-            _refuse(name, expected, value)
+    for name, tensor in tensors.items():
+        found = tuple(tensor.shape)
+        if len(found) != len(expected) or any(
+            size not in (None, own)
+            for size, own in zip(expected, found, strict=True)
+        ):
+            raise ValueError(
+                f"`{name}` must have the shape {expected}. Received: {found}"
+            )
 
 
 def keywords(function: Callable, given: Iterable[str], owner: str) -> None:
     """Raises a `ValueError` for a keyword that a function does not take.
 
     Args:
-        function: callable or class. Where the `__init__` of a class hands
-            `**kwargs` on, those of its base classes count, too.
+        function: callable or class. See `keywords_of`.
         given: iterable of str. Names of keyword arguments.
-        owner: str. What the message calls the function, such as
+        owner: str. The message's name of the function, such as
             `"The optimizer 'sgd'"`.
     """
     known = keywords_of(function)
@@ -110,19 +106,26 @@ def keywords(function: Callable, given: Iterable[str], owner: str) -> None:
 
 
 def keywords_of(function: Callable) -> list[str]:
-    """Returns the names of a function's or class's keyword arguments."""
-    if not inspect.isclass(function):
-        return _named(inspect.signature(function))
+    """Returns the names of a function's or class's keyword arguments.
+
+    Where the `__init__` of a class hands `**kwargs` on, those of its base
+    classes count, too.
+    """
+    functions = [function]
+    if inspect.isclass(function):
+        inits = [vars(cls).get("__init__") for cls in function.__mro__]
+        functions = [init for init in inits if init]
     known = []
-    for cls in function.__mro__:
-        if "__init__" not in vars(cls):
-            continue
-        signature = inspect.signature(cls.__init__)
+    for each in functions:
+        parameters = inspect.signature(each).parameters.values()
         known += [
-            name for name in _named(signature) if name not in ("self", *known)
+            parameter.name
+            for parameter in parameters
+            if parameter.kind
+            in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and parameter.name not in ("self", *known)
         ]
-        kinds = [parameter.kind for parameter in signature.parameters.values()]
-        if inspect.Parameter.VAR_KEYWORD not in kinds:
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break
     return known
 
@@ -134,26 +137,12 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
-def _named(signature):
-    unnamed = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.VAR_POSITIONAL,
-        inspect.Parameter.VAR_KEYWORD,
-    )
-    return [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.kind not in unnamed
-    ]
-
-
-def _is_finite(value):
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
-
-
-def _refuse(name, expected, value):
-    raise ValueError(f"`{name}` must be {expected}. Received: {value!r}")
+def _require(is_right, expected, values):
+    for name, value in values.items():
+        is_number = isinstance(value, numbers.Real) and not isinstance(
+            value, bool
+        )
+        if not (is_number and math.isfinite(value) and is_right(value)):
+            raise ValueError(
+                f"`{name}` must be {expected}. Received: {value!r}"
+            )

@@ -22,8 +22,8 @@ class Configurable:
 
     An argument may be a number, a string, None, a list, tuple or dict of
     these, a function registered with Keras, or an object that has such a
-    configuration itself. Tuples become lists, as JSON has no other. A layer
-    that was built comes back built.
+    configuration itself. Tuples become lists, as in JSON. A layer that was
+    built comes back built.
     """
 
     def get_config(self):
@@ -46,7 +46,7 @@ class Configurable:
         own = _arguments(cls)
         return cls(
             **{
-                # What Keras added it reads itself.
+                # Keras itself reads what it added.
                 name: keras.saving.deserialize_keras_object(value)
                 if name in own
                 else value
@@ -87,11 +87,5 @@ def _arguments(cls):
     """Returns the names of the arguments of `__init__`."""
     if cls.__init__ is object.__init__:
         return []
-    return [
-        name
-        for name, parameter in inspect.signature(
-            cls.__init__
-        ).parameters.items()
-        if name != "self"
-        and parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]

@@ -19,7 +19,7 @@ STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 # Which replicas the negatives of an image come from.
 ALL_REPLICAS = "all_replicas"
 OWN_REPLICA = "own_replica"
-NEGATIVES_FROM = (ALL_REPLICAS, OWN_REPLICA)
+NEGATIVES = (ALL_REPLICAS, OWN_REPLICA)
 # An example for error messages.
 TF_CONFIG = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
@@ -39,16 +39,12 @@ def strategy(name="auto"):
     process. `"auto"` is `"multi_worker"` if `TF_CONFIG` names several
     workers, else `"mirrored"` if there are several GPUs, else `"one"`.
 
-    Args:
-        name: str. One of these. Defaults to `"auto"`.
-
     Returns:
         A `tf.distribute.Strategy`, or `None` for one device on another
         backend than TensorFlow.
 
     Raises:
-        ValueError: for an unknown name, and for `"multi_worker"` if
-            `TF_CONFIG` names no workers, or not this one.
+        ValueError: for a `TF_CONFIG` that names no workers, or not this one.
         RuntimeError: if TensorFlow was used before the workers were joined.
 
     Example:
@@ -67,25 +63,37 @@ def strategy(name="auto"):
             f"Keras on {keras.backend.backend()!r}"
         )
     workers = _workers()
-    if name == "auto" and len(workers) > 1:
-        name = "multi_worker"
-    # Listing devices starts TensorFlow, after which no worker can join.
-    gpus = []
-    if name != "multi_worker":
-        gpus = tf.config.list_logical_devices("GPU")
-    if name == "auto":
-        name = "mirrored" if len(gpus) > 1 else "one"
-    if name == "one":
-        return tf.distribute.get_strategy()
-    if name == "multi_worker":
+    if name == "multi_worker" or (name == "auto" and len(workers) > 1):
         if not workers:
             raise ValueError(
                 "'multi_worker' needs the environment variable TF_CONFIG, "
                 f"which names no workers. Set it to e.g. {TF_CONFIG}"
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
+    # Listing devices starts TensorFlow, after which no worker can join.
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "one" or (name == "auto" and len(gpus) < 2):
+        return tf.distribute.get_strategy()
     devices = gpus or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _workers():
+    """Returns the addresses that `TF_CONFIG` names."""
+    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    try:
+        jobs = spec.cluster_spec().as_dict()
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The environment variable TF_CONFIG names no workers: {error}. "
+            f"Expected {TF_CONFIG}, or no such variable. Received: "
+            f"{os.environ.get('TF_CONFIG')!r}"
+        ) from error
+    return _workers_of(jobs)
+
+
+def _workers_of(jobs):
+    return [*jobs.get("chief", []), *jobs.get("worker", [])]
 
 
 def is_chief(of_strategy):
@@ -103,23 +111,18 @@ def is_chief(of_strategy):
 
 def num_replicas():
     """Returns how many replicas share a step, over all workers."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    return getattr(_current_strategy(), "num_replicas_in_sync", 1)
 
 
 def num_replicas_of(model):
     """Returns how many replicas train `model`, inside or outside a scope."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    return model.distribute_strategy.num_replicas_in_sync
+    of_model = getattr(model, "distribute_strategy", None)
+    return getattr(of_model, "num_replicas_in_sync", 1)
 
 
 def is_multi_worker():
     """Returns whether the current strategy spans several processes."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    return spans_workers(tf.distribute.get_strategy())
+    return spans_workers(_current_strategy())
 
 
 def spans_workers(of_strategy):
@@ -129,17 +132,16 @@ def spans_workers(of_strategy):
     )
 
 
+def _current_strategy():
+    if keras.backend.backend() != "tensorflow":
+        return None
+    return tf.distribute.get_strategy()
+
+
 def min_max_over_workers(of_strategy, number):
-    """Returns the minimum and maximum of one number from each worker.
+    """Returns the minimum and maximum of one integer from each worker.
 
     Blocks until every worker has called it.
-
-    Args:
-        of_strategy: `tf.distribute.Strategy`, or `None`.
-        number: int. The number of this worker.
-
-    Returns:
-        tuple of two ints.
     """
     if not spans_workers(of_strategy):
         return number, number
@@ -162,6 +164,11 @@ def _gather_function(of_strategy):
         return of_strategy.experimental_local_results(numbers)[0]
 
     return gather
+
+
+def is_alone():
+    """Returns whether nothing can be exchanged with another replica."""
+    return num_replicas() == 1 or tf.distribute.in_cross_replica_context()
 
 
 def concat_replicas(tensor):
@@ -188,15 +195,12 @@ def concat_replicas(tensor):
 
 
 def stack_replicas(tensor):
-    """Stacks `tensor` over replicas along a new axis 0.
-
-    It must have the same shape on all replicas.
-    """
+    """Stacks `tensor`, of one shape on all replicas, along a new axis 0."""
     return concat_replicas(tensor[None])
 
 
 def sum_replicas(tensor):
-    """Sums `tensor` over replicas. It must have one shape on all of them."""
+    """Sums `tensor`, of one shape on all replicas, over them."""
     if is_alone():
         return tensor
     return tf.distribute.get_replica_context().all_reduce(
@@ -204,13 +208,23 @@ def sum_replicas(tensor):
     )
 
 
-def own_rows(tensor, num_rows):
-    """Returns this replica's rows of a result of `concat_replicas`.
+def holds_everywhere(condition):
+    """Returns whether a scalar condition holds on every replica."""
+    if is_alone():
+        return condition
+    return tf.equal(sum_replicas(tf.cast(condition, "int32")), num_replicas())
 
-    Args:
-        tensor: tensor `(rows of all replicas, ...)`.
-        num_rows: int, or scalar tensor. Number of rows of this replica.
+
+def scale_loss(loss):
+    """Divides a loss by the number of replicas.
+
+    Keras sums the gradients over replicas, and does not average them.
     """
+    return loss / num_replicas()
+
+
+def own_rows(tensor, num_rows):
+    """Returns this replica's `num_rows` of a result of `concat_replicas`."""
     if is_alone():
         return tensor
     first = first_row(num_rows)
@@ -221,13 +235,13 @@ def first_row(batch_size):
     """Returns the index of this replica's first row in a whole batch.
 
     Args:
-        batch_size: int, or scalar tensor. Number of rows of this replica. An
-            int must be the same on all replicas. A tensor may differ, as in
-            the last batch of an epoch.
+        batch_size: int, the same on all replicas, or scalar tensor, which may
+            differ. Number of rows of this replica.
     """
     if is_alone():
         return 0
-    place = tf.gather(_places(), _replica())
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    place = tf.gather(_places(), tf.cast(replica, "int32"))
     if isinstance(batch_size, int):
         return place * batch_size
     is_before = tf.cast(tf.constant(_places()) < place, "int32")
@@ -237,12 +251,12 @@ def first_row(batch_size):
 def draw_for_own_rows(draw, batch_size):
     """Draws random rows for the whole batch and returns this replica's.
 
-    All replicas have the same random state. Each draws the rows of the whole
-    batch, so that several replicas get the numbers that one device would.
+    So several replicas, which share one random state, get the numbers that one
+    device would.
 
     Args:
         draw: function of a number of rows that returns as many random rows.
-        batch_size: int or scalar tensor. Number of rows of this replica.
+        batch_size: int or scalar tensor. See `first_row`.
     """
     if is_alone():
         return draw(batch_size)
@@ -254,126 +268,35 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
-def require_rows(tensor, minimum, message):
-    """Returns a tensor that raises where it has fewer rows than that.
+def shuffle_rows(tensor, seed_generator):
+    """Deals the rows of all replicas out to them in a new random order.
+
+    Statistics of a replica's batch then do not tell which of its rows belong
+    together. No gradient flows back.
 
     Args:
-        tensor: tensor `(rows, ...)`.
-        minimum: int. Rows it needs.
-        message: str. What was expected, and how to mend it.
-
-    Raises:
-        ValueError: at once for a known number of rows; else when the batch
-            comes, within `value_errors`.
-    """
-    num_rows = tensor.shape[0]
-    if num_rows is not None:
-        if num_rows < minimum:
-            raise ValueError(f"{message}. Received: {num_rows}")
-        return tensor
-    asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= minimum, [refusal(message)]
-    )
-    # Eagerly it has been asserted by now.
-    with tf.control_dependencies([] if asserted is None else [asserted]):
-        return tf.identity(tensor)
-
-
-def refuse_no_rows(tensor):
-    """Returns `tensor`, with a check that this replica has rows of it.
-
-    Args:
-        tensor: tensor `(rows of this replica, ...)`. Anything else is
-            returned unchanged.
-
-    Raises:
-        ValueError, tf.errors.InvalidArgumentError: see `refuse_few_rows`.
-    """
-    if (
-        is_alone()
-        or not isinstance(tensor, tf.Tensor)
-        or tensor.shape.rank == 0
-    ):
-        return tensor
-    return require_rows(
-        tensor,
-        1,
-        "A batch has fewer images than there are replicas. Expected at least "
-        f"one for each of the {num_replicas()} replicas: drop the last, "
-        "smaller batch (drop_remainder=True), or change the batch size",
-    )
-
-
-def refusal(message):
-    """Returns a message that `value_errors` finds in TensorFlow's error."""
-    return f"{REFUSED}{message}{REFUSED}"
-
-
-@contextlib.contextmanager
-def value_errors():
-    """Raises refusals from within TensorFlow's graph as `ValueError`."""
-    try:
-        yield
-    except Exception as error:
-        found = re.search(f"{REFUSED}([^\\n]*?){REFUSED}", str(error))
-        if not found:
-            raise
-        raise ValueError(found.group(1)) from None
-
-
-def after_call(function, tensors):
-    """Returns a batch's images once a Python function has seen the batch.
-
-    For the functions of a `tf.data.Dataset`, on whichever backend.
-
-    Args:
-        function: function of a dict of NumPy arrays. A `ValueError` that it
-            raises comes where the batch is taken, within `value_errors`.
-        tensors: dict of tensors, `"image"` among them.
+        tensor: tensor `(rows of this replica, ...)`.
+        seed_generator: `keras.random.SeedGenerator`. In the same state on all
+            replicas.
 
     Returns:
-        tensor. That of `"image"`.
+        Tensor like `tensor`, and the order of the rows of all replicas, for
+        `unshuffle_rows`.
     """
-    import tensorflow as tf
-
-    names = list(tensors)
-
-    def call(*arrays):
-        try:
-            function(dict(zip(names, arrays, strict=True)))
-        except ValueError as error:
-            raise ValueError(refusal(error)) from None
-        return np.int64(0)
-
-    done = tf.numpy_function(call, list(tensors.values()), tf.int64)
-    with tf.control_dependencies([done]):
-        return tf.identity(tensors["image"])
+    rows = concat_replicas(ops.stop_gradient(tensor))
+    draws = keras.random.uniform((ops.shape(rows)[0],), seed=seed_generator)
+    order = ops.argsort(draws)
+    return _deal(rows, order, tensor), order
 
 
-def scale_loss(loss):
-    """Divides a loss by the number of replicas.
-
-    Keras sums the gradients over replicas, and does not average them.
-    """
-    return loss / num_replicas()
+def unshuffle_rows(tensor, order):
+    """Brings rows back to where they were before `shuffle_rows`."""
+    rows = concat_replicas(ops.stop_gradient(tensor))
+    return _deal(rows, ops.argsort(order), tensor)
 
 
-def holds_everywhere(condition):
-    """Returns whether a scalar condition holds on every replica."""
-    if is_alone():
-        return condition
-    return tf.equal(sum_replicas(tf.cast(condition, "int32")), num_replicas())
-
-
-def is_alone():
-    """Returns whether nothing can be exchanged with another replica."""
-    return num_replicas() == 1 or tf.distribute.in_cross_replica_context()
-
-
-def _replica():
-    return tf.cast(
-        tf.distribute.get_replica_context().replica_id_in_sync_group, "int32"
-    )
+def _deal(rows, order, tensor):
+    return own_rows(ops.take(rows, order, axis=0), ops.shape(tensor)[0])
 
 
 def _batch_sizes(batch_size):
@@ -390,15 +313,15 @@ def _places():
     out to one worker after the other: of parts 0, 1, 2, 3, the first of two
     workers with two replicas each gets 0 and 2, the second 1 and 3.
     """
-    strategy = tf.distribute.get_strategy()
+    current = _current_strategy()
     num_workers = 1
-    if spans_workers(strategy):
-        jobs = strategy.cluster_resolver.cluster_spec().as_dict()
-        num_workers = len(jobs.get("chief", [])) + len(jobs.get("worker", []))
-    num_local = strategy.num_replicas_in_sync // max(num_workers, 1)
+    if spans_workers(current):
+        jobs = current.cluster_resolver.cluster_spec().as_dict()
+        num_workers = len(_workers_of(jobs)) or 1
+    num_local = current.num_replicas_in_sync // num_workers
     return [
         replica % num_local * num_workers + replica // num_local
-        for replica in range(strategy.num_replicas_in_sync)
+        for replica in range(current.num_replicas_in_sync)
     ]
 
 
@@ -415,64 +338,8 @@ def _permuted(tensor, order):
     return permute(tensor)
 
 
-def _workers():
-    """Returns the addresses that `TF_CONFIG` names."""
-    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    try:
-        jobs = spec.cluster_spec().as_dict()
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The environment variable TF_CONFIG names no workers: {error}. "
-            f"Expected {TF_CONFIG}, or no such variable. Received: "
-            f"{os.environ.get('TF_CONFIG')!r}"
-        ) from error
-    return [*jobs.get("chief", []), *jobs.get("worker", [])]
-
-
-def shuffle_rows(tensor, seed_generator):
-    """Deals the rows of all replicas out to them in a new random order.
-
-    Statistics of a replica's batch then tell nothing about which of its rows
-    belong together. Every replica has as many rows as before. No gradient
-    flows back.
-
-    Args:
-        tensor: tensor `(rows of this replica, ...)`.
-        seed_generator: `keras.random.SeedGenerator`. In the same state on all
-            replicas.
-
-    Returns:
-        Tensor like `tensor`, and the order, for `unshuffle_rows`: an int
-        tensor `(rows everywhere,)`, the same on all replicas.
-    """
-    rows = concat_replicas(ops.stop_gradient(tensor))
-    draws = keras.random.uniform((ops.shape(rows)[0],), seed=seed_generator)
-    order = ops.argsort(draws)
-    return _deal(rows, order, tensor), order
-
-
-def unshuffle_rows(tensor, order):
-    """Brings rows back to where they were before `shuffle_rows`.
-
-    Args:
-        tensor: tensor `(rows of this replica, ...)`, made of shuffled rows.
-        order: int tensor `(rows everywhere,)`. As `shuffle_rows` returned it.
-    """
-    rows = concat_replicas(ops.stop_gradient(tensor))
-    return _deal(rows, ops.argsort(order), tensor)
-
-
-def _deal(rows, order, tensor):
-    return own_rows(ops.take(rows, order, axis=0), ops.shape(tensor)[0])
-
-
 def read_rows(variable, indices):
-    """Returns rows of a Keras variable without copying all of it.
-
-    Args:
-        variable: `keras.Variable` `(rows, ...)`.
-        indices: int tensor of any shape.
-    """
+    """Returns rows of a Keras variable without copying all of it."""
     if keras.backend.backend() != "tensorflow":
         return ops.take(variable, indices, axis=0)
     return tf.gather(variable.value, indices)
@@ -481,13 +348,81 @@ def read_rows(variable, indices):
 def write_rows(variable, indices, rows):
     """Overwrites rows of a Keras variable without copying all of it.
 
-    Args:
-        variable: `keras.Variable` `(rows, ...)`.
-        indices: int tensor `(count,)`. Of those that are equal, any may win.
-        rows: tensor `(count, ...)`. The same on all replicas.
+    Where indices are equal, any of their rows may win. All replicas must write
+    the same.
     """
     if hasattr(variable.value, "scatter_update"):
         variable.value.scatter_update(tf.IndexedSlices(rows, indices))
     else:
         # Other backends' variables, and those of a stateless call.
         variable.assign(ops.scatter_update(variable, indices[:, None], rows))
+
+
+def require_rows(tensor, minimum, message):
+    """Returns a tensor, and raises a `ValueError` for fewer rows than that.
+
+    It is raised at once for a known number of rows, else when the batch comes,
+    within `value_errors`.
+    """
+    num_rows = tensor.shape[0]
+    if num_rows is not None:
+        if num_rows < minimum:
+            raise ValueError(f"{message}. Received: {num_rows}")
+        return tensor
+    asserted = tf.debugging.Assert(
+        tf.shape(tensor)[0] >= minimum, [_refusal(message)]
+    )
+    # Eagerly it has been asserted by now.
+    with tf.control_dependencies([] if asserted is None else [asserted]):
+        return tf.identity(tensor)
+
+
+def refuse_no_rows(tensor):
+    """Returns `tensor`, and raises if this replica has no rows of it."""
+    is_tensor = not is_alone() and isinstance(tensor, tf.Tensor)
+    if not is_tensor or tensor.shape.rank == 0:
+        return tensor
+    return require_rows(
+        tensor,
+        1,
+        "A batch has fewer images than there are replicas. Expected at least "
+        f"one for each of the {num_replicas()} replicas: drop the last, "
+        "smaller batch (drop_remainder=True), or change the batch size",
+    )
+
+
+def _refusal(message):
+    return f"{REFUSED}{message}{REFUSED}"
+
+
+@contextlib.contextmanager
+def value_errors():
+    """Raises refusals from within TensorFlow's graph as `ValueError`."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(f"{REFUSED}([^\\n]*?){REFUSED}", str(error))
+        if not found:
+            raise
+        raise ValueError(found.group(1)) from None
+
+
+def after_call(function, tensors):
+    """Returns a batch's `"image"` once a Python function has seen the batch.
+
+    For the functions of a `tf.data.Dataset`, on whichever backend. The function
+    takes a dict of NumPy arrays. Its `ValueError` is raised where the batch is
+    taken, within `value_errors`.
+    """
+    import tensorflow as tf
+
+    def call(*arrays):
+        try:
+            function(dict(zip(tensors, arrays, strict=True)))
+        except ValueError as error:
+            raise ValueError(_refusal(error)) from None
+        return np.int64(0)
+
+    done = tf.numpy_function(call, list(tensors.values()), tf.int64)
+    with tf.control_dependencies([done]):
+        return tf.identity(tensors["image"])

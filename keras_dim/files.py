@@ -22,57 +22,37 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path that becomes `path` if the block succeeds.
 
-    The temporary file lies in the same folder and keeps the suffix, which
-    some writers choose their format by. When the block raises, `path` is left
-    as it was and the temporary file is removed.
-
-    Args:
-        path: str or path. The file to be written. Its folder is created.
+    Its folder is created. The temporary file lies in it and keeps the suffix,
+    by which some writers choose their format. When the block raises, `path` is
+    left as it was and the temporary file is removed.
 
     Raises:
-        OSError: where there is no room for the file, whatever the writer made
-            of that, with what to do about it.
-
-    Example:
-    ```python
-    with files.atomic_path("run/encoder.keras") as temporary:
-        encoder.save(temporary)
-    ```
+        OSError: where there is no room for the file, whatever error the writer
+            made of that.
     """
     path = pathlib.Path(path)
-    try:
+    with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
         )
-    except OSError as error:
-        _tell_of_no_room(error, path)
-        raise
-    os.close(handle)
-    temporary = pathlib.Path(name)
-    try:
-        # mkstemp makes the file private; files of a run are shared by default.
-        temporary.chmod(0o666 & ~_umask())
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except Exception as error:
-        _tell_of_no_room(error, path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+        temporary = pathlib.Path(name)
+        try:
+            # mkstemp makes the file private; those of a run are shared.
+            temporary.chmod(0o666 & ~_umask())
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(path: str | os.PathLike) -> None:
-    """Removes what processes left that were killed while they wrote `path`.
+    """Removes temporary files of killed processes that were writing `path`.
 
-    Those are temporary files of `atomic_path`. Whoever is writing it now meets
-    a `FileNotFoundError`.
-
-    Args:
-        path: str or path. The file that was to be written.
+    Whoever is writing it now meets a `FileNotFoundError`.
     """
     path = pathlib.Path(path)
     # Eight letters, digits or underscores: the names that mkstemp draws.
@@ -89,49 +69,30 @@ def remove_leftovers(path: str | os.PathLike) -> None:
 def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary folder that becomes `path` if the block succeeds.
 
-    The temporary folder lies beside `path`. When the block raises, it is
-    removed, and `path` does not come to be.
-
-    Args:
-        path: str or path. The folder to be made. Its parent is created.
+    See `atomic_path`.
 
     Raises:
-        ValueError: when there is something at `path` already: nothing is
-            overwritten.
-        OSError: as of `atomic_path`.
-
-    Example:
-    ```python
-    with files.atomic_folder("run/features") as temporary:
-        files.write_json(temporary / "shapes.json", shapes)
-    ```
+        ValueError: when there is something at `path` already.
     """
     path = pathlib.Path(path)
     refuse_existing(path)
-    try:
+    with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
-    except OSError as error:
-        _tell_of_no_room(error, path)
-        raise
-    temporary = pathlib.Path(name)
-    try:
-        # mkdtemp makes the folder private; folders are shared by default.
-        temporary.chmod(0o777 & ~_umask())
-        yield temporary
-        for folder, _, names in os.walk(temporary):
-            for name in names:
-                with open(os.path.join(folder, name), "rb") as file:
-                    os.fsync(file.fileno())
-            _sync_folder(pathlib.Path(folder))
-        refuse_existing(path)
-        os.rename(temporary, path)
-        _sync_folder(path.parent)
-    except Exception as error:
-        _tell_of_no_room(error, path)
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = pathlib.Path(name)
+        try:
+            # mkdtemp makes the folder private, too.
+            temporary.chmod(0o777 & ~_umask())
+            yield temporary
+            for folder, _, names in os.walk(temporary):
+                for name in names:
+                    _sync(os.path.join(folder, name))
+                _sync_folder(folder)
+            refuse_existing(path)
+            os.rename(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -150,19 +111,13 @@ def write_json_once(path: str | os.PathLike, value: Any) -> None:
 
     Of several processes that do so at once the first one's file stays, and
     none raises.
-
-    Args:
-        path: str or path. The file. Its folder is created.
-        value: what `json.dumps` takes.
     """
     if os.path.lexists(path):
         return
     try:
         with atomic_path(path) as temporary:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(_as_json(value))
-                file.flush()
-                os.fsync(file.fileno())
+            temporary.write_text(_as_json(value), encoding="utf-8")
+            _sync(temporary)
             try:
                 # Unlike a rename, this fails where there is one by now.
                 os.link(temporary, path)
@@ -192,41 +147,43 @@ def refuse_existing(path: pathlib.Path) -> None:
         )
 
 
-def _tell_of_no_room(error: Exception, path: pathlib.Path) -> None:
-    """Raises an `OSError` that says what to do, if there was no room."""
-    cause: BaseException | None = error
-    while cause is not None:
-        number = _number_of_no_room(cause)
-        if number is not None:
-            told = OSError(
-                f"There is no room for {path} ({os.strerror(number)}). "
-                "What was there before is whole. Free some space, or raise "
-                "the quota, and do it again; a training goes on with --resume."
-            )
-            told.errno = number
-            raise told from error
-        # Writers fail again where they tidy up.
-        cause = cause.__cause__ or cause.__context__
+@contextlib.contextmanager
+def _room_for(path: pathlib.Path) -> Iterator[None]:
+    """Raises an `OSError` with what to do where the block finds no room."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            number = _number_of_no_room(cause)
+            if number is not None:
+                told = OSError(
+                    f"There is no room for {path} ({os.strerror(number)}). "
+                    "Existing files are whole. Free some space, or raise the "
+                    "quota, and repeat the command; a training continues with "
+                    "--resume."
+                )
+                told.errno = number
+                raise told from error
+            # Writers fail again where they tidy up.
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _number_of_no_room(error: BaseException) -> int | None:
-    if isinstance(error, OSError):
-        return error.errno if error.errno in _NO_ROOM else None
-    # As TensorFlow writes it, whose errors have no number, and as Python does.
-    text = str(error)
-    return next(
-        (
-            number
-            for number in _NO_ROOM
-            if f"; {os.strerror(number)}" in text
-            or f"[Errno {number}] {os.strerror(number)}" in text
-        ),
-        None,
-    )
+    for number in _NO_ROOM:
+        reason = os.strerror(number)
+        # As TensorFlow writes it, whose errors have no number, and as Python.
+        texts = (f"; {reason}", f"[Errno {number}] {reason}")
+        if getattr(error, "errno", None) == number or any(
+            text in str(error) for text in texts
+        ):
+            return number
+    return None
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=False) + "\n"
+    return json.dumps(value, indent=2) + "\n"
 
 
 def _umask() -> int:
@@ -236,7 +193,12 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
+def _sync(path: str | os.PathLike) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: str | os.PathLike) -> None:
     # The rename itself lasts only once the folder is on disk.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

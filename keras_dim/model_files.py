@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-# What Keras writes into a `.keras` file.
+# The members that Keras writes into a `.keras` file.
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = ("metadata.json", _CONFIG, _WEIGHTS)
@@ -19,31 +19,21 @@ _CODE = ("Lambda", "__lambda__", "TFSMLayer")
 def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
     """Loads a `.keras` file that is whole and holds no code.
 
-    Looked at before anything is loaded: that it is an archive of the members
-    that Keras writes, by their names and not compressed, so that it unpacks
-    to no more than its size and reaches nothing outside; that every member
-    has its checksum; and that no layer brings code of its own (`Lambda`,
-    `TFSMLayer`). Then Keras loads it in safe mode. It builds the layers that
-    the file describes, of whatever size, before it looks for their weights:
-    memory is not guarded. Classes are those of Keras, and those that the
-    running program has registered with it.
+    Before anything is loaded, the file is checked: it is an archive of the
+    members that Keras writes, by name and uncompressed, so that it unpacks to
+    no more than its size and reaches nothing outside; every member has its
+    checksum; and no layer brings code of its own (`Lambda`, `TFSMLayer`). Then
+    Keras loads it in safe mode, with its own classes and those that the
+    program has registered. The memory that the layers take is not limited.
 
     Args:
         path: str or path. A file that `keras.Model.save` wrote.
         compile: bool. Whether to compile the model as it was when saved.
             Defaults to `False`.
 
-    Returns:
-        `keras.Model`.
-
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: for a file that is not whole, or not to be trusted.
-
-    Example:
-    ```python
-    encoder = model_files.load_model("run/encoder.keras")
-    ```
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -54,19 +44,15 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:
         # A file may lead Keras and h5py to any of them.
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
-            f"{path} is not loaded: {reason} Expected a model of Keras's own "
-            "layers and of those that this program has registered."
+            f"{path} is not loaded: {_reason(error)} Expected a model of "
+            "Keras's own layers and of those that this program has registered."
         ) from error
 
 
 def _check_archive(path):
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is not a whole .keras file, which is what models are "
-            "saved in"
-        )
+        raise ValueError(f"{path} is not a whole .keras file")
     try:
         with zipfile.ZipFile(path) as file:
             _check_members(file)
@@ -74,12 +60,10 @@ def _check_archive(path):
             damaged = file.testzip()
             if damaged is not None:
                 raise ValueError(f"{damaged} in it has changed")
-            config = json.loads(file.read(_CONFIG))
-        code = _code_in(config)
+            code = _code_in(json.loads(file.read(_CONFIG)))
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
-            f"{path} is damaged, or not a .keras file: {reason}"
+            f"{path} is damaged, or not a .keras file: {_reason(error)}"
         ) from error
     if code:
         raise ValueError(
@@ -89,11 +73,9 @@ def _check_archive(path):
 
 
 def _check_members(file):
-    names = [member.filename for member in file.infolist()]
-    missing = [name for name in (_CONFIG, _WEIGHTS) if name not in names]
-    if missing:
-        raise ValueError(f"there is no {missing[0]} in it")
-    if len(set(names)) < len(names):
+    # Raises a KeyError where there is none; the config is read later.
+    file.getinfo(_WEIGHTS)
+    if len(set(file.namelist())) < len(file.namelist()):
         raise ValueError("it has two members of one name")
     for member in file.infolist():
         name = member.filename
@@ -113,3 +95,8 @@ def _code_in(config: Any) -> str | None:
     if isinstance(config, list):
         return next(filter(None, map(_code_in, config)), None)
     return None
+
+
+def _reason(error):
+    """Returns an error's message in one line of bounded length."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -19,7 +19,7 @@ def factory(
     """Returns the function that makes a part, and the part's arguments.
 
     Args:
-        kind: str. What the part is called in messages: `"critic"`.
+        kind: str. The kind of the part in messages, such as `"critic"`.
         registry: mapping from names to functions or classes.
         part: str or mapping. A name; or a dict with `"name"` and arguments.
 
@@ -34,10 +34,7 @@ def factory(
 
 
 def build(
-    kind: str,
-    registry: Mapping[str, Callable],
-    part: Any,
-    **defaults: Any,
+    kind: str, registry: Mapping[str, Callable], part: Any, **defaults: Any
 ) -> Any:
     """Makes a part.
 

@@ -38,6 +38,12 @@ from keras_dim import checks
             lambda: checks.integers(0, 3, worker=4),
             "`worker` must be an integer from 0 to 3. Received: 4",
         ),
+        (
+            lambda: checks.shape((None, 3), rows=np.zeros((5, 4))),
+            r"^`rows` must have the shape \(None, 3\). Received: \(5, 4\)$",
+        ),
+        (lambda: checks.shape((3,), rows=np.zeros((3, 1))), "rows"),
+        (lambda: checks.shape((), rows=np.zeros(1)), "rows"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(check, message):
@@ -72,6 +78,8 @@ def test_what_is_right_passes():
     checks.between(0, 1, a=0, b=1)
     checks.integers(1, a=1, b=np.int64(3))
     checks.integers(1, 3, a=1, b=3)
+    checks.shape((None, 3), a=np.zeros((5, 3)), b=keras.KerasTensor((None, 3)))
+    checks.shape((), a=np.zeros(()))
 
 
 class Base:

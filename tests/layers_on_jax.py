@@ -1,31 +1,23 @@
-"""Trains small methods with layers that hold state on JAX.
+"""Trains a small method with a memory bank and a moving average on JAX.
 
 Started by `layers/layers_on_jax_test.py` as `layers_on_jax.py FOLDER`, with
-`KERAS_BACKEND=jax`. In the folder lie `momentum.keras` and `bank.keras`; it
-leaves them there trained, as `trained_momentum.keras` and so on, with their
-losses in `losses.json`.
+`KERAS_BACKEND=jax`. In the folder lies `bank.keras`; it leaves it there trained
+as `trained.keras`, and the losses in `losses.json`. Queues and teachers train
+on JAX in `jax_test.py`, in MoCo and BYOL.
 """
 
 import json
 import pathlib
 import sys
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-import keras  # noqa: E402
-import tiny_bank_method  # noqa: E402
-import tiny_momentum_method  # noqa: E402
-
-METHODS = {"momentum": tiny_momentum_method, "bank": tiny_bank_method}
+import keras
+import tiny_bank_method
 
 
 def main(folder):
-    losses = {}
-    for name, module in METHODS.items():
-        model = keras.models.load_model(folder / f"{name}.keras")
-        losses[name] = module.fit(model)
-        model.save(folder / f"trained_{name}.keras")
+    model = keras.models.load_model(folder / "bank.keras")
+    losses = tiny_bank_method.fit(model)
+    model.save(folder / "trained.keras")
     (folder / "losses.json").write_text(json.dumps(losses))
 
 

@@ -159,7 +159,7 @@ def test_a_missing_member_is_told(saved, tmp_path, name):
     content = members(saved)
     del content[name]
     path = write(tmp_path / "x.keras", content)
-    assert f"there is no {name} in it" in refuse(path)
+    assert f"no item named '{name}'" in refuse(path)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -224,14 +224,12 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(saved, tmp_path):
         data = bytearray(whole)
         data[place] ^= 1 << bit
         path.write_bytes(data)
-        assert is_refused_or_harmless(path, content), (place, bit)
-    # Where bytes of the model itself are flipped, it is always refused.
-    for place, bit in flips[-300:]:
-        data = bytearray(whole)
-        data[place] ^= 1 << bit
-        path.write_bytes(data)
-        with pytest.raises(ValueError, match="has changed"):
-            model_files._check_archive(path)
+        if place in outside:
+            assert is_refused_or_harmless(path, content), (place, bit)
+        else:
+            # Bytes of the model itself are always refused.
+            with pytest.raises(ValueError, match="has changed"):
+                model_files._check_archive(path)
 
 
 def test_every_length_that_is_cut_off_is_refused(saved, tmp_path):

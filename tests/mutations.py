@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("methods", "mutual_information", "layers", "recipes")
 # Further tests, above all of the files that have none of their name.
 MORE_TESTS = {
-    "layers/multiscale_critic.py": "methods/amdim_test.py",
+    "layers/critics.py": "methods/amdim_test.py",
     "layers/priors.py": "methods/deep_infomax_test.py",
     "methods/replicated.py": "methods/base_test.py",
     "mutual_information/bounds.py": "mutual_information/pairs_*test.py",

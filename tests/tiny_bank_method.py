@@ -9,9 +9,9 @@ from keras import layers
 from keras import ops
 
 from keras_dim import distribution
-from keras_dim.layers.memory_bank import MemoryBank
-from keras_dim.layers.moving_average import MovingAverage
-from keras_dim.layers.split_batch_norm import SplitBatchNormalization
+from keras_dim.layers.memory import MemoryBank
+from keras_dim.layers.memory import MovingAverage
+from keras_dim.layers.norm import SplitBatchNormalization
 
 NUM_IMAGES = 24
 BATCH_SIZE = 8

@@ -9,7 +9,7 @@ from keras import layers
 from keras import ops
 
 from keras_dim import distribution
-from keras_dim.layers.feature_queue import FeatureQueue
+from keras_dim.layers.memory import FeatureQueue
 from keras_dim.layers.teacher import Teacher
 
 NUM_STEPS = 5

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.encoders import blocks
 from keras_dim.layers import initializers
 from keras_dim.layers import norm
@@ -33,23 +34,22 @@ def amdim_resnet(
 ):
     """Encoder of AMDIM: features of an image at three scales.
 
-    Blocks of one convolution that shrinks the map and `depth - 1` of a single
-    pixel, so that only the first of each widens what a feature sees. Nothing
-    is padded, but for the first layer at 128 pixels. At the start every block
-    is average pooling: the last convolution of each branch is zero.
+    Of the `depth` residual layers of a block, only the first sees more than
+    one location. Nothing is padded, but for the first layer at 128 pixels. At
+    the start every block is average pooling: the last convolution of each
+    branch is zero.
 
     Args:
-        image_size: int. 32, 64 or 128: height and width. Defaults to 32.
+        image_size: int. Height and width: 32, 64 or 128. Defaults to 32.
         base_width: int. Channels of the first layer. Defaults to 128.
         representation_units: int. Width of the global vector, at least that
             of the maps, `4 * base_width` at 32 pixels and else
-            `8 * base_width`, and the same number as for the projections of
-            the maps in `AMDIM`. Defaults to 1024.
+            `8 * base_width`. Defaults to 1024.
         depth: int. Residual layers to a block. Defaults to 3.
         channels: int. Channels of the images. Defaults to 3.
-        use_batch_norm: bool. Whether to normalise inside of the blocks, too.
-            It lets the images of a batch see each other, which can make the
-            task too easy. Defaults to `False`, the authors' choice.
+        use_batch_norm: bool. Whether to normalise inside of the blocks, too,
+            which can make the task too easy. Defaults to `False`, the authors'
+            choice.
         pixel_statistics: pair of mean and deviation of pixels in [0, 1], for
             each channel, or None for the authors' of that image size.
 
@@ -61,16 +61,8 @@ def amdim_resnet(
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
     the code published with it.
     """
-    if image_size not in STATISTICS:
-        raise ValueError(
-            f"`image_size` must be one of {tuple(STATISTICS)}: resize the "
-            f"images to the nearest. Received: {image_size!r}"
-        )
-    for name, value in (("base_width", base_width), ("depth", depth)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {value!r}"
-            )
+    checks.one_of(STATISTICS, image_size=image_size)
+    checks.integers(1, base_width=base_width, depth=depth)
     map_width = (4 if image_size == 32 else 8) * base_width
     if representation_units < map_width:
         raise ValueError(
@@ -83,75 +75,62 @@ def amdim_resnet(
     )
     image, x = blocks.raw_pixels(image_size, channels, mean, deviation)
 
+    def convolution(x, kernel_size, strides):
+        return blocks.convolution(
+            x,
+            base_width,
+            kernel_size,
+            strides,
+            use_bias=not use_batch_norm,
+            batch_norm=use_batch_norm,
+        )
+
+    def residual(x, filters, kernel_size, strides):
+        """A branch of two convolutions beside average pooling."""
+        branch = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            use_bias=False,
+            kernel_initializer=initializers.torch_default(),
+        )(x)
+        if use_batch_norm:
+            branch = norm.batch_normalization()(branch)
+        branch = layers.Conv2D(
+            filters, 1, use_bias=False, kernel_initializer="zeros"
+        )(layers.ReLU()(branch))
+        if kernel_size > 1:
+            x = layers.AveragePooling2D(kernel_size, strides)(x)
+        more = filters - x.shape[-1]
+        if more > 0:
+            x = ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, more]])
+        return layers.Add()([branch, x])
+
     def block(x, filters, kernel_size, strides):
-        for layer in range(depth):
-            x = _residual(
-                x,
-                filters,
-                *((kernel_size, strides) if layer == 0 else (1, 1)),
-                use_batch_norm,
-            )
+        x = residual(x, filters, kernel_size, strides)
+        for _ in range(depth - 1):
+            x = residual(x, filters, 1, 1)
         return x
 
     width = base_width
     if image_size == 128:
         x = ops.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]], "reflect")
-        x = _convolution(x, width, 5, 2, use_batch_norm)
-        x = _convolution(x, width, 3, 1, use_batch_norm)
-    else:
-        x = _convolution(x, width, 3, 1, use_batch_norm)
+        x = convolution(x, 5, 2)
+    x = convolution(x, 3, 1)
     if image_size == 32:
-        x = _residual(x, width, 1, 1, use_batch_norm)
+        x = residual(x, width, 1, 1)
     else:
-        x = block(x, 2 * width, 4, 2)
         width *= 2
+        x = block(x, width, 4, 2)
     x = block(x, 2 * width, 4, 2)
     x = block(x, 4 * width, 2, 2)
     map_7 = norm.batch_normalization()(x) if use_batch_norm else x
     map_5 = block(map_7, map_width, 3, 1)
     x = block(map_5, map_width, 3, 1)
-    x = _residual(x, representation_units, 3, 1, use_batch_norm)
+    x = residual(x, representation_units, 3, 1)
     representation = norm.batch_normalization()(layers.Flatten()(x))
     return keras.Model(
         image,
         {"map_7": map_7, "map_5": map_5, "global": representation},
         name=f"amdim_resnet_{image_size}",
     )
-
-
-def _convolution(x, filters, kernel_size, strides, use_batch_norm):
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        use_bias=not use_batch_norm,
-        kernel_initializer=initializers.torch_default(),
-        bias_initializer=initializers.torch_default_bias(
-            kernel_size**2 * x.shape[-1]
-        ),
-    )(x)
-    if use_batch_norm:
-        x = norm.batch_normalization()(x)
-    return layers.ReLU()(x)
-
-
-def _residual(x, filters, kernel_size, strides, use_batch_norm):
-    """A branch of two convolutions beside average pooling, without norm."""
-    branch = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        use_bias=False,
-        kernel_initializer=initializers.torch_default(),
-    )(x)
-    if use_batch_norm:
-        branch = norm.batch_normalization()(branch)
-    branch = layers.Conv2D(
-        filters, 1, use_bias=False, kernel_initializer="zeros"
-    )(layers.ReLU()(branch))
-    if kernel_size > 1:
-        x = layers.AveragePooling2D(kernel_size, strides)(x)
-    if x.shape[-1] < filters:
-        more = filters - x.shape[-1]
-        x = ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, more]])
-    return layers.Add()([branch, x])

@@ -30,13 +30,10 @@ def dim_alexnet(
     linear one; the network of the Tiny ImageNet and STL-10 tables.
 
     Args:
-        image_size: int. Height and width of the images, 39 at least: below
-            that nothing is left to pool. Defaults to 64, the published one.
-        channels: int. Channels of the images. Defaults to 3.
+        image_size: int. Height and width of the images, 39 at least. Defaults
+            to 64, the published one.
         units: int. Width of both dense layers. Defaults to 4096.
-        global_units: int. Width of the global vector. Defaults to 64.
-        variational: bool. Whether to add the output `"global_log_variance"`
-            that the variational prior needs. Defaults to `False`.
+        channels, global_units, variational: see `dim_convnet`.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
@@ -48,14 +45,13 @@ def dim_alexnet(
     image, x = blocks.raw_pixels(image_size, channels)
     maps = _convolutions(x)
     x = blocks.dense(layers.Flatten()(maps[-1]), units)
-    fc = blocks.dense(x, units, name="fc")
-    outputs = {
+    features = {
         "local": maps[2],
         "conv": maps[-1],
-        "fc": fc,
-        **blocks.global_vector(fc, global_units, variational),
+        "fc": blocks.dense(x, units, name="fc"),
     }
-    return keras.Model(image, outputs, name=f"dim_alexnet_{image_size}")
+    name = f"dim_alexnet_{image_size}"
+    return blocks.encoder(image, features, global_units, variational, name)
 
 
 def folded_dim_alexnet(
@@ -71,19 +67,14 @@ def folded_dim_alexnet(
     The networks of the comparison with contrastive predictive coding on
     STL-10. With a single global vector, foldalex64x64: dropout, initial
     weights of N(0, 0.02) and biases as there. With multiple globals,
-    foldmultialex64x64: the 5 x 5 locations of a last map are the summaries,
-    and there is no dense layer.
+    foldmultialex64x64: the 5 x 5 locations of a last map are the summaries.
 
     Args:
         image_size: int. Height and width of the images. Defaults to 64.
-        channels: int. Channels of the images. Defaults to 3.
-        multiple_globals: bool. Which of both. Defaults to `False`.
-        units: int. Width of the dense layer. Defaults to 4096; unused with
-            multiple globals.
-        global_units: int. Width of the global vector. Defaults to 64; unused
-            with multiple globals, which have the 192 filters of their map.
-        variational: bool. Whether to add the output `"global_log_variance"`;
-            for a single global vector. Defaults to `False`.
+        multiple_globals: bool. Whether to make foldmultialex64x64, which has
+            no dense layer and is not variational. Defaults to `False`.
+        units: int. Width of the dense layer. Defaults to 4096.
+        channels, global_units, variational: see `dim_convnet`.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
@@ -100,20 +91,19 @@ def folded_dim_alexnet(
         )
     image, x = blocks.raw_pixels(image_size, channels)
     x = patches.unfold(x, PATCH_SIZE)
-    grid = patches.grid_size(image_size, PATCH_SIZE)
     if multiple_globals:
-        local = patches.fold(_convolutions(x)[-1], grid)
+        local = patches.fold(_convolutions(x)[-1], image_size, PATCH_SIZE)
         summaries = blocks.convolution(local, 192, 3)
         summaries = blocks.convolution(summaries, 192, 1)
-        outputs = {"local": local, "conv": local, "global": summaries}
+        features = {"local": local, "conv": local, "global": summaries}
         name = f"folded_dim_alexnet_multiple_{image_size}"
-        return keras.Model(image, outputs, name=name)
+        return keras.Model(image, features, name=name)
 
     def normal():
         return keras.initializers.RandomNormal(stddev=0.02)
 
     x = _convolutions(x, use_bias=True, make_initializer=normal)[-1]
-    local = patches.fold(x, grid)
+    local = patches.fold(x, image_size, PATCH_SIZE)
     x = blocks.convolution(
         local, 384, 3, 2, dropout=0.1, kernel_initializer=normal()
     )
@@ -125,16 +115,13 @@ def folded_dim_alexnet(
         kernel_initializer=normal(),
         dropout=0.1,
     )
-    outputs = {
-        "local": local,
-        "conv": local,
-        "fc": fc,
-        **blocks.global_vector(fc, global_units, variational),
-    }
-    return keras.Model(image, outputs, name=f"folded_dim_alexnet_{image_size}")
+    features = {"local": local, "conv": local, "fc": fc}
+    name = f"folded_dim_alexnet_{image_size}"
+    return blocks.encoder(image, features, global_units, variational, name)
 
 
 def _convolutions(x, use_bias=False, make_initializer=lambda: None):
+    """Returns the map after each convolution."""
     maps = []
     for filters, pool in CONVOLUTIONS:
         x = blocks.convolution(

@@ -1,8 +1,8 @@
 """The strided convolutional networks of Deep InfoMax."""
 
-import keras
 from keras import layers
 
+from keras_dim import checks
 from keras_dim.encoders import blocks
 
 # By image size: filters, kernel size, stride, padding, and which map is local.
@@ -23,13 +23,13 @@ def dim_convnet(
 ):
     """Strided convolutional encoder of Deep InfoMax.
 
-    The networks that the authors call basic28x28 (MNIST), basic32x32 (CIFAR,
-    Table 1) and basic64x64: convolutions of stride 2, one dense layer, one
-    linear layer, with batch norm and ReLU between them.
+    The authors' basic28x28 (MNIST), basic32x32 (CIFAR, Table 1) and
+    basic64x64: convolutions of stride 2, one dense layer, one linear layer,
+    with batch norm and ReLU between them.
 
     Args:
-        image_size: int. 28, 32 or 64: height and width of the images.
-            Defaults to 32.
+        image_size: int. Height and width of the images: 28, 32 or 64. Defaults
+            to 32.
         channels: int. Channels of the images. Defaults to 3.
         filters: tuple of ints, or None for the published ones. Filters of
             each convolution, as many as published.
@@ -44,9 +44,6 @@ def dim_convnet(
         `"conv"`, maps `(batch, height, width, filters)`, `"fc"`
         `(batch, units)` and `"global"` `(batch, global_units)`.
 
-    Raises:
-        ValueError: if there is no network for `image_size`.
-
     Example:
     ```python
     encoder = keras_dim.encoders.dim_convnet(image_size=32)
@@ -55,11 +52,7 @@ def dim_convnet(
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """
-    if image_size not in CONFIGURATIONS:
-        raise ValueError(
-            f"`image_size` must be one of {tuple(CONFIGURATIONS)}: resize the "
-            f"images, or choose another encoder. Received: {image_size}"
-        )
+    checks.one_of(CONFIGURATIONS, image_size=image_size)
     published, kernel_size, strides, padding, local = CONFIGURATIONS[image_size]
     filters = published if filters is None else tuple(filters)
     if len(filters) != len(published):
@@ -72,11 +65,10 @@ def dim_convnet(
     for num_filters in filters:
         x = blocks.convolution(x, num_filters, kernel_size, strides, padding)
         maps.append(x)
-    fc = blocks.dense(layers.Flatten()(x), units, name="fc")
-    outputs = {
+    features = {
         "local": maps[local],
-        "conv": maps[-1],
-        "fc": fc,
-        **blocks.global_vector(fc, global_units, variational),
+        "conv": x,
+        "fc": blocks.dense(layers.Flatten()(x), units, name="fc"),
     }
-    return keras.Model(image, outputs, name=f"dim_convnet_{image_size}")
+    name = f"dim_convnet_{image_size}"
+    return blocks.encoder(image, features, global_units, variational, name)

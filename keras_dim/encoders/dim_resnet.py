@@ -1,8 +1,8 @@
 """The residual networks of Deep InfoMax, whole and in patches."""
 
-import keras
 from keras import layers
 
+from keras_dim import checks
 from keras_dim.encoders import blocks
 from keras_dim.encoders import patches
 
@@ -24,19 +24,15 @@ def dim_resnet(
 ):
     """Bottleneck residual encoder of Deep InfoMax.
 
-    resnet19_32x32 and resnet34_32x32 of the authors' code, and the folded
-    ones, which encode overlapping patches of 8 pixels, for the comparison
-    with contrastive predictive coding on CIFAR-10.
+    The authors' resnet19_32x32 and resnet34_32x32, and the folded ones, which
+    encode overlapping patches of 8 pixels, for the comparison with contrastive
+    predictive coding on CIFAR-10.
 
     Args:
         image_size: int. Height and width of the images. Defaults to 32.
-        channels: int. Channels of the images. Defaults to 3.
         depth: int. 19 or 34, as the authors count. Defaults to 19.
         folded: bool. Whether to encode patches. Defaults to `False`.
-        units: int. Width of the dense layer. Defaults to 1024.
-        global_units: int. Width of the global vector. Defaults to 64.
-        variational: bool. Whether to add the output `"global_log_variance"`
-            that the variational prior needs. Defaults to `False`.
+        channels, units, global_units, variational: see `dim_convnet`.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
@@ -50,10 +46,7 @@ def dim_resnet(
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """
-    if depth not in REPEATS:
-        raise ValueError(
-            f"`depth` must be one of {tuple(REPEATS)}. Received: {depth}"
-        )
+    checks.one_of(REPEATS, depth=depth)
     image, x = blocks.raw_pixels(image_size, channels)
     if folded:
         x = patches.unfold(x, PATCH_SIZE)
@@ -64,16 +57,14 @@ def dim_resnet(
             x = _bottleneck(x, filters, strides if index == 0 else 1)
         maps.append(x)
     if folded:
-        x = patches.fold(x, patches.grid_size(image_size, PATCH_SIZE))
-    fc = blocks.dense(layers.Flatten()(x), units, name="fc")
-    outputs = {
+        x = patches.fold(x, image_size, PATCH_SIZE)
+    features = {
         "local": x if folded else maps[1],
         "conv": x,
-        "fc": fc,
-        **blocks.global_vector(fc, global_units, variational),
+        "fc": blocks.dense(layers.Flatten()(x), units, name="fc"),
     }
-    kind = "folded_dim_resnet" if folded else "dim_resnet"
-    return keras.Model(image, outputs, name=f"{kind}{depth}_{image_size}")
+    name = f"{'folded_' * folded}dim_resnet{depth}_{image_size}"
+    return blocks.encoder(image, features, global_units, variational, name)
 
 
 def _bottleneck(x, filters, strides):

@@ -1,4 +1,4 @@
-"""The named features of an encoder, and the one that is taken by default."""
+"""The named features of an encoder, and its default feature."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -12,39 +12,13 @@ GLOBAL = "global"
 
 
 def feature_shapes(encoder, *required):
-    """Returns the shape of each named feature of an encoder.
+    """Returns the shape of each named feature, None where a size is unknown.
 
     Args:
-        encoder: functional `keras.Model` from images to a dict of features.
-        *required: str. Names of features that it must have.
-
-    Returns:
-        dict from name to shape, None where a size is not known.
-
-    Raises:
-        ValueError: if the model is not functional, does not return a dict, or
-            lacks a required feature.
+        encoder, *required: see `features_of`.
     """
-    _refuse_unknown_outputs(encoder)
-    outputs = _symbolic(encoder)
-    if not isinstance(outputs, dict):
-        raise ValueError(
-            "The encoder must return a dict of named features. Received: "
-            f"{type(encoder).__name__} with outputs that have no names. Name "
-            "them: "
-            '`keras.Model(mine.input, {"global": mine.output})`, a map of '
-            'locations as "local"'
-        )
-    missing = sorted(set(required) - set(outputs))
-    if missing:
-        hint = ""
-        if "global_log_variance" in missing:
-            hint = ". The encoders of keras_dim add it with variational=True"
-        raise ValueError(
-            f"The encoder must return a dict with {sorted(required)}. "
-            f"Received an encoder with {sorted(outputs)}{hint}"
-        )
-    return {name: tuple(output.shape) for name, output in outputs.items()}
+    found = features_of(encoder, *required)
+    return {name: tuple(output.shape) for name, output in found.items()}
 
 
 def named(outputs: Any) -> dict[str, Any]:
@@ -53,20 +27,17 @@ def named(outputs: Any) -> dict[str, Any]:
     Args:
         outputs: dict of tensors; or one tensor, alone or in a list, whose
             name is `"output"`.
-
-    Raises:
-        ValueError: for several tensors without names.
     """
     if isinstance(outputs, Mapping):
         return dict(outputs)
-    if isinstance(outputs, list | tuple):
-        if len(outputs) != 1:
-            raise ValueError(
-                "An encoder's output must be one tensor or a dict of named "
-                f"tensors. Received a list of {len(outputs)}."
-            )
-        outputs = outputs[0]
-    return {SINGLE_OUTPUT: outputs}
+    if not isinstance(outputs, list | tuple):
+        outputs = [outputs]
+    if len(outputs) != 1:
+        raise ValueError(
+            "An encoder's output must be one tensor or a dict of named "
+            f"tensors. Received a list of {len(outputs)}."
+        )
+    return {SINGLE_OUTPUT: outputs[0]}
 
 
 def features_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
@@ -77,10 +48,16 @@ def features_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
         *names: str. Outputs that it must have.
 
     Raises:
-        ValueError: for a model that is not functional, for several inputs,
-            and for an encoder without one of the outputs.
+        ValueError: for another model, and for an encoder without one of the
+            outputs.
     """
-    _refuse_unknown_outputs(encoder)
+    if not is_functional(encoder):
+        raise ValueError(
+            "The encoder must be a functional keras.Model. Received: "
+            f"{type(encoder).__name__}, whose outputs are unknown before it "
+            "is called. Wrap it: `image = keras.Input((height, width, "
+            "channels)); encoder = keras.Model(image, mine(image))`"
+        )
     found = named(_symbolic(encoder))
     if len(encoder.inputs) != 1:
         raise ValueError(
@@ -93,35 +70,36 @@ def features_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
 
 def check_names(names: Iterable[str], found: Mapping[str, Any]) -> None:
     """Raises a `ValueError` for a name that the outputs do not have."""
-    names = list(names)
     unknown = [name for name in names if name not in found]
-    if unknown:
-        raise ValueError(
-            f"The encoder has no feature {', '.join(map(repr, unknown))}. "
-            f"Expected some of {sorted(found)}. Received: {names}"
-        )
+    if not unknown:
+        return
+    hint = ""
+    if "global_log_variance" in unknown:
+        hint = ". The encoders of keras_dim add it with variational=True"
+    elif list(found) == [SINGLE_OUTPUT]:
+        hint = '. Name it: `keras.Model(mine.input, {"global": mine.output})`'
+    raise ValueError(
+        f"The encoder has no feature {', '.join(map(repr, unknown))}. "
+        f"Its features are {sorted(found)}{hint}"
+    )
 
 
 def default_feature(encoder: keras.Model | Iterable[str]) -> str:
     """Returns the feature that is taken where none is named.
 
     It is `"global"`, or the only output of an encoder that has a single one.
-    `predict`, `embed`, every probe and the command line ask here.
 
     Args:
         encoder: `keras.Model`; or the names of an encoder's outputs. A model
-            that is not functional does not know them before it is called, and
-            is taken to have `"global"`.
+            that is not functional is taken to have `"global"`.
 
     Raises:
         ValueError: for an encoder of several outputs without `"global"`.
     """
     if isinstance(encoder, keras.Model):
-        if not is_functional(encoder):
-            return GLOBAL
-        names = list(named(_symbolic(encoder)))
-    else:
-        names = list(encoder)
+        outputs = _symbolic(encoder)
+        encoder = [GLOBAL] if outputs is None else named(outputs)
+    names = list(encoder)
     if GLOBAL in names:
         return GLOBAL
     if len(names) != 1:
@@ -135,16 +113,6 @@ def default_feature(encoder: keras.Model | Iterable[str]) -> str:
 def is_functional(encoder: keras.Model) -> bool:
     """Returns whether a model's outputs are known before it is called."""
     return _symbolic(encoder) is not None
-
-
-def _refuse_unknown_outputs(encoder):
-    if not is_functional(encoder):
-        raise ValueError(
-            "The encoder must be a functional keras.Model. Received: "
-            f"{type(encoder).__name__}, whose outputs are not known before it "
-            "is called. Wrap it: `image = keras.Input((height, width, "
-            "channels)); encoder = keras.Model(image, mine(image))`"
-        )
 
 
 def _symbolic(encoder):

@@ -18,6 +18,7 @@ from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim import parts
 from keras_dim.layers import initializers
+from keras_dim.layers import location_sampler
 from keras_dim.layers import norm
 from keras_dim.layers import projection
 from keras_dim.mutual_information import pairs
@@ -27,14 +28,12 @@ from keras_dim.mutual_information import pairs
 class DotProductCritic(configurable.Configurable, layers.Layer):
     """Encode-and-dot: inner products of projected summaries and maps.
 
-    Locations and summaries pass a `Projection` each; a summary that has the
-    width of the space already is taken as it is, as in the authors' code. A
-    whole map passes two strided convolutions and two dense layers, and the
-    summary one dense layer.
+    Locations and summaries pass a `Projection` each; a summary of `units` is
+    taken as it is, as in the authors' code. A whole map passes two strided
+    convolutions and two dense layers, and the summary one dense layer.
 
     Args:
-        units: int. Width of the space in which scores are taken. Defaults to
-            2048.
+        units: int. Width of the space of the scores. Defaults to 2048.
         temperature: float, or None for the root of `units`, at which scores
             start near one. Scores are divided by it. The authors' code takes
             1.0, which learns much more slowly at first.
@@ -42,9 +41,8 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
             fewer negatives, `"own_replica"`. Defaults to the first.
         whole_map: bool. Whether each map has one score. Defaults to `False`.
 
-    Differs from the authors' code where a map is scored whole: that repeats
-    the encoder's own layers from the local map on; these are the layers of
-    their CIFAR network, for which both are the same.
+    Differs from the authors' code, which repeats the encoder's own layers on a
+    whole map; these are the layers of their CIFAR network.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
     Appendix A.
@@ -61,32 +59,35 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
         super().__init__(**kwargs)
         checks.integers(1, units=units)
         checks.above(0, **checks.given(temperature=temperature))
-        checks.one_of(
-            distribution.NEGATIVES_FROM, negatives_from=negatives_from
-        )
+        checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         self.units = units
         self.temperature = temperature
         self.negatives_from = negatives_from
         self.whole_map = whole_map
 
     def build(self, summaries_shape, maps_shape):
+        policy = {"dtype": self.dtype_policy}
         self.summary_projection = None
         if self.whole_map:
             self.map_projection = self._whole_map_projection(maps_shape)
-            self.summary_projection = self._linear(summaries_shape[-1])
+            self.summary_projection = initializers.dense(
+                self.units, summaries_shape[-1], **policy
+            )
         else:
-            self.map_projection = self._projection("map_projection")
+            self.map_projection = projection.Projection(
+                self.units, name="map_projection", **policy
+            )
             if tuple(summaries_shape[1:]) != (self.units,):
-                self.summary_projection = self._projection("summary_projection")
+                self.summary_projection = projection.Projection(
+                    self.units, name="summary_projection", **policy
+                )
         self.map_projection.build(maps_shape)
         if self.summary_projection is not None:
             self.summary_projection.build(summaries_shape)
 
     def call(self, summaries, maps, training=False):
         maps = self.map_projection(maps, training=training)
-        if self.whole_map:
-            summaries = self.summary_projection(summaries)
-        elif self.summary_projection is not None:
+        if self.summary_projection is not None:
             summaries = self.summary_projection(summaries, training=training)
         return pairs.dot_product_pairs(
             summaries,
@@ -95,50 +96,36 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
             self.negatives_from,
         )
 
-    def _projection(self, name):
-        return projection.Projection(
-            self.units, dtype=self.dtype_policy, name=name
-        )
-
     def _whole_map_projection(self, maps_shape):
-        stack = [keras.Input(maps_shape[1:])]
-        for filters in (maps_shape[-1], 2 * maps_shape[-1]):
-            convolution = layers.Conv2D(
+        policy = {"dtype": self.dtype_policy}
+
+        def convolution(filters):
+            return layers.Conv2D(
                 filters,
                 4,
                 2,
                 padding="same",
                 use_bias=False,
                 kernel_initializer=initializers.torch_default(),
-                dtype=self.dtype_policy,
+                **policy,
             )
-            stack += [convolution, *self._norm_and_relu()]
-        dense = layers.Dense(
-            1024,
-            use_bias=False,
-            kernel_initializer=initializers.torch_default(),
-            dtype=self.dtype_policy,
-        )
-        stack += [
-            layers.Flatten(dtype=self.dtype_policy),
-            dense,
-            *self._norm_and_relu(),
-            self._linear(1024),
-        ]
-        return keras.Sequential(stack, name="map_projection")
 
-    def _norm_and_relu(self):
-        return (
-            norm.batch_normalization(dtype=self.dtype_policy),
-            layers.ReLU(dtype=self.dtype_policy),
-        )
+        def norm_and_relu():
+            return norm.batch_normalization(**policy), layers.ReLU(**policy)
 
-    def _linear(self, num_inputs):
-        return layers.Dense(
-            self.units,
-            kernel_initializer=initializers.torch_default(),
-            bias_initializer=initializers.torch_default_bias(num_inputs),
-            dtype=self.dtype_policy,
+        return keras.Sequential(
+            [
+                keras.Input(maps_shape[1:]),
+                convolution(maps_shape[-1]),
+                *norm_and_relu(),
+                convolution(2 * maps_shape[-1]),
+                *norm_and_relu(),
+                layers.Flatten(**policy),
+                initializers.dense(1024, **policy),
+                *norm_and_relu(),
+                initializers.dense(self.units, 1024, **policy),
+            ],
+            name="map_projection",
         )
 
 
@@ -146,16 +133,14 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
 class ConcatenateCritic(configurable.Configurable, layers.Layer):
     """Concatenate-and-convolve: a small network that sees each pair whole.
 
-    The summary is concatenated with the map at every location; two layers of
-    `units` with ReLU and a linear one, all of 1x1 convolutions without biases,
-    give the score.
+    Two layers of `units` with ReLU and a linear one, all without biases, score
+    the summary concatenated with a location of the map.
 
     Args:
         units: int. Width of both hidden layers. Defaults to 512.
         num_negatives: int. How many other images every summary is paired
             with: the ones that follow it in the batch. Defaults to 1.
-        negatives_from: str. `"all_replicas"`, where the last image of each is
-            followed by the first of the next, or `"own_replica"`. Defaults to
+        negatives_from: str. `"all_replicas"` or `"own_replica"`. Defaults to
             the first.
         whole_map: bool. Whether the map is flattened to one location. Defaults
             to `False`.
@@ -177,9 +162,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
     ):
         super().__init__(**kwargs)
         checks.integers(1, units=units, num_negatives=num_negatives)
-        checks.one_of(
-            distribution.NEGATIVES_FROM, negatives_from=negatives_from
-        )
+        checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         self.units = units
         self.num_negatives = num_negatives
         self.negatives_from = negatives_from
@@ -188,35 +171,23 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
     def build(self, summaries_shape, maps_shape):
         channels = maps_shape[1:] if self.whole_map else maps_shape[-1:]
         num_inputs = summaries_shape[-1] + math.prod(channels)
-        stack = [keras.Input((num_inputs,))]
-        for units, activation in (
-            (self.units, "relu"),
-            (self.units, "relu"),
-            (1, None),
-        ):
-            stack.append(
-                layers.Dense(
-                    units,
-                    activation=activation,
-                    use_bias=False,
-                    kernel_initializer=initializers.torch_default(),
-                    dtype=self.dtype_policy,
-                )
-            )
-        self.network = keras.Sequential(stack, name="network")
+        policy = {"dtype": self.dtype_policy}
+        stack = [
+            initializers.dense(self.units, activation="relu", **policy),
+            initializers.dense(self.units, activation="relu", **policy),
+            initializers.dense(1, **policy),
+        ]
+        self.network = keras.Sequential(
+            [keras.Input((num_inputs,)), *stack], name="network"
+        )
 
     def call(self, summaries, maps, training=False):
         if self.whole_map:
             maps = ops.reshape(maps, (-1, 1, 1, math.prod(maps.shape[1:])))
-        candidates = self._candidates(pairs.flat_locations(maps))
         # i: images, m: summaries, k: candidates, l: locations, c: channels
-        candidates = candidates[:, None]
+        candidates = self._candidates(pairs.flat_locations(maps))[:, None]
         summaries = pairs.flat_locations(summaries)[:, :, None, None, :]
-        shape = (
-            ops.shape(summaries)[0],
-            ops.shape(summaries)[1],
-            *ops.shape(candidates)[2:4],
-        )
+        shape = (*ops.shape(summaries)[:2], *ops.shape(candidates)[2:4])
         both = ops.concatenate(
             [
                 ops.broadcast_to(part, (*shape, part.shape[-1]))
@@ -243,7 +214,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         maps = distribution.require_rows(
             maps,
             1 + self.num_negatives,
-            f"A batch must have more images than `num_negatives`, which is "
+            "A batch must have more images than `num_negatives`, which is "
             f"{self.num_negatives}",
         )
         # Rolled and not looked up: TensorFlow's gradient of a look-up is
@@ -253,6 +224,98 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
             for step in range(1 + self.num_negatives)
         ]
         return ops.stack(rolled, axis=1)
+
+
+class MultiscaleCritic(layers.Layer):
+    """Scores pairs of features across scales: inner products, clipped softly.
+
+    See `AMDIM`, which builds it from its own arguments, so that it needs no
+    config. Maps are projected to the width of the global feature.
+
+    Args:
+        shapes: dict. Shapes of the encoder's features by name.
+        chunk_size: int, or None to compute all scores at once.
+    """
+
+    def __init__(
+        self,
+        shapes,
+        pairings,
+        score_limit,
+        mixture,
+        use_batch_norm,
+        negatives_from,
+        chunk_size,
+        seed,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        checks.above(0, **checks.given(score_limit=score_limit))
+        checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
+        _check_pairings(pairings, shapes)
+        units = shapes["global"][-1]
+        self.score_limit = score_limit
+        self.negatives_from = negatives_from
+        self.chunk_size = chunk_size
+        self.mixture = mixture
+        self.scale = math.sqrt(units)
+        self.sampler = location_sampler.LocationSampler(1, "middle", seed)
+        self.projections = {}
+        for name in sorted({name for pairing in pairings for name in pairing}):
+            if len(shapes[name]) == 4:
+                self.projections[name] = projection.Projection(
+                    units,
+                    output_norm="batch",
+                    hidden_norm=use_batch_norm,
+                    zero_start=True,
+                    dtype=self.dtype_policy,
+                    name=f"{name}_projection",
+                )
+                self.projections[name].build(shapes[name])
+        # A mixture that was loaded is built already.
+        if mixture and not mixture.built:
+            mixture.build(shapes["global"])
+        self.built = True
+
+    def project(self, features, training=False):
+        """Returns the features of a view, all as wide as the global one."""
+        return features | {
+            name: project(features[name], training=training)
+            for name, project in self.projections.items()
+        }
+
+    def pairs(self, one, other, source, target, training=False):
+        """Returns the `Pairs` of `one[source]` and `other[target]`.
+
+        `one` and `other` are the projected features of two views.
+        """
+        anchors = one[source]
+        if source in self.projections:
+            anchors = self.sampler(anchors, training=training)
+        elif self.mixture and source == "global":
+            anchors = self.mixture(anchors)
+        scored = pairs.dot_product_pairs(
+            anchors, other[target], self.scale, self.negatives_from
+        )
+        return scored.clipped(self.score_limit, self.chunk_size)
+
+
+def _check_pairings(pairings, shapes):
+    if not pairings:
+        raise ValueError("`pairings` must name one or more. Received none")
+    units = shapes["global"][-1]
+    for pairing in pairings:
+        if len(pairing) != 2 or not set(pairing) <= set(shapes):
+            raise ValueError(
+                "Each of `pairings` must be two features of the encoder, which "
+                f"has {sorted(shapes)}. Received: {pairing}"
+            )
+        for name in pairing:
+            if len(shapes[name]) == 2 and shapes[name][-1] != units:
+                raise ValueError(
+                    f"Vectors must be as wide as the global one, {units}. "
+                    f"Received: {name!r} with {shapes[name][-1]} units"
+                )
 
 
 CRITICS = {
@@ -269,10 +332,6 @@ def get(critic, units=None, bound=None):
             `{"name": "dot_product", "units": 512}`; or a layer like them.
         units: int or None. Width of a critic by name.
         bound: the bound that takes its scores, or None.
-
-    Raises:
-        ValueError: for an unknown name or argument, for a layer of other
-            `units`, and for a bound in chunks of scores that are computed.
     """
     made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
     if units is not None and made.units != units:

@@ -1,9 +1,8 @@
-"""Initial weights as the authors' framework drew them."""
+"""Initial weights as PyTorch and the authors' code draw them."""
 
 import keras
+from keras import layers
 from keras import ops
-
-from keras_dim import configurable
 
 
 def torch_default():
@@ -19,39 +18,39 @@ def torch_default_bias(fan_in):
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
 
 
-@keras.saving.register_keras_serializable(package="keras_dim")
-class NoisyIdentity(configurable.Configurable, keras.initializers.Initializer):
-    """Ones on the diagonal, `U(-noise, noise)` elsewhere.
+def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
+    """Returns a `Dense` layer whose weights start as PyTorch's.
 
     Args:
-        noise: float. Defaults to 0.01.
-        seed: int or None for a random one.
+        units, kernel_initializer, **kwargs: see `keras.layers.Dense`.
+        num_inputs: int, or None for a layer without bias.
     """
-
-    def __init__(self, noise=0.01, seed=None):
-        self.noise = noise
-        self.seed = seed
-        self._uniform = keras.initializers.RandomUniform(
-            -noise, noise, seed=seed
-        )
-
-    def __call__(self, shape, dtype=None):
-        noise = self._uniform(shape, dtype=dtype)
-        diagonal = ops.eye(shape[-2], shape[-1], dtype=noise.dtype)
-        return noise * (1 - diagonal) + diagonal
+    kernel_initializer = kernel_initializer or torch_default()
+    bias = {"use_bias": False}
+    if num_inputs is not None:
+        bias = {"bias_initializer": torch_default_bias(num_inputs)}
+    return layers.Dense(
+        units, kernel_initializer=kernel_initializer, **bias | kwargs
+    )
 
 
-@keras.saving.register_keras_serializable(package="keras_dim")
-class UnitVectors(configurable.Configurable, keras.initializers.Initializer):
-    """Rows of length 1 that point in random directions.
+def noisy_identity(noise=0.01):
+    """Returns an initializer of ones on the diagonal amid uniform noise."""
+    uniform = keras.initializers.RandomUniform(-noise, noise)
 
-    Args:
-        seed: int or None for a random one.
-    """
+    def initializer(shape, dtype=None):
+        drawn = uniform(shape, dtype=dtype)
+        diagonal = ops.eye(shape[-2], shape[-1], dtype=drawn.dtype)
+        return drawn * (1 - diagonal) + diagonal
 
-    def __init__(self, seed=None):
-        self.seed = seed
-        self._normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+    return initializer
 
-    def __call__(self, shape, dtype=None):
-        return ops.normalize(self._normal(shape, dtype=dtype), axis=-1)
+
+def unit_vectors(seed=None):
+    """Returns an initializer: rows of length 1 in random directions."""
+    normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+
+    def initializer(shape, dtype=None):
+        return ops.normalize(normal(shape, dtype=dtype), axis=-1)
+
+    return initializer

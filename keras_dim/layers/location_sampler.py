@@ -37,11 +37,8 @@ class LocationSampler(configurable.Configurable, layers.Layer):
 
     def build(self, maps_shape):
         num_locations = math.prod(maps_shape[1:3])
-        if self.num_samples is not None and self.num_samples > num_locations:
-            raise ValueError(
-                f"`num_samples` must be from 1 to the {num_locations} "
-                f"locations of a map. Received: {self.num_samples}"
-            )
+        samples = checks.given(num_samples=self.num_samples)
+        checks.integers(1, num_locations, **samples)
 
     def num_outputs(self, maps_shape):
         """Returns the locations of each map that stay in training."""

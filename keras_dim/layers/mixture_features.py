@@ -37,8 +37,8 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         self, num_mixtures, temperature=1.0, hidden_units=None, **kwargs
     ):
         super().__init__(**kwargs)
-        checks.integers(1, num_mixtures=num_mixtures)
-        checks.integers(1, **checks.given(hidden_units=hidden_units))
+        hidden = checks.given(hidden_units=hidden_units)
+        checks.integers(1, num_mixtures=num_mixtures, **hidden)
         checks.above(0, temperature=temperature)
         self.num_mixtures = num_mixtures
         self.temperature = temperature
@@ -47,9 +47,12 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
     def build(self, input_shape):
         units = input_shape[-1]
         hidden_units = self.hidden_units or units
-        self.hidden = self._dense(hidden_units, units, "relu", "hidden")
-        self.changes = self._dense(
-            self.num_mixtures * units, hidden_units, None, "changes"
+        policy = {"dtype": self.dtype_policy}
+        self.hidden = initializers.dense(
+            hidden_units, units, activation="relu", name="hidden", **policy
+        )
+        self.changes = initializers.dense(
+            self.num_mixtures * units, hidden_units, name="changes", **policy
         )
         self.hidden.build(input_shape)
         self.changes.build((*input_shape[:-1], hidden_units))
@@ -68,40 +71,24 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         """Returns how much each location chooses each feature.
 
         Args:
-            nce_scores: tensor `(images * num_mixtures, locations)`.
+            nce_scores: tensor `(images * num_mixtures, height * width)`.
             map_size: tuple `(height, width)`.
 
         Returns:
-            Float tensor `(images, height, width, num_mixtures)`.
+            Tensor `(images, height, width, num_mixtures)`.
         """
         shape = (-1, self.num_mixtures, *map_size)
         scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)
         return mixtures.assignment(scores, self.temperature)
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_mixtures, input_shape[-1])
-
-    def _dense(self, units, num_inputs, activation, name):
-        return layers.Dense(
-            units,
-            activation=activation,
-            kernel_initializer=initializers.torch_default(),
-            bias_initializer=initializers.torch_default_bias(num_inputs),
-            dtype=self.dtype_policy,
-            name=name,
-        )
-
 
 def get(mixture, bound):
-    """Returns a mixture of a number of features, or the layer itself.
+    """Returns a mixture for a bound, which must be InfoNCE.
 
     Args:
         mixture: int; a dict of arguments of `MixtureFeatures`; a layer like
             it; or None for no mixture.
-        bound: the bound to be used with it.
-
-    Raises:
-        ValueError: for a mixture with another bound than InfoNCE.
+        bound: bound object.
     """
     if isinstance(mixture, int):
         mixture = {"num_mixtures": mixture}

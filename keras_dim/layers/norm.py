@@ -1,23 +1,21 @@
-"""Batch normalization with the settings of the published networks."""
+"""Batch normalization: as published, across replicas, or in splits."""
 
 import keras
 from keras import layers
+from keras import ops
 
+from keras_dim import checks
 from keras_dim import distribution
 
 
 def batch_normalization(**kwargs):
     """Returns a `BatchNormalization` whose statistics span all replicas.
 
-    Synchronised only where there is something to synchronise with, as other
-    backends refuse the option. A model is therefore built inside the scope of
-    the strategy that trains it, which Keras asks for anyway.
+    Build a model inside the scope of the strategy that trains it: only several
+    replicas are synchronised, as other backends refuse the option.
 
     Differs from PyTorch in the moving variance: Keras averages the variances
     of batches, PyTorch n / (n - 1) times these, for n values to a channel.
-
-    Args:
-        **kwargs: `name` and `dtype`, handed on to the layer.
     """
     return layers.BatchNormalization(
         momentum=0.9,
@@ -28,14 +26,9 @@ def batch_normalization(**kwargs):
 
 
 def synchronize(layer, num_replicas):
-    """Has every `BatchNormalization` of a layer span so many replicas.
+    """Has the batch norms within a layer span all replicas, or one alone.
 
-    For a model that was saved under another number of them. Before it is
-    traced: a compiled step does not change.
-
-    Args:
-        layer: layer or model. Layers within layers are found, too.
-        num_replicas: int. How many share a step from now on.
+    Call it before the layer is compiled.
     """
     for part in layer._flatten_layers():
         if isinstance(part, layers.BatchNormalization):
@@ -43,21 +36,115 @@ def synchronize(layer, num_replicas):
 
 
 def loadable(config):
-    """Returns a configuration whose batch norms this backend can build.
+    """Returns a layer's config whose batch norms this backend can build."""
 
-    TensorFlow alone has synchronised ones; the others have no replicas.
+    def alone(part):
+        return part | {"config": part["config"] | {"synchronized": False}}
 
-    Args:
-        config: configuration of any layer or model, from `get_config`. It is
-            not changed.
-    """
+    # TensorFlow alone has synchronised ones.
     if keras.backend.backend() == "tensorflow":
         return config
-    if isinstance(config, list | tuple):
-        return type(config)(map(loadable, config))
-    if not isinstance(config, dict):
-        return config
-    config = {name: loadable(value) for name, value in config.items()}
-    if config.get("class_name") == "BatchNormalization":
-        config["config"]["synchronized"] = False
-    return config
+    return _replace_layers(config, ("BatchNormalization",), alone)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class SplitBatchNormalization(layers.BatchNormalization):
+    """Batch normalization as on several devices, on one device.
+
+    In training, rows `s`, `s + num_splits`, `s + 2 * num_splits`, ... of a
+    replica's batch are normalized by their own mean and variance. The moving
+    statistics take the mean over all splits and all replicas. In inference it
+    is a plain `BatchNormalization` with the same weights.
+
+    Args:
+        num_splits: int. Number of splits, by which the batch of a replica must
+            be divisible.
+        **kwargs: handed on to `keras.layers.BatchNormalization`. Channels are
+            last, and there is no `renorm`.
+
+    Reference: the authors' CIFAR-10 notebook of [MoCo](
+    https://github.com/facebookresearch/moco).
+    """
+
+    def __init__(self, num_splits, **kwargs):
+        super().__init__(**kwargs)
+        checks.integers(1, num_splits=num_splits)
+        if self.axis != -1 or self.renorm:
+            raise ValueError(
+                "Split batch norm takes axis=-1 and renorm=False. Received: "
+                f"axis={self.axis}, renorm={self.renorm}"
+            )
+        self.num_splits = num_splits
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable):
+            return super().call(inputs, training=False)
+        if mask is not None:
+            raise ValueError("Split batch norm takes no masks. Received one.")
+        if inputs.shape[0] is not None and inputs.shape[0] % self.num_splits:
+            raise ValueError(
+                f"A batch must be divisible by num_splits={self.num_splits}. "
+                f"Received: shape {tuple(inputs.shape)}"
+            )
+        # Half precision overflows in the squares.
+        rows = ops.cast(inputs, "float32")
+        shape = ops.shape(rows)
+        rows = ops.reshape(rows, (-1, self.num_splits, *shape[1:]))
+        # All axes but that of the splits and that of the channels.
+        axes = [0, *range(2, len(shape))]
+        means, variances = ops.moments(rows, axes, keepdims=True)
+        self._update(self.moving_mean, means)
+        self._update(self.moving_variance, variances)
+        rows = (rows - means) * ops.rsqrt(variances + self.epsilon)
+        if self.scale:
+            rows = rows * self.gamma
+        if self.center:
+            rows = rows + self.beta
+        return ops.cast(ops.reshape(rows, shape), self.compute_dtype)
+
+    def _update(self, moving, of_splits):
+        """Moves a moving statistic towards the mean over all splits."""
+        of_splits = ops.reshape(of_splits, (self.num_splits, -1))
+        new = distribution.sum_replicas(ops.mean(of_splits, axis=0))
+        new = new / distribution.num_replicas()
+        moving.assign(self.momentum * moving + (1.0 - self.momentum) * new)
+
+    def get_config(self):
+        return super().get_config() | {"num_splits": self.num_splits}
+
+
+def split_batch_norms(model, num_splits):
+    """Returns a model whose batch norms are split, with the same weights.
+
+    Args:
+        model: functional or sequential `keras.Model`. It stays as it is.
+        num_splits: int, or None for plain batch norms, which need no
+            keras_dim to be loaded.
+    """
+
+    def split(part):
+        config = dict(part["config"])
+        config.pop("num_splits", None)
+        if num_splits is None:
+            layer = layers.BatchNormalization.from_config(config)
+        else:
+            config["num_splits"] = num_splits
+            layer = SplitBatchNormalization.from_config(config)
+        return part | keras.saving.serialize_keras_object(layer)
+
+    names = ("BatchNormalization", "SplitBatchNormalization")
+    config = _replace_layers(model.get_config(), names, split)
+    converted = type(model).from_config(config)
+    converted.set_weights(model.get_weights())
+    return converted
+
+
+def _replace_layers(config, class_names, replace):
+    """Returns a config, of any depth, with layers of some classes replaced."""
+
+    def visit(part):
+        if isinstance(part, dict) and part.get("class_name") in class_names:
+            return replace(part)
+        return None
+
+    return keras.tree.traverse(visit, config, top_down=False)

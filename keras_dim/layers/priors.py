@@ -1,24 +1,207 @@
-"""Priors by name, for a method's `prior=`."""
+"""Priors that features are made to follow.
+
+A prior is called with an encoder's features. It returns the summaries and a
+dict of terms to be minimised, whose weights in the loss are `term_weights`.
+"""
 
 import functools
 
+import keras
+from keras import layers
+from keras import ops
+from keras import random
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim import distribution
 from keras_dim import parts
-from keras_dim.layers.adversarial_prior import AdversarialPrior
-from keras_dim.layers.variational_prior import VariationalPrior
+from keras_dim.layers import initializers
+from keras_dim.mutual_information import divergences
+
+DISTRIBUTIONS = ("uniform", "normal")
+HIDDEN_UNITS = (1000, 200)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class AdversarialPrior(configurable.Configurable, layers.Layer):
+    """Trains a discriminator that the encoder must fool.
+
+    It returns the summaries `"global"` as they are, and three terms. The
+    discriminator learns from the first two alone, the encoder from the third
+    alone.
+
+    - `prior_discrimination`: `softplus(-D(z)) + softplus(D(y))` for draws `z`
+      and stopped features `y`, the loss of the original adversarial game;
+    - `prior_gradient_penalty`: mean squared norm of the discriminator's
+      gradient over draws and features;
+    - `prior_fooling`: `softplus(-D(y))`, non-saturating.
+
+    It computes in float32 whatever the policy.
+
+    Args:
+        prior: str. `"uniform"` on [0, 1], into which a sigmoid takes the
+            features, or `"normal"`, N(0, 1). Defaults to `"uniform"`.
+        gradient_penalty: float. Weight of the penalty. Defaults to 1.
+        seed: int or None for a random one. Seed of the draws.
+
+    Differs from the authors' code, whose penalty sees only the last sample of
+    a batch: this is the mean over all of them.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), Eq. 7;
+    the penalty is that of [Mescheder et al., 2018](
+    https://arxiv.org/abs/1801.04406).
+    """
+
+    features = ("global",)
+
+    def __init__(
+        self, prior="uniform", gradient_penalty=1.0, seed=None, **kwargs
+    ):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        checks.one_of(DISTRIBUTIONS, prior=prior)
+        checks.at_least(0, gradient_penalty=gradient_penalty)
+        self.prior = prior
+        self.gradient_penalty = gradient_penalty
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+
+    def term_weights(self, gamma):
+        """Returns the weight of each term, for a prior of weight `gamma`."""
+        return {
+            "prior_discrimination": 1.0,
+            "prior_gradient_penalty": self.gradient_penalty,
+            "prior_fooling": gamma,
+        }
+
+    def build(self, features_shape):
+        self._kernels_and_biases = []
+        num_inputs = features_shape["global"][-1]
+        for index, units in enumerate((*HIDDEN_UNITS, 1)):
+            kernel = self.add_weight(
+                name=f"kernel_{index}",
+                shape=(num_inputs, units),
+                initializer=initializers.torch_default(),
+            )
+            bias = self.add_weight(
+                name=f"bias_{index}",
+                shape=(units,),
+                initializer=initializers.torch_default_bias(num_inputs),
+            )
+            self._kernels_and_biases.append((kernel, bias))
+            num_inputs = units
+
+    def call(self, features):
+        summaries = features["global"]
+        units = summaries.shape[-1]
+        samples = ops.cast(ops.reshape(summaries, (-1, units)), "float32")
+        if self.prior == "uniform":
+            samples = ops.sigmoid(samples)
+        draws = self.draw(ops.shape(samples)[0], units)
+        # One pass gives all terms. A second one whose result does not reach
+        # the gradient of a weight might read it when it is updated already:
+        # with oneDNN, TensorFlow does not keep the two in order.
+        scores, slopes = self.score_and_input_gradient(
+            ops.concatenate([draws, ops.stop_gradient(samples)])
+        )
+        of_draws, of_samples = ops.split(scores, 2)
+        _, slopes_of_samples = ops.split(ops.stop_gradient(slopes), 2)
+        # The score of the samples with constant weights: its value, and its
+        # slope.
+        seen = ops.stop_gradient(of_samples) + ops.sum(
+            slopes_of_samples * (samples - ops.stop_gradient(samples)),
+            axis=-1,
+            keepdims=True,
+        )
+        return summaries, {
+            "prior_discrimination": ops.mean(ops.softplus(-of_draws))
+            + ops.mean(ops.softplus(of_samples)),
+            # The mean over both is half the sum of their means.
+            "prior_gradient_penalty": ops.mean(
+                ops.sum(ops.square(slopes), axis=-1)
+            ),
+            "prior_fooling": ops.mean(ops.softplus(-seen)),
+        }
+
+    def draw(self, batch_size, units):
+        """Returns `(batch_size, units)` draws of the prior."""
+        draw = random.uniform if self.prior == "uniform" else random.normal
+        return distribution.draw_for_own_rows(
+            lambda num_rows: draw((num_rows, units), seed=self.seed_generator),
+            batch_size,
+        )
+
+    def score_and_input_gradient(self, samples):
+        """Returns the logits of samples, and their gradients by the samples.
+
+        The gradient is written out, as Keras has none that all backends share.
+        It can itself be differentiated with respect to the weights.
+        """
+        (first, bias_1), (second, bias_2), (last, bias_3) = (
+            self._kernels_and_biases
+        )
+        hidden_1 = ops.relu(ops.matmul(samples, first) + bias_1)
+        hidden_2 = ops.relu(ops.matmul(hidden_1, second) + bias_2)
+        scores = ops.matmul(hidden_2, last) + bias_3
+        gradient = ops.where(hidden_2 > 0, ops.transpose(last), 0.0)
+        gradient = ops.matmul(gradient, ops.transpose(second))
+        gradient = ops.where(hidden_1 > 0, gradient, 0.0)
+        return scores, ops.matmul(gradient, ops.transpose(first))
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class VariationalPrior(configurable.Configurable, layers.Layer):
+    """Draws summaries from a normal distribution that is held to N(0, I).
+
+    Each summary is drawn from the normal distribution of mean `"global"` and
+    log variance `"global_log_variance"`, such that gradients reach both. The
+    term `prior_divergence` is the mean divergence from N(0, I) in nats.
+
+    Args:
+        seed: int or None for a random one. Seed of the draws.
+
+    Reference: [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114),
+    Eq. 10.
+    """
+
+    features = ("global", "global_log_variance")
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+
+    def term_weights(self, gamma):
+        """Returns the weight of each term, for a prior of weight `gamma`."""
+        return {"prior_divergence": gamma}
+
+    def call(self, features):
+        mean, log_variance = (
+            ops.cast(features[name], "float32") for name in self.features
+        )
+        noise = distribution.draw_for_own_rows(
+            lambda num_rows: random.normal(
+                (num_rows, *mean.shape[1:]), seed=self.seed_generator
+            ),
+            ops.shape(mean)[0],
+        )
+        divergence = divergences.normal_to_standard_normal(mean, log_variance)
+        return (
+            mean + ops.exp(0.5 * log_variance) * noise,
+            {"prior_divergence": ops.mean(divergence)},
+        )
+
 
 PRIORS = {
-    "uniform": functools.partial(AdversarialPrior, "uniform"),
-    "normal": functools.partial(AdversarialPrior, "normal"),
-    "variational": VariationalPrior,
-}
+    name: functools.partial(AdversarialPrior, name) for name in DISTRIBUTIONS
+} | {"variational": VariationalPrior}
 
 
 def get(prior, seed=None):
-    """Returns a prior by its name, or the prior itself.
+    """Returns a prior by its name, or the prior itself, which may be None.
 
     Args:
         prior: str, one of `PRIORS`; a dict of a name and arguments; a layer
-            like `AdversarialPrior`; or None for no prior.
-        seed: int or None. Seed of the draws of a prior by name.
+            like `AdversarialPrior`; or None.
+        seed: int or None. Seed of a prior by name.
     """
     return parts.build("prior", PRIORS, prior, seed=seed)

@@ -57,35 +57,44 @@ class Projection(configurable.Configurable, layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         hidden_shape = (*input_shape[:-1], self.units)
-        self.hidden = self._dense("hidden", input_shape)
+        policy = {"dtype": self.dtype_policy}
+
+        def dense(name, shape, **options):
+            kernel = {"kernel_initializer": initializers.torch_default()}
+            layer = layers.Dense(
+                self.units, name=name, **policy | kernel | options
+            )
+            layer.build(shape)
+            return layer
+
+        self.hidden = dense("hidden", input_shape, use_bias=False)
         if self.hidden_norm:
             self.hidden_batch_norm = norm.batch_normalization(
-                dtype=self.dtype_policy, name="hidden_batch_norm"
+                name="hidden_batch_norm", **policy
             )
             self.hidden_batch_norm.build(hidden_shape)
-        self.projection = self._dense(
+        self.projection = dense(
             "projection",
             hidden_shape,
+            use_bias=False,
             kernel_initializer="zeros"
             if self.zero_start
             else initializers.torch_default(),
         )
         # Each code draws the bias with the layer that has it there.
         fan_in = channels if self.zero_start else self.units
-        self.shortcut = self._dense(
+        self.shortcut = dense(
             "shortcut",
             input_shape,
-            use_bias=True,
-            kernel_initializer=initializers.NoisyIdentity()
+            kernel_initializer=initializers.noisy_identity()
             if self.units >= channels
             else initializers.torch_default(),
             bias_initializer=initializers.torch_default_bias(fan_in),
         )
-        options = {"dtype": self.dtype_policy, "name": "norm"}
         self.norm = (
-            layers.LayerNormalization(epsilon=1e-5, **options)
+            layers.LayerNormalization(epsilon=1e-5, name="norm", **policy)
             if self.output_norm == "layer"
-            else norm.batch_normalization(**options)
+            else norm.batch_normalization(name="norm", **policy)
         )
         self.norm.build(hidden_shape)
 
@@ -94,21 +103,4 @@ class Projection(configurable.Configurable, layers.Layer):
         if self.hidden_norm:
             hidden = self.hidden_batch_norm(hidden, training=training)
         projected = self.projection(ops.relu(hidden)) + self.shortcut(features)
-        if self.output_norm == "layer":
-            return self.norm(projected)
         return self.norm(projected, training=training)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.units)
-
-    def _dense(self, name, input_shape, use_bias=False, **options):
-        options.setdefault("kernel_initializer", initializers.torch_default())
-        layer = layers.Dense(
-            self.units,
-            use_bias=use_bias,
-            dtype=self.dtype_policy,
-            name=name,
-            **options,
-        )
-        layer.build(input_shape)
-        return layer

@@ -8,8 +8,8 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import critics
 from keras_dim.layers import mixture_features
-from keras_dim.layers import multiscale_critic
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
 
@@ -110,7 +110,7 @@ class AMDIM(base.SelfSupervisedModel):
         self.use_batch_norm = use_batch_norm
         self.negatives_from = negatives_from
         self.seed = seed
-        self.critic = multiscale_critic.MultiscaleCritic(
+        self.critic = critics.MultiscaleCritic(
             shapes,
             pairings,
             score_limit,

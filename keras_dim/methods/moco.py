@@ -7,9 +7,9 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
-from keras_dim.layers import feature_queue
 from keras_dim.layers import heads
-from keras_dim.layers import split_batch_norm
+from keras_dim.layers import memory
+from keras_dim.layers import norm
 from keras_dim.layers import teacher
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
@@ -87,7 +87,7 @@ class MoCo(base.SelfSupervisedModel):
         checks.above(0, temperature=temperature)
         shapes = encoder_features.feature_shapes(encoder, "global")
         if num_splits is not None:
-            encoder = split_batch_norm.split_batch_norms(encoder, num_splits)
+            encoder = norm.split_batch_norms(encoder, num_splits)
         views = views or views_lib.moco_v2(encoder.input.shape[1], seed=seed)
         super().__init__(
             encoder, views, {"contrastive_information": -1.0}, **kwargs
@@ -102,7 +102,7 @@ class MoCo(base.SelfSupervisedModel):
         self.seed = seed
         self.head = heads.mlp(shapes["global"][-1], hidden_units, units)
         self.teacher = teacher.Teacher([encoder, self.head], momentum)
-        self.queue = feature_queue.FeatureQueue(queue_size, units, seed)
+        self.queue = memory.FeatureQueue(queue_size, units, seed)
         self.order = keras.random.SeedGenerator(seed)
         self.built = True
 

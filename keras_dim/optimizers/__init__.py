@@ -1,31 +1,22 @@
 """Optimizers and learning rate schedules as published codes define them.
 
-| name | class | what it does |
-| --- | --- | --- |
-| `"adam"` | `Adam` | Adam as in PyTorch; `l2` adds an L2 penalty |
-| `"adamw"` | `Adam` | with decoupled weight decay |
-| `"sgd"` | `SGD` | momentum as in PyTorch; `l2` adds an L2 penalty |
-| `"lars"` | `LARS` | a step for each variable in proportion to its norm |
+`"adam"`, `"adamw"` (with decoupled weight decay) and `"sgd"` are those of
+PyTorch; `"lars"` scales the step of each variable by its norm.
 
-`l2` and `weight_decay` differ. `l2` adds `l2 * variable` to the
-gradient, which then passes through momentum and adaptation: PyTorch calls this
-`weight_decay` in its `Adam` and `SGD`. Keras's `weight_decay` is decoupled: it
-takes `learning_rate * weight_decay * variable` off each variable, apart from
-the gradient. Both are 0 by default, except `l2` of LARS and `weight_decay` of
-`"adamw"`.
-
-All state is in Keras's variables and every step is made of `keras.ops`, so that
-mixed precision, `jit_compile`, replicas and JAX work.
+`l2` adds `l2 * variable` to the gradient, which then passes through momentum
+and adaptation: the `weight_decay` of PyTorch's `Adam` and `SGD`. Keras's
+`weight_decay` is decoupled: it takes `learning_rate * weight_decay * variable`
+off each variable, apart from the gradient. Both are 0 by default, except `l2`
+of LARS and `weight_decay` of `"adamw"`.
 """
 
 from keras_dim import checks
-from keras_dim.optimizers.adam import Adam
 from keras_dim.optimizers.lars import LARS
+from keras_dim.optimizers.pytorch import SGD
+from keras_dim.optimizers.pytorch import Adam
 from keras_dim.optimizers.schedule import Schedule
-from keras_dim.optimizers.sgd import SGD
 
 OPTIMIZERS = {"adam": Adam, "adamw": Adam, "sgd": SGD, "lars": LARS}
-
 
 __all__ = ["LARS", "OPTIMIZERS", "SGD", "Adam", "Schedule", "get"]
 

@@ -4,8 +4,7 @@ import keras
 from keras import ops
 
 from keras_dim import checks
-from keras_dim import configurable
-from keras_dim.optimizers import slots
+from keras_dim.optimizers import base
 
 DEFINITIONS = ("simclr", "byol", "lightly")
 # Biases, and the scales and offsets of normalisations.
@@ -13,39 +12,39 @@ BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class LARS(configurable.Configurable, keras.optimizers.Optimizer):
+class LARS(base.Optimizer):
     """Steps in proportion to the norm of each variable, for large batches.
 
-    With `d = gradient + l2 * variable`, published codes define the step in
-    three ways. `norm` is the Euclidean norm of a whole variable.
+    Published codes define the step in three ways. With
+    `d = gradient + l2 * variable` and Euclidean norms of whole variables:
 
     * `"simclr"`: `ratio = trust * norm(variable) / norm(d)`; the momentum
-      adds up `learning_rate * ratio * d`.
-    * `"byol"`: the same ratio; the momentum adds up `ratio * d`, and the
-      learning rate multiplies the sum.
-    * `"lightly"`, which bolts and solo-learn share: as `"byol"`, but
+      accumulates `learning_rate * ratio * d`.
+    * `"byol"`: the same ratio; the momentum accumulates `ratio * d`, and is
+      multiplied by the learning rate.
+    * `"lightly"`, also in bolts and solo-learn: as `"byol"`, but
       `ratio = trust * norm(variable) / (norm(gradient) + l2 * norm(variable))`.
 
-    The ratio is 1 if one of the norms is 0. In `"lightly"`, it is 1 if `l2` is
-    0, and a variable whose gradient is 0 does not change.
-    Excluded variables have no `l2` and a ratio of 1.
+    The ratio is 1 if a norm is 0. In `"lightly"` it is also 1 if `l2` is 0,
+    and a variable whose gradient is 0 does not change. Excluded variables have
+    no `l2` and a ratio of 1.
 
     Args:
         learning_rate: float or schedule. Defaults to 0.1.
         momentum: float. From 0 to 1. Defaults to 0.9.
-        l2: float. Defaults to 1e-6. The papers call it weight decay.
+        l2: float. The papers call it weight decay. Defaults to 1e-6.
         trust: float. The coefficient of the ratio. Defaults to 1e-3.
         definition: str. `"simclr"`, `"byol"` or `"lightly"`. Defaults to
             `"simclr"`.
-        exclude: list of str. A variable is excluded if its path is one of
-            these or ends with `/` and one of these, such as `"head/kernel"`.
-            Defaults to `BIASES_AND_NORMS`.
+        exclude: list of str. Last parts of the paths of excluded variables,
+            such as `"bias"` or `"head/kernel"`. Defaults to
+            `BIASES_AND_NORMS`.
         **kwargs: see `keras.optimizers.Optimizer`.
 
     Raises:
         ValueError: for `weight_decay`, which Keras would decouple; and, when
             the variables are known, for an `exclude` of the caller's own that
-            fits none of them.
+            matches none of them.
 
     Reference:
         - [You et al., 2017](https://arxiv.org/abs/1708.03888)
@@ -78,10 +77,7 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
         self.exclude = list(exclude)
 
     def build(self, variables):
-        if self.built:
-            return
         super().build(variables)
-        self._momenta = slots.zeros_like(self, variables, "momentum")
         paths = [f"/{variable.path}" for variable in variables]
         self._is_excluded = [
             path.endswith(tuple(f"/{name}" for name in self.exclude))
@@ -95,13 +91,12 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
                 )
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        momentum = self._momenta[index]
+        (momentum,) = self.slots_of(variable)
         rate = ops.cast(learning_rate, variable.dtype)
-        if self._is_excluded[index]:
+        if self._is_excluded[self._get_variable_index(variable)]:
             step = ops.cast(gradient, variable.dtype)
         else:
-            step = slots.with_l2(gradient, variable, self.l2)
+            step = self.with_l2(gradient, variable)
             step = step * self._ratio(gradient, step, variable)
         inner, outer = (
             (rate, 1.0) if self.definition == "simclr" else (1.0, rate)
@@ -117,7 +112,7 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
                 return 1.0
             of_gradient = _norm(gradient)
             denominator = of_gradient + self.l2 * norm
-            # A variable without a gradient is left as it is, `l2` included.
+            # A variable without a gradient stays unchanged, despite its `l2`.
             otherwise = ops.cast(of_gradient > 0, "float32")
         else:
             of_gradient = denominator = _norm(with_l2)
@@ -128,5 +123,4 @@ class LARS(configurable.Configurable, keras.optimizers.Optimizer):
 
 
 def _norm(tensor):
-    """Returns the Euclidean norm of all of a tensor, in float32."""
     return ops.sqrt(ops.sum(ops.square(ops.cast(tensor, "float32"))))

@@ -16,26 +16,23 @@ class Schedule(
     configurable.ConfigurableObject,
     keras.optimizers.schedules.LearningRateSchedule,
 ):
-    """A learning rate that warms up linearly and then falls, or does not.
+    """A learning rate with a linear warm-up, constant or falling after it.
 
     Args:
         learning_rate: float. The highest one.
         kind: str. After the warm-up, `"constant"` stays, `"cosine"` falls
             to 0 along half a cosine, `"steps"` falls by a factor at each
             boundary. Defaults to `"constant"`.
-        total_steps: int. At which step the cosine reaches 0, the warm-up
-            included. Only for `"cosine"`. Defaults to None.
-        warmup_steps: int. How many steps the warm-up takes. Defaults to 0.
-        boundaries: list of int. Before which steps, counted from 0, the rate
-            falls. Only for `"steps"`. Defaults to none.
+        total_steps: int. Step at which the cosine reaches 0, the warm-up
+            included. Required for `"cosine"`, and only taken there.
+        warmup_steps: int. Length of the warm-up. Defaults to 0.
+        boundaries: list of int. Steps, counted from 0, at which the rate
+            falls. Required for `"steps"`, and only taken there.
         factor: float. What the rate is multiplied by at each boundary.
             Defaults to 0.1.
         from_zero: bool. Whether the first step of a warm-up has the rate 0,
-            as in the authors' code of SimCLR and BYOL, and not that of one of
+            as in the authors' code of SimCLR and BYOL, instead of the first of
             `warmup_steps` equal parts. Defaults to False.
-
-    Raises:
-        ValueError: for arguments that the kind does not take, or needs.
     """
 
     def __init__(
@@ -48,24 +45,24 @@ class Schedule(
         factor=0.1,
         from_zero=False,
     ):
-        checks.above(0, learning_rate=learning_rate)
+        checks.above(0, learning_rate=learning_rate, factor=factor)
         checks.one_of(KINDS, kind=kind)
         checks.integers(0, warmup_steps=warmup_steps)
-        checks.above(0, factor=factor)
         for boundary in boundaries:
             checks.integers(0, boundaries=boundary)
-        if (kind == "cosine") != (total_steps is not None):
-            raise ValueError(
-                "`total_steps` belongs to the kind 'cosine', and to it alone. "
-                f"Received: total_steps={total_steps} with kind={kind!r}"
-            )
-        if total_steps is not None:
-            checks.integers(warmup_steps + 1, total_steps=total_steps)
-        if (kind == "steps") != bool(boundaries):
-            raise ValueError(
-                "`boundaries` belong to the kind 'steps', and to it alone. "
-                f"Received: boundaries={boundaries} with kind={kind!r}"
-            )
+        checks.integers(
+            warmup_steps + 1, **checks.given(total_steps=total_steps)
+        )
+        for name, needed_by, is_given in (
+            ("total_steps", "cosine", total_steps is not None),
+            ("boundaries", "steps", bool(boundaries)),
+        ):
+            if is_given != (kind == needed_by):
+                raise ValueError(
+                    f"The kind {needed_by!r}, and no other, takes `{name}`. "
+                    f"Received: kind={kind!r} "
+                    f"{'with' if is_given else 'without'} `{name}`"
+                )
         self.learning_rate = learning_rate
         self.kind = kind
         self.total_steps = total_steps
@@ -78,13 +75,9 @@ class Schedule(
         step = ops.cast(step, "float32")
         rate = ops.convert_to_tensor(self.learning_rate, "float32")
         if self.kind == "cosine":
-            # In [0, 1], from the end of the warm-up to the last step.
-            progress = ops.clip(
-                (step - self.warmup_steps)
-                / (self.total_steps - self.warmup_steps),
-                0.0,
-                1.0,
-            )
+            num_steps = self.total_steps - self.warmup_steps
+            progress = (step - self.warmup_steps) / num_steps
+            progress = ops.clip(progress, 0.0, 1.0)
             rate = rate * (1.0 + ops.cos(math.pi * progress)) / 2.0
         for boundary in self.boundaries:
             rate = ops.where(step >= boundary, rate * self.factor, rate)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_dim.encoders import blocks
+from keras_dim.layers import initializers
 
 
 def model_of(block, shape=(5, 5, 2)):
@@ -46,8 +47,8 @@ def test_initial_weights_spread_as_their_fan_in_says():
 
 def test_layers_of_one_shape_start_differently():
     def two(x):
-        x = blocks.linear(x, 4)
-        return blocks.linear(x, 4)
+        x = initializers.dense(4, 4)(x)
+        return initializers.dense(4, 4)(x)
 
     model = model_of(two, (4,))
     first, second = (layer.get_weights() for layer in model.layers[1:])

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import keras
-import layers_on_jax
 import numpy as np
 import pytest
 import tiny_bank_method
@@ -18,17 +17,14 @@ TESTS = pathlib.Path(__file__).parents[1]
 TOLERANCE = {"rtol": 1e-3, "atol": 1e-5}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where both methods have been trained on JAX."""
+def test_jax_equals_tensorflow(tmp_path):
     pytest.importorskip("jax", reason="comes with the extra `test`")
-    folder = tmp_path_factory.mktemp("jax")
-    for name, module in layers_on_jax.METHODS.items():
-        model = module.make()
-        model.optimizer.build(model.trainable_variables)
-        model.save(folder / f"{name}.keras")
+    model = tiny_bank_method.make()
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "bank.keras")
+    before = [np.array(weight) for weight in model.weights]
     done = subprocess.run(
-        [sys.executable, str(TESTS / "layers_on_jax.py"), str(folder)],
+        [sys.executable, str(TESTS / "layers_on_jax.py"), str(tmp_path)],
         env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -36,17 +32,10 @@ def folder(tmp_path_factory):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return folder
-
-
-@pytest.mark.parametrize("name", layers_on_jax.METHODS)
-def test_jax_equals_tensorflow(name, folder):
-    model = keras.models.load_model(folder / f"{name}.keras")
-    before = [np.array(weight) for weight in model.weights]
-    losses = layers_on_jax.METHODS[name].fit(model)
-    on_jax = json.loads((folder / "losses.json").read_text())
-    np.testing.assert_allclose(on_jax[name], losses, rtol=1e-4)
-    loaded = keras.models.load_model(folder / f"trained_{name}.keras")
+    losses = tiny_bank_method.fit(model)
+    on_jax = json.loads((tmp_path / "losses.json").read_text())
+    np.testing.assert_allclose(on_jax, losses, rtol=1e-4)
+    loaded = keras.models.load_model(tmp_path / "trained.keras")
     for one, other, first in zip(
         loaded.weights, model.weights, before, strict=True
     ):

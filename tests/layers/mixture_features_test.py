@@ -43,10 +43,6 @@ def test_zero_weights_leave_the_representation():
     np.testing.assert_array_equal(layer(f), np.stack([f] * 3, axis=1))
 
 
-def test_shape_is_known_beforehand():
-    assert build().compute_output_shape((None, 4)) == (None, 3, 4)
-
-
 def test_config_builds_the_same_layer():
     layer = MixtureFeatures(2, temperature=4.0, hidden_units=9)
     copy = MixtureFeatures.from_config(layer.get_config())

@@ -19,7 +19,7 @@ from keras import ops
 
 import keras_dim
 from keras_dim import optimizers
-from keras_dim.layers import adversarial_prior
+from keras_dim.layers import priors
 from keras_dim.mutual_information import bounds
 
 NUM_STEPS = 20
@@ -87,7 +87,7 @@ def trained(published):
     logs = []
     with pytest.MonkeyPatch.context() as patch:
         # The published discriminator has 200,000 weights.
-        patch.setattr(adversarial_prior, "HIDDEN_UNITS", (20, 10))
+        patch.setattr(priors, "HIDDEN_UNITS", (20, 10))
         model = keras_dim.DeepInfoMax(
             keras_dim.encoders.dim_convnet(
                 filters=(4, 8, 8), units=16, global_units=GLOBAL_UNITS
@@ -99,9 +99,7 @@ def trained(published):
         for name, weight in named_weights(model).items():
             weight.assign(published[f"start/{name}"])
         model.compile(optimizers.Adam(1e-4, beta_1=0.5), jit_compile=False)
-        patch.setattr(
-            adversarial_prior, "random", types.SimpleNamespace(uniform=uniform)
-        )
+        patch.setattr(priors, "random", types.SimpleNamespace(uniform=uniform))
         for images, _ in batches:
             model.reset_metrics()
             logs.append(model.train_on_batch(images, return_dict=True))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_dim import distribution
-from keras_dim.layers.feature_queue import FeatureQueue
+from keras_dim.layers.memory import FeatureQueue
 
 
 def rows(first, count):
@@ -183,7 +183,9 @@ def test_config_makes_the_same_queue():
 
 @pytest.mark.parametrize("shape", [(3,), (3, 3), (1, 3, 2)])
 def test_features_of_another_width_are_refused(shape):
-    with pytest.raises(ValueError, match=r"\(any number, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"`features` must have the shape \(None, 2\)"
+    ):
         FeatureQueue(4, 2).enqueue(np.zeros(shape, "float32"))
 
 

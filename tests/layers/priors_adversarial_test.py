@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 
 from keras_dim.layers import AdversarialPrior
-from keras_dim.layers import adversarial_prior
 from keras_dim.layers import priors
 
 TERMS = ("prior_discrimination", "prior_gradient_penalty", "prior_fooling")
@@ -74,7 +73,7 @@ def test_discriminator_has_the_published_size():
     assert sum(counts) == 265_401
 
 
-@pytest.mark.parametrize("prior", adversarial_prior.PRIORS)
+@pytest.mark.parametrize("prior", priors.DISTRIBUTIONS)
 def test_terms_equal_loops(prior):
     layer = build(prior, gradient_penalty=0.7)
     features = random_features()
@@ -137,7 +136,7 @@ def test_penalty_can_be_differentiated_by_the_weights():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("prior", adversarial_prior.PRIORS)
+@pytest.mark.parametrize("prior", priors.DISTRIBUTIONS)
 @pytest.mark.parametrize("term", TERMS)
 def test_each_term_teaches_one_side_only(term, prior):
     layer = build(prior)
@@ -246,7 +245,7 @@ def test_config_builds_the_same_prior():
     assert copy.get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("name", adversarial_prior.PRIORS)
+@pytest.mark.parametrize("name", priors.DISTRIBUTIONS)
 def test_priors_are_made_by_name(name):
     layer = priors.get({"name": name, "gradient_penalty": 10.0}, seed=3)
     assert (layer.prior, layer.seed, layer.gradient_penalty) == (name, 3, 10.0)

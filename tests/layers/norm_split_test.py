@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_dim.layers import split_batch_norm
-from keras_dim.layers.split_batch_norm import SplitBatchNormalization
+from keras_dim.layers import norm as norm_lib
+from keras_dim.layers.norm import SplitBatchNormalization
 
 
 def images(num=8, seed=0):
@@ -166,7 +166,7 @@ def norms_of(model):
 
 def test_a_model_is_split_and_made_plain_again(tmp_path):
     plain = nested_model()
-    split = split_batch_norm.split_batch_norms(plain, 4)
+    split = norm_lib.split_batch_norms(plain, 4)
     split(images(), training=True)
     assert [type(norm) for norm in norms_of(split)] == (
         [SplitBatchNormalization] * 2
@@ -175,7 +175,7 @@ def test_a_model_is_split_and_made_plain_again(tmp_path):
     assert sorted(norm.momentum for norm in norms_of(split)) == [0.7, 0.99]
     split.save(tmp_path / "split.keras")
     loaded = keras.models.load_model(tmp_path / "split.keras")
-    again = split_batch_norm.split_batch_norms(loaded, None)
+    again = norm_lib.split_batch_norms(loaded, None)
     assert [type(norm) for norm in norms_of(again)] == (
         [layers.BatchNormalization] * 2
     )
@@ -197,7 +197,7 @@ def test_a_batch_that_cannot_be_split_is_refused():
 
 
 def test_masks_are_refused():
-    with pytest.raises(ValueError, match="knows no masks"):
+    with pytest.raises(ValueError, match="takes no masks"):
         built(2)(images(), training=True, mask=np.ones((8, 2, 2), bool))
 
 

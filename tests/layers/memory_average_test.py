@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_dim.layers.moving_average import MovingAverage
+from keras_dim.layers.memory import MovingAverage
 
 
 @pytest.fixture
@@ -110,5 +110,5 @@ def test_unfit_decay_is_refused(decay):
 
 
 def test_value_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"`value` must have the shape \(2,\)"):
         MovingAverage(0.5, shape=(2,)).update(tf.constant(1.0))

@@ -1,0 +1,225 @@
+"""Layers that remember: queues, banks and moving averages of features.
+
+Their weights are float32 whatever the policy, get no gradient, and are saved
+with the model. Each replica holds its own copy, so all replicas must write the
+same: write what `distribution.concat_replicas` returns.
+"""
+
+import math
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim import distribution
+from keras_dim.layers import initializers
+
+
+class StateLayer(layers.Layer):
+    """Base of layers that remember."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.built = True
+
+    def add_state(self, name, shape=(), initializer="zeros", dtype=None):
+        """Returns a new weight that is not trained."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=False,
+            # Half precision would round it where a method reads it.
+            autocast=False,
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class FeatureQueue(configurable.Configurable, StateLayer):
+    """Keeps the features of the last batches as negatives for later ones.
+
+    It starts with random unit vectors. It is a ring: new features overwrite
+    the oldest ones from a pointer on, so any batch size fits.
+
+    Args:
+        size: int. Number of features in the queue.
+        units: int. Width of a feature.
+        seed: int or None for a random one. Seed of the first features.
+
+    Example:
+    ```python
+    queue = FeatureQueue(size=65536, units=128)
+    negatives = queue.read()
+    queue.enqueue(distribution.concat_replicas(keys))
+    ```
+
+    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722).
+    """
+
+    def __init__(self, size, units, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        checks.integers(1, size=size, units=units)
+        self.size = size
+        self.units = units
+        self.seed = seed
+        self.features = self.add_state(
+            "features", (size, units), initializers.unit_vectors(seed)
+        )
+        # Row of the oldest feature. "int" is the integer that Keras keeps on
+        # an accelerator, too.
+        self.pointer = self.add_state("pointer", dtype="int")
+
+    def read(self):
+        """Returns the features `(size, units)`, in no order of age."""
+        return ops.stop_gradient(ops.convert_to_tensor(self.features))
+
+    def enqueue(self, features):
+        """Overwrites the oldest features. Of more than `size`, the last stay.
+
+        Args:
+            features: tensor `(any number, units)`.
+        """
+        checks.shape((None, self.units), features=features)
+        features = ops.cast(ops.stop_gradient(features), "float32")
+        count = ops.shape(features)[0]
+        rows = self.pointer + ops.arange(count, dtype=self.pointer.dtype)
+        # More than fit would overwrite each other, in any order.
+        distribution.write_rows(
+            self.features,
+            ops.mod(rows, self.size)[-self.size :],
+            features[-self.size :],
+        )
+        end = self.pointer + ops.cast(count, self.pointer.dtype)
+        self.pointer.assign(ops.mod(end, self.size))
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class MemoryBank(configurable.Configurable, StateLayer):
+    """Keeps a slowly moving feature of each image of a data set.
+
+    An update sets an image's row to `normalize(momentum * row +
+    (1 - momentum) * feature)`. The rows start uniform in
+    `+-1 / sqrt(units / 3)`, as in the authors' code.
+
+    Args:
+        num_images: int. Number of images in the data set.
+        units: int. Width of a feature.
+        momentum: float. Weight of a row's past, from 0 to 1. Defaults to 0.5.
+        seed: int or None for a random one. Seed of the first rows.
+
+    Example:
+    ```python
+    bank = MemoryBank(num_images=50_000, units=128)
+    rows = bank.read(indices)
+    bank.update(
+        distribution.concat_replicas(indices),
+        distribution.concat_replicas(features),
+    )
+    ```
+
+    Reference: [Wu et al., 2018](https://arxiv.org/abs/1805.01978).
+    """
+
+    def __init__(self, num_images, units, momentum=0.5, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        checks.integers(1, num_images=num_images, units=units)
+        checks.between(0, 1, momentum=momentum)
+        self.num_images = num_images
+        self.units = units
+        self.momentum = momentum
+        self.seed = seed
+        bound = (units / 3) ** -0.5
+        self.features = self.add_state(
+            "features",
+            (num_images, units),
+            keras.initializers.RandomUniform(-bound, bound, seed),
+        )
+
+    def read(self, indices=None):
+        """Returns rows of the bank, of shape `(*shape of indices, units)`.
+
+        Args:
+            indices: int tensor of any shape, or None for all rows. Numbers of
+                images in the data set.
+        """
+        if indices is None:
+            rows = ops.convert_to_tensor(self.features)
+        else:
+            rows = distribution.read_rows(self.features, indices)
+        return ops.stop_gradient(rows)
+
+    def update(self, indices, features):
+        """Moves rows of the bank; where an image comes twice, its last counts.
+
+        Args:
+            indices: int tensor `(batch,)`. Numbers of the images in the data
+                set.
+            features: tensor `(batch, units)`, of length 1.
+        """
+        checks.shape((None,), indices=indices)
+        checks.shape((None, self.units), features=features)
+        features = ops.cast(ops.stop_gradient(features), "float32")
+        # Where rows are written in parallel, any of several may win.
+        features = ops.take(features, _last_places(indices), axis=0)
+        old = self.read(indices)
+        new = self.momentum * old + (1.0 - self.momentum) * features
+        distribution.write_rows(
+            self.features, indices, ops.normalize(new, axis=-1)
+        )
+
+
+def _last_places(indices):
+    """Returns for each index the last place where it stands."""
+    is_equal = ops.equal(indices[:, None], ops.flip(indices)[None, :])
+    return ops.shape(indices)[0] - 1 - ops.argmax(is_equal, axis=1)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class MovingAverage(configurable.Configurable, StateLayer):
+    """Averages values over steps: `decay * average + (1 - decay) * value`.
+
+    The first value is the first average.
+
+    Args:
+        decay: float. Weight of the past, from 0 to below 1.
+        shape: tuple of int. Shape of the values. Defaults to `()`.
+        log_space: bool. Whether values and average are logarithms of the
+            averaged numbers, which may themselves overflow, as the sums of
+            exponentials in MINE. Defaults to `False`.
+    """
+
+    def __init__(self, decay, shape=(), log_space=False, **kwargs):
+        super().__init__(**kwargs)
+        checks.at_least(0, decay=decay)
+        checks.below(1, decay=decay)
+        self.decay = decay
+        self.shape = tuple(shape)
+        self.log_space = log_space
+        self.average = self.add_state("average", self.shape)
+        self.has_started = self.add_state("has_started")
+
+    def read(self):
+        """Returns the average, a float32 tensor; zeros before any update."""
+        return ops.stop_gradient(ops.convert_to_tensor(self.average))
+
+    def update(self, value):
+        """Takes a value of shape `shape` in and returns the new average."""
+        checks.shape(self.shape, value=value)
+        value = ops.cast(ops.stop_gradient(value), "float32")
+        average = ops.where(
+            self.has_started > 0, self._average_with(value), value
+        )
+        self.average.assign(average)
+        self.has_started.assign(1.0)
+        return average
+
+    def _average_with(self, value):
+        if not self.log_space:
+            return self.decay * self.read() + (1.0 - self.decay) * value
+        log_decay = math.log(self.decay) if self.decay else -math.inf
+        return ops.logaddexp(
+            log_decay + self.read(), math.log1p(-self.decay) + value
+        )

@@ -1,0 +1,18 @@
+"""Numbers of parameters of networks, of whatever size, without drawing them."""
+
+import math
+
+import keras
+
+
+def num_parameters(make):
+    """Returns how many numbers are trained in all of the layers it makes.
+
+    Args:
+        make: function that returns a list of built layers.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        weights = [w for layer in make() for w in layer.trainable_weights]
+    # Keras would draw them at the end of the next scope.
+    keras.backend.clear_session()
+    return sum(math.prod(weight.shape) for weight in weights)
