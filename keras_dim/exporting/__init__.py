@@ -81,7 +81,7 @@ def export(
             f"{keras.backend.backend()!r}. Save the encoder as a .keras file, "
             "and export that file where KERAS_BACKEND is 'tensorflow'."
         )
-    # They load TensorFlow.
+    # Imported here, since they load TensorFlow.
     from keras_dim.exporting import saved_model
     from keras_dim.exporting import single_file
 

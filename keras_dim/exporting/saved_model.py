@@ -55,7 +55,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
         _write_warmup(temporary, encoder, specs, folder.name)
         report = parity.report_on_saved_model(encoder, temporary)
         files.write_json(temporary / parity.REPORT, report)
-    # A failed export must leave no settings, and ours replace nobody's.
+    # Last, so that a failed export leaves none. Edited ones are kept.
     name = folder.name.replace("\\", r"\\").replace('"', r"\"")
     for file, text in _CONFIGS.items():
         if not (folder / file).exists():

@@ -155,7 +155,7 @@ def presets_folder(
     if directory is not None:
         return _existing(directory)
     folders = [_PACKAGE / "saved_models"]
-    # Beside an installed package lie other people's folders.
+    # A folder beside an installed package belongs to somebody else.
     if (_PACKAGE.parent / "setup.py").is_file():
         folders.append(_PACKAGE.parent / "saved_models")
     return next(filter(pathlib.Path.is_dir, folders), None)

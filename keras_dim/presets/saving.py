@@ -37,7 +37,6 @@ def save_preset(
     *,
     config: Mapping[str, Any],
     metadata: Mapping[str, Any],
-    card: str | None = None,
 ) -> pathlib.Path:
     """Writes a preset's five files, all of them or none.
 
@@ -52,7 +51,8 @@ def save_preset(
         directory: str or path. The folder of presets; the preset becomes a
             folder in it.
         config: mapping. How the encoder was made, as JSON. `"name"`,
-            `"image_shape"` and `"features"` (name to shape) are filled in.
+            `"image_shape"` and `"features"` (name to shape) are filled in, in
+            place of any that are given.
         metadata: mapping, as JSON. It must have `"description"`,
             `"trained_on"`, `"licence"` and `"scores"`: a list of dicts with
             `"feature"`, `"probe"`, `"accuracy"` in `[0, 1]`, `"protocol"`
@@ -61,8 +61,6 @@ def save_preset(
             row for each epoch), `"cost"`, `"hardware"`, `"limits"`,
             `"reference"`. Image shape, features, number of parameters,
             sha256, bytes and library versions are filled in.
-        card: str. The card's text. Defaults to `card(metadata)` of the
-            filled-in metadata.
 
     Returns:
         The path of the preset's folder.
@@ -100,7 +98,7 @@ def save_preset(
         raise ValueError(
             f"`metadata` must not state measured entries. Received: {stated}"
         )
-    # Refuses several inputs.
+    # Raises for an encoder of several inputs.
     features_lib.features_of(encoder)
     described = {
         "name": name,
@@ -114,12 +112,6 @@ def save_preset(
             "A preset's encoder must have fixed sizes. Received sizes that "
             f"are not known for {unknown}."
         )
-    for key, value in described.items():
-        if config.get(key, value) != value:
-            raise ValueError(
-                f"`config` and the encoder do not agree on {key!r}. Expected "
-                f"{value}. Received: {config[key]}"
-            )
     folder = pathlib.Path(directory) / name
     with files.atomic_folder(folder) as temporary:
         path = temporary / registry.ENCODER
@@ -134,10 +126,7 @@ def save_preset(
         }
         files.write_json(temporary / registry.CONFIG, {**config, **described})
         files.write_json(temporary / registry.METADATA, filled)
-        files.write_text(
-            temporary / registry.CARD,
-            cards.card(filled) if card is None else card,
-        )
+        files.write_text(temporary / registry.CARD, cards.card(filled))
         files.write_text(temporary / registry.SUMS, registry.sums(temporary))
     return folder
 

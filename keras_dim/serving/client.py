@@ -16,8 +16,6 @@ from keras_dim.serving import transport
 from keras_dim.serving.address import Address
 from keras_dim.serving.address import parse_address
 
-# How long to ask for the versions of a model that was not found.
-_SECONDS_TO_EXPLAIN = 2.0
 # The most bytes of a message beside its images: names, sizes, tags.
 _BYTES_BESIDE_IMAGES = 4096
 
@@ -227,7 +225,7 @@ class Client:
         return found if feature is None else found[feature]
 
     def _signature(self, name, expected):
-        """Returns a signature, whose inputs must be of the expected dtypes."""
+        """Returns a signature, which must take the expected inputs."""
         takes = {
             key: {k: spec.dtype for k, spec in signature.inputs.items()}
             for key, signature in self._signatures.items()
@@ -277,10 +275,10 @@ class Client:
         except transport.Failure as failure:
             versions = None
             if failure.code == "NOT_FOUND":
+                # The error is raised in time, with versions or without.
+                seconds = min(self.timeout, 2.0)
                 try:
-                    versions = self._transport.versions(
-                        request, min(self.timeout, _SECONDS_TO_EXPLAIN)
-                    )
+                    versions = self._transport.versions(request, seconds)
                 except transport.Failure as other:
                     versions = {} if other.code == "NOT_FOUND" else None
             raise errors.explain(

@@ -107,7 +107,7 @@ class RestTransport(transport.Transport):
         code = _CODES.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             raise transport.Failure(code, answer["error"])
-        # A 404 of another server, without JSON, means no missing model.
+        # A 404 without JSON comes from another server, which has no models.
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
         raise transport.Failure(
             "UNIMPLEMENTED" if code == "NOT_FOUND" else code,
@@ -120,7 +120,7 @@ class RestTransport(transport.Transport):
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
         try:
-            with contextlib.closing(self._connection(timeout)) as connection:
+            with contextlib.closing(self._connection(end)) as connection:
                 connection.connect()
                 with _closed_at(end, connection.sock):
                     # A server may answer before it has read everything.
@@ -149,7 +149,9 @@ class RestTransport(transport.Transport):
             raise transport.Failure("DEADLINE_EXCEEDED", "")
         return response.status, response.reason, content
 
-    def _connection(self, timeout):
+    def _connection(self, end):
+        # Sockets take no 0.
+        timeout = max(end - time.monotonic(), 1e-3)
         host = self._address.host
         if ":" not in host:
             # urllib3 itself needs the package idna for other alphabets.
@@ -179,8 +181,8 @@ def _closed_at(end, opened):
     """
 
     def shut_down():
-        # An encrypted socket's own method would take the decryption from
-        # under the thread that reads. The server may have been first.
+        # `SSLSocket.shutdown` would end the decryption while another thread
+        # reads. It fails where the server has closed the connection.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(opened, socket.SHUT_RDWR)
 

@@ -141,22 +141,25 @@ def with_retries(
 
     gRPC and urllib3 retry a number of times; this retries for `timeout`
     seconds, or `max_retries` times if that is sooner. `attempt` is a function
-    of the seconds that are left. The last `Failure` is raised as soon as the
-    next wait would outlast the time: it says more than a timeout.
+    of the seconds that are left. The last `Failure` but a timeout is raised,
+    as soon as the next wait would outlast the time.
     """
     end = time.monotonic() + timeout
     most = math.inf if max_retries is None else max_retries
     wait = 0.1
+    last = None
     for num_attempts in itertools.count(1):
         try:
             return attempt(end - time.monotonic())
         except Failure as failure:
-            failure.num_attempts = num_attempts
+            is_late = failure.code == "DEADLINE_EXCEEDED"
+            last = last if last and is_late else failure
+            last.num_attempts = num_attempts
             # At random, so that clients do not all return at once.
             seconds = wait * random.uniform(0.5, 1.0)
-            is_over = time.monotonic() + seconds >= end
-            if failure.code != "UNAVAILABLE" or num_attempts > most or is_over:
-                raise
+            is_over = is_late or time.monotonic() + seconds >= end
+            if last.code != "UNAVAILABLE" or num_attempts > most or is_over:
+                raise last from last.__cause__
         time.sleep(seconds)
         wait = min(2 * wait, 5.0)
 

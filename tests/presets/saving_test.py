@@ -63,13 +63,13 @@ def one_encoder():
     return tiny_encoder()
 
 
-def save(directory, encoder=None, name="tiny", config=None, **changes):
+def save(directory, encoder=None, name="tiny", **changes):
     metadata = {**METADATA, **changes}
     return save_preset(
         encoder or one_encoder(),
         name,
         directory,
-        config={"units": 6} if config is None else config,
+        config={"units": 6},
         metadata={k: v for k, v in metadata.items() if v is not None},
     )
 
@@ -120,18 +120,6 @@ def test_the_card_is_made_of_the_metadata(tmp_path):
     assert (folder / "README.md").read_text() == card(metadata)
 
 
-def test_a_card_of_one_s_own_is_kept(tmp_path):
-    folder = save_preset(
-        one_encoder(),
-        "tiny",
-        tmp_path,
-        config={},
-        metadata=METADATA,
-        card="# mine\n",
-    )
-    assert (folder / "README.md").read_text() == "# mine\n"
-
-
 def test_a_failed_save_leaves_nothing(tmp_path):
     with pytest.raises(TypeError):
         save(tmp_path, recipe={"bound": object()})
@@ -153,7 +141,6 @@ def test_an_existing_preset_is_not_overwritten(tmp_path):
         ({"licence": None}, r"Missing: \['licence'\]"),
         ({"sha256": "0"}, "must not state measured .*sha256"),
         ({"scores": [{"feature": "fc"}]}, "Each score must have"),
-        ({"config": {"image_shape": [9, 8, 3]}}, "do not agree on 'image_sha"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, changes, message):

@@ -92,6 +92,17 @@ def test_without_a_number_there_are_retries_until_time_is_up(clock, draw):
     assert 57.5 <= clock.seconds < 60
 
 
+def test_an_attempt_that_is_late_does_not_hide_the_failure(clock, draw):
+    codes = ["UNAVAILABLE", "DEADLINE_EXCEEDED"]
+
+    def attempt(seconds):
+        raise Failure(codes.pop(0), "away" if codes else "")
+
+    with pytest.raises(Failure, match="away") as caught:
+        transport.with_retries(attempt, 60, None)
+    assert (caught.value.code, caught.value.num_attempts) == ("UNAVAILABLE", 2)
+
+
 def test_no_retries_are_one_attempt(clock):
     with pytest.raises(Failure) as caught:
         transport.with_retries(fail, 10, 0)
