@@ -15,12 +15,5 @@ from keras_dim.beam.embedding import Embed
 from keras_dim.beam.embedding import Embedded
 from keras_dim.beam.embedding import ImageFiles
 from keras_dim.beam.saved_model import SavedModelHandler
-from keras_dim.beam.saved_model import Undecodable
 
-__all__ = [
-    "Embed",
-    "Embedded",
-    "ImageFiles",
-    "SavedModelHandler",
-    "Undecodable",
-]
+__all__ = ["Embed", "Embedded", "ImageFiles", "SavedModelHandler"]

@@ -15,6 +15,7 @@ import pyarrow
 from apache_beam.io import filesystems
 from apache_beam.options import pipeline_options
 
+from keras_dim import checks
 from keras_dim.beam.embedding import Embed
 from keras_dim.beam.embedding import ImageFiles
 from keras_dim.beam.saved_model import check_saved_model
@@ -84,32 +85,31 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--saved_model",
         required=True,
         help="The folder of an exported version, as models/digits/1; every "
         "worker must be able to read it.",
     )
-    parser.add_argument(
+    add(
         "--input",
         required=True,
         help="The files, such as 'photos/**' for all in a folder.",
     )
-    parser.add_argument(
-        "--output", required=True, help="The folder to write to."
-    )
-    parser.add_argument(
+    add("--output", required=True, help="The folder to write to.")
+    add(
         "--feature",
         default="global",
         help="The encoder's feature to write (default: global).",
     )
-    parser.add_argument(
+    add(
         "--batch_size",
         type=int,
         default=64,
         help="Most images at a time (default: 64).",
     )
-    parser.add_argument(
+    add(
         "--num_shards",
         type=int,
         default=0,
@@ -120,12 +120,8 @@ def _parser():
 
 def _check(options):
     """Refuses mistakes before the pipeline begins."""
-    for name, least in (("batch_size", 1), ("num_shards", 0)):
-        if getattr(options, name) < least:
-            raise ValueError(
-                f"--{name} must be at least {least}. Received: "
-                f"{getattr(options, name)}"
-            )
+    checks.integers(1, **{"--batch_size": options.batch_size})
+    checks.integers(0, **{"--num_shards": options.num_shards})
     check_saved_model(options.saved_model, options.feature)
     if not _matches(options.input):
         raise ValueError(

@@ -9,8 +9,8 @@ import apache_beam as beam
 from apache_beam.io import fileio
 from apache_beam.ml.inference import base
 
+from keras_dim import checks
 from keras_dim.beam.saved_model import SavedModelHandler
-from keras_dim.beam.saved_model import Undecodable
 from keras_dim.data import image_header
 
 _SKIPPED = "skipped"
@@ -64,13 +64,12 @@ class Embed(beam.PTransform):
     """Embeds images: from `(key, image)` to `Embedded`.
 
     An image is the bytes of a JPEG, PNG, WebP or BMP file, or a file of
-    `apache_beam.io.fileio`, as from `ImageFiles`. Headers are read before
-    images are decoded: a file that is no image, or has more than 89,478,485
-    pixels, is skipped.
+    `apache_beam.io.fileio`, as from `ImageFiles`. A file that is no image, or
+    has more than 89,478,485 pixels, is skipped before it is decoded.
 
     Args:
-        saved_model: str. The folder of an exported version. See
-            `SavedModelHandler`.
+        saved_model: str. The folder of an exported version, which every
+            worker must be able to read, e.g. `gs://bucket/models/digits/1`.
         feature: str. The feature to return; maps are flattened. Defaults to
             `"global"`.
         batch_size: int. Most images at a time. Defaults to `64`.
@@ -95,10 +94,7 @@ class Embed(beam.PTransform):
         self, saved_model: str, feature: str = "global", batch_size: int = 64
     ):
         super().__init__()
-        if batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be at least 1. Received: {batch_size}"
-            )
+        checks.integers(1, batch_size=batch_size)
         self._handler = SavedModelHandler(saved_model, feature, batch_size)
 
     def expand(self, images: beam.PCollection):
@@ -145,7 +141,7 @@ def _bytes_of(file):
 
 
 def _sorted(element):
-    key, found = element
-    if isinstance(found, Undecodable):
-        return beam.pvalue.TaggedOutput(_SKIPPED, (key, found.reason))
-    return key, found
+    _, found = element
+    if isinstance(found, str):
+        return beam.pvalue.TaggedOutput(_SKIPPED, element)
+    return element

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,27 +15,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 SIGNATURE = "encoded_images"
 
 
-class Undecodable(NamedTuple):
-    """Stands in for the features of an image that cannot be decoded.
-
-    Args:
-        reason: str.
-    """
-
-    reason: str
-
-
 class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
     """Runs the signature `encoded_images` of an export, with TensorFlow alone.
 
     A batch in which an image cannot be decoded is halved until that image is
-    alone, so that the other images get their features.
-
-    Args:
-        saved_model: str. The folder of an exported version, which every
-            worker must be able to read, e.g. `gs://bucket/models/digits/1`.
-        feature: str. The feature to return; maps are flattened.
-        batch_size: int. Most images at a time.
+    alone, so that the other images get their features. For the arguments see
+    `Embed`.
     """
 
     def __init__(self, saved_model: str, feature: str, batch_size: int):
@@ -46,11 +30,7 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
         self._batch_size = batch_size
 
     def load_model(self) -> Any:
-        """Loads the export.
-
-        Raises:
-            ValueError: if it has no such feature, or takes no encoded images.
-        """
+        """Loads the export; refuses one without the signature or feature."""
         loaded = tf.saved_model.load(self._saved_model)
         signature = loaded.signatures.get(SIGNATURE)
         _check(
@@ -66,13 +46,10 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
         batch: Sequence[bytes],
         model: Any,
         inference_args: dict[str, Any] | None = None,
-    ) -> Iterable[np.ndarray | Undecodable]:
-        """Returns the feature of each image, float32 `(width,)`.
+    ) -> Iterable[np.ndarray | str]:
+        """Returns the feature of each image file, float32 `(width,)`.
 
-        Args:
-            batch: sequence of bytes. Image files.
-            model: the result of `load_model`.
-            inference_args: not used.
+        The result of an image that cannot be decoded is a str, the reason.
         """
         return self._features(model.signatures[SIGNATURE], list(batch))
 
@@ -85,7 +62,7 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
             values = signature(encoded_images=tf.constant(encoded))
         except tf.errors.InvalidArgumentError as error:
             if len(encoded) == 1:
-                return [Undecodable(_reason(error))]
+                return [_reason(error)]
             middle = len(encoded) // 2
             return [
                 *self._features(signature, encoded[:middle]),
@@ -97,12 +74,8 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
 def check_saved_model(saved_model: str, feature: str) -> None:
     """Refuses an export without a feature of files, before it is loaded.
 
-    Args:
-        saved_model: str. The folder of an exported version.
-        feature: str.
-
     Raises:
-        ValueError: if it has none, or is missing or damaged.
+        ValueError: also if the export is missing or damaged.
     """
     path = os.path.join(saved_model, "saved_model.pb")
     if not tf.io.gfile.exists(path):
@@ -113,16 +86,13 @@ def check_saved_model(saved_model: str, feature: str) -> None:
     with tf.io.gfile.GFile(path, "rb") as file:
         data = file.read()
     try:
-        signatures = (
-            saved_model_pb2.SavedModel.FromString(data)
-            .meta_graphs[0]
-            .signature_def
-        )
+        graph = saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
     except (message.DecodeError, IndexError) as error:
         raise ValueError(
             f"{path} is damaged: it holds no graph in its {len(data):,} bytes. "
             "Copy or export it again."
         ) from error
+    signatures = graph.signature_def
     outputs = SIGNATURE in signatures and signatures[SIGNATURE].outputs
     _check(saved_model, feature, signatures, outputs)
 

@@ -1,18 +1,14 @@
 """Writes encoders as files that run without keras_dim."""
 
-import importlib
 import os
 import pathlib
 
 import keras
 
-# The module that writes each format. It is imported when it is used, as
-# training does not need it.
-FORMATS = {
-    "saved_model": "keras_dim.exporting.saved_model",
-    "litert": "keras_dim.exporting.litert",
-    "onnx": "keras_dim.exporting.onnx",
-}
+from keras_dim import checks
+from keras_dim.encoders import features
+
+FORMATS = ("saved_model", "litert", "onnx")
 
 
 def export(
@@ -26,8 +22,7 @@ def export(
     model, and in it a folder for each version. `path` is the model's folder,
     e.g. `"models/digits"`, which gets its next version; or the folder of a new
     version, e.g. `"models/digits/7"`. Each signature returns a dict of every
-    named feature in float32 (named `"output"`, where the encoder's output has
-    no name):
+    named feature in float32 (`"output"`, where the output has no name):
 
     * `serving_default` takes `images`, uint8
       `(batch, height, width, channels)` of any size, and resizes them as
@@ -41,10 +36,8 @@ def export(
     The version holds warm-up requests for the server. Beside it lie
     `model.config` for the server's flag `--model_config_file`, and
     `batching.config` for `--batching_parameters_file`, which is only for a
-    server whose clients all use `native`: all requests of a batch fail if
-    their images differ in size or one is no image. The object that
-    `tf.saved_model.load` returns can be trained further, by its
-    `trainable_variables`.
+    server whose clients all use `native`. What `tf.saved_model.load` returns
+    can be trained further, by its `trainable_variables`.
 
     `"litert"` is a file for phones and small devices, `"onnx"` one for ONNX
     Runtime and others; `path` ends in `.tflite` or `.onnx`. Both take `images`
@@ -80,11 +73,7 @@ def export(
     loaded.signatures["serving_default"](images=images)["global"]
     ```
     """
-    if format not in FORMATS:
-        raise ValueError(
-            f"Unknown format. Expected one of {list(FORMATS)}. Received: "
-            f"{format!r}"
-        )
+    checks.one_of(FORMATS, format=format)
     _check(encoder)
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
@@ -92,8 +81,13 @@ def export(
             f"{keras.backend.backend()!r}. Save the encoder as a .keras file, "
             "and export that file where KERAS_BACKEND is 'tensorflow'."
         )
-    writer = importlib.import_module(FORMATS[format])
-    return writer.write(encoder, pathlib.Path(path))
+    # Imported here, since they load TensorFlow.
+    from keras_dim.exporting import saved_model
+    from keras_dim.exporting import single_file
+
+    if format == "saved_model":
+        return saved_model.write(encoder, pathlib.Path(path))
+    return single_file.write(encoder, pathlib.Path(path), format)
 
 
 def _check(encoder) -> None:
@@ -113,9 +107,4 @@ def _check(encoder) -> None:
             f"None, 3)). Received a model of the input shape {tuple(shape)}."
         )
     # A Sequential model before its first call has no `output`.
-    output = getattr(encoder, "output", None)
-    if isinstance(output, list | tuple):
-        raise ValueError(
-            "An encoder's output must be one tensor or a dict of named "
-            f"tensors. Received a list of {len(output)}."
-        )
+    features.named(getattr(encoder, "output", None))

@@ -3,11 +3,7 @@
 import importlib
 import math
 import pathlib
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,27 +31,18 @@ def report_path(path: pathlib.Path) -> pathlib.Path:
 def report_on_saved_model(
     encoder: keras.Model, folder: pathlib.Path
 ) -> dict[str, Any]:
-    """Returns the report on a SavedModel; see `report`.
-
-    An error of TensorFlow itself is raised: such a folder is no SavedModel.
-    """
-    return report(
-        encoder,
-        {
-            "tf.saved_model.load": ("tensorflow", run_saved_model),
-            "saved_model_cli": ("tensorflow", run_saved_model_cli),
-            "openvino": ("openvino", run_openvino),
-        },
-        folder,
-        required=("tf.saved_model.load",),
-    )
+    """Returns the report on a SavedModel; see `report`."""
+    runtimes = {
+        "tf.saved_model.load": ("tensorflow", run_saved_model),
+        "openvino": ("openvino", run_openvino),
+    }
+    return report(encoder, runtimes, folder)
 
 
 def report(
     encoder: keras.Model,
     runtimes: Mapping[str, tuple[str, Callable]],
     path: pathlib.Path,
-    required: Collection[str] = (),
 ) -> dict[str, Any]:
     """Compares features of an export with the encoder's, runtime by runtime.
 
@@ -69,8 +56,6 @@ def report(
         runtimes: mapping from a runtime's name to its package and a function
             of the path and the images, which returns a dict of features.
         path: path. The export.
-        required: collection of str. The names of runtimes whose errors are
-            raised. Defaults to `()`.
 
     Returns:
         dict. `"images"`, `"tolerance"` and `"runtimes"`: for each runtime
@@ -79,12 +64,13 @@ def report(
 
     Raises:
         RuntimeError: if a runtime returns other features than the encoder has.
+        Exception: any error of TensorFlow: such an export is no SavedModel.
     """
     height, width, channels = encoder.inputs[0].shape[1:]
     shape = (NUM_IMAGES, height or 64, width or 64, channels)
     images = np.random.default_rng(0).integers(256, size=shape, dtype="uint8")
-    features = signatures.native(encoder).function(images)
-    expected = {name: value.numpy() for name, value in features.items()}
+    native, _ = signatures.signatures_of(encoder)["native"]
+    expected = {name: value.numpy() for name, value in native(images).items()}
     found = {}
     for name, (package, run) in runtimes.items():
         try:
@@ -97,9 +83,10 @@ def report(
         try:
             features = run(path, images)
         except Exception as error:
-            if name in required:
+            if package == "tensorflow":
                 raise
-            found[name]["failed"] = reason = _one_line(error)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            found[name]["failed"] = reason = reason[:_LONGEST_REASON]
             logging.warning(
                 "%s does not run the exported encoder: %s", name, reason
             )
@@ -127,38 +114,6 @@ def run_saved_model(folder, images):
     loaded = tf.saved_model.load(folder)
     features = loaded.signatures["native"](images=tf.constant(images))
     return {name: value.numpy() for name, value in features.items()}
-
-
-def run_saved_model_cli(folder, images):
-    """Runs TensorFlow's command, in a process of its own."""
-    with tempfile.TemporaryDirectory() as scratch:
-        np.save(f"{scratch}/images.npy", images)
-        process = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tensorflow.python.tools.saved_model_cli",
-                "run",
-                f"--dir={folder}",
-                "--tag_set=serve",
-                "--signature_def=native",
-                f"--inputs=images={scratch}/images.npy",
-                f"--outdir={scratch}/features",
-            ],
-            capture_output=True,
-            text=True,
-            errors="replace",
-        )
-        if process.returncode:
-            # The last line of a traceback is the error.
-            lines = process.stderr.strip().splitlines() or ["no message"]
-            raise RuntimeError(
-                f"exit code {process.returncode}, {lines[-1].strip()}"
-            )
-        return {
-            path.stem: np.load(path, allow_pickle=False)
-            for path in pathlib.Path(scratch, "features").glob("*.npy")
-        }
 
 
 def run_openvino(folder, images):
@@ -189,16 +144,7 @@ def worst(differences: Mapping[str, float]) -> float:
     return max(differences.values(), key=lambda x: (math.isnan(x), x))
 
 
-def _one_line(error: Exception) -> str:
-    words = " ".join(f"{type(error).__name__}: {error}".split())
-    if len(words) > _LONGEST_REASON:
-        words = f"{words[:_LONGEST_REASON]}..."
-    return words
-
-
-def _differences(
-    expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
-) -> dict[str, float]:
+def _differences(expected, found):
     if set(found) != set(expected):
         raise RuntimeError(
             "The exported encoder has lost features. Expected "

@@ -1,38 +1,75 @@
 """SavedModels in the folders that TensorFlow Serving looks for."""
 
 import pathlib
+import textwrap
 
 import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_dim import files
 from keras_dim.exporting import parity
-from keras_dim.exporting import serving_files
 from keras_dim.exporting import signatures
+
+# Most images of several requests in one pass, if the server batches them.
+_MAX_BATCH_SIZE = 64
+# The server's settings. `base_path` is that of the official Docker image.
+_CONFIGS = {
+    "model.config": """\
+        # tensorflow_model_server --model_config_file=THIS
+        model_config_list {{
+          config {{
+            name: "{name}"
+            base_path: "/models/{name}"
+            model_platform: "tensorflow"
+          }}
+        }}
+        """,
+    "batching.config": """\
+        # tensorflow_model_server --enable_batching
+        #     --batching_parameters_file=THIS
+        # Requests of several clients go through the encoder together. For
+        # servers that are asked for the signature "native" alone: where
+        # images of other sizes meet, or one is no image, every request of
+        # the batch fails, those of other clients too. A request of more
+        # than max_batch_size images is refused.
+        max_batch_size {{ value: {max_batch_size} }}
+        # How long a request waits for others.
+        batch_timeout_micros {{ value: 2000 }}
+        max_enqueued_batches {{ value: 100 }}
+        # As many as the server has cores.
+        num_batch_threads {{ value: 4 }}
+        """,
+}
 
 
 def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
     """Writes a version of a model; see `keras_dim.export`."""
     folder, version = _folder_and_version(path)
-    endpoints = {
-        "serving_default": signatures.any_size(encoder),
-        "native": signatures.native(encoder),
-    }
-    if encoded := signatures.encoded(encoder):
-        endpoints["encoded_images"] = encoded
+    functions = signatures.signatures_of(encoder)
     with files.atomic_folder(folder / str(version)) as temporary:
-        signatures.save(encoder, endpoints, temporary)
-        serving_files.write_warmup(temporary, encoder, folder.name)
+        signatures.save(encoder, functions, temporary)
+        specs = {name: spec for name, (_, spec) in functions.items()}
+        _write_warmup(temporary, encoder, specs, folder.name)
         report = parity.report_on_saved_model(encoder, temporary)
         files.write_json(temporary / parity.REPORT, report)
-    # A failed export must leave none.
-    serving_files.write_configs(folder)
+    # Last, so that a failed export leaves none. Edited ones are kept.
+    name = folder.name.replace("\\", r"\\").replace('"', r"\"")
+    for file, text in _CONFIGS.items():
+        if not (folder / file).exists():
+            text = textwrap.dedent(text).format(
+                name=name, max_batch_size=_MAX_BATCH_SIZE
+            )
+            files.write_text(folder / file, text)
     return folder / str(version)
 
 
 def _folder_and_version(path):
     # An absolute path has a name even if "models/." was typed.
-    path = pathlib.Path(path).absolute()
-    if path.name.isdecimal() and path.name.isascii():
+    path = path.absolute()
+    if _is_number(path.name):
         if str(int(path.name)) != path.name or path.name == "0":
             raise ValueError(
                 "Versions are numbers from 1 on, without leading zeros. "
@@ -44,9 +81,37 @@ def _folder_and_version(path):
             f"Expected the folder of a model. Received: {str(path)!r}, which "
             "is a file"
         )
-    versions = [
-        int(entry.name)
-        for entry in (path.iterdir() if path.is_dir() else ())
-        if entry.name.isdecimal() and entry.name.isascii()
-    ]
+    entries = path.iterdir() if path.is_dir() else ()
+    versions = [int(e.name) for e in entries if _is_number(e.name)]
     return path, max(versions, default=0) + 1
+
+
+def _is_number(name):
+    return name.isdecimal() and name.isascii()
+
+
+def _write_warmup(folder, encoder, specs, model_name):
+    """Writes requests that a server runs before it takes others.
+
+    The first request of a shape is slow, since TensorFlow plans for it.
+    """
+    height, width, channels = encoder.inputs[0].shape[1:]
+    # 64 for an encoder of any size.
+    image = np.zeros((height or 64, width or 64, channels), "uint8")
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    path = extra / "tf_serving_warmup_requests"
+    with tf.io.TFRecordWriter(str(path)) as file:
+        for name, spec in specs.items():
+            values = [np.stack([image] * n) for n in (1, _MAX_BATCH_SIZE)]
+            if spec.dtype == tf.string:
+                values = [np.array([tf.io.encode_png(image).numpy()])]
+            for value in values:
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = model_name
+                request.model_spec.signature_name = name
+                tensor = request.inputs[spec.name]
+                tensor.CopyFrom(tf.make_tensor_proto(value))
+                log = prediction_log_pb2.PredictLog(request=request)
+                record = prediction_log_pb2.PredictionLog(predict_log=log)
+                file.write(record.SerializeToString())

@@ -3,87 +3,57 @@
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_dim.data import tensorflow_images
+from keras_dim.encoders import features
+
+# A function from one tensor to a dict of features, and the tensor's spec.
+Signature = tuple[Callable[[tf.Tensor], dict[str, tf.Tensor]], tf.TensorSpec]
 
 
-class Signature(NamedTuple):
-    """A function from one named tensor to a dict of features.
+def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
+    """Returns the signatures of an encoder by name; see `keras_dim.export`."""
+    shape = tuple(encoder.inputs[0].shape[1:])
 
-    Args:
-        function: function of a tensor.
-        spec: `tf.TensorSpec`. Of that tensor.
-    """
-
-    function: Callable
-    spec: tf.TensorSpec
-
-
-def native(encoder: keras.Model) -> Signature:
-    """Returns a signature of uint8 images of the encoder's own size.
-
-    Features are float32 under their names; a single tensor without a name is
-    the feature `"output"`.
-    """
-
-    def serve(images):
+    def native(images):
         images = tf.cast(images, encoder.inputs[0].dtype)
-        outputs = encoder(images, training=False)
-        if not isinstance(outputs, dict):
-            outputs = {"output": outputs}
+        outputs = features.named(encoder(images, training=False))
         return {
             name: tf.cast(value, tf.float32) for name, value in outputs.items()
         }
 
-    return Signature(serve, _images(*encoder.inputs[0].shape[1:]))
-
-
-def any_size(encoder: keras.Model) -> Signature:
-    """Returns a signature of uint8 images, resized as in data sets."""
-    serve = native(encoder).function
-    shape = tuple(encoder.inputs[0].shape[1:])
-    if None in shape:
-        return native(encoder)
-    return Signature(
-        lambda images: serve(
-            tensorflow_images.convert(images, shape, resize=True)
-        ),
-        _images(None, None, shape[-1]),
-    )
-
-
-def encoded(encoder: keras.Model) -> Signature | None:
-    """Returns a signature of encoded images.
-
-    None for an encoder of other than grey or colour images, or of any size.
-    """
-    serve = native(encoder).function
-    shape = tuple(encoder.inputs[0].shape[1:])
-    if None in shape or shape[-1] not in (1, 3):
-        return None
+    def any_size(images):
+        return native(tensorflow_images.convert(images, shape, resize=True))
 
     def decode(encoded):
         image = tensorflow_images.decode_request(encoded)
         return tensorflow_images.convert(image, shape, resize=True)
 
-    def serve_encoded(encoded_images):
-        return serve(
-            tf.map_fn(
-                decode,
-                encoded_images,
-                # Each image may take hundreds of megabytes, and a server's
-                # other cores have other requests.
-                parallel_iterations=1,
-                fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-            )
+    def encoded_images(encoded_images):
+        images = tf.map_fn(
+            decode,
+            encoded_images,
+            # Each image may take hundreds of megabytes, and a server's other
+            # cores have other requests.
+            parallel_iterations=1,
+            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
         )
+        return native(images)
 
-    spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
-    return Signature(serve_encoded, spec)
+    of_native = native, _images(*shape)
+    if None in shape:
+        return {"serving_default": of_native, "native": of_native}
+    found = {
+        "serving_default": (any_size, _images(None, None, shape[-1])),
+        "native": of_native,
+    }
+    if shape[-1] in (1, 3):
+        spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
+        found["encoded_images"] = encoded_images, spec
+    return found
 
 
 def save(
@@ -94,10 +64,8 @@ def save(
     """Writes a SavedModel with some signatures."""
     archive = keras.export.ExportArchive()
     archive.track(encoder)
-    for name, signature in signatures.items():
-        archive.add_endpoint(
-            name, signature.function, input_signature=[signature.spec]
-        )
+    for name, (function, spec) in signatures.items():
+        archive.add_endpoint(name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
 
 

@@ -16,6 +16,7 @@ from keras_dim import checks
 from keras_dim import encoders
 from keras_dim import files
 from keras_dim import model_files
+from keras_dim.encoders import features
 
 CONFIG = "config.json"
 ENCODER = "encoder.keras"
@@ -24,7 +25,6 @@ CARD = "README.md"
 SUMS = "SHA256SUMS"
 # Written as `sha256sum` writes it, and checked by `sha256sum -c`, too.
 SUMMED = (CONFIG, ENCODER, METADATA)
-
 # Presets that have not been trained, as their data could not be downloaded:
 # the preset that is loaded instead, and the warning.
 STAND_INS = {
@@ -37,7 +37,6 @@ STAND_INS = {
         "RUN",
     ),
 }
-
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[a-z0-9_]+")
 
@@ -48,12 +47,11 @@ def pretrained(
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
-    Before the encoder is opened, the checksums of all files are compared with
-    those in `SHA256SUMS`, if the preset has that file, and the size and
-    checksum of the encoder with those in its metadata. It is loaded in Keras's
-    safe mode, in which loading runs no code from the file. Instead of
-    `"amdim_stl10"`, which has not been trained, another preset is loaded, with
-    a warning.
+    Before the encoder is opened, the files are compared with the checksums in
+    `SHA256SUMS`, if the preset has that file, and the encoder with the one in
+    its metadata. It is loaded in Keras's safe mode, in which loading runs no
+    code from the file. Instead of `"amdim_stl10"`, which has not been trained,
+    another preset is loaded, with a warning.
 
     Args:
         name_or_path: str or path. One of the names of `list_pretrained()`, or
@@ -68,9 +66,8 @@ def pretrained(
         out.
 
     Raises:
-        ValueError: for an unknown name, for a preset that is not whole, for a
-            file that is not the one its metadata describes, and for a path
-            together with `directory`.
+        ValueError: for an unknown name, for a preset that is incomplete or
+            was changed, and for a path together with `directory`.
         FileNotFoundError: when the path or `directory` does not exist.
 
     Example:
@@ -79,82 +76,56 @@ def pretrained(
     features = encoder.predict(images)["global"]
     ```
     """
-    if directory is None and not _is_name(name_or_path):
-        return _load_preset(_folder_at(name_or_path))
-    check_name(name_or_path)
+    if directory is None and not is_name(name_or_path):
+        return _load_preset(_existing(name_or_path))
     root = presets_folder(directory)
     name, message = resolve(name_or_path, root)
     if message:
         warnings.warn(message, stacklevel=2)
-    folder = root / name if root else None
-    if folder is None or not (folder / METADATA).is_file():
-        raise ValueError(_unknown(name, preset_names(root), root))
-    return _load_preset(folder)
-
-
-def _load_preset(folder: pathlib.Path) -> keras.Model:
-    _check_sums(folder)
-    metadata = read_json(folder / METADATA)
-    config = read_json(folder / CONFIG)
-    path = folder / ENCODER
-    _check_file(path, metadata)
-    encoder = _load_encoder(path, config, metadata)
-    _check_encoder(encoder, config, path)
-    return encoder
+    names = preset_names(root)
+    if name not in names:
+        raise ValueError(
+            f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
+            f"Expected one of {names}, or a folder, such as './my_encoder'."
+        )
+    return _load_preset(root / name)
 
 
 def list_pretrained(
     directory: str | os.PathLike | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns what pretrained encoders there are.
+    """Describes the pretrained encoders.
 
     Args:
         directory: str or path. The folder of presets. Defaults to those that
             come with keras_dim.
 
     Returns:
-        list of dicts, ordered by name: `"name"`, `"description"`,
-        `"image_shape"` (height, width, channels), `"features"` (name to
-        width, maps flattened), `"parameters"`, `"trained_on"`, `"scores"`
-        (list of dicts, as in `save_preset`), `"bytes"` and `"licence"`.
+        list of dicts, ordered by name: the metadata of `save_preset`, such as
+        `"name"`, `"description"`, `"scores"` and `"licence"`, with
+        `"image_shape"` as a tuple and `"features"` as a dict from name to
+        width, maps flattened.
 
     Raises:
         ValueError: for a preset whose metadata cannot be read.
         FileNotFoundError: when `directory` is given and does not exist.
-
-    Example:
-    ```python
-    for preset in keras_dim.list_pretrained():
-        print(preset["name"], preset["features"])
-    ```
     """
     root = presets_folder(directory)
     table = []
     for name in preset_names(root):
-        metadata = read_json(root / name / METADATA)
-        row = {"name": name}
-        for key in (
-            "description",
-            "image_shape",
-            "features",
-            "parameters",
-            "trained_on",
-            "scores",
-            "bytes",
-            "licence",
-        ):
-            row[key] = _entry(metadata, key, root / name / METADATA)
+        path = root / name / METADATA
+        row = read_json(path)
         try:
-            row["image_shape"] = tuple(row["image_shape"])
-            row["features"] = {
-                feature: math.prod(shape)
-                for feature, shape in row["features"].items()
+            shapes = row["features"].items()
+            row |= {
+                "name": name,
+                "image_shape": tuple(row["image_shape"]),
+                "features": {key: math.prod(shape) for key, shape in shapes},
             }
-        except (AttributeError, TypeError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(
-                f"{str(root / name / METADATA)!r} must have the entries "
-                "'image_shape', a list, and 'features', of a list each. "
-                f"Received: {row['image_shape']!r} and {row['features']!r}"
+                f"{str(path)!r} must have the entries 'image_shape', a list, "
+                f"and 'features', of a list each: {error!r}"
             ) from error
         table.append(row)
     return table
@@ -168,38 +139,9 @@ def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
     return name, None
 
 
-def check_name(name: str) -> None:
-    """Raises a `ValueError` unless `name` has the form of a preset's name."""
-    if not _is_name(name):
-        raise ValueError(
-            "A preset's name is made of the letters a-z, digits and "
-            f"underscores. Received: {name!r}"
-        )
-
-
-def _is_name(name: Any) -> bool:
+def is_name(name: Any) -> bool:
+    """Returns whether `name` has the form of a preset's name."""
     return isinstance(name, str) and bool(_NAME.fullmatch(name))
-
-
-def _folder_at(path: Any) -> pathlib.Path:
-    """Returns the folder of a preset; refuses what is none."""
-    if not isinstance(path, str | os.PathLike):
-        raise ValueError(
-            "Expected the name of a preset or the path of its folder. "
-            f"Received: {path!r}"
-        )
-    folder = pathlib.Path(path)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder of a preset at {str(folder)!r}. A name is "
-            "made of the letters a-z, digits and underscores."
-        )
-    if not (folder / METADATA).is_file():
-        raise ValueError(
-            f"{str(folder)!r} is not the folder of a preset: there is no "
-            f"{METADATA}."
-        )
-    return folder
 
 
 def presets_folder(
@@ -211,20 +153,12 @@ def presets_folder(
     installed package, else `saved_models` beside it in a checkout.
     """
     if directory is not None:
-        folder = pathlib.Path(directory)
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"There is no folder of presets at {str(folder)!r}."
-            )
-        return folder
-    if (_PACKAGE / "saved_models").is_dir():
-        return _PACKAGE / "saved_models"
-    checkout = _PACKAGE.parent
-    # Beside an installed package lie other people's folders.
-    if (checkout / "setup.py").is_file():
-        folder = checkout / "saved_models"
-        return folder if folder.is_dir() else None
-    return None
+        return _existing(directory)
+    folders = [_PACKAGE / "saved_models"]
+    # A folder beside an installed package belongs to somebody else.
+    if (_PACKAGE.parent / "setup.py").is_file():
+        folders.append(_PACKAGE.parent / "saved_models")
+    return next(filter(pathlib.Path.is_dir, folders), None)
 
 
 def preset_names(root: pathlib.Path | None) -> list[str]:
@@ -234,7 +168,7 @@ def preset_names(root: pathlib.Path | None) -> list[str]:
     return sorted(
         folder.name
         for folder in root.iterdir()
-        if _NAME.fullmatch(folder.name) and (folder / METADATA).is_file()
+        if is_name(folder.name) and (folder / METADATA).is_file()
     )
 
 
@@ -242,11 +176,6 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """Reads a preset's JSON file, which must hold an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"The preset in {str(path.parent)!r} is not whole: there is no "
-            f"{path.name}."
-        ) from error
     except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} is not readable as JSON: {error}"
@@ -259,64 +188,66 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     return value
 
 
-def named_outputs(encoder: keras.Model) -> dict[str, list[int]]:
+def named_outputs(encoder: keras.Model) -> dict[str, list[int | None]]:
     """Returns the features' names and shapes, without the batch."""
-    output = getattr(encoder, "output", None)
-    if not isinstance(output, dict):
-        raise ValueError(
-            "A preset's encoder must be a functional keras.Model with a dict "
-            f"of named outputs. Received: {type(encoder).__name__} with "
-            f"output of type {type(output).__name__}."
-        )
-    return {name: list(value.shape[1:]) for name, value in output.items()}
+    shapes = features.feature_shapes(encoder)
+    return {name: list(shape[1:]) for name, shape in shapes.items()}
 
 
 def sums(folder: pathlib.Path) -> str:
-    """Returns what a preset's `SHA256SUMS` must hold."""
+    """Returns the content of a preset's `SHA256SUMS`."""
     return "".join(
         f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED
     )
 
 
-def _check_sums(folder: pathlib.Path) -> None:
-    path = folder / SUMS
-    if not path.is_file():
-        # Presets of older versions have no checksums.
-        return
-    lines = path.read_bytes().decode("ascii", "replace").splitlines()
+def _existing(path):
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path)!r}.")
+    return path
+
+
+def _load_preset(folder: pathlib.Path) -> keras.Model:
     for name in SUMMED:
-        # The checksum of the encoder is compared with that in the metadata.
-        if name == ENCODER or not (folder / name).is_file():
-            continue
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"The preset in {str(folder)!r} is incomplete: there is no "
+                f"{name}."
+            )
+    # Presets of older versions have no such file.
+    if (folder / SUMS).is_file():
+        _check_sums(folder)
+    metadata = read_json(folder / METADATA)
+    config = read_json(folder / CONFIG)
+    path = folder / ENCODER
+    expected, received = metadata.get("sha256"), files.sha256(path)
+    if received != expected:
+        raise ValueError(
+            f"{str(path)!r} is damaged or was changed, and is not loaded. "
+            f"Expected sha256 {expected}. Received: {received}"
+        )
+    encoder = _load_encoder(path, config, metadata)
+    expected, received = config.get("features"), named_outputs(encoder)
+    if received != expected:
+        raise ValueError(
+            f"{str(path)!r} does not give the features of its {CONFIG}. "
+            f"Expected {expected}. Received: {received}"
+        )
+    return encoder
+
+
+def _check_sums(folder):
+    lines = (folder / SUMS).read_bytes().decode("ascii", "replace").splitlines()
+    # The encoder is compared with the checksum in the metadata.
+    for name in (CONFIG, METADATA):
         if f"{files.sha256(folder / name)}  {name}" not in lines:
             raise ValueError(
                 f"{str(folder / name)!r} or {SUMS} beside it has changed "
                 "since the preset was saved, and the preset is not loaded. "
-                "Take it anew; or, if you changed it yourself, write the "
-                f"checksums anew: sha256sum {' '.join(SUMMED)} > {SUMS}"
+                "If you changed it yourself, write the checksums anew: "
+                f"sha256sum {' '.join(SUMMED)} > {SUMS}"
             )
-
-
-def _check_file(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
-    if not path.is_file():
-        raise ValueError(
-            f"The preset in {str(path.parent)!r} is not whole: there is no "
-            f"{path.name}."
-        )
-    expected = _entry(metadata, "bytes", path.parent / METADATA)
-    received = path.stat().st_size
-    if received != expected:
-        raise ValueError(
-            f"{str(path)!r} is not the file that its metadata describes, and "
-            f"is not loaded. Expected {expected} bytes. Received: {received}"
-        )
-    expected = _entry(metadata, "sha256", path.parent / METADATA)
-    received = files.sha256(path)
-    if received != expected:
-        raise ValueError(
-            f"{str(path)!r} is not the file that its metadata describes, and "
-            f"is not loaded. Expected sha256 {expected}. Received: {received}"
-        )
 
 
 def _load_encoder(
@@ -326,7 +257,7 @@ def _load_encoder(
         return model_files.load_model(path)
     except ValueError:
         written_by = metadata.get("versions", {}).get("keras", "0")
-        build = getattr(encoders, str(config.get("encoder")), None)
+        build = encoders.ENCODERS.get(str(config.get("encoder")))
         if build is None or _parts(written_by) <= _parts(keras.__version__):
             raise
     # An older Keras refuses some settings of layers that a newer one has
@@ -341,41 +272,3 @@ def _load_encoder(
 
 def _parts(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)[:3]]
-
-
-def _check_encoder(
-    encoder: Any, config: Mapping[str, Any], path: pathlib.Path
-) -> None:
-    if not isinstance(encoder, keras.Model):
-        raise ValueError(
-            f"{str(path)!r} must hold a keras.Model. Received: "
-            f"{type(encoder).__name__}"
-        )
-    expected = _entry(config, "features", path.parent / CONFIG)
-    received = named_outputs(encoder)
-    if received != expected:
-        raise ValueError(
-            f"{str(path)!r} does not give the features of its {CONFIG}. "
-            f"Expected {expected}. Received: {received}"
-        )
-
-
-def _entry(values: Mapping[str, Any], key: str, path: pathlib.Path) -> Any:
-    if key not in values:
-        raise ValueError(
-            f"{str(path)!r} must have the entry {key!r}. Received the "
-            f"entries {sorted(values)}."
-        )
-    return values[key]
-
-
-def _unknown(name: str, names: list[str], root: pathlib.Path | None) -> str:
-    if pathlib.Path(name, METADATA).is_file():
-        return f"Unknown preset {name!r}. For the folder write './{name}'."
-    if not names:
-        where = f"in {str(root)!r}" if root else "with this installation"
-        return f"Unknown preset {name!r}: there are no presets {where}."
-    return (
-        f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
-        f"Expected one of {names}."
-    )

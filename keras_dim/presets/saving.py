@@ -10,11 +10,12 @@ from typing import Any
 import keras
 
 from keras_dim import files
+from keras_dim.encoders import features as features_lib
 from keras_dim.presets import cards
 from keras_dim.presets import registry
 from keras_dim.version import __version__
 
-REQUIRED = ("description", "trained_on", "licence", "scores")
+_REQUIRED = ("description", "trained_on", "licence", "scores")
 _SCORE = ("feature", "probe", "accuracy", "protocol")
 # Entries that `save_preset` fills in itself.
 _MEASURED = (
@@ -36,7 +37,6 @@ def save_preset(
     *,
     config: Mapping[str, Any],
     metadata: Mapping[str, Any],
-    card: str | None = None,
 ) -> pathlib.Path:
     """Writes a preset's five files, all of them or none.
 
@@ -51,7 +51,8 @@ def save_preset(
         directory: str or path. The folder of presets; the preset becomes a
             folder in it.
         config: mapping. How the encoder was made, as JSON. `"name"`,
-            `"image_shape"` and `"features"` (name to shape) are filled in.
+            `"image_shape"` and `"features"` (name to shape) are filled in, in
+            place of any that are given.
         metadata: mapping, as JSON. It must have `"description"`,
             `"trained_on"`, `"licence"` and `"scores"`: a list of dicts with
             `"feature"`, `"probe"`, `"accuracy"` in `[0, 1]`, `"protocol"`
@@ -60,16 +61,14 @@ def save_preset(
             row for each epoch), `"cost"`, `"hardware"`, `"limits"`,
             `"reference"`. Image shape, features, number of parameters,
             sha256, bytes and library versions are filled in.
-        card: str. The card's text. Defaults to what `card(metadata)` makes of
-            the filled-in metadata.
 
     Returns:
         The path of the preset's folder.
 
     Raises:
-        ValueError: for a name that is not one, for an encoder without named
-            outputs, for metadata that lacks an entry or states what is
-            measured, and when the preset exists.
+        ValueError: for an invalid name, for an encoder without named outputs
+            or fixed sizes, for metadata that lack an entry or state a measured
+            one, and when the preset exists.
 
     Example:
     ```python
@@ -87,56 +86,32 @@ def save_preset(
     )
     ```
     """
-    registry.check_name(name)
-    missing = [key for key in REQUIRED if key not in metadata]
-    if missing:
+    if not registry.is_name(name):
         raise ValueError(
-            f"`metadata` must have the entries {list(REQUIRED)}. Missing: "
-            f"{missing}"
+            "A preset's name is made of the letters a-z, digits and "
+            f"underscores. Received: {name!r}"
         )
-    stated = [key for key in _MEASURED if key in metadata]
-    if stated:
-        raise ValueError(
-            "`metadata` must not state what is measured. Received the "
-            f"entries {stated}."
-        )
+    _check_entries("`metadata`", metadata, _REQUIRED)
     for score in metadata["scores"]:
-        lacking = [key for key in _SCORE if key not in score]
-        if lacking:
-            raise ValueError(
-                f"Each score must have the entries {list(_SCORE)}. Received "
-                f"{dict(score)}, which lacks {lacking}."
-            )
-    features = registry.named_outputs(encoder)
-    if len(encoder.inputs) != 1:
+        _check_entries("Each score", score, _SCORE)
+    if stated := sorted(set(metadata).intersection(_MEASURED)):
         raise ValueError(
-            "A preset's encoder must have one input, the images. Received "
-            f"{len(encoder.inputs)}."
+            f"`metadata` must not state measured entries. Received: {stated}"
         )
+    # Raises for an encoder of several inputs.
+    features_lib.features_of(encoder)
     described = {
         "name": name,
         "image_shape": list(encoder.inputs[0].shape[1:]),
-        "features": features,
+        "features": registry.named_outputs(encoder),
     }
-    unknown = [
-        key
-        for key, shape in (
-            ("image_shape", described["image_shape"]),
-            *features.items(),
-        )
-        if None in shape
-    ]
+    shapes = {"image_shape": described["image_shape"], **described["features"]}
+    unknown = [key for key, shape in shapes.items() if None in shape]
     if unknown:
         raise ValueError(
             "A preset's encoder must have fixed sizes. Received sizes that "
             f"are not known for {unknown}."
         )
-    for key, value in described.items():
-        if config.get(key, value) != value:
-            raise ValueError(
-                f"`config` and the encoder do not agree on {key!r}. Expected "
-                f"{value}. Received: {config[key]}"
-            )
     folder = pathlib.Path(directory) / name
     with files.atomic_folder(folder) as temporary:
         path = temporary / registry.ENCODER
@@ -151,12 +126,17 @@ def save_preset(
         }
         files.write_json(temporary / registry.CONFIG, {**config, **described})
         files.write_json(temporary / registry.METADATA, filled)
-        files.write_text(
-            temporary / registry.CARD,
-            cards.card(filled) if card is None else card,
-        )
+        files.write_text(temporary / registry.CARD, cards.card(filled))
         files.write_text(temporary / registry.SUMS, registry.sums(temporary))
     return folder
+
+
+def _check_entries(owner, values, required):
+    if missing := [key for key in required if key not in values]:
+        raise ValueError(
+            f"{owner} must have the entries {list(required)}. Missing: "
+            f"{missing}"
+        )
 
 
 def _versions() -> dict[str, str]:

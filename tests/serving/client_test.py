@@ -12,7 +12,8 @@ import pytest
 from keras_dim import serving
 
 REST = "http://localhost:1"
-# Neither can be found, as where they are not installed.
+# Neither can be found, as where they are not installed. `import keras` may load
+# urllib3 itself.
 WITHOUT_TENSORFLOW = """
 import json, sys
 
@@ -24,23 +25,16 @@ class Block:
 sys.meta_path.insert(0, Block())
 import numpy as np
 from keras_dim import serving
+rest = "keras_dim.serving.rest_transport"
+assert rest not in sys.modules
 with serving.Client(sys.argv[1], "mean") as client:
+    assert rest in sys.modules
     found = client.embed(np.full((2, 1, 1, 1), 3, "uint8"))
 print(json.dumps(found["features"].tolist()))
 try:
     serving.Client("localhost:8500", "mean")
 except ImportError as error:
     print(error)
-"""
-# `import keras` may load urllib3 itself.
-LOADS = """
-import sys
-
-REST = "keras_dim.serving.rest_transport"
-from keras_dim import serving
-print(REST in sys.modules, "grpc" in sys.modules)
-serving.Client("http://localhost:8501", "mean")
-print(REST in sys.modules, "grpc" in sys.modules)
 """
 
 
@@ -63,39 +57,24 @@ def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
     assert "http://host:8501" in error
 
 
-def test_each_protocol_loads_its_library_when_a_client_is_made():
-    done = subprocess.run(
-        [sys.executable, "-c", LOADS],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["False", "False", "True", "False"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"model": ""}, "`model` must be the name"),
         ({"model": None}, "`model` must be the name"),
-        ({"model": "\ud800"}, "surrogates"),
-        ({"batch_size": 0}, "`batch_size` .* at least 1"),
-        ({"batch_size": 2.0}, "`batch_size` .* at least 1"),
-        ({"max_retries": -1}, "`max_retries` .* at least 0"),
-        ({"max_retries": True}, "`max_retries` .* at least 0"),
-        ({"timeout": 0}, "`timeout` .* above 0"),
-        ({"timeout": float("nan")}, "`timeout` .* above 0"),
-        ({"timeout": float("inf")}, "`timeout` .* up to"),
-        ({"timeout": None}, "`timeout` .* above 0"),
-        ({"max_message_bytes": 2**31}, "1 to 2147483647"),
-        ({"version": -1}, "`version` .* 0 to"),
-        ({"version": "1"}, "`version` .* 0 to"),
-        ({"label": ""}, "`label` must"),
-        ({"version": 1, "label": "x"}, "pass one"),
+        ({"model": "\ud800"}, "`model` must be the name"),
+        ({"batch_size": 0}, "`batch_size` .* 1 or more"),
+        ({"batch_size": 2.0}, "`batch_size` .* 1 or more"),
+        ({"max_retries": -1}, "`max_retries` .* 0 or more"),
+        ({"max_retries": True}, "`max_retries` .* 0 or more"),
+        ({"timeout": 0}, "`timeout` must be from 0.001"),
+        ({"timeout": float("nan")}, "`timeout` must be from 0.001"),
+        ({"timeout": float("inf")}, "`timeout` must be from 0.001"),
+        ({"timeout": None}, "`timeout` must be from 0.001"),
+        ({"max_message_bytes": 2**31}, "1 to 2,147,483,647"),
+        ({"version": -1}, "`version` .* from 0 to"),
+        ({"version": 1.0}, "`version` .* from 0 to"),
+        ({"version": ""}, "`version` must be the name"),
     ],
 )
 def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
@@ -106,19 +85,20 @@ def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 8, 8, 3)), "uint8. Received dtype float64"),
-        (np.zeros((2, 8, 8, 3), "int64"), "uint8. Received dtype int64"),
+        (np.zeros((2, 8, 8, 3)), "uint8. Received: dtype float64"),
+        (np.zeros((2, 8, 8, 3), "int64"), "uint8. Received: dtype int64"),
         (np.zeros((8, 8, 3), "uint8"), r"images\[None\]"),
-        (np.zeros((2, 0, 8, 3), "uint8"), "must have pixels"),
+        (np.zeros((2, 3, 8, 8), "uint8"), "channels first"),
+        (np.zeros((2, 0, 8, 3), "uint8"), r"Received: .*\(2, 0, 8, 3\)"),
         (np.zeros((0, 8, 8, 3), "uint8"), "There are no images"),
         ([], "There are no images"),
         ([np.zeros((8, 8, 3), "uint8")], r"images\[None\]"),
-        ([(1, 2, 3)], "Received 3 entries"),
-        ([{"label": 1}], r"Received the entries \['label'\]"),
+        ([(1, 2, 3)], "three entries"),
+        ([{"label": 1}], r"Received a dict with \['label'\]"),
         ("photos", "keras_dim.data.load"),
-        (b"photo", "`embed_encoded`"),
-        (None, "Received: NoneType"),
-        (5, "Received: int"),
+        (b"photo", "keras_dim.data.load"),
+        (None, "of type NoneType"),
+        (5, "of type int"),
     ],
 )
 def test_what_is_no_batch_of_images_is_refused_before_it_is_sent(
@@ -141,12 +121,11 @@ def test_a_data_set_without_an_end_is_refused():
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ("photo.png", "Received: str"),
-        (b"bytes", "Received: bytes"),
-        (["photo.png"], "Received: str"),
-        ([pathlib.Path("photo.png")], "Received: PosixPath"),
+        ("photo.png", "of type str"),
+        (b"bytes", "of type int"),
+        (["photo.png"], "of type str"),
+        ([pathlib.Path("photo.png")], "of type PosixPath"),
         ([], "There are no images"),
-        (None, "Received: NoneType"),
     ],
 )
 def test_what_is_no_list_of_bytes_is_refused_before_it_is_sent(files, message):
@@ -154,9 +133,9 @@ def test_what_is_no_list_of_bytes_is_refused_before_it_is_sent(files, message):
         serving.Client(REST, "tiny").embed_encoded(files)
 
 
-def test_only_one_feature_can_be_asked_for_by_name():
-    with pytest.raises(ValueError, match="one feature, or None"):
-        serving.Client(REST, "tiny").embed(
+def test_only_one_feature_can_be_asked_for_by_name(host):
+    with pytest.raises(ValueError, match=r"no feature \('fc', 'conv'\)"):
+        serving.Client(host, "tiny").embed(
             np.zeros((1, 8, 8, 3), "uint8"), ("fc", "conv")
         )
 

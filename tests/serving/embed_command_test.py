@@ -167,7 +167,7 @@ def test_all_rows_are_of_one_version(tmp_path, folder, protocol):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model=tinny"], "does not serve the model 'tinny'"),
+        (["--model=tinny"], "the model 'tinny' with NOT_FOUND"),
         (["--model=tiny", "--feature=colour"], "no feature 'colour'"),
     ],
 )

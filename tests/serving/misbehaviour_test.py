@@ -4,6 +4,7 @@ import gzip
 import socket
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -18,8 +19,7 @@ from serving.conftest import free_port
 from tiny_encoder import pixels
 
 from keras_dim import serving
-from keras_dim.serving import rest_transport
-from keras_dim.serving import retrying
+from keras_dim.serving import transport
 
 
 @pytest.fixture
@@ -31,10 +31,11 @@ def images():
 def waits(monkeypatch):
     """The seconds that the client would have waited."""
     waited = []
+    monkeypatch.setattr(transport.random, "uniform", lambda low, high: low)
     monkeypatch.setattr(
-        retrying.call,
-        "__defaults__",
-        (lambda: 0.0, waited.append, time.monotonic),
+        transport,
+        "time",
+        types.SimpleNamespace(monotonic=time.monotonic, sleep=waited.append),
     )
     return waited
 
@@ -76,14 +77,16 @@ def test_a_server_that_comes_back_is_asked_again(server, host, images, waits):
     assert found.shape == (4, 6)
     assert server.calls["Predict"] == 10
     # Had they been waited for, these are 13 of the 60 seconds there are.
-    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5]
+    assert waits == pytest.approx(
+        [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5]
+    )
 
 
 def test_a_server_that_stays_away_is_given_up(server, host, images, waits):
     server.answer_next(*[refuse("UNAVAILABLE", "queue is full")] * 9)
 
     with pytest.raises(
-        serving.UnavailableError, match="asked 4 times.*queue is full"
+        serving.UnavailableError, match="attempts: 4.*queue is full"
     ):
         serving.Client(host, "tiny", max_retries=3).embed(images)
     assert server.calls["Predict"] == 4
@@ -141,7 +144,7 @@ def test_what_a_server_has_is_not_made_up(server, host, images):
             client.embed(images)
     finally:
         del server.get_model_status
-    assert "It knows none" not in str(caught.value)
+    assert "Versions" not in str(caught.value)
 
 
 def test_a_slow_answer_is_not_waited_for(server, host, images):
@@ -201,7 +204,7 @@ def test_a_server_that_is_not_there_is_asked_again(protocol, waits):
     address = f"127.0.0.1:{free_port()}"
     host = address if protocol == "grpc" else f"http://{address}"
 
-    with pytest.raises(serving.UnavailableError, match="asked 3 times"):
+    with pytest.raises(serving.UnavailableError, match="attempts: 3"):
         serving.Client(host, "tiny", max_retries=2).status()
     assert len(waits) == 2
 
@@ -345,7 +348,7 @@ def test_a_batch_above_that_of_the_server_is_told_the_size(
     server.answer_next(refuse("INVALID_ARGUMENT", words))
 
     with pytest.raises(
-        serving.RequestRefusedError, match="batch_size=3, .*--batch_size 3"
+        serving.RequestRefusedError, match=r"batch_size=3 \(--batch_size 3"
     ):
         serving.Client(host, "tiny").embed(images)
 
@@ -403,7 +406,7 @@ def ones(server, model):
     yield np.ones((1, 2, 2, 1), "uint8")
 
 
-@pytest.mark.parametrize("which", [{}, {"label": "stable"}])
+@pytest.mark.parametrize("which", [{}, {"version": "stable"}])
 def test_features_of_one_call_are_of_one_version(
     changing_server, folder, protocol, which
 ):
@@ -441,7 +444,7 @@ def test_a_version_that_goes_away_meanwhile_is_told_of(
 
     with pytest.raises(
         serving.ModelNotFoundError,
-        match=r"'mean' in version 1 any more.*has the versions 2 \(AVAIL",
+        match=r"'mean' in version 1 .*It did at first.*there: {2: 'AVAIL",
     ):
         client.embed(ones(changing_server, second))
 
@@ -472,7 +475,7 @@ def test_grpc_understands_no_damaged_metadata(server, monkeypatch):
     monkeypatch.setattr(server, "get_model_metadata", tell_damaged)
 
     with pytest.raises(
-        serving.UnexpectedAnswerError, match="metadata are damaged"
+        serving.UnexpectedAnswerError, match="metadata cannot be read"
     ):
         serving.Client(server.grpc, "tiny").metadata()
 
@@ -497,14 +500,14 @@ def test_grpc_understands_no_damaged_features(
 
     monkeypatch.setattr(server, "predict", predict_damaged)
 
-    with pytest.raises(serving.UnexpectedAnswerError, match="for the shape"):
+    with pytest.raises(
+        serving.UnexpectedAnswerError, match="feature 'fc' cannot be read"
+    ):
         serving.Client(server.grpc, "tiny").embed(images, "fc")
 
 
 def test_grpc_finds_out_that_rest_is_there(server):
-    with pytest.raises(
-        serving.UnavailableError, match="does not speak gRPC. For"
-    ):
+    with pytest.raises(serving.UnavailableError, match="does not speak gRPC"):
         serving.Client(
             server.rest.removeprefix("http://"), "tiny", max_retries=0
         ).status()
@@ -517,7 +520,7 @@ def test_rest_finds_out_that_grpc_is_there(server):
 
 def test_rest_finds_out_that_another_server_is_there(server):
     with pytest.raises(
-        serving.UnexpectedAnswerError, match="with /other before /v1.*404"
+        serving.UnexpectedAnswerError, match="path before /v1 is /other.*404"
     ):
         serving.Client(f"{server.rest}/other", "tiny").status()
 
@@ -546,7 +549,7 @@ def test_an_answer_before_the_request_is_through_is_read(raw_server):
 
     # More than the system takes in before anybody reads it.
     with pytest.raises(
-        serving.MessageTooLargeError, match="status 413.*batch_size=1,"
+        serving.MessageTooLargeError, match="status 413.*batch_size=1 "
     ) as caught:
         client.embed_encoded([bytes(8_000_000)] * 2)
     assert caught.value.code == "RESOURCE_EXHAUSTED"
@@ -641,7 +644,7 @@ def test_a_limit_is_told_of_whatever_was_sent(answered):
 
 def test_no_words_of_a_server_are_orders_for_a_terminal(answered):
     with pytest.raises(
-        serving.RequestRefusedError, match=r"answer: \\x1b\[31mre\\u202ed$"
+        serving.RequestRefusedError, match=r"said: '\\x1b\[31mre\\u202ed'$"
     ):
         answered(400, r'{"error": "\u001b[31mre\u202ed"}')
 
@@ -700,56 +703,7 @@ def test_a_compressed_answer_is_read(raw_server):
     assert client.status() == {3: "END"}
 
 
-@pytest.fixture
-def num_connections(server, monkeypatch):
-    """Counts the connections that the server of REST is asked for."""
-    opened = []
-    handle = server._rest.process_request
-    monkeypatch.setattr(
-        server._rest,
-        "process_request",
-        lambda *request: opened.append(request) or handle(*request),
-    )
-    return lambda: len(opened)
-
-
-def test_requests_share_a_connection(
-    server, images, num_connections, monkeypatch
-):
-    # However slow the machine is.
-    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
-    serving.Client(server.rest, "tiny", batch_size=1).embed(images)
-
-    assert server.calls["Predict"] == 4
-    assert num_connections() == 1
-
-
-def test_an_idle_connection_is_not_used_again(
-    server, num_connections, monkeypatch
-):
-    # A server may be closing it.
-    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 0.0)
-    client = serving.Client(server.rest, "tiny")
-
-    client.status()
-    client.status()
-    assert num_connections() == 2
-
-
-def test_a_connection_is_not_used_by_another_process(
-    server, num_connections, monkeypatch
-):
-    monkeypatch.setattr(rest_transport, "LONGEST_IDLE_SECONDS", 600.0)
-    client = serving.Client(server.rest, "tiny")
-
-    client.status()
-    # As after a fork, when parent and child have the same socket.
-    monkeypatch.setattr(rest_transport.os, "getpid", lambda: -1)
-    client.status()
-    assert num_connections() == 2
-
-
-def test_a_connection_that_the_server_closed_is_replaced(raw_server):
+def test_a_connection_is_used_once(raw_server):
     def talk(connection):
         connection.recv(4096)
         content = b'{"model_version_status": []}'
@@ -822,6 +776,8 @@ def test_rest_goes_through_the_path_of_a_proxy(models, images):
 @pytest.mark.parametrize("name", ["größe", "a b", "a:1", "a/b", "100%25?#"])
 def test_a_model_may_have_any_name(models, protocol, images, name):
     with ConformanceServer({name: models["mean"]}) as server:
-        client = serving.Client(getattr(server, protocol), name, label="stable")
+        client = serving.Client(
+            getattr(server, protocol), name, version="stable"
+        )
 
         assert client.embed(images)["features"].shape == (4, 2)

@@ -1,8 +1,10 @@
 """What failed for now is tried again, later and later, until time is up."""
 
+import types
+
 import pytest
 
-from keras_dim.serving import retrying
+from keras_dim.serving import transport
 from keras_dim.serving.transport import Failure
 
 
@@ -11,82 +13,106 @@ class Clock:
 
     def __init__(self):
         self.seconds = 100.0
+        self.waits = []
 
-    def __call__(self):
+    def monotonic(self):
         return self.seconds
 
     def sleep(self, seconds):
         self.seconds += seconds
+        self.waits.append(seconds)
 
 
-def call(attempt, timeout, max_retries, clock):
-    return retrying.call(
-        attempt, timeout, max_retries, lambda: 0.0, clock.sleep, clock
-    )
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(transport, "time", clock)
+    return clock
 
 
-def test_waits_double_up_to_a_limit():
-    waits = [retrying.backoff_seconds(n, 0.0) for n in range(1, 9)]
+@pytest.fixture
+def draw(monkeypatch):
+    """Has the shortest waits drawn, or by another function others."""
+
+    def set_draw(function):
+        module = types.SimpleNamespace(uniform=function)
+        monkeypatch.setattr(transport, "random", module)
+
+    set_draw(lambda low, high: low)
+    return set_draw
+
+
+def fail(seconds):
+    raise Failure("UNAVAILABLE", "away")
+
+
+def test_waits_double_up_to_a_limit(clock, draw):
+    with pytest.raises(Failure):
+        transport.with_retries(fail, 1e6, 8)
 
     # Half of 0.1, 0.2, 0.4, ..., and of 5 at most.
-    assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5])
+    expected = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5]
+    assert clock.waits == pytest.approx(expected)
 
 
-def test_chance_makes_a_wait_up_to_twice_as_long():
-    assert retrying.backoff_seconds(3, 0.999) == pytest.approx(0.4, rel=1e-3)
+def test_chance_makes_a_wait_up_to_twice_as_long(clock, draw):
+    draw(lambda low, high: high)
+    with pytest.raises(Failure):
+        transport.with_retries(fail, 1e6, 3)
+
+    assert clock.waits == pytest.approx([0.1, 0.2, 0.4])
 
 
-def test_a_thousand_failures_are_no_overflow():
-    assert retrying.backoff_seconds(10_000, 0.0) == 2.5
-
-
-def test_each_attempt_gets_the_time_that_is_left():
+def test_each_attempt_gets_the_time_that_is_left(clock, draw):
     left = []
 
     def attempt(seconds):
         left.append(seconds)
-        raise Failure("UNAVAILABLE", "away")
+        fail(seconds)
 
-    clock = Clock()
     with pytest.raises(Failure) as caught:
-        call(attempt, 0.5, 99, clock)
+        transport.with_retries(attempt, 0.5, 99)
     # After waits of 0.05, 0.1 and 0.2; one of 0.4 would come too late.
     assert left == pytest.approx([0.5, 0.45, 0.35, 0.15])
     assert caught.value.num_attempts == 4
 
 
-def test_without_a_number_there_are_retries_until_time_is_up():
-    clock = Clock()
-
+def test_without_a_number_there_are_retries_until_time_is_up(clock, draw):
     def attempt(seconds):
         # A server that comes back after a minute.
         if clock.seconds < 157:
-            raise Failure("UNAVAILABLE", "away")
+            fail(seconds)
         return "here"
 
-    assert call(attempt, 60, None, clock) == "here"
+    assert transport.with_retries(attempt, 60, None) == "here"
     clock.seconds = 0
     with pytest.raises(Failure):
-        call(attempt, 60, None, clock)
+        transport.with_retries(attempt, 60, None)
     # One more wait, of 2.5 seconds, would be too long.
     assert 57.5 <= clock.seconds < 60
 
 
-def test_no_retries_are_one_attempt():
-    def attempt(seconds):
-        raise Failure("UNAVAILABLE", "away")
+def test_an_attempt_that_is_late_does_not_hide_the_failure(clock, draw):
+    codes = ["UNAVAILABLE", "DEADLINE_EXCEEDED"]
 
+    def attempt(seconds):
+        raise Failure(codes.pop(0), "away" if codes else "")
+
+    with pytest.raises(Failure, match="away") as caught:
+        transport.with_retries(attempt, 60, None)
+    assert (caught.value.code, caught.value.num_attempts) == ("UNAVAILABLE", 2)
+
+
+def test_no_retries_are_one_attempt(clock):
     with pytest.raises(Failure) as caught:
-        call(attempt, 10, 0, Clock())
+        transport.with_retries(fail, 10, 0)
     assert caught.value.num_attempts == 1
 
 
-def test_another_error_passes_at_once():
-    clock = Clock()
-
+def test_another_error_passes_at_once(clock):
     def attempt(seconds):
         raise KeyError("a mistake of ours")
 
     with pytest.raises(KeyError):
-        call(attempt, 10, 5, clock)
-    assert clock.seconds == 100.0
+        transport.with_retries(attempt, 10, 5)
+    assert clock.waits == []

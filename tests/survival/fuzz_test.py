@@ -549,7 +549,6 @@ def test_answers_of_servers(fuzz):
         for call in (
             client.status,
             client.metadata,
-            client.input_shape,
             lambda: client.embed(batch, "fc"),
             lambda: client.embed(batch),
         ):

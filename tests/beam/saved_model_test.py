@@ -1,0 +1,135 @@
+"""How batches and exports are judged, which needs no pipeline.
+
+Where Apache Beam is not installed, empty classes stand for its own.
+"""
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+import types
+import typing
+
+import numpy as np
+import pytest
+from serving import saved_models
+
+import keras_dim
+
+Input, Output, Model = map(typing.TypeVar, ("Input", "Output", "Model"))
+
+
+class ModelHandler(typing.Generic[Input, Output, Model]):
+    """For `apache_beam.ml.inference.base.ModelHandler`."""
+
+
+class TaggedOutput(typing.NamedTuple):
+    """For `apache_beam.pvalue.TaggedOutput`."""
+
+    tag: str
+    value: object
+
+
+def stand_ins():
+    """Returns modules with the names that keras_dim.beam needs at import."""
+    modules = {
+        name: types.ModuleType(name)
+        for name in (
+            "apache_beam",
+            "apache_beam.io",
+            "apache_beam.io.fileio",
+            "apache_beam.ml",
+            "apache_beam.ml.inference",
+            "apache_beam.ml.inference.base",
+        )
+    }
+    for name, module in modules.items():
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], child, module)
+    beam = modules["apache_beam"]
+    beam.PTransform = beam.PCollection = object
+    beam.pvalue = types.SimpleNamespace(TaggedOutput=TaggedOutput)
+    modules["apache_beam.ml.inference.base"].ModelHandler = ModelHandler
+    return modules
+
+
+@pytest.fixture(scope="module")
+def beam():
+    """The package keras_dim.beam, removed afterwards if Beam is missing."""
+    if importlib.util.find_spec("apache_beam") is not None:
+        yield importlib.import_module("keras_dim.beam")
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in stand_ins().items():
+            patch.setitem(sys.modules, name, module)
+        yield importlib.import_module("keras_dim.beam")
+    for name in list(sys.modules):
+        if name.startswith("keras_dim.beam"):
+            del sys.modules[name]
+    del keras_dim.beam
+
+
+def test_a_bad_image_leaves_the_others_of_its_batch_as_they_are(
+    beam, saved_model, images, damaged
+):
+    handler = beam.SavedModelHandler(saved_model, "local", 8)
+    model = handler.load_model()
+    good = list(images.values())
+    batch = [*good[:2], damaged["cut.png"], *good[2:], damaged["moving.gif"]]
+
+    found = list(handler.run_inference(batch, model))
+
+    expected = list(handler.run_inference(good, model))
+    for place, index in enumerate((0, 1, 3, 4, 5)):
+        np.testing.assert_allclose(found[index], expected[place], 1e-5, 1e-6)
+        # 4 x 4 places with 3 channels.
+        assert found[index].shape == (48,)
+    for index in (2, 6):
+        assert found[index].startswith("it cannot be decoded: ")
+        assert "\n" not in found[index]
+    assert handler.batch_elements_kwargs() == {"max_batch_size": 8}
+
+
+def test_a_file_is_read_or_skipped_by_its_header(beam, images, damaged):
+    read = beam.embedding._read
+    assert list(read(("a", images["0.png"]))) == [("a", images["0.png"])]
+    for name in ("empty.png", "notes.txt"):
+        (skipped,) = read((name, damaged[name]))
+        assert skipped.tag == "skipped"
+        assert skipped.value[0] == name
+
+
+def test_a_batch_without_images_is_refused(beam, saved_model):
+    with pytest.raises(ValueError, match="`batch_size` must be an integer"):
+        beam.Embed(saved_model, batch_size=0)
+
+
+def test_an_export_without_such_a_feature_is_refused(beam, saved_model):
+    handler = beam.SavedModelHandler(saved_model, "colour", 8)
+
+    beam.saved_model.check_saved_model(saved_model, "fc")
+    for check in (
+        handler.load_model,
+        lambda: beam.saved_model.check_saved_model(saved_model, "colour"),
+    ):
+        with pytest.raises(ValueError, match="no feature 'colour'"):
+            check()
+
+
+def test_an_export_that_takes_no_files_is_refused(beam, tmp_path):
+    saved_models.save_pixels(tmp_path / "1")
+
+    with pytest.raises(ValueError, match="no signature 'encoded_images'"):
+        beam.saved_model.check_saved_model(str(tmp_path / "1"), "fc")
+
+
+def test_what_is_no_export_is_refused(beam, saved_model, tmp_path):
+    whole = pathlib.Path(saved_model, "saved_model.pb").read_bytes()
+    check = beam.saved_model.check_saved_model
+    with pytest.raises(ValueError, match="There is no SavedModel in"):
+        check(str(tmp_path), "fc")
+    for content in (b"", whole[:1000]):
+        (tmp_path / "saved_model.pb").write_bytes(content)
+        with pytest.raises(ValueError, match="saved_model.pb is damaged"):
+            check(str(tmp_path), "fc")
