@@ -1,33 +1,31 @@
 """Defines what a batch of images and of labels is, and refuses the rest."""
 
-from keras_dim.batches.data_sets import images_alone
-from keras_dim.batches.data_sets import iterate
-from keras_dim.batches.data_sets import mapped
 from keras_dim.batches.door import checked
 from keras_dim.batches.door import refuse_supervision
 from keras_dim.batches.forms import columns
+from keras_dim.batches.forms import images_alone
 from keras_dim.batches.forms import images_of
 from keras_dim.batches.forms import is_whole
+from keras_dim.batches.forms import iterate
+from keras_dim.batches.forms import mapped
 from keras_dim.batches.labels import UNLABELLED
 from keras_dim.batches.labels import check_labelled
 from keras_dim.batches.labels import labels_of
 from keras_dim.batches.pixels import check
-from keras_dim.batches.pixels import check_spec
-from keras_dim.batches.pixels import refuse_channels_first
+from keras_dim.batches.pixels import is_channels_first
 
 __all__ = [
     "UNLABELLED",
     "check",
     "check_labelled",
-    "check_spec",
     "checked",
     "columns",
     "images_alone",
     "images_of",
+    "is_channels_first",
     "is_whole",
     "iterate",
     "labels_of",
     "mapped",
-    "refuse_channels_first",
     "refuse_supervision",
 ]

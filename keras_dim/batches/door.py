@@ -1,6 +1,5 @@
 """Checks of all that is given to `fit`, `predict` and probes."""
 
-import dataclasses
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from keras_dim import distribution
-from keras_dim.batches.data_sets import mapped
 from keras_dim.batches.forms import columns
 from keras_dim.batches.forms import dtype_name
 from keras_dim.batches.forms import is_whole
 from keras_dim.batches.forms import known_shape
+from keras_dim.batches.forms import mapped
 from keras_dim.batches.forms import refuse_no_data_set
 from keras_dim.batches.forms import unpacked
 from keras_dim.batches.pixels import check
@@ -34,11 +33,9 @@ def checked(
 ) -> Any:
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
-    Arrays are checked at once. Of a data set, the shapes and dtypes that are
-    known are checked at once, and the rest batch by batch as they come: no
-    batch is taken from it beforehand, and order, length and determinism stay.
-    An error within TensorFlow's graph is made one line by
-    `distribution.value_errors`.
+    Arrays are checked at once. Of a data set, the known shapes and dtypes are
+    checked at once, and each batch when it comes. `distribution.value_errors`
+    makes errors within TensorFlow's graph one line.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
@@ -49,52 +46,46 @@ def checked(
         who: see `check`.
         why: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
-            cut into: the last one, too, must have `min_images`. Defaults to
-            `None`.
-        in_order: bool. Whether to warn where batches come with an `"index"`
-            that does not rise, as from a shuffled data set: rows of features
+            cut into. The last one, too, must have `min_images`.
+        in_order: bool. Whether to warn of a shuffled data set, whose features
             could not be matched with their images. Defaults to `False`.
         view_names: sequence of str. A batch may also be a dict of these views
             of its images, of which the first is checked. Defaults to `()`.
 
     Returns:
-        `x` itself where nothing is left to be checked; or a data set of its
-        batches, a generator where `x` is an iterator.
-
-    Raises:
-        ValueError: see `check`.
+        `x` itself, or the same data set with checks.
     """
-    door = _Door(
-        None if image_shape is None else tuple(image_shape),
-        min_images,
-        who,
-        why,
-        in_order,
-        tuple(view_names),
-    )
+    arguments = (image_shape, min_images, who, why)
+    door = _Door(arguments, in_order, view_names)
     if is_whole(x):
         found = door.columns(x)
-        door(found)
+        door.check(found)
         if batch_size is not None:
             _check_rest(len(found["image"]), batch_size, min_images, who, why)
         return x
     refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
-        door.one_by_one = getattr(x, "workers", 1) == 1
+        # Several workers take the batches of a `PyDataset` in any order.
+        door.is_serial = getattr(x, "workers", 1) == 1
         return mapped(x, door.passed)
     if not hasattr(x, "map"):
-        # A data set that a strategy has dealt out already.
+        # A strategy has distributed this data set already.
         return x
-    return _checked_graph(x, door)
+    spec = door.columns(unpacked(x.element_spec))
+    images = spec["image"]
+    check_spec(images.shape, images.dtype, image_shape, who)
+    num_images, *axes = known_shape(images.shape) or (None, None)
+    if num_images is not None and num_images < min_images:
+        refuse_few(num_images, min_images, who, why)
+    is_known = None not in (axes if min_images == 1 else [num_images, *axes])
+    if dtype_name(images.dtype) == "uint8" and is_known:
+        if not (in_order and "index" in spec):
+            return x
+    return mapped(x, door.watched)
 
 
 def refuse_supervision(**arguments: Any) -> None:
-    """Raises a `ValueError` for arguments of Keras that need labels.
-
-    Args:
-        **arguments: those of `compile` and `fit` that are `None` by default:
-            `loss`, `metrics`, `class_weight`, `sample_weight` and the like.
-    """
+    """Raises a `ValueError` for arguments of Keras that need labels."""
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(
@@ -104,98 +95,70 @@ def refuse_supervision(**arguments: Any) -> None:
             )
 
 
-@dataclasses.dataclass
 class _Door:
     """Checks one batch after the other."""
 
-    image_shape: tuple[int | None, ...] | None
-    min_images: int
-    who: str
-    why: str
-    in_order: bool
-    view_names: tuple[str, ...] = ()
-    # Several workers take batches of a `PyDataset` in any order.
-    one_by_one: bool = True
-    _first_index: int | None = None
-    _last_index: int | None = None
+    is_serial = True
+    _first = _last = None
 
-    def columns(self, element: Any) -> dict[str, Any]:
-        """Returns the columns of a batch; the first view as the images."""
-        name = self.image_name(element)
-        return columns(element if name == "image" else element[name])
+    def __init__(self, arguments, in_order, view_names):
+        # `image_shape`, `min_images`, `who` and `why` of `check`.
+        self.arguments = arguments
+        self.in_order = in_order
+        self.view_names = view_names
 
     def image_name(self, element: Any) -> str:
         """Returns the entry of a dict that holds the images."""
-        is_views = (
-            isinstance(element, Mapping)
-            and "image" not in element
-            and self.view_names
-            and set(self.view_names) <= set(element)
-        )
-        return self.view_names[0] if is_views else "image"
+        if isinstance(element, Mapping) and "image" not in element:
+            if self.view_names and set(self.view_names) <= set(element):
+                return self.view_names[0]
+        return "image"
 
-    def __call__(self, found: Mapping[str, Any]) -> None:
-        check(
-            found["image"],
-            self.image_shape,
-            self.min_images,
-            self.who,
-            self.why,
-        )
+    def columns(self, element: Any) -> dict[str, Any]:
+        """Returns the columns of a batch, with the first view as images."""
+        name = self.image_name(element)
+        return columns(element if name == "image" else element[name])
+
+    def check(self, found: Mapping[str, Any]) -> None:
+        """Checks the columns of a batch."""
+        check(found["image"], *self.arguments)
         if self.in_order and "index" in found:
             self._check_order(np.asarray(found["index"]))
 
     def passed(self, element: Any) -> Any:
-        """Returns a batch as it is, once it has been checked."""
+        """Checks a batch, and returns it as it is."""
         found = self.columns(element)
-        # A `PyDataset` may end with an empty batch, where images are damaged.
-        if len(found["image"]) or self.min_images > 1:
-            self(found)
+        # A `PyDataset` may end with an empty batch, if images are damaged.
+        if len(found["image"]) or self.arguments[1] > 1:
+            self.check(found)
         return element
 
-    def _check_order(self, index):
-        if self._first_index is None:
-            self._first_index = index[0]
-        is_next = self.one_by_one and index[0] != self._first_index
-        before = [self._last_index] if is_next else []
-        self._last_index = index[-1]
-        if (np.diff(np.concatenate([before, index])) <= 0).any():
-            self.in_order = False
-            warnings.warn(
-                f"{self.who} returns rows in the order in which the data set "
-                "gives the images, which is not the order of their 'index': "
-                "it is shuffled, and its last images may be left out. Pass "
-                "keras_dim.data.load(..., shuffle=False), or take "
-                "keras_dim.evaluation.extract, which returns the index, too",
-                stacklevel=2,
-            )
-
-
-def _checked_graph(dataset, door):
-    spec = door.columns(unpacked(dataset.element_spec))
-    images = spec["image"]
-    shape = known_shape(images.shape)
-    check_spec(images.shape, images.dtype, door.image_shape, door.who)
-    is_sure = (
-        dtype_name(images.dtype) == "uint8" and shape and None not in shape[1:]
-    )
-    num_images = shape[0] if shape else None
-    if num_images is not None and num_images < door.min_images:
-        refuse_few(num_images, door.min_images, door.who, door.why)
-    if num_images is None and door.min_images > 1:
-        is_sure = False
-    if is_sure and not (door.in_order and "index" in spec):
-        return dataset
-
-    def watched(element):
-        image = distribution.after_call(door, door.columns(element))
+    def watched(self, element: Any) -> Any:
+        """Returns a symbolic batch that is checked when it comes."""
+        image = distribution.after_call(self.check, self.columns(element))
         if isinstance(element, Mapping):
-            return {**element, door.image_name(element): image}
+            return {**element, self.image_name(element): image}
         if isinstance(element, tuple | list):
             return (image, *element[1:])
         return image
 
-    return mapped(dataset, watched)
+    def _check_order(self, index):
+        if self._first is None:
+            self._first = index[0]
+        # An epoch begins with the first index again.
+        is_next = self.is_serial and index[0] != self._first
+        before = [self._last] if is_next else []
+        self._last = index[-1]
+        if (np.diff(np.concatenate([before, index])) <= 0).any():
+            self.in_order = False
+            warnings.warn(
+                f"{self.arguments[2]} returns rows in the order of the data "
+                "set, which is not the order of the images' 'index': it is "
+                "shuffled, and its last images may be left out. Pass "
+                "keras_dim.data.load(..., shuffle=False), or use "
+                "keras_dim.evaluation.extract, which returns the index, too",
+                stacklevel=2,
+            )
 
 
 def _check_rest(num_images, batch_size, min_images, who, why):

@@ -1,32 +1,30 @@
-"""A batch of images, in any accepted form, as a dict of columns."""
+"""Batches and data sets of batches, in any accepted form."""
 
+import dataclasses
 import os
 import types
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
-# How names of dtypes begin that hold no numbers.
-_NO_NUMBERS = ("object", "str", "bytes")
+from keras_dim import distribution
 
 
 def columns(element: Any) -> dict[str, Any]:
-    """Returns a batch, or whole arrays, as a dict of columns.
+    """Returns `"image"`, `"label"` and `"index"` of a batch or whole arrays.
 
     Args:
         element: images; `(images,)`; `(images, labels)`; or a dict with
-            `"image"` and, where there are any, `"label"` and `"index"`, whose
-            other entries are left out. Arrays, eager and symbolic tensors
-            are returned as they are, other sequences as arrays.
-
-    Returns:
-        dict with `"image"`, and `"label"` and `"index"` where the element has
-        them.
+            `"image"` and perhaps `"label"`, `"index"` and others. Arrays and
+            tensors are returned as they are, other sequences as arrays.
 
     Raises:
-        ValueError: for anything else, sample weights among it, and where the
+        ValueError: for anything else, sample weights included, and where the
             columns differ in length.
     """
     if isinstance(element, Mapping):
@@ -36,44 +34,40 @@ def columns(element: Any) -> dict[str, Any]:
                 f"Received a dict with {sorted(map(str, element))}"
             )
         found = {
-            name: element[name]
-            for name in ("image", "label", "index")
-            if element.get(name) is not None
+            name: element.get(name) for name in ("image", "label", "index")
         }
     elif isinstance(element, tuple | list) and not is_array(element):
-        if len(element) == 3:
-            raise ValueError(
-                "A batch must be images or a pair (images, labels). Received "
-                "three entries: sample weights have no meaning here, leave "
-                "them out"
-            )
         if len(element) not in (1, 2):
             raise ValueError(
                 "A batch must be images or a pair (images, labels). Received "
-                f"{len(element)} entries; numpy.stack(images) makes one array "
-                "of many images"
+                f"{len(element)} entries: leave sample weights out, and make "
+                "one array of many images by numpy.stack(images)"
             )
         found = dict(zip(("image", "label"), element, strict=False))
-        if found.get("label", 0) is None:
-            del found["label"]
-    elif isinstance(element, str | bytes | os.PathLike) or element is None:
-        raise ValueError(
-            "Images must be an array, a pair (images, labels), a dict with "
-            "'image', or a data set of such batches; keras_dim.data.load "
-            f"reads files. Received: {element!r}"
-        )
     else:
         found = {"image": element}
+    if found["image"] is None or isinstance(
+        found["image"], str | bytes | os.PathLike
+    ):
+        raise _no_images(element, "keras_dim")
     found = {
         name: column if is_array(column) else np.asarray(column)
         for name, column in found.items()
+        if column is not None
     }
-    if dtype_name(found["image"].dtype).startswith(_NO_NUMBERS):
+    if dtype_name(found["image"].dtype).startswith(("object", "str", "bytes")):
         raise ValueError(
             "Images must be one array of numbers. Received: "
             f"{type(element).__name__} of dtype {found['image'].dtype}"
         )
-    _check_lengths(found)
+    num_images = _num_rows("image", found["image"])
+    for name, column in found.items():
+        num_rows = _num_rows(name, column)
+        if None not in (num_rows, num_images) and num_rows != num_images:
+            raise ValueError(
+                f"There must be one {name!r} for every image. Received "
+                f"{num_rows} for {num_images} images"
+            )
     return found
 
 
@@ -89,16 +83,64 @@ def is_whole(images: Any) -> bool:
     return isinstance(images, Mapping) or is_array(images)
 
 
+def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
+    """Returns a data set of the batches of another, each through a function.
+
+    The function gets symbolic tensors where `x` is a `tf.data.Dataset`.
+    """
+    if hasattr(x, "element_spec"):
+        return x.map(lambda *element: function(unpacked(element)))
+    if isinstance(x, keras.utils.PyDataset):
+        if hasattr(x, "map"):
+            return x.map(function)
+        return _MappedDataset(x, function)
+    if isinstance(x, Iterator):
+        return (function(batch) for batch in x)
+    return _MappedIterable(x, function)
+
+
+def images_alone(x: Any) -> Any:
+    """Returns arrays or a data set without labels and indices."""
+    return images_of(x) if is_whole(x) else mapped(x, images_of)
+
+
+def iterate(
+    x: Any, batch_size: int | None = None, who: str = "keras_dim"
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields arrays or a data set in batches, as dicts of NumPy arrays.
+
+    Batches of a data set are cut to `batch_size`, never joined.
+
+    Raises:
+        ValueError: for anything but images, and for a data set that
+            repeats for ever.
+    """
+    refuse_no_data_set(x, who)
+    # tf.data's value for a data set without an end.
+    cardinality = getattr(x, "cardinality", None)
+    if callable(cardinality) and int(cardinality()) == -1:
+        raise ValueError(
+            "The data set repeats for ever. Leave out `repeat()`, or limit "
+            "it with `take(num_batches)`."
+        )
+    with distribution.value_errors():
+        for element in [x] if is_whole(x) else x:
+            found = {
+                name: keras.ops.convert_to_numpy(column)
+                for name, column in columns(element).items()
+            }
+            num_images = len(found["image"])
+            size = batch_size or max(num_images, 1)
+            for start in range(0, num_images, size):
+                part = slice(start, start + size)
+                yield {name: column[part] for name, column in found.items()}
+
+
 def refuse_no_data_set(x, who):
     if isinstance(x, str | bytes | os.PathLike) or not (
         is_whole(x) or isinstance(x, Iterable) or hasattr(x, "element_spec")
     ):
-        raise ValueError(
-            f"{who} expects images: an array, a pair of arrays (images, "
-            "labels), a dict of arrays, or a data set of such batches, which "
-            f"keras_dim.data.load makes of files. Received: {x!r}, of type "
-            f"{type(x).__name__}"
-        )
+        raise _no_images(x, who)
 
 
 def is_array(value):
@@ -110,31 +152,64 @@ def dtype_name(dtype):
 
 
 def known_shape(shape):
-    """A static shape as a tuple, or `None` where even the rank is unknown."""
-    rank = getattr(shape, "rank", 0)
-    return None if rank is None else tuple(shape)
+    """Returns a static shape as a tuple, `None` where the rank is unknown."""
+    return None if getattr(shape, "rank", 0) is None else tuple(shape)
 
 
 def unpacked(element):
-    # A data set hands the entries of a tuple one by one.
+    # A data set passes the entries of a tuple one by one.
     is_packed = isinstance(element, tuple | types.GeneratorType)
     return element[0] if is_packed and len(element) == 1 else element
 
 
-def _check_lengths(found):
-    num_images = None
-    for name, column in found.items():
-        shape = known_shape(column.shape)
-        if shape == ():
-            raise ValueError(
-                f"There must be one {name!r} for every image of a batch. "
-                "Received a single value"
-            )
-        num_rows = shape[0] if shape else None
-        if name == "image":
-            num_images = num_rows
-        elif None not in (num_rows, num_images) and num_rows != num_images:
-            raise ValueError(
-                f"There must be one {name!r} for every image. Received "
-                f"{num_rows} for {num_images} images"
-            )
+def _no_images(x, who):
+    return ValueError(
+        f"{who} expects images: an array, a pair (images, labels), a dict "
+        "with 'image', or a data set of such batches, which "
+        f"keras_dim.data.load makes of files. Received: {x!r}, of type "
+        f"{type(x).__name__}"
+    )
+
+
+def _num_rows(name, column):
+    shape = known_shape(column.shape)
+    if shape == ():
+        raise ValueError(
+            f"There must be one {name!r} for every image of a batch. "
+            "Received a single value"
+        )
+    return shape[0] if shape else None
+
+
+class _MappedDataset(keras.utils.PyDataset):
+    def __init__(self, dataset, function):
+        super().__init__(
+            dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size
+        )
+        self._dataset = dataset
+        self._function = function
+
+    @property
+    def num_batches(self):
+        return self._dataset.num_batches
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def __getitem__(self, index):
+        return self._function(self._dataset[index])
+
+    def on_epoch_begin(self):
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self._dataset.on_epoch_end()
+
+
+@dataclasses.dataclass
+class _MappedIterable:
+    batches: Iterable[Any]
+    function: Callable[[Any], Any]
+
+    def __iter__(self):
+        return map(self.function, self.batches)

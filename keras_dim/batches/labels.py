@@ -1,4 +1,4 @@
-"""Labels: whole numbers, one to an image, and -1 for none."""
+"""Checks of labels: whole numbers, one to an image, and -1 for no label."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from keras_dim.batches.forms import unpacked
 from keras_dim.batches.pixels import check
 from keras_dim.batches.pixels import check_spec
 
-# The label of an image that has none, as in STL-10's unlabelled part.
+# The label of an image without one, as in STL-10's unlabelled part.
 UNLABELLED = -1
 
 
@@ -34,8 +34,8 @@ def labels_of(
         columns: dict with `"label"`, as `columns` returns it; or the labels:
             whole numbers `(n,)` or `(n, 1)`.
         who: str. Name of the caller, for the message.
-        num_classes: int or `None`. Labels must be from 0 to below it.
-            Defaults to `None`, any whole numbers.
+        num_classes: int or `None`. Labels must be below it. Defaults to
+            `None`, no limit.
         allow_unlabelled: bool. Whether -1 may stand for no label. Defaults to
             `False`.
 
@@ -45,16 +45,16 @@ def labels_of(
     """
     labels = columns
     if isinstance(columns, Mapping):
-        if columns.get("label") is None:
+        labels = columns.get("label")
+        if labels is None:
             raise ValueError(
                 f"{who} needs labels. Received images alone: pass a pair "
                 "(images, labels), or a data set with 'label'"
             )
-        labels = columns["label"]
     if hasattr(labels, "numpy"):
         labels = keras.ops.convert_to_numpy(labels)
     labels = np.asarray(labels)
-    _check_label_spec(labels.shape, labels.dtype, who)
+    _check_label_spec(labels, who)
     if not np.array_equal(labels, np.floor(labels)):
         raise ValueError(
             f"{who} expects labels that are whole numbers. Received NaN or "
@@ -87,13 +87,13 @@ def check_labelled(
 ) -> None:
     """Refuses data without usable labels before training starts.
 
-    Arrays are checked whole. Of a `tf.data.Dataset` the known shapes and
-    dtypes are checked, of other data sets the first batch. Images labelled -1
-    have no label; there must be others.
+    Arrays are checked whole; of a `tf.data.Dataset` the known shapes and
+    dtypes, of other data sets the first batch. Images may have no label (-1),
+    but not all of them.
 
     Args:
-        x: labelled images, in any form that `checked` takes but iterators,
-            which a second score would find empty.
+        x: labelled images, in any form that `checked` takes, except for
+            iterators, which can be read only once.
         image_shape: see `check`.
         who: see `check`.
         num_classes: see `labels_of`.
@@ -107,15 +107,18 @@ def check_labelled(
             f"{who} is read for every score, and an iterator only once. Pass "
             f"a data set or a list of batches. Received: {type(x).__name__}"
         )
-    spec = getattr(x, "element_spec", None)
-    if spec is not None:
-        spec = columns_of(unpacked(spec))
-        check_spec(spec["image"].shape, spec["image"].dtype, image_shape, who)
-        if "label" in spec:
-            _check_label_spec(spec["label"].shape, spec["label"].dtype, who)
+    first = getattr(x, "element_spec", None)
+    is_spec = first is not None
+    if not is_spec:
+        first = x if is_whole(x) else next(iter(x), ())
+    first = columns_of(unpacked(first))
+    if is_spec:
+        image = first["image"]
+        check_spec(image.shape, image.dtype, image_shape, who)
+        if "label" in first:
+            _check_label_spec(first["label"], who)
             return
-    first = spec or columns_of(x if is_whole(x) else next(iter(x), ()))
-    if "label" in first:
+    elif "label" in first:
         check(first["image"], image_shape, who=who)
     labels = labels_of(first, who, num_classes, allow_unlabelled=True)
     if is_whole(x) and (labels == UNLABELLED).all():
@@ -125,25 +128,19 @@ def check_labelled(
         )
 
 
-def _check_label_spec(shape, dtype, who):
-    shape = known_shape(shape)
-    expected = f"{who} expects labels that are whole numbers, one to an image."
-    received = f"Received labels of dtype {dtype_name(dtype)}, shape {shape}"
-    if not re.match("bool|u?int|float|bfloat", dtype_name(dtype)):
+def _check_label_spec(labels, who):
+    shape, dtype = known_shape(labels.shape), dtype_name(labels.dtype)
+    message = (
+        f"{who} expects labels that are whole numbers, one to an image. "
+        f"Received labels of dtype {dtype}, shape {shape}"
+    )
+    if not re.match("bool|u?int|float|bfloat", dtype):
         raise ValueError(
-            f"{expected} {received}: turn names into numbers with "
+            f"{message}: turn names into numbers with "
             "numpy.unique(labels, return_inverse=True)[1]"
         )
-    if (
-        shape is not None
-        and len(shape) != 1
-        and (len(shape), shape[-1])
-        != (
-            2,
-            1,
-        )
-    ):
+    if shape is not None and (len(shape), *shape[1:]) not in ((1,), (2, 1)):
         raise ValueError(
-            f"{expected} {received}: turn one-hot labels into numbers with "
+            f"{message}: turn one-hot labels into numbers with "
             "numpy.argmax(labels, axis=-1)"
         )

@@ -1,4 +1,4 @@
-"""Raw pixels in [0, 255] of shape (images, height, width, channels)."""
+"""Checks of raw pixels in [0, 255], `(images, height, width, channels)`."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import numpy as np
 from keras_dim.batches.forms import dtype_name
 from keras_dim.batches.forms import known_shape
 
-# Pixels are looked at in the first, middle and last so many images, and in at
+# Pixels are checked in the first, middle and last so many images, and in at
 # most so many numbers of each of these three parts.
 SAMPLED_IMAGES = 100
 SAMPLED_NUMBERS = 2**22
-# Numbers of channels that an image may have.
+# Numbers of channels that tell which axis they are on.
 CHANNELS = (1, 2, 3, 4)
 
 
@@ -25,96 +25,81 @@ def check(
     who: str = "keras_dim",
     why: str = "",
 ) -> None:
-    """Refuses arrays that are no raw pixels, or not of the wanted shape.
+    """Refuses arrays that are not raw pixels, or not of the expected shape.
 
-    Pixels of `uint8` are taken as they are. Of other dtypes the first, middle
-    and last 100 images are looked at (fewer of large images), so that the
-    check costs little however many images there are. Refused are NaN, values
-    below 0 or above 255, and fractions in [0, 1]; black and white images of 0
-    and 1 are warned about.
+    Of other dtypes than `uint8`, the first, middle and last 100 images are
+    checked (fewer of large images). NaN, values below 0 or above 255, and
+    fractions in [0, 1] are refused; images of 0 and 1 alone are warned about.
 
     Args:
         images: array or eager tensor.
         image_shape: sequence of int or `None`. `(height, width, channels)`,
             `None` for any number. Defaults to `None`, any image.
-        min_images: int. Defaults to `1`.
+        min_images: int. Least number of images. Defaults to `1`.
         who: str. Name of the caller, for the message.
-        why: str. Why fewer than `min_images` do not do, for the message.
+        why: str. Why there must be `min_images`, for the message.
 
     Raises:
-        ValueError: as said, in one line with what came, what was expected and
-            how to mend it.
+        ValueError: in one line.
     """
     check_spec(images.shape, images.dtype, image_shape, who)
     if len(images) < max(min_images, 1):
         refuse_few(len(images), min_images, who, why)
     if dtype_name(images.dtype) != "uint8":
-        _check_pixels(_sample(images), dtype_name(images.dtype), who)
+        _check_range(_sample(images), dtype_name(images.dtype), who)
 
 
 def check_spec(
     shape: Sequence[int | None],
     dtype: Any,
-    image_shape: Sequence[int | None] | None = None,
-    who: str = "keras_dim",
+    image_shape: Sequence[int | None] | None,
+    who: str,
 ) -> None:
-    """Refuses shapes and dtypes that no batch of images has.
-
-    Args:
-        shape: sequence of int or `None`. Of the batch, `None` where it is not
-            known.
-        dtype: the images' dtype.
-        image_shape: see `check`.
-        who: see `check`.
-
-    Raises:
-        ValueError: as `check` does.
-    """
-    refuse_channels_first(who)
-    shape = known_shape(shape)
-    if dtype_name(dtype) == "bool":
-        raise ValueError(
-            f"{who} expects raw pixels in [0, 255]. Received dtype bool: "
-            "pass images.astype('uint8') * 255"
-        )
-    if shape is None or _fits(shape, image_shape):
-        return
-    expected = "(images, height, width, channels)"
-    if image_shape is not None:
-        expected = str((None, *image_shape))
-    if len(shape) == 3 and (image_shape is None or len(image_shape) == 3):
-        is_one = shape[-1] in CHANNELS
-        mend = "images[None]" if is_one else "images[..., None]"
-        reason = "one image is a batch" if is_one else "grey is one channel"
-        mend = f": {reason} by {mend}; batch a data set"
-    elif (
-        len(shape) == 4
-        and shape[1] in CHANNELS
-        and shape[3] not in (*CHANNELS, None)
-    ):
-        mend = (
-            ", which has the channels first: put them last by "
-            "numpy.transpose(images, (0, 2, 3, 1))"
-        )
-    else:
-        mend = (
-            ": resize the images (data sources take `image_size` and "
-            "`channels`), and batch a data set"
-        )
-    raise ValueError(
-        f"{who} expects batches of shape {expected}. The images do not fit. "
-        f"Received: {shape}{mend}"
-    )
-
-
-def refuse_channels_first(who: str = "keras_dim") -> None:
-    """Raises a `ValueError` where Keras is set to `"channels_first"`."""
+    """Refuses shapes and dtypes of a batch, as far as they are known."""
     if keras.config.image_data_format() == "channels_first":
         raise ValueError(
             f"{who} expects channels last, and Keras is set to "
             "'channels_first': call keras.config.set_image_data_format("
             "'channels_last') before anything is built"
         )
+    if dtype_name(dtype) == "bool":
+        raise ValueError(
+            f"{who} expects raw pixels in [0, 255]. Received dtype bool: "
+            "pass images.astype('uint8') * 255"
+        )
+    shape = known_shape(shape)
+    if shape is None or _fits(shape, image_shape):
+        return
+    expected = "(images, height, width, channels)"
+    if image_shape is not None:
+        expected = str((None, *image_shape))
+    advice = (
+        ": resize the images (data sources take `image_size` and `channels`), "
+        "and batch a data set"
+    )
+    if len(shape) == 3 and shape[-1] in CHANNELS:
+        advice = ": one image is a batch by images[None]; batch a data set"
+    elif len(shape) == 3:
+        advice = ": grey is one channel by images[..., None]"
+    elif len(shape) == 4 and is_channels_first(shape):
+        advice = (
+            ", which has the channels first: put them last by "
+            "numpy.transpose(images, (0, 2, 3, 1))"
+        )
+    raise ValueError(
+        f"{who} expects batches of shape {expected}. The images do not fit. "
+        f"Received: {shape}{advice}"
+    )
+
+
+def is_channels_first(shape: Sequence[int | None]) -> bool:
+    """Returns whether a batch has few rows, and columns for channels."""
+    _, rows, columns, channels = shape
+    return (
+        rows in CHANNELS
+        and columns not in CHANNELS
+        and channels not in (*CHANNELS, None)
+    )
 
 
 def refuse_few(num_images, min_images, who, why):
@@ -131,11 +116,7 @@ def refuse_few(num_images, min_images, who, why):
 
 def _fits(shape, image_shape):
     if image_shape is None:
-        return len(shape) == 4 and not (
-            shape[1] in CHANNELS
-            and shape[3] not in (*CHANNELS, None)
-            and (shape[2] is None or shape[2] not in CHANNELS)
-        )
+        return len(shape) == 4 and not is_channels_first(shape)
     return len(shape) == len(image_shape) + 1 and all(
         None in (expected, received) or expected == received
         for expected, received in zip(image_shape, shape[1:], strict=True)
@@ -147,20 +128,12 @@ def _sample(images):
     length = max(1, min(SAMPLED_IMAGES, SAMPLED_NUMBERS // size))
     if len(images) <= 3 * length:
         return keras.ops.convert_to_numpy(images)
-    middle = len(images) // 2
-    return np.concatenate(
-        [
-            keras.ops.convert_to_numpy(part)
-            for part in (
-                images[:length],
-                images[middle : middle + length],
-                images[-length:],
-            )
-        ]
-    )
+    begins = 0, len(images) // 2, len(images) - length
+    parts = (images[begin : begin + length] for begin in begins)
+    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
-def _check_pixels(pixels, dtype, who):
+def _check_range(pixels, dtype, who):
     if not pixels.size:
         raise ValueError(
             f"{who} expects images with pixels. Received shape: {pixels.shape}"
@@ -168,34 +141,32 @@ def _check_pixels(pixels, dtype, who):
     if dtype == "bfloat16":
         pixels = pixels.astype("float32")
     low, high = float(pixels.min()), float(pixels.max())
-    expected = f"{who} expects raw pixels in [0, 255]."
-    received = f"Received {dtype} values from {low:g} to {high:g}"
-    # Half a step may be the error of a resizing.
+    # Resizing may overshoot by less than half a level.
+    is_low, is_high = low < -0.5, high > 255.5
+    advice = ""
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"{expected} {received}: images must be finite")
-    if low < -0.5 and high <= 1:
-        raise ValueError(
-            f"{expected} {received}: pass (images + 1) * 127.5 where they are "
-            "in [-1, 1]"
+        advice = ": images must be finite"
+    elif is_low and high <= 1:
+        advice = ": pass (images + 1) * 127.5 where they are in [-1, 1]"
+    elif is_high and dtype in ("uint16", "int32", "int64", "uint32"):
+        advice = (
+            ": pass (images // 257).astype('uint8') where they have 16 bits"
         )
-    if high > 255.5 and dtype in ("uint16", "int32", "int64", "uint32"):
-        raise ValueError(
-            f"{expected} {received}: pass (images // 257).astype('uint8') "
-            "where they have 16 bits"
+    elif is_low or is_high or (low < 0 and high <= 1):
+        advice = (
+            ": undo their standardisation, or pass numpy.clip(images, 0, 255)"
         )
-    if low < -0.5 or high > 255.5 or (low < 0 and high <= 1):
-        raise ValueError(
-            f"{expected} {received}: undo their standardisation, or pass "
-            "numpy.clip(images, 0, 255)"
-        )
-    if not 0 < high <= 1:
-        return
-    if (pixels != np.rint(pixels)).any():
-        raise ValueError(
-            f"{expected} {received}, which is nearly black: pass images * 255"
-        )
-    warnings.warn(
-        f"{expected} {received}, which is nearly black: pass images * 255 if 1 "
-        "is white, images.astype('uint8') if it is meant",
-        stacklevel=4,
+    elif 0 < high <= 1 and (pixels != np.rint(pixels)).any():
+        advice = ", which is nearly black: pass images * 255"
+    message = (
+        f"{who} expects raw pixels in [0, 255]. Received {dtype} values from "
+        f"{low:g} to {high:g}"
     )
+    if advice:
+        raise ValueError(f"{message}{advice}")
+    if 0 < high <= 1:
+        warnings.warn(
+            f"{message}, which is nearly black: pass images * 255 if 1 is "
+            "white, images.astype('uint8') if it is not",
+            stacklevel=4,
+        )

@@ -1,72 +1,46 @@
-"""Images that lie in an array, in memory or mapped from a file."""
+"""Images in an array, in memory or mapped from a file."""
 
+import dataclasses
 import hashlib
 import pathlib
 from typing import Any
 
 import numpy as np
 
+from keras_dim import batches
 from keras_dim.data import numpy_images
-from keras_dim.data.image_shape import choose_channels
-from keras_dim.data.image_shape import parse_image_size
+from keras_dim.data.image_header import in_one_line
+from keras_dim.data.image_shape import Pixels
 from keras_dim.data.source import Source
-from keras_dim.data.source import refuse_missing_split
 
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
-# What other splits than the one asked for may be called in an npz file.
 _SPLITS = ("train", "test", "validation", "val")
-# Of an array, read at a time for its checksum.
+# Size of the pieces in which an array is read for its checksum.
 _BLOCK_BYTES = 2**24
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ArraySource(Source):
     """Images in an array.
 
     Args:
-        name: str. How messages call the source.
-        images: uint8 array `(num_images, height, width, channels)`, also a
-            memory-mapped one, of which only the batches are read.
-        labels: int64 array `(num_images,)` or `None`.
-        image_shape: tuple or `None`. What to deliver, if not the images' own
-            shape.
+        images: uint8 array `(num_images, height, width, channels)`. Of a
+            memory-mapped one only the batches are read.
         index: int64 array `(num_images,)` or `None`. The images' indices, if
-            not their places.
-        class_names: sequence of str or `None`.
-        paths: sequence of str or `None`.
+            they are not their places.
     """
 
-    random_access = True
-
-    def __init__(
-        self,
-        name,
-        images,
-        labels=None,
-        *,
-        image_shape=None,
-        index=None,
-        class_names=None,
-        paths=None,
-    ):
-        super().__init__(
-            name,
-            len(images),
-            images.shape[1:] if image_shape is None else image_shape,
-            has_labels=labels is not None,
-            class_names=class_names,
-            paths=paths,
-        )
-        self.labels = labels
-        self.images = images
-        self.index = index
+    images: np.ndarray
+    index: np.ndarray | None = None
+    exact: bool = True
 
     @property
     def decoded(self) -> bool:
         return self.images.shape[1:] == self.image_shape
 
-    def image(self, row: int) -> np.ndarray:
-        image = np.asarray(self.images[row])
+    def image(self, item: int) -> np.ndarray:
+        image = np.asarray(self.images[item])
         return numpy_images.convert(image, self.image_shape, resize=True)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -93,57 +67,46 @@ class ArraySource(Source):
         return f"sha256 {digest.hexdigest()}"
 
 
-def open_arrays(
-    arrays: Any,
-    *,
-    image_size: Any = None,
-    channels: int | None = None,
-    name: str = "the arrays",
-) -> ArraySource:
-    """Opens an array of images, alone or as a pair with labels.
+def are_arrays(source: Any) -> bool:
+    """Returns whether a source is an array, or a list or pair of arrays."""
+    first = source
+    while isinstance(first, tuple | list) and len(first):
+        first = first[0]
+    return hasattr(first, "__array__") and not np.isscalar(first)
 
-    Args:
-        arrays: array `(n, height, width)` or `(n, height, width, channels)`
-            of uint8, or a list of arrays of one image each, or a pair of
-            either and `(n,)` integer labels.
-        image_size: int, `(height, width)` or `None`.
-        channels: int or `None`.
-        name: str. How messages call the arrays.
-    """
+
+def open_arrays(
+    arrays: Any, pixels: Pixels, name: str = "the arrays"
+) -> ArraySource:
+    """Opens an array or list of images, alone or as a pair with labels."""
     images, labels = arrays, None
     if isinstance(arrays, tuple | list):
-        if len(arrays) == 2 and np.ndim(arrays[0]) != np.ndim(arrays[1]):
+        if len(arrays) == 2 and _are_images_and_labels(*arrays):
             images, labels = arrays
-        elif len(arrays) == 2 and np.ndim(arrays[0]) == 4:
-            images, labels = arrays
-        else:
-            images = _stacked(arrays, name)
+        images = _stacked(images, name)
     images = _checked_images(images, name)
     if labels is not None:
-        labels = _checked_labels(labels, len(images), name)
-    size = parse_image_size(image_size) or images.shape[1:3]
-    channels = choose_channels(images.shape[-1], channels, name)
-    return ArraySource(name, images, labels, image_shape=(*size, channels))
+        labels = batches.labels_of(
+            labels, f"The source {name!r}", allow_unlabelled=True
+        )
+        batches.columns((images, labels))
+    return ArraySource(
+        name=name,
+        num_images=len(images),
+        image_shape=pixels.shape(images.shape[1:], name),
+        images=images,
+        labels=labels,
+    )
 
 
 def open_array_file(
-    path: pathlib.Path,
-    split: str | None,
-    *,
-    image_size: Any = None,
-    channels: int | None = None,
+    path: pathlib.Path, split: str | None, pixels: Pixels
 ) -> ArraySource:
     """Opens a `.npy` file of images or a `.npz` file of images and labels.
 
     A `.npy` file is mapped, not loaded. In a `.npz` file the images are
     called `images`, `x` or the like, perhaps with the split before or after
     (`x_train`, `test_images`), and so are the labels (`labels`, `y`).
-
-    Args:
-        path: path. The file.
-        split: str or `None`. For `.npz` files that hold several splits.
-        image_size: int, `(height, width)` or `None`.
-        channels: int or `None`.
     """
     has_splits = False
     try:
@@ -152,61 +115,99 @@ def open_array_file(
         else:
             arrays, has_splits = _arrays_of_npz(path, split)
     except Exception as error:
-        # NumPy reads headers as Python literals, and lets every error of its
-        # parser through, and of zlib's; a size that was never true asks for
-        # more memory than there is.
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        # NumPy passes on all errors of zlib and of Python's parser, with
+        # which it reads headers, and takes memory for whatever size they say.
         raise ValueError(
-            f"Cannot read {path}: {reason} Expected plain uint8 arrays; Python "
-            "objects are not loaded, because they can run code."
+            f"Cannot read {path}: {in_one_line(error)} Expected plain uint8 "
+            "arrays; Python objects are not loaded, because they can run code."
         ) from error
-    source = open_arrays(
-        arrays, image_size=image_size, channels=channels, name=str(path)
-    )
+    source = open_arrays(arrays, pixels, str(path))
     if not has_splits:
-        refuse_missing_split(source, split)
+        source.check_split(split)
+    return source
+
+
+def open_digits(split: str | None, pixels: Pixels) -> ArraySource:
+    """Opens scikit-learn's 1,797 handwritten digits of 8x8 pixels.
+
+    Their 17 grey levels are spread over 0 to 255. The splits `"train"` (1,437
+    images) and `"test"` (360) are stratified; `"all"` is both.
+
+    Reference:
+        Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI
+        Machine Learning Repository, 1998.
+    """
+    from sklearn import datasets
+    from sklearn import model_selection
+
+    digits = datasets.load_digits()
+    rows = np.arange(len(digits.target))
+    train, test = model_selection.train_test_split(
+        rows, test_size=360, stratify=digits.target, random_state=0
+    )
+    splits = {"train": np.sort(train), "test": np.sort(test), "all": rows}
+    if split not in splits:
+        raise ValueError(
+            f"Unknown split of the digits. Expected one of {list(splits)}. "
+            f"Received: {split!r}"
+        )
+    rows = splits[split]
+    images = np.rint(digits.images[rows] * (255 / 16)).astype(np.uint8)
+    source = open_arrays((images, digits.target[rows]), pixels, "digits")
+    source.class_names = tuple(map(str, digits.target_names))
     return source
 
 
 def _arrays_of_npz(path, split):
+    """Returns images and labels, and whether their names hold the split."""
+    # NumPy leaves a file that it opens itself open if it is damaged.
     with (
         open(path, "rb") as opened,
         np.load(opened, allow_pickle=False) as file,
     ):
-        keys = _find_keys(file.files, split)
-        if keys is None:
-            raise ValueError(
-                f"there are no images of the split {split!r}, which would be "
-                f"an array called images, x, images_{split} or x_{split}, but "
-                f"{sorted(file.files)}."
-            )
-        images, labels = keys
-        arrays = file[images], None if labels is None else file[labels]
-        return arrays, images not in _IMAGE_KEYS
+
+        def key(stems, part):
+            patterns = ("{0}_{1}", "{1}_{0}") if part else ("{0}",)
+            names = [p.format(stem, part) for stem in stems for p in patterns]
+            return next((name for name in names if name in file.files), None)
+
+        aliases = {"validation": "val", "val": "validation"}
+        parts = [part for part in (split, aliases.get(split)) if part]
+        if not any(key(_IMAGE_KEYS, part) for part in _SPLITS):
+            parts.append(None)
+        for part in parts:
+            if images := key(_IMAGE_KEYS, part):
+                labels = key(_LABEL_KEYS, part)
+                return (file[images], labels and file[labels]), part is not None
+        raise ValueError(
+            f"there are no images of the split {split!r}, which would be an "
+            f"array called images, x, images_{split} or x_{split}, but "
+            f"{sorted(file.files)}."
+        )
 
 
-def _find_keys(keys, split):
-    def first(stems, split):
-        names = [
-            name
-            for stem in stems
-            for name in (f"{stem}_{split}", f"{split}_{stem}")
-        ]
-        names = names if split else stems
-        return next((name for name in names if name in keys), None)
+def _are_images_and_labels(images, labels):
+    """Returns whether a pair is not two images."""
+    if not hasattr(images, "__array__"):
+        return True
+    return np.ndim(images) == 4 or np.ndim(images) != np.ndim(labels)
 
-    aliases = {"validation": "val", "val": "validation"}
-    for wanted in (split, aliases.get(split)):
-        if wanted and (images := first(_IMAGE_KEYS, wanted)):
-            return images, first(_LABEL_KEYS, wanted)
-    if any(first(_IMAGE_KEYS, other) for other in _SPLITS):
-        return None
-    images = first(_IMAGE_KEYS, None)
-    return images and (images, first(_LABEL_KEYS, None))
+
+def _stacked(images, name):
+    """Returns a list of images as one array."""
+    if hasattr(images, "__array__"):
+        return images
+    shapes = sorted({np.shape(image) for image in images})
+    if len(shapes) != 1:
+        raise ValueError(
+            f"The images of {name} must have one shape. Received a list of "
+            f"{len(images)} arrays of the shapes {str(shapes[:3])[1:-1]}"
+        )
+    return np.stack(images)
 
 
 def _checked_images(images, name):
-    if not isinstance(images, np.ndarray):  # Keeps memory maps what they are.
+    if not isinstance(images, np.ndarray):  # Memory maps stay as they are.
         images = np.asarray(images)
     if images.dtype != np.uint8:
         raise ValueError(
@@ -221,43 +222,14 @@ def _checked_images(images, name):
             f"The images of {name} must have the shape (n, height, width) or "
             f"(n, height, width, channels). Received: {images.shape}"
         )
-    _refuse_channels_first(images.shape, name)
+    if batches.is_channels_first(images.shape):
+        raise ValueError(
+            f"The images of {name} have the shape {images.shape}, which is "
+            "channels first. Expected (n, height, width, channels): pass "
+            "images.transpose(0, 2, 3, 1)."
+        )
     if 0 in images.shape:
         raise ValueError(
             f"There is no image in {name}. Received the shape {images.shape}"
         )
     return images
-
-
-def _stacked(images, name):
-    """One array of a list of images."""
-    shapes = sorted({np.shape(image) for image in images})
-    if len(shapes) != 1:
-        raise ValueError(
-            f"The images of {name} must have one shape. Received a list of "
-            f"{len(images)} arrays of the shapes {str(shapes[:3])[1:-1]}"
-        )
-    return np.stack(images)
-
-
-def _refuse_channels_first(shape, name):
-    # Nobody has images of four rows and as many channels as columns.
-    if shape[1] <= 4 < min(shape[2:]) and shape[3] >= 8:
-        raise ValueError(
-            f"The images of {name} have the shape {shape}, which is channels "
-            "first. Expected (n, height, width, channels): pass "
-            "images.transpose(0, 2, 3, 1)."
-        )
-
-
-def _checked_labels(labels, num_images, name):
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.shape != (num_images,) or labels.dtype.kind not in "iub":
-        raise ValueError(
-            f"The labels of {name} must be integers, one for each of the "
-            f"{num_images} images. Received: {labels.dtype} of shape "
-            f"{labels.shape}"
-        )
-    return labels.astype(np.int64)

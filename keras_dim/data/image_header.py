@@ -1,8 +1,7 @@
-"""Recognises image files and reads their headers; nothing is decoded."""
+"""Recognises image files and reads their headers, without decoding them."""
 
 import dataclasses
 import importlib
-import io
 import re
 import struct
 from typing import TYPE_CHECKING
@@ -11,15 +10,15 @@ from typing import BinaryIO
 if TYPE_CHECKING:
     from PIL import Image
 
-# The most pixels of an image that is decoded: 2 ** 28 values of three channels,
-# 268 MB. Above it Pillow, too, warns of bombs: files of some kilobytes that say
-# they hold billions of pixels.
+# The most pixels that are decoded: 268 MB in three channels. Above it Pillow,
+# too, warns of small files that decode to gigabytes.
 MAX_PIXELS = 2**28 // 3
-# The most bytes of a file that is read: so many pixels of four channels of 16
-# bits, not compressed, have less.
+# The most bytes of a file that is read. So many pixels of four channels of 16
+# bits have less, uncompressed.
 MAX_BYTES = 2**30
 
-# How files of each format begin.
+_HEAD_BYTES = 132
+# The first bytes of the files of each format.
 _BEGINNINGS = {
     kind: re.compile(pattern, re.DOTALL)
     for kind, pattern in {
@@ -40,12 +39,10 @@ _BEGINNINGS = {
         "dicom": rb".{128}DICM",
     }.items()
 }
-# Two letters also begin other files: without a name that says so, these are
-# images if their whole header is.
+# Other files begin with these two letters, too: without the name of an image,
+# these are images only if their whole header is.
 _WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
-_HEAD_BYTES = 132
-
-# Formats that are read, with the names of their classes in Pillow.
+# The formats that are read, with the names of their classes in Pillow.
 _PILLOW_NAMES = {
     "jpeg": "Jpeg",
     "png": "Png",
@@ -57,25 +54,21 @@ _PILLOW_NAMES = {
     "bmp": "Bmp",
     "ppm": "Ppm",
 }
-READ_KINDS = tuple(_PILLOW_NAMES)
-READ_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif"),
-    *(".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm"),
-    *(".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".avif"),
+_READ_SUFFIXES = tuple(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .tif .tiff .bmp .dib "
+    ".ppm .pgm .pbm .pnm .jp2 .j2k .jpf .jpx .avif".split()
 )
-# Raw files of cameras. Many are TIFF files, whose first page is a thumbnail.
-_RAW_SUFFIXES = (
-    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".srf", ".sr2"),
-    *(".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f", ".3fr", ".iiq"),
+# Raw files of cameras. Many are TIFF files whose first page is a thumbnail.
+_RAW_SUFFIXES = tuple(
+    ".dng .cr2 .cr3 .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f "
+    ".3fr .iiq".split()
 )
-_OTHER_SUFFIXES = (
-    *(".heic", ".heif", ".hif", ".jxl", ".psd", ".exr", ".hdr", ".dcm"),
-    *(".svg", ".tga", ".ico", ".icns", ".pcx", ".dds", ".xcf", ".qoi"),
-    *(".pfm", ".pam", ".fits", ".ras", ".sgi"),
+_OTHER_SUFFIXES = tuple(
+    ".heic .heif .hif .jxl .psd .exr .hdr .dcm .svg .tga .ico .icns .pcx .dds "
+    ".xcf .qoi .pfm .pam .fits .ras .sgi".split()
 )
-_EXPECTED = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG 2000 or AVIF"
 
-# Modes of Pillow whose pixels have a known range.
+# Pillow's modes whose pixels have a known range.
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # Tags of TIFF: whether zero is white, and the version of a camera's raw file.
@@ -90,14 +83,12 @@ class ImageHeader:
         kind: str. The format, such as `"jpeg"`.
         height: int. In pixels, as stored.
         width: int. In pixels, as stored.
-        channels: int. 1 for grey, 3 for colour. A transparency channel does
-            not count.
-        orientation: int. How to turn the stored pixels, from 1 (as they are)
-            to 8, as EXIF counts. TIFF files come turned, and say 1.
-        is_deep: bool. Whether samples have 16 bits whose range is not stated,
-            so that 16 bits are taken for it.
-        has_more_pages: bool. Whether a TIFF file has more pages than the one
-            that is read.
+        channels: int. 1 for grey, 3 for colour, without transparency.
+        orientation: int. EXIF's number from 1 (upright) to 8. Pillow turns
+            TIFF files itself: 1.
+        is_deep: bool. Whether samples have 16 bits, of which a camera may
+            have used fewer.
+        has_more_pages: bool. Whether a TIFF file has several pages.
     """
 
     kind: str
@@ -109,14 +100,14 @@ class ImageHeader:
     has_more_pages: bool = False
 
     def size(self, orient: bool) -> tuple[int, int]:
-        """`(height, width)` of the delivered image, perhaps turned."""
+        """Returns `(height, width)`, after turning the image if `orient`."""
         if orient and self.orientation >= 5:
             return self.width, self.height
         return self.height, self.width
 
 
 def image_kind(head: bytes) -> str | None:
-    """The format that the first 132 bytes of a file show, or `None`."""
+    """Returns the format of a file by its first 132 bytes, or `None`."""
     for kind, beginning in _BEGINNINGS.items():
         if beginning.match(head):
             return kind
@@ -124,8 +115,8 @@ def image_kind(head: bytes) -> str | None:
 
 
 def is_meant_as_image(path: str) -> bool:
-    """Whether a file is an image, read here or not, by its name or content."""
-    if path.lower().endswith(READ_SUFFIXES + _RAW_SUFFIXES + _OTHER_SUFFIXES):
+    """Returns whether a file is an image, read here or not."""
+    if path.lower().endswith(_READ_SUFFIXES + _RAW_SUFFIXES + _OTHER_SUFFIXES):
         return True
     try:
         with open(path, "rb") as file:
@@ -139,16 +130,12 @@ def is_meant_as_image(path: str) -> bool:
 
 
 def read_header(file: BinaryIO, name: str = "") -> ImageHeader:
-    """Reads the header of an image.
-
-    Args:
-        file: binary file, seekable, at its beginning.
-        name: str. The file's name: that of a camera's raw file is refused.
+    """Reads the header of an image from a file at its beginning.
 
     Raises:
-        ValueError: if the file is not an image of a format that is read, is
-            damaged within its header, has more than `MAX_PIXELS` pixels, or
-            samples whose range is not known.
+        ValueError: if the file is not an image of a format that is read, has
+            the name of a camera's raw file, a damaged header, more than
+            `MAX_PIXELS` pixels, or samples whose range is not known.
     """
     return open_image(file, name)[0]
 
@@ -156,23 +143,12 @@ def read_header(file: BinaryIO, name: str = "") -> ImageHeader:
 def open_image(
     file: BinaryIO, name: str = ""
 ) -> tuple[ImageHeader, "Image.Image"]:
-    """As `read_header`; gives Pillow's image, not yet decoded, too."""
-    if name.lower().endswith(_RAW_SUFFIXES):
-        raise ValueError(_not_read("raw files of cameras"))
+    """Returns the header and Pillow's image, not yet decoded."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    if not head:
-        raise ValueError("the file is empty")
-    kind = image_kind(head)
-    if kind is None:
-        suffix = name.lower()[name.rfind(".") :] if "." in name else ""
-        if suffix in _OTHER_SUFFIXES:
-            raise ValueError(_not_read(f"{suffix} files"))
-        raise ValueError(f"it is not an image: expected {_EXPECTED}")
-    if kind not in _PILLOW_NAMES:
-        raise ValueError(_not_read(f"{kind} files"))
+    kind = _checked_kind(head, name.lower())
     if kind == "webp":
-        # Before Pillow, which takes memory for the pixels at once.
+        # Pillow takes memory for the pixels when it opens the file.
         _check_size(kind, *_webp_size(head))
     image = _open_by_pillow(kind, file)
     width, height = image.size
@@ -189,7 +165,9 @@ def open_image(
             f"pixels of the mode {image.mode} have no known range. Store them "
             "as 8 bits a channel"
         )
-    is_deep = image.mode[0] == "I" or ";16" in str(_stored_mode(image))
+    # How samples lie in the file, such as "RGB;16B".
+    stored_mode = image.tile[0][3] if getattr(image, "tile", None) else ""
+    is_deep = image.mode[0] == "I" or ";16" in str(stored_mode)
     if is_deep and tags.get(_PHOTOMETRIC) == 0:
         raise ValueError("its zero is white, which is not read of 16 bits")
     header = ImageHeader(
@@ -198,30 +176,42 @@ def open_image(
         width,
         channels=1 if is_grey else 3,
         orientation=1 if tags else _orientation(image.info.get("exif")),
-        # PPM states its range, which Pillow stretches to 16 bits; BMP shares
-        # 16 bits among the three colours.
+        # Pillow stretches the range that PPM states to 16 bits. In BMP, 16
+        # bits are those of all three colours.
         is_deep=is_deep and kind not in ("ppm", "bmp"),
         has_more_pages=bool(tags and tags.next),
     )
     return header, image
 
 
-def is_sound(encoded: bytes) -> bool:
-    """Whether the header of an image in memory can be read.
-
-    Args:
-        encoded: bytes. The file.
-    """
-    try:
-        read_header(io.BytesIO(encoded))
-    except ValueError:
-        return False
-    return True
+def in_one_line(error: Exception) -> str:
+    """Returns the message of an error on one line of at most 200 letters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _not_read(what):
+def _checked_kind(head, name):
+    kind = image_kind(head)
+    suffix = name[name.rfind(".") :] if "." in name else ""
+    if suffix in _RAW_SUFFIXES:
+        raise ValueError(_not_read("raw files of cameras"))
+    if not head:
+        raise ValueError("the file is empty")
+    if kind is None and suffix in _OTHER_SUFFIXES:
+        raise ValueError(_not_read(f"{suffix} files"))
+    if kind is None:
+        raise ValueError(
+            "it is not an image: expected JPEG, PNG, GIF, WebP, BMP, TIFF, "
+            "PPM, JPEG 2000 or AVIF"
+        )
+    if kind not in _PILLOW_NAMES:
+        raise ValueError(_not_read(f"{kind} files"))
+    return kind
+
+
+def _not_read(files):
     return (
-        f"{what} are not read. Convert it to one that is: "
+        f"{files} are not read. Convert it to one that is: "
         ".jpg, .png, .gif, .webp, .bmp, .tif, .ppm, .jp2 or .avif"
     )
 
@@ -235,19 +225,12 @@ def _open_by_pillow(kind, file):
             f"this version of Pillow does not read {kind}. Install a newer one"
         ) from None
     try:
-        # Not by `Image.open`, which also tries the formats that are not read
-        # here, and warns of large images where here they are refused.
+        # `Image.open` would also try other formats, and warn of large images.
         return getattr(module, f"{name}ImageFile")(file)
-    except Exception as error:  # Whatever the damage leads Pillow to.
+    except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
             f"the {kind} header is damaged: {in_one_line(error)}"
         ) from error
-
-
-def in_one_line(error: Exception) -> str:
-    """The message of an error, without line breaks and not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _check_size(kind, width, height):
@@ -260,31 +243,22 @@ def _check_size(kind, width, height):
         )
 
 
-def _stored_mode(image):
-    """How the samples lie in the file, as Pillow calls it: `"RGB;16B"`."""
-    return image.tile[0][3] if getattr(image, "tile", None) else ""
-
-
 def _webp_size(head):
     if len(head) < 30:
         raise ValueError("the webp header is cut off")
-    chunk = head[12:16]
-    if chunk == b"VP8X":
-        return tuple(
-            1 + int.from_bytes(head[begin : begin + 3], "little")
-            for begin in (24, 27)
-        )
-    if chunk == b"VP8L":
+    if head[12:16] == b"VP8X":
+        sides = head[24:27], head[27:30]
+        return [1 + int.from_bytes(side, "little") for side in sides]
+    if head[12:16] == b"VP8L":
         bits = int.from_bytes(head[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    width, height = struct.unpack("<HH", head[26:30])
-    return width & 0x3FFF, height & 0x3FFF
+        return 1 + bits % 2**14, 1 + (bits >> 14) % 2**14
+    return [side % 2**14 for side in struct.unpack("<HH", head[26:30])]
 
 
 def _orientation(exif):
-    """The orientation of an EXIF block, 1 if there is none or it is damaged.
+    """Returns the orientation in an EXIF block, 1 if it is missing or damaged.
 
-    Pillow's own reader warns of damage in tags that are not asked for.
+    Pillow's own reader warns of damage in any other tag.
     """
     exif = (exif or b"").removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])

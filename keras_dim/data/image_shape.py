@@ -1,19 +1,59 @@
-"""The size and the number of channels in which a source delivers images."""
+"""The size and the number of channels of the images of a source."""
 
+import dataclasses
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from keras_dim.data import numpy_images
 from keras_dim.data.image_header import ImageHeader
 
-# So many images of 16 bits are decoded to tell their largest value.
+# Number of images of 16 bits that are decoded for their largest value.
 _NUM_DEEP = 16
 
 
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """What a user wants images to be like; see `open_source`."""
+
+    image_size: tuple[int, int] | None = None
+    channels: int | None = None
+    orient: bool = True
+
+    def shape(self, stored: tuple[int, ...], name: str) -> tuple[int, ...]:
+        """Returns the shape of images of a source that are stored in another.
+
+        Raises:
+            ValueError: for channels other than grey to colour and back.
+        """
+        *size, channels = stored
+        if self.channels not in (None, channels):
+            if {self.channels, channels} != {1, 3}:
+                raise ValueError(
+                    f"The images of {name} have {channels} channel(s), which "
+                    f"cannot be turned into {self.channels!r}: only grey (1) "
+                    "and colour (3) convert to each other. Leave `channels` "
+                    f"out or pass channels={channels}."
+                )
+            channels = self.channels
+        return (*(self.image_size or size), channels)
+
+    def decode(self, encoded: bytes, image_shape: tuple) -> np.ndarray:
+        """Decodes an image to the shape of its source.
+
+        Raises:
+            ValueError: if it is damaged, or has another size and none was
+                asked for.
+        """
+        resize = self.image_size is not None
+        return numpy_images.decode_as(encoded, image_shape, resize, self.orient)
+
+
 def parse_image_size(image_size: Any) -> tuple[int, int] | None:
-    """`image_size` as `(height, width)`, or `None`."""
+    """Returns `image_size` as `(height, width)` or `None`."""
     if image_size is None:
         return None
     sizes = image_size
@@ -31,102 +71,58 @@ def parse_image_size(image_size: Any) -> tuple[int, int] | None:
     return sizes
 
 
-def choose_channels(native: int, channels: int | None, name: str) -> int:
-    """The number of channels to deliver from images that have `native`.
-
-    Args:
-        native: int. Channels of the source.
-        channels: int or `None`. What was asked for; `None` is `native`.
-        name: str. The source, for the message.
-
-    Raises:
-        ValueError: if the conversion has no sound meaning.
-    """
-    if channels is None or channels == native:
-        return native
-    if {native, channels} == {1, 3}:
-        return channels
-    raise ValueError(
-        f"The images of {name} have {native} channel(s), which cannot be "
-        f"turned into {channels!r}: only grey (1) and colour (3) convert to "
-        f"each other. Leave `channels` out or pass channels={native}."
-    )
-
-
-class Survey:
-    """Compares the headers of encoded images.
+def survey(
+    name: str,
+    images: Iterable[tuple[str, ImageHeader, Callable[[], bytes]]],
+    pixels: Pixels,
+) -> tuple[int, int, int] | None:
+    """Returns the shape of images by their headers; warns of what they lose.
 
     Args:
         name: str. The source, for messages.
-        image_size: int, `(height, width)` or `None`. The size that was asked
-            for. With `None` all images must have one size.
-        orient: bool. Whether images are turned as EXIF says.
+        images: iterable of an image's name in messages, its header, and a
+            function that returns its file.
+        pixels: `Pixels`. Without a size, all images must have one.
+
+    Returns:
+        `(height, width, channels)`, with one channel where all images are
+        grey, else three; `None` if there are no images.
     """
-
-    def __init__(self, name: str, image_size: Any, orient: bool = True):
-        self.name = name
-        self.size = parse_image_size(image_size)
-        self.resize = self.size is not None
-        self.num_images = 0
-        self._orient = orient
-        self._native_channels = 1
-        self._first = ""
-        self._num_deep = self._num_pages = self._largest = 0
-
-    def add(
-        self, place: str, header: ImageHeader, read: Callable[[], bytes]
-    ) -> None:
-        """Takes in one image; refuses a second size.
-
-        Args:
-            place: str. What to call the image in messages.
-            header: `ImageHeader`.
-            read: function that returns the encoded image.
-        """
-        size = header.size(self._orient)
-        self.num_images += 1
-        self._num_pages += header.has_more_pages
-        self._native_channels = max(self._native_channels, header.channels)
+    size, first = pixels.image_size, ""
+    channels = num_deep = num_pages = largest = 0
+    for place, header, read in images:
+        channels = max(channels, header.channels)
+        num_pages += header.has_more_pages
         if header.is_deep:
-            self._num_deep += 1
-            if self._num_deep <= _NUM_DEEP:
-                largest = numpy_images.largest_sample(read())
-                self._largest = max(self._largest, largest)
-        if self.size is None:
-            self.size, self._first = size, place
-        elif not self.resize and size != self.size:
+            if num_deep < _NUM_DEEP:
+                largest = max(largest, numpy_images.largest_sample(read()))
+            num_deep += 1
+        found = header.size(pixels.orient)
+        if size is None:
+            size, first = found, place
+        elif pixels.image_size is None and found != size:
             raise ValueError(
-                f"The images of {self.name} have different sizes: "
-                f"{self._first} is {self.size[0]}x{self.size[1]} and {place} "
-                f"is {size[0]}x{size[1]} (height x width). Pass image_size= "
-                "to resize them all, for example image_size=64."
+                f"The images of {name} have different sizes: {first} is "
+                f"{size[0]}x{size[1]} and {place} is {found[0]}x{found[1]} "
+                "(height x width). Pass image_size= to resize them all, for "
+                "example image_size=64."
             )
-
-    def image_shape(self, channels: int | None) -> tuple[int, int, int]:
-        """The shape to deliver; warns of what images lose on the way.
-
-        Args:
-            channels: int or `None`. 1 or 3; `None` is 1 where all images are
-                grey, else 3.
-        """
-        if self._num_deep:
-            logging.warning(
-                "%d image(s) of %s have 16 bits a channel, of which the upper "
-                "8 are kept: values are divided by 256. The largest value in "
-                "the first %d is %d of 65535. Where a camera gives fewer bits, "
-                "images come out dark: scale them to 8 bits before, such as "
-                'by (image / 4095 * 255).astype("uint8") for 12 bits.',
-                self._num_deep,
-                self.name,
-                min(self._num_deep, _NUM_DEEP),
-                self._largest,
-            )
-        if self._num_pages:
-            logging.warning(
-                "%d TIFF file(s) of %s have more pages than one. The first is "
-                "read.",
-                self._num_pages,
-                self.name,
-            )
-        native = self._native_channels
-        return (*self.size, choose_channels(native, channels, self.name))
+    if num_deep:
+        logging.warning(
+            "%d image(s) of %s have 16 bits a channel, of which the upper 8 "
+            "are kept: values are divided by 256. The largest value in the "
+            "first %d is %d of 65535. If the camera gives fewer bits, the "
+            "images are dark: scale them to 8 bits before, such as by "
+            '(image / 4095 * 255).astype("uint8") for 12 bits.',
+            num_deep,
+            name,
+            min(num_deep, _NUM_DEEP),
+            largest,
+        )
+    if num_pages:
+        logging.warning(
+            "%d TIFF file(s) of %s have several pages. The first is read.",
+            num_pages,
+            name,
+        )
+    return (*size, channels) if channels else None

@@ -1,116 +1,62 @@
-"""The order of an epoch, a pure function of a seed and the epoch's number."""
+"""The order of an epoch: a pure function of a seed and the epoch's number."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """Which images to deliver, in which order.
+    """Which images to read, and in which order.
 
     Args:
-        seed: int, scalar int64 tensor or `None`. Different seeds shuffle
-            differently, equal ones equally; `None` keeps the source's order.
-        shard_index: int. The worker, from 0 to `num_shards - 1`.
-        num_shards: int. The number of workers. Their images are disjoint
-            and together complete in every epoch.
-        rows: range or `None`. Only the images of these indices, one after
-            the other, in the order of the indices: neither shuffled nor
-            shared by workers. `None` is all of them, in what order the
-            source reads fastest.
-
-    Raises:
-        ValueError: for `rows` with gaps, and with a seed or with workers.
+        seed: int or `None`. Seed of the shuffling; `None` does not shuffle.
+        shard_index: int. This worker, from 0.
+        num_shards: int. Number of workers. Their images are disjoint and
+            together complete.
+        rows: range or `None`. Reads only these indices. `None` reads all.
     """
 
-    seed: "int | tf.Tensor | None" = None
+    seed: int | None = None
     shard_index: int = 0
     num_shards: int = 1
     rows: range | None = None
 
-    def __post_init__(self):
-        if self.rows is None:
-            return
-        if self.rows.step != 1 or self.rows.start < 0:
-            raise ValueError(
-                "`rows` must be a range from 0 or more, in steps of 1. "
-                f"Received: {self.rows}"
-            )
-        if self.seed is not None or self.num_shards != 1:
-            raise ValueError(
-                "`rows` are read in their order, by one worker. Received also: "
-                f"seed={self.seed}, num_shards={self.num_shards}"
-            )
+    def indices(self, size: int) -> np.ndarray:
+        """Returns this worker's share of `range(size)`, int64 `(n,)`."""
+        if self.rows is not None:
+            return np.array(self.rows, np.int64)
+        indices = np.arange(size)
+        if self.seed is not None:
+            indices = permutation(self.seed, size)
+        return indices[self.shard_index :: self.num_shards]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of one epoch's order: unrelated for neighbouring epochs."""
-    # SeedSequence is one of the streams that numpy promises never to change.
+    """Returns the seed of one epoch, unrelated to that of the next one."""
+    # NumPy promises never to change the numbers of SeedSequence.
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 def permutation(seed: int, size: int) -> np.ndarray:
-    """A random permutation of `range(size)`, the same for ever."""
-    # Raw bits of a named generator are stable between numpy versions, which
-    # Generator.permutation is not.
-    keys = np.random.Philox(int(seed)).random_raw(size)
+    """Returns a random permutation of `range(size)`."""
+    # Unlike those of Generator.permutation, these numbers never change.
+    keys = np.random.Philox(seed).random_raw(size)
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def ordered_rows(order: Order, size: int) -> np.ndarray:
-    """The indices `0..size-1` of the order's shard, as int64 `(n,)`.
-
-    Args:
-        order: `Order`. Its seed is a number or `None`.
-        size: int.
-    """
-    if order.rows is not None:
-        return np.array(order.rows, np.int64)
-    if order.seed is None:
-        rows = np.arange(size, dtype=np.int64)
-    else:
-        rows = permutation(order.seed, size)
-    return rows[order.shard_index :: order.num_shards]
-
-
-def ordered_indices(order: Order, size: int) -> "tf.Tensor":
-    """What `ordered_rows` gives, of a seed that is a tensor."""
-    import tensorflow as tf
-
-    if order.rows is not None:
-        return tf.constant(ordered_rows(order, size))
-    if order.seed is None:
-        indices = tf.range(size, dtype=tf.int64)
-    else:
-        indices = tf.numpy_function(
-            lambda seed: permutation(seed, size), [order.seed], tf.int64
-        )
-        indices = tf.ensure_shape(indices, [size])
-    return indices[order.shard_index :: order.num_shards]
-
-
-def shuffled_records(
-    records: "tf.data.Dataset", order: Order, buffer_size: int
-) -> "tf.data.Dataset":
-    """The order's shard of a stream, shuffled through a buffer.
-
-    Every shard must be given the same stream.
-
-    Args:
-        records: dataset. The stream, from its first record to its last.
-        order: `Order`.
-        buffer_size: int. Records held at once.
-    """
-    if order.num_shards > 1:
-        records = records.shard(order.num_shards, order.shard_index)
-    if order.seed is None:
-        return records
-    return records.shuffle(
-        buffer_size, seed=order.seed, reshuffle_each_iteration=False
-    )
+def shuffled(
+    items: Iterator[Any], seed: int, buffer_size: int
+) -> Iterator[Any]:
+    """Yields the items of a stream, shuffled through a buffer."""
+    random = np.random.Philox(seed)
+    buffer = list(itertools.islice(items, buffer_size))
+    for item in items:
+        place = random.random_raw() % buffer_size
+        yield buffer[place]
+        buffer[place] = item
+    yield from (buffer[place] for place in permutation(seed, len(buffer)))

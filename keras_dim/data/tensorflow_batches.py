@@ -4,66 +4,51 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from keras_dim import distribution
 from keras_dim.data.order import Order
+from keras_dim.data.reading import batches
 from keras_dim.data.source import Source
-from keras_dim.data.tensorflow_tools import without_autotuning
 
 
-def batches_of(
+def tensorflow_batches(
     source: Source,
-    order: Order,
+    orders: Iterator[Order],
     batch_size: int,
     drop_remainder: bool,
     numbers: range,
-    epoch_seeds: Iterator[int],
-    shuffle: bool,
+    num_shards: int,
 ) -> tf.data.Dataset:
-    """Returns epoch after epoch of a source: one to an iteration.
+    """Returns a dataset of which each iteration is the next order's epoch."""
 
-    Args:
-        source: `Source`.
-        order: `Order`. The shard; its seed is that of the epoch.
-        batch_size: int.
-        drop_remainder: bool. Whether to leave out a last, smaller batch.
-        numbers: range. The batches of an epoch to hand out, as far as there
-            are so many.
-        epoch_seeds: iterator of int.
-        shuffle: bool. Whether to shuffle by these seeds.
-    """
+    def epoch():
+        try:
+            yield from batches(
+                source, next(orders), batch_size, drop_remainder, numbers
+            )
+        except ValueError as error:
+            # `distribution.value_errors` makes it one line again.
+            raise ValueError(distribution.refusal(error)) from None
 
-    def next_epoch():
-        # Called once for each iterator: this is what counts the epochs.
-        yield next(epoch_seeds)
-
-    def one_epoch(seed):
-        # Shuffles mix their own seed with that of the graph, which would be
-        # the process's global seed, and the order would depend on it.
-        tf.random.set_seed(1)
-        shuffled = Order(
-            seed if shuffle else None, order.shard_index, order.num_shards
-        )
-        return source.batches(shuffled, batch_size, drop_remainder)
-
-    epochs = tf.data.Dataset.from_generator(
-        next_epoch, output_signature=tf.TensorSpec([], tf.int64)
-    )
-    # Workers must not differ in the number of batches.
-    dataset = epochs.flat_map(one_epoch).take(numbers.stop)
-    dataset = dataset.skip(numbers.start)
-    if source.exact:
+    size = batch_size if drop_remainder else None
+    spec = {
+        "image": tf.TensorSpec((size, *source.image_shape), tf.uint8),
+        "index": tf.TensorSpec((size,), tf.int64),
+    }
+    if source.has_labels:
+        spec["label"] = tf.TensorSpec((size,), tf.int64)
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=spec)
+    # Where images may be damaged, only batches that are filled up are certain.
+    if source.exact or (source.random_access and drop_remainder):
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(len(numbers))
         )
-    options = _options(order.num_shards)
-    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
-    return without_autotuning(dataset)
-
-
-def _options(num_shards):
     options = tf.data.Options()
-    options.deterministic = True
+    # Autotuning runs in a thread of its own. An iterator that is given up
+    # while that thread starts, as in `fit` of several replicas, can wait for
+    # it for ever (TensorFlow 2.21).
+    options.autotune.enabled = False
     policies = tf.data.experimental.AutoShardPolicy
     options.experimental_distribute.auto_shard_policy = (
         policies.DATA if num_shards == 1 else policies.OFF
     )
-    return options
+    return dataset.prefetch(2).with_options(options)

@@ -4,14 +4,13 @@ import tensorflow as tf
 
 from keras_dim.data.image_header import MAX_PIXELS
 
-# The size of a PNG, BMP or WebP image is within them.
+# The size of a PNG, BMP or WebP image is within so many bytes.
 _HEAD = 32
-_ZEROS = b"\0" * _HEAD
 
-# A JPEG file with an EXIF block at its front, as cameras write it, down to its
-# orientation. \C is any byte: others than ASCII would be letters of UTF-8.
+# A JPEG file down to the orientation in an EXIF block. \C is any byte; in RE2,
+# other escapes than those of ASCII would be letters of UTF-8.
 _EXIF = (
-    r"^\C\C(?:\C\C\x00\x10JFIF\C{10})?\C\C\C\CExif\x00\x00(?:"
+    r"^\C*?Exif\x00\x00(?:"
     r"II\*\x00\x08\x00\x00\x00\C\C(?:\C{12})*?"
     r"\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])\x00|"
     r"MM\x00\*\x00\x00\x00\x08\C\C(?:\C{12})*?"
@@ -21,44 +20,16 @@ _EXIF = (
 _EXIF_BYTES = 2048
 
 
-def decode_image(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
-    """Decodes a JPEG or PNG image to the pixels that Pillow gives.
-
-    Samples of 16 bits are divided by 256; the orientation is left alone.
-
-    Args:
-        encoded: scalar string tensor. The file.
-        channels: int. 3, or 4 to keep the transparency channel.
-
-    Returns:
-        uint8 tensor `(height, width, channels)`.
-    """
-
-    def decode_jpeg():
-        # TensorFlow's default transform is a little faster, and up to 22
-        # levels off.
-        image = tf.io.decode_jpeg(
-            encoded, channels=3, dct_method="INTEGER_ACCURATE"
-        )
-        opaque = tf.fill(tf.shape(image[..., :1]), tf.constant(255, tf.uint8))
-        return tf.concat([image, opaque], axis=-1) if channels == 4 else image
-
-    image = tf.cond(
-        _begins(_head(encoded), b"\xff\xd8\xff"),
-        decode_jpeg,
-        lambda: tf.io.decode_png(encoded, channels=channels),
-    )
-    return tf.ensure_shape(image, [None, None, channels])
-
-
 def decode_request(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a file that anyone may have sent to a server, and turns it.
 
     It takes JPEG, PNG, still WebP and true-colour BMP files of at most
-    `MAX_PIXELS` pixels. The sizes are those that TensorFlow's decoders read:
-    what is larger is refused before memory is taken for it. GIF files and
-    animations are refused, since TensorFlow decodes all frames at once, and
-    bitmaps with a palette, since it takes their indices for grey values.
+    `MAX_PIXELS` pixels; larger ones are refused before memory is taken for
+    them. GIF files and animations are refused, since TensorFlow decodes all
+    frames at once, and bitmaps with a palette, since it takes their indices
+    for grey values. Pixels are those of Pillow; samples of 16 bits are
+    divided by 256. The EXIF orientation is that of JPEG files with a block at
+    their front.
 
     Args:
         encoded: scalar string tensor. The file.
@@ -71,20 +42,32 @@ def decode_request(encoded: tf.Tensor) -> tf.Tensor:
     """
     encoded = assert_sound(encoded)
     head = _head(encoded)
+    is_jpeg = _begins(head, b"\xff\xd8\xff")
+
+    def decode_jpeg():
+        # TensorFlow's default transform is up to 22 levels off.
+        return tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE")
 
     def decode_other():
-        # The decoder of WebP gives three or four channels as stored.
+        # The decoder of WebP returns three or four channels as stored.
         image = tf.io.decode_image(encoded, 0, expand_animations=False)
         return tf.ensure_shape(image, [None, None, None])[..., :3]
 
-    is_other = tf.logical_or(_begins(head, b"RIFF"), _begins(head, b"BM"))
-    image = tf.cond(is_other, decode_other, lambda: decode_image(encoded))
+    image = tf.case(
+        [
+            (is_jpeg, decode_jpeg),
+            (_begins(head, b"\x89PNG"), lambda: tf.io.decode_png(encoded, 3)),
+        ],
+        default=decode_other,
+    )
     image = tf.ensure_shape(image, [None, None, 3])
-    return turned(image, orientation(encoded))
+    return tf.cond(
+        is_jpeg, lambda: turned(image, orientation(encoded)), lambda: image
+    )
 
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """The EXIF orientation of a JPEG file, from 1 to 8; 1 of other files."""
+    """Returns the EXIF orientation of a JPEG file, from 1 to 8."""
     front = tf.strings.substr(encoded, 0, _EXIF_BYTES)
     found = tf.strings.regex_replace(front, _EXIF, r"\1\2")
     byte = tf.cast(tf.io.decode_raw(found, tf.uint8), tf.int64)
@@ -94,36 +77,28 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns an image upright, given its EXIF orientation from 1 to 8."""
 
-    def flipped(image, orientations, axis):
-        return tf.cond(
-            tf.reduce_any(orientation == tf.constant(orientations, tf.int64)),
-            lambda: tf.reverse(image, [axis]),
-            lambda: image,
-        )
+    def turn(step, orientations, image):
+        is_due = tf.reduce_any(orientation == _int64(*orientations))
+        return tf.cond(is_due, lambda: step(image), lambda: image)
 
-    image = tf.cond(
-        orientation >= 5,
-        lambda: tf.transpose(image, (1, 0, 2)),
-        lambda: image,
-    )
-    return flipped(flipped(image, [2, 3, 6, 7], 1), [3, 4, 7, 8], 0)
+    image = turn(tf.image.transpose, (5, 6, 7, 8), image)
+    image = turn(tf.image.flip_left_right, (2, 3, 6, 7), image)
+    return turn(tf.image.flip_up_down, (3, 4, 7, 8), image)
 
 
 def convert(
     images: tf.Tensor, image_shape: tuple[int, int, int], resize: bool
 ) -> tf.Tensor:
-    """Turns images into `image_shape`.
+    """Converts images to `image_shape`.
 
     Colour becomes grey by luminance, grey becomes colour by repetition, and
-    sizes change by bilinear interpolation with antialiasing (the aspect
-    ratio is not kept).
+    sizes change by bilinear interpolation with antialiasing.
 
     Args:
         images: uint8 tensor `(..., height, width, channels)` of rank 3 or 4,
             with static channels.
         image_shape: tuple. `(height, width, channels)`.
-        resize: bool. Whether sizes may change. Otherwise another size is an
-            error.
+        resize: bool. Whether the size may change.
     """
     height, width, channels = image_shape
     if channels == 1 and images.shape[-1] == 3:
@@ -146,56 +121,66 @@ def _resize(images, size):
 
 
 def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
-    """Fails for files that `decode_request` refuses; gives others back."""
+    """Fails for files that `decode_request` refuses; returns others."""
     head = _head(encoded)
     is_jpeg = _begins(head, b"\xff\xd8\xff")
     is_png = _begins(head, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    has_colors = tf.reduce_any(_little(head[28:30]) == _int64(24, 32))
-    is_bmp = tf.logical_and(_begins(head, b"BM"), has_colors)
-    # The second bit of byte 20 tells an animation of an extended file.
-    is_animated = tf.logical_and(
-        _begins(head[12:], b"VP8X"), head[20] // 2 % 2 == 1
+    has_colors = tf.reduce_any(_number(head[28:30]) == _int64(24, 32))
+    is_bmp = _begins(head, b"BM") & has_colors
+    is_extended, is_lossless, is_lossy = (
+        _begins(head, b"RIFF") & _begins(head[8:], b"WEBPVP8" + letter)
+        for letter in (b"X", b"L", b" ")
     )
-    is_webp = tf.reduce_all(
-        [
-            _begins(head, b"RIFF"),
-            _begins(head[8:], b"WEBP"),
-            tf.logical_not(is_animated),
-        ]
-    )
-    is_image = tf.reduce_any([is_jpeg, is_png, is_bmp, is_webp])
-    size = tf.case(
-        [
-            (is_jpeg, lambda: _jpeg_size(encoded)),
-            (is_png, lambda: [_number(head[16:20]), _number(head[20:24])]),
-            (is_bmp, lambda: _bmp_size(head)),
-            (is_webp, lambda: _webp_size(head)),
-        ],
-        default=lambda: [tf.zeros((), tf.int64)] * 2,
-    )
-    checks = [
-        _require(
-            is_image,
-            "A file is no image that is decoded here: GIF, animated WebP and "
-            "bitmaps with a palette are not. Send JPEG, PNG, still WebP or "
-            "true-colour BMP",
-        ),
-        _require(
-            # As floats, since the product of two sides may be of 64 bits.
-            tf.reduce_prod(tf.cast(size, tf.float64)) <= MAX_PIXELS,
-            f"An image has more pixels than the {MAX_PIXELS:,} that are "
-            "decoded. Send a smaller one. Received (width, height):",
-            size,
+    # The second bit of byte 20 marks an animation.
+    is_extended &= head[20] // 2 % 2 == 0
+    bits = _number(head[21:25])
+    # Whether the file is of a kind, and the width and height of that kind.
+    kinds = [
+        (is_png, _number(head[19:15:-1]), _number(head[23:19:-1])),
+        (is_bmp, _number(head[18:22]), _number(head[22:26])),
+        (is_extended, 1 + _number(head[24:27]), 1 + _number(head[27:30])),
+        (is_lossless, 1 + bits % 2**14, 1 + bits // 2**14 % 2**14),
+        (
+            is_lossy,
+            _number(head[26:28]) % 2**14,
+            _number(head[28:30]) % 2**14,
         ),
     ]
-    with tf.control_dependencies(checks):
+    size = tf.reduce_sum(
+        [tf.where(is_kind, sides, 0) for is_kind, *sides in kinds], axis=0
+    )
+    # TensorFlow takes a BMP's sides from these bytes, whatever its header.
+    # They are negative where rows run from the top down.
+    size = tf.where(is_bmp, tf.minimum(size, 2**32 - size), size)
+    # The reader that decodes JPEG finds the size behind other headers.
+    size = tf.cond(
+        is_jpeg,
+        lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[1::-1],
+        lambda: size,
+    )
+    is_image = tf.reduce_any([is_jpeg, *(is_kind for is_kind, *_ in kinds)])
+    checks = [
+        tf.debugging.Assert(
+            is_image,
+            [
+                "A file is no image that is decoded here: GIF, animated WebP "
+                "and bitmaps with a palette are not. Send JPEG, PNG, still "
+                "WebP or true-colour BMP"
+            ],
+        ),
+        tf.debugging.Assert(
+            # As floats, since the product of two sides may have 64 bits.
+            tf.reduce_prod(tf.cast(size, tf.float64)) <= MAX_PIXELS,
+            [
+                f"An image has more pixels than the {MAX_PIXELS:,} that are "
+                "decoded. Send a smaller one. Received (width, height):",
+                size,
+            ],
+        ),
+    ]
+    # Eagerly, an assertion that holds is `None`.
+    with tf.control_dependencies([one for one in checks if one is not None]):
         return tf.identity(encoded)
-
-
-def _require(condition, message, *values):
-    check = tf.debugging.Assert(condition, [message, *values])
-    # Where TensorFlow is eager, and all is well, there is no operation.
-    return tf.no_op() if check is None else check
 
 
 def _int64(*values):
@@ -203,9 +188,11 @@ def _int64(*values):
 
 
 def _head(encoded):
-    """The first bytes as numbers, followed by zeros in a file that is short."""
-    padded = tf.strings.join([tf.strings.substr(encoded, 0, _HEAD), _ZEROS])
-    head = tf.io.decode_raw(tf.strings.substr(padded, 0, _HEAD), tf.uint8)
+    """Returns the first bytes as numbers, and zeros behind a short file."""
+    head = tf.strings.join(
+        [tf.strings.substr(encoded, 0, _HEAD), b"\0" * _HEAD]
+    )
+    head = tf.io.decode_raw(tf.strings.substr(head, 0, _HEAD), tf.uint8)
     return tf.cast(tf.ensure_shape(head, [_HEAD]), tf.int64)
 
 
@@ -214,39 +201,6 @@ def _begins(head, magic):
 
 
 def _number(part):
-    """An unsigned number of some bytes, the highest one first."""
-    weights = [256**place for place in reversed(range(part.shape[0]))]
+    """Returns an unsigned number of some bytes, the lowest one first."""
+    weights = [256**place for place in range(part.shape[0])]
     return tf.reduce_sum(part * tf.constant(weights, tf.int64))
-
-
-def _little(part):
-    return _number(part[::-1])
-
-
-def _jpeg_size(encoded):
-    # The very reader that decodes it. Other headers are before the size.
-    shape = tf.io.extract_jpeg_shape(encoded, tf.int64)
-    return [shape[1], shape[0]]
-
-
-def _bmp_size(head):
-    # TensorFlow takes the sides from these bytes whatever the header's kind.
-    # Above 2 ** 31 they are negative: rows from the top down.
-    sides = [_little(head[18:22]), _little(head[22:26])]
-    return [tf.minimum(side, 2**32 - side) for side in sides]
-
-
-def _webp_size(head):
-    # Of the three kinds of the format, at most one has its name here.
-    kind = head[12:16]
-    extended = [1 + _little(head[24:27]), 1 + _little(head[27:30])]
-    bits = _little(head[21:25])
-    lossless = [1 + bits % 2**14, 1 + bits // 2**14 % 2**14]
-    lossy = [_little(head[26:28]) % 2**14, _little(head[28:30]) % 2**14]
-    return tf.case(
-        [
-            (_begins(kind, b"VP8X"), lambda: extended),
-            (_begins(kind, b"VP8L"), lambda: lossless),
-        ],
-        default=lambda: lossy,
-    )

@@ -17,9 +17,9 @@ from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
 from keras_dim.data import numpy_images
+from keras_dim.data.opening import has_tensorflow
 from keras_dim.data.reading import batches_in_order
 from keras_dim.data.reading import held_in_memory
-from keras_dim.data.tensorflow_tools import has_tensorflow
 from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
@@ -149,10 +149,7 @@ def pretrain(
             epochs_done,
             steps_done * recipe.batch_size,
         )
-        with (
-            termination.noticed() as sigterm,
-            _damage_in_one_line(source),
-        ):
+        with termination.noticed() as sigterm:
             _fit(
                 model,
                 parts,
@@ -308,16 +305,6 @@ def _num_batches(images: Any) -> int | None:
     except TypeError:
         # Not known if some images may turn out to be damaged.
         return None
-
-
-def _damage_in_one_line(
-    source: data.Source,
-) -> contextlib.AbstractContextManager:
-    if not source.uses_tensorflow:
-        return contextlib.nullcontext()
-    from keras_dim.data.tensorflow_tools import damage_in_one_line
-
-    return damage_in_one_line(source.name)
 
 
 def _collapse_report(

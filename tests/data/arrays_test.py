@@ -144,9 +144,17 @@ def test_other_arrays_are_refused(images, message):
         keras_dim.data.open_source(images)
 
 
-@pytest.mark.parametrize("labels", [LABELS[:5], LABELS / 2, np.eye(10)])
-def test_other_labels_are_refused(labels):
-    with pytest.raises(ValueError, match="must be integers, one for each"):
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS[:5], "one 'label' for every image. Received 5 for 10"),
+        (LABELS / 2, "fractions"),
+        (np.eye(10), "one-hot"),
+        (list("abcdefghij"), "turn names into numbers"),
+    ],
+)
+def test_other_labels_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
         keras_dim.data.open_source((IMAGES, labels))
 
 
@@ -162,8 +170,15 @@ def test_a_list_of_arrays_is_one_array():
         np.testing.assert_array_equal(
             np.squeeze(source.images), np.stack(images)
         )
-    source = keras_dim.data.open_source((list(IMAGES), LABELS))
-    assert source.has_labels
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+@pytest.mark.parametrize("images", [IMAGES, list(IMAGES), list(IMAGES[..., 0])])
+@pytest.mark.parametrize("labels", [LABELS, LABELS.tolist(), list(LABELS)])
+def test_images_and_labels_may_be_lists(images, labels, pair):
+    source = keras_dim.data.open_source(pair([images, labels]))
+    assert source.num_images == 10
+    np.testing.assert_array_equal(source.labels, LABELS)
 
 
 def test_a_list_of_arrays_of_many_shapes_is_refused():

@@ -394,7 +394,7 @@ def test_further_pages_are_told(tmp_path, warnings):
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     image = keras_dim.data.open_source(tmp_path).read(np.arange(1))["image"]
     np.testing.assert_array_equal(image[0], pixels(0))
-    assert "more pages than one" in warnings[0]
+    assert "several pages" in warnings[0]
 
 
 def test_a_turned_photograph_has_the_size_of_its_picture(tmp_path):

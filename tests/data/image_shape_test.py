@@ -1,6 +1,6 @@
 import pytest
 
-from keras_dim.data.image_shape import choose_channels
+from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import parse_image_size
 
 
@@ -17,8 +17,11 @@ def test_other_sizes_are_refused(size):
 
 
 def test_only_grey_and_colour_convert():
-    assert choose_channels(1, 3, "x") == 3
-    assert choose_channels(3, 1, "x") == 1
-    assert choose_channels(13, None, "x") == 13
+    def converted(stored, channels):
+        return Pixels(channels=channels).shape((8, 9, stored), "x")
+
+    assert converted(1, 3) == (8, 9, 3)
+    assert converted(3, 1) == (8, 9, 1)
+    assert converted(13, None) == (8, 9, 13)
     with pytest.raises(ValueError, match="13 channel.*channels=13"):
-        choose_channels(13, 3, "x")
+        converted(13, 3)

@@ -1,13 +1,10 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_dim.data.order import Order
 from keras_dim.data.order import epoch_seed
-from keras_dim.data.order import ordered_indices
-from keras_dim.data.order import ordered_rows
 from keras_dim.data.order import permutation
-from keras_dim.data.order import shuffled_records
+from keras_dim.data.order import shuffled
 
 
 def test_a_permutation_holds_every_index_once():
@@ -30,41 +27,22 @@ def test_epochs_and_seeds_give_different_orders():
 
 
 def test_shards_of_a_permutation_are_disjoint_and_complete():
-    seed = tf.constant(3, tf.int64)
-    shards = [ordered_indices(Order(seed, i, 3), 10) for i in range(3)]
+    shards = [Order(3, i, 3).indices(10) for i in range(3)]
     assert [len(shard) for shard in shards] == [4, 3, 3]
     assert sorted(np.concatenate(shards)) == list(range(10))
 
 
-def test_shards_of_a_shuffled_stream_are_disjoint_and_complete():
-    seed = tf.constant(3, tf.int64)
-    stream = tf.data.Dataset.range(10)
-    shards = [
-        list(
-            shuffled_records(stream, Order(seed, i, 3), 10).as_numpy_iterator()
-        )
-        for i in range(3)
-    ]
-    assert sorted(sum(shards, [])) == list(range(10))
-    assert shards[0] != sorted(shards[0])
+@pytest.mark.parametrize("buffer_size", [1, 4, 10, 50])
+def test_a_shuffled_stream_is_complete_and_always_the_same(buffer_size):
+    first, again = (
+        list(shuffled(iter(range(10)), 3, buffer_size)) for _ in "12"
+    )
+    assert first == again
+    assert sorted(first) == list(range(10))
+    assert (first == sorted(first)) == (buffer_size == 1)
+    # An item is held back, but never comes before its turn by more than that.
+    assert all(item < place + buffer_size for place, item in enumerate(first))
 
 
 def test_rows_are_given_in_their_order():
-    order = Order(rows=range(3, 7))
-
-    assert ordered_rows(order, 10).tolist() == [3, 4, 5, 6]
-    assert ordered_indices(order, 10).numpy().tolist() == [3, 4, 5, 6]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"rows": range(0, 9, 2)},
-        {"rows": range(-1, 3)},
-        {"rows": range(3), "seed": 1},
-        {"rows": range(3), "num_shards": 2},
-    ],
-)
-def test_rows_that_cannot_be_read_in_order_are_refused(arguments):
-    with pytest.raises(ValueError, match="`rows`"):
-        Order(**arguments)
+    assert Order(rows=range(3, 7)).indices(10).tolist() == [3, 4, 5, 6]

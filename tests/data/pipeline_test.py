@@ -133,7 +133,7 @@ def test_batches_are_sharded_by_data_unless_workers_load_their_own():
 
 
 def test_no_thread_tunes_what_fit_gives_up_at_once():
-    # It can hang: see `keras_dim.data.untuned`.
+    # It can hang: see `keras_dim.data.tensorflow_batches`.
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     assert dataset.options().autotune.enabled is False
 
@@ -181,18 +181,6 @@ def test_arguments_without_sense_are_refused(arguments, message):
 def test_a_batch_larger_than_the_data_passes_where_nothing_is_dropped():
     (batch,) = keras_dim.data.load(IMAGES, "test", 128)
     np.testing.assert_array_equal(batch["image"], IMAGES)
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_batches_tell_whether_they_are_shuffled(backend, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    images = pixels(0, (5, 4, 4, 1))
-    for split, expected in (("train", True), ("test", False), (None, False)):
-        dataset = keras_dim.data.load(images, split, batch_size=2)
-        assert dataset.is_shuffled == expected
-        assert dataset.drops_remainder == expected
-    dataset = keras_dim.data.load(images, batch_size=2, drop_remainder=False)
-    assert dataset.is_shuffled and not dataset.drops_remainder
 
 
 def test_channels_last_is_told_where_keras_is_channels_first(monkeypatch):

@@ -9,39 +9,56 @@ from tiny_images import indices_of
 from tiny_images import pixels
 
 import keras_dim.data
+from keras_dim.data import numpy_images
 from keras_dim.data import tensorflow_datasets
 from keras_dim.data.reading import batches_in_order
+
+
+def prepare(folder, name, splits, shape=(8, 8, 3), num_files=1):
+    """Prepares a real data set of pairs of images and labels."""
+
+    def rows(images, labels):
+        return tf.data.Dataset.from_generator(
+            lambda: (
+                {"image": image, "label": label}
+                for image, label in zip(images, labels, strict=True)
+            ),
+            output_signature={
+                "image": tf.TensorSpec(shape, tf.uint8),
+                "label": tf.TensorSpec((), tf.int64),
+            },
+        )
+
+    tfds.dataset_builders.TfDataBuilder(
+        name=name,
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=shape),
+                "label": tfds.features.ClassLabel(num_classes=4),
+            }
+        ),
+        split_datasets={split: rows(*pair) for split, pair in splits.items()},
+        data_dir=str(folder),
+    ).download_and_prepare(
+        download_config=tfds.download.DownloadConfig(num_shards=num_files)
+    )
+    return str(folder)
 
 
 @pytest.fixture(scope="module")
 def tiny_set(tmp_path_factory):
     """A real prepared data set: 20 training images in several files."""
-    folder = tmp_path_factory.mktemp("tfds")
 
     def split(begin, end):
-        return tf.data.Dataset.from_tensor_slices(
-            {
-                "image": np.stack([pixels(n) for n in range(begin, end)]),
-                "label": np.arange(begin, end) % 4,
-            }
-        )
+        return [pixels(n) for n in range(begin, end)], np.arange(begin, end) % 4
 
-    builder_class = tfds.dataset_builders.TfDataBuilder
-    builder_class(
-        name="tiny_set",
-        version="1.0.0",
-        features=tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=(8, 8, 3)),
-                "label": tfds.features.ClassLabel(num_classes=4),
-            }
-        ),
-        split_datasets={"train": split(0, 20), "test": split(20, 25)},
-        data_dir=str(folder),
-    ).download_and_prepare(
-        download_config=tfds.download.DownloadConfig(num_shards=3)
+    return prepare(
+        tmp_path_factory.mktemp("tfds"),
+        "tiny_set",
+        {"train": split(0, 20), "test": split(20, 25)},
+        num_files=3,
     )
-    return str(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -185,47 +202,44 @@ def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("held", [True, False])
-def test_stl10_loads_from_mock_data(held, request):
-    if not held:
-        request.getfixturevalue("nothing_held")
-    with tfds.testing.mock_data(num_examples=6):
-        dataset = keras_dim.data.load("stl10", "train", 3, image_size=64)
-        batches = list(dataset)
-    assert len(dataset) == 2
-    assert batches[0]["image"].shape == (3, 64, 64, 3)
-    assert "label" in batches[0]
+def test_images_without_a_label_have_minus_one(tmp_path):
+    folder = prepare(
+        tmp_path, "some", {"some": ([pixels(0), pixels(1)], [-1, 2])}
+    )
+    batch = next(iter(keras_dim.data.load("some", "some", 2, data_dir=folder)))
+    assert sorted(batch["label"].numpy()) == [-1, 2]
 
 
-def test_the_unlabelled_split_of_stl10_has_labels_of_minus_one():
-    def unlabelled(self, decoders=None, **_):
-        # What stl10 stores for `None` is -1, which mock data do not know.
-        image = tf.io.encode_png(np.zeros((96, 96, 3), np.uint8))
-        return tf.data.Dataset.from_tensors({"image": image, "label": -1})
-
-    with tfds.testing.mock_data(as_dataset_fn=unlabelled):
-        dataset = keras_dim.data.load("stl10", "unlabelled", 1)
-        batch = next(iter(dataset))
-    assert batch["label"].numpy().tolist() == [-1]
-
-
-def test_sets_without_an_image_are_refused():
-    with tfds.testing.mock_data(num_examples=2):
-        with pytest.raises(ValueError, match="one image in each example"):
-            keras_dim.data.open_source("imdb_reviews")
+@pytest.mark.parametrize(
+    ("stored", "channels", "size"),
+    [(1, None, None), (1, 3, None), (3, 1, 16), (4, None, None)],
+)
+def test_channels_and_sizes_are_converted(tmp_path, stored, channels, size):
+    image = pixels(0, (8, 8, stored))
+    folder = prepare(tmp_path, "some", {"some": ([image], [0])}, image.shape)
+    (batch,) = keras_dim.data.load(
+        "some", "some", 1, data_dir=folder, image_size=size, channels=channels
+    )
+    shape = (size or 8, size or 8, channels or stored)
+    expected = numpy_images.convert(image, shape, resize=True)
+    np.testing.assert_array_equal(batch["image"][0], expected)
 
 
-def test_mixed_sizes_are_refused_with_two_examples():
-    def mixed(self, decoders=None, **_):
-        images = [tf.io.encode_jpeg(pixels(0, (h, 8, 3))) for h in (8, 9)]
-        return tf.data.Dataset.from_tensor_slices(
-            {"image": images, "label": [0, 1]}
-        )
+def test_sets_without_an_image_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="one image in each example"):
+        keras_dim.data.open_source("imdb_reviews", data_dir=str(tmp_path))
 
-    with tfds.testing.mock_data(as_dataset_fn=mixed):
-        with pytest.raises(ValueError, match="image 0 is 8x8 and image 1 is"):
-            keras_dim.data.open_source("imagenette")
-        dataset = keras_dim.data.load("imagenette", "train", 2, image_size=4)
+
+def test_mixed_sizes_are_refused_with_two_examples(tmp_path):
+    images = [pixels(0, (8, 8, 3)), pixels(1, (9, 8, 3))]
+    folder = prepare(
+        tmp_path, "some", {"train": (images, [0, 1])}, (None, None, 3)
+    )
+    with pytest.raises(ValueError, match=":0 is 8x8 and .*:1 is 9x8"):
+        keras_dim.data.open_source("some", data_dir=folder)
+    dataset = keras_dim.data.load(
+        "some", "train", 2, image_size=4, data_dir=folder
+    )
     assert next(iter(dataset))["image"].shape == (2, 4, 4, 3)
 
 

@@ -17,7 +17,12 @@ def example(features):
             return tf.train.Feature(
                 bytes_list=tf.train.BytesList(value=[value])
             )
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        if isinstance(value, float):
+            return tf.train.Feature(
+                float_list=tf.train.FloatList(value=[value])
+            )
+        values = value if isinstance(value, list) else [value]
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
     features = {key: feature(value) for key, value in features.items()}
     return tf.train.Example(
@@ -109,17 +114,6 @@ def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):
     assert sorted(sum(indices, [])) == list(range(10))
 
 
-def test_autograph_can_read_all_of_a_stream(
-    tmp_path, nothing_held, monkeypatch
-):
-    warnings = []
-    monkeypatch.setattr(
-        tf.get_logger(), "handle", lambda record: warnings.append(record.msg)
-    )
-    next(iter(keras_dim.data.load(write_shards(tmp_path), batch_size=2)))
-    assert warnings == []
-
-
 def test_the_buffer_is_bounded_in_records_and_bytes():
     assert shuffle_buffer(100, 1000) == 100
     assert shuffle_buffer(10**6, 10**6) == 50_000
@@ -189,9 +183,33 @@ def test_a_later_record_that_is_no_example_is_one_error(tmp_path):
     records = [example({"image": encode(pixels(0))}), b"no example"]
     path = tmp_path / "a.tfrecord"
     write_records(path, records)
-    with pytest.raises(ValueError, match="is damaged: .*parse") as error:
+    with pytest.raises(ValueError, match="is damaged: .*pars") as error:
         keras_dim.data.load(path, "test", 2, image_size=8)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("label", [b"cat", 0.5, [1, 2]])
+def test_a_later_label_that_is_no_integer_is_one_error(tmp_path, label):
+    whole = {"image": encode(pixels(0)), "label": 3}
+    path = tmp_path / "a.tfrecord"
+    write_records(path, [example(whole), example({**whole, "label": label})])
+    with pytest.raises(ValueError, match="is damaged: .*'label'") as error:
+        keras_dim.data.load(path, "test", 2)
+    assert "\n" not in str(error.value)
+
+
+def test_a_label_that_is_missing_is_minus_one(tmp_path):
+    records = [{"image": encode(pixels(0)), "label": 3}]
+    records.append({"image": encode(pixels(1))})
+    path = tmp_path / "a.tfrecord"
+    write_records(path, map(example, records))
+    (batch,) = keras_dim.data.load(path, None, 2)
+    assert batch["label"].numpy().tolist() == [3, -1]
+
+
+def test_files_come_in_their_order_unless_shuffled(tmp_path, nothing_held):
+    dataset = keras_dim.data.load(write_shards(tmp_path), None, 3)
+    assert indices_of(dataset) == list(range(10))
 
 
 def test_files_without_records_are_refused(tmp_path):

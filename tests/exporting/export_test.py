@@ -161,7 +161,7 @@ def test_encoded_images_are_decoded_and_resized(encoder, signatures):
     encoded.append(tf.io.encode_jpeg(images[1]).numpy())
     resized = [
         tensorflow_images.convert(
-            tensorflow_images.decode_image(data), (8, 8, 3), resize=True
+            tensorflow_images.decode_request(data), (8, 8, 3), resize=True
         )
         for data in encoded
     ]

@@ -7,11 +7,13 @@ import inspect
 import json
 import pathlib
 
+import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
+from keras_dim import data
 from keras_dim import parts
 from keras_dim import recipes
+from keras_dim.data import open_source
 from keras_dim.methods import METHODS
 from keras_dim.training import Recipe
 from keras_dim.training import labelled_images_of
@@ -159,20 +161,17 @@ def test_an_unknown_recipe_names_the_nearest():
 
 
 @pytest.mark.parametrize("name", ["deep_infomax_stl10", "amdim_stl10"])
-def test_stl10_is_probed_on_its_labelled_images(name):
-    recipe = recipes.get(name)
+def test_stl10_is_probed_on_its_labelled_images(name, monkeypatch):
+    # Other images for each split, as in the true data set.
+    def opened(source, split, **options):
+        assert source == "stl10"
+        shade = {"train": 10, "test": 20}.get(split, 30)
+        images = np.full((1, 96, 96, 3), shade, np.uint8)
+        return open_source((images, [1]), split, **options)
 
-    def three(self, split=None, **_):
-        # Other images for each split, as in the true data set.
-        import tensorflow as tf
-
-        shade = {"train": 10, "test": 20}.get(str(split), 30)
-        image = tf.io.encode_png(tf.fill((96, 96, 3), tf.cast(shade, "uint8")))
-        return tf.data.Dataset.from_tensors({"image": image, "label": 1})
-
-    with tfds.testing.mock_data(as_dataset_fn=three):
-        images = labelled_images_of(recipe)
-        train = next(iter(images.train))["image"].numpy()
-        test = next(iter(images.test))["image"].numpy()
+    monkeypatch.setattr(data, "open_source", opened)
+    images = labelled_images_of(recipes.get(name))
+    train = next(iter(images.train))["image"].numpy()
+    test = next(iter(images.test))["image"].numpy()
     assert train.shape == test.shape == (1, 64, 64, 3)
     assert (train == 10).all() and (test == 20).all()
