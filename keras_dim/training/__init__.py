@@ -2,7 +2,6 @@
 
 from keras_dim.evaluation.scoring import LabelledImages
 from keras_dim.evaluation.scoring import NoLabelsError
-from keras_dim.evaluation.scoring import check_arguments
 from keras_dim.evaluation.scoring import labelled_images
 from keras_dim.evaluation.scoring import run_probe
 from keras_dim.evaluation.scoring import score
@@ -30,7 +29,6 @@ __all__ = [
     "Recipe",
     "Terminated",
     "WorkerLostError",
-    "check_arguments",
     "embed",
     "in_float32",
     "labelled_images",
