@@ -74,7 +74,13 @@ def _of_server(client, feature):
     # Exports without this signature take the encoder's size by default.
     name = "native" if "native" in signatures else "serving_default"
     shape = client.input_shape(name)
-    feature = feature or encoders.default_feature(signatures[name].outputs)
+    names = signatures[name].outputs
+    feature = feature or encoders.default_feature(names)
+    if feature not in names:
+        raise ValueError(
+            f"{client} has no feature {feature!r}. Expected one of "
+            f"{sorted(names)}."
+        )
     if shape is None or len(shape) != 4:
         raise ValueError(
             f"{client} must take batches of images, (batch, height, width, "

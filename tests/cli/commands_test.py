@@ -316,15 +316,3 @@ def test_verify_says_what_it_could_not_measure(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "few_shot(shots=5)" in printed
     assert "not measured: There are no such images." in printed
-
-
-def test_a_commands_encoder_may_be_a_whole_method(tmp_path, encoder):
-    from keras_dim import methods
-
-    whole = tmp_path / "whole.keras"
-    tiny = keras.models.load_model(encoder)
-    critic = {"name": "dot_product", "units": 4}
-    methods.DeepInfoMax(tiny, critic=critic).save(whole)
-    path = tmp_path / "1"
-
-    assert main.run(["export", str(whole), str(path)]) == 0

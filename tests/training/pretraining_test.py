@@ -157,17 +157,17 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(stopped, finished):
 
 
 class Terminate(keras.callbacks.Callback):
-    """Has SIGTERM come at a batch of the second epoch, as often as it is."""
+    """Has SIGTERM come at a batch of an epoch."""
 
-    def __init__(self, batch):
+    def __init__(self, batch, epoch=1):
         super().__init__()
-        self.batch = batch
+        self.when = (epoch, batch)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.epoch == 1 and batch == self.batch:
+        if (self.epoch, batch) == self.when:
             signal.raise_signal(signal.SIGTERM)
 
 
@@ -184,29 +184,22 @@ def log_without_seconds(directory):
     ]
 
 
-@pytest.mark.parametrize(
-    ("batch", "checkpoint"),
-    [
-        # The fifth of eleven batches to an epoch.
-        (4, "epoch_00001_step_00000005.keras"),
-        # Behind the last one there is the epoch's own.
-        (10, "epoch_00002.keras"),
-    ],
-)
-def test_sigterm_leaves_a_checkpoint_to_go_on_from(
-    finished, tmp_path, batch, checkpoint
-):
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(finished, tmp_path):
     directory = tmp_path / "run"
     before = signal.getsignal(signal.SIGTERM)
-
-    with pytest.raises(Terminated, match="Stopped by SIGTERM") as stop:
-        pretrain(
-            tiny_recipe(), directory, callbacks=[Terminate(batch)], verbose=0
-        )
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert stop.value.code == 143
-    assert stop.value.checkpoint == directory / "checkpoints" / checkpoint
-    assert checkpoint_names(directory)[-1] == checkpoint
+    for batch, checkpoint in (
+        # The fifth of eleven batches to an epoch.
+        (4, "epoch_00001_step_00000005.keras"),
+        # The last of the six that are left: the epoch's own comes after it.
+        (5, "epoch_00002.keras"),
+    ):
+        callbacks = [Terminate(batch)]
+        with pytest.raises(Terminated, match="Stopped by SIGTERM") as stop:
+            pretrain(tiny_recipe(), directory, True, callbacks, verbose=0)
+        assert signal.getsignal(signal.SIGTERM) == before
+        assert stop.value.code == 143
+        assert stop.value.checkpoint == directory / "checkpoints" / checkpoint
+        assert checkpoint_names(directory)[-1] == checkpoint
     pretrain(tiny_recipe(), directory, resume=True, verbose=0)
 
     assert_same_bits(
@@ -217,21 +210,16 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
-@pytest.mark.parametrize("begins", ["on_one", "on_two"])
 def test_a_run_goes_on_with_another_number_of_replicas(
-    begins, finished, tmp_path, two_replicas
+    finished, tmp_path, two_replicas
 ):
-    places = ["one", two_replicas]
-    first, second = places if begins == "on_one" else places[::-1]
-    with pytest.raises(Terminated):
-        pretrain(
-            tiny_recipe(),
-            tmp_path,
-            callbacks=[Terminate(4)],
-            verbose=0,
-            strategy=first,
-        )
-    pretrain(tiny_recipe(), tmp_path, True, verbose=0, strategy=second)
+    for strategy, epoch in (("one", 1), (two_replicas, 2)):
+        callbacks = [Terminate(4, epoch)]
+        with pytest.raises(Terminated):
+            pretrain(
+                tiny_recipe(), tmp_path, True, callbacks, 0, None, strategy
+            )
+    pretrain(tiny_recipe(), tmp_path, True, verbose=0, strategy="one")
 
     for one, other in zip(
         weights(tmp_path / "encoder.keras"),
