@@ -388,7 +388,7 @@ def run_effect(case):
         scores = training.score_run(directory)
     return {
         "batch_size": recipe.batch_size // case["replicas"],
-        "locations": recipe.num_local_samples,
+        "locations": recipe.method["num_local_samples"],
         "information": metrics["last_epoch"]["local_information"],
         "scores": [
             score["accuracy"] for score in scores if score["feature"] == "fc"

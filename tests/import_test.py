@@ -71,6 +71,7 @@ def describe(model):
     return [type(model).__name__, type(model.optimizer).__name__]
 """
 
+
 def run_python(code, *arguments, **environment):
     """Runs code in an interpreter of its own and returns what it printed."""
     result = subprocess.run(

@@ -11,182 +11,105 @@ stopped is started again by the same command, and skips the shards that are
 done. keras_dim.training.read_embedding maps all shards.
 """
 
+import argparse
 import contextlib
+import functools
 
-from absl import flags
-
+from keras_dim.cli import flags
 from keras_dim.cli import messages
-from keras_dim.cli import settings
-
-REQUIRED = ("source", "output")
 
 
-def define(values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    settings.define_encoder(values, " Or --server.")
-    flags.DEFINE_string(
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    where = parser.add_mutually_exclusive_group(required=True)
+    flags.add(where, "encoder", flags.ENCODER)
+    flags.add(
+        where,
         "server",
-        None,
         "Where TensorFlow Serving runs the encoder: host:8500 for gRPC, "
-        "http://host:8501 for REST. Or --encoder.",
-        flag_values=values,
+        "http://host:8501 for REST.",
     )
-    flags.DEFINE_string(
-        "model",
-        None,
-        "The name of the encoder on the server.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
+    add("model", "The name of the encoder on the server.")
+    add(
         "version",
-        None,
         "The version of the encoder on the server; embed.json names that of "
-        "existing shards (default: the newest).",
-        0,
-        flag_values=values,
+        "existing shards. Default: the newest.",
+        type=int,
     )
-    flags.DEFINE_float(
-        "timeout",
-        60.0,
-        "Seconds that the server may take for a batch.",
-        0.001,
-        1e6,
-        flag_values=values,
-    )
-    settings.define_source(values)
-    flags.DEFINE_string(
+    add("timeout", "Seconds that the server may take for a batch.", 60.0)
+    add("source", flags.SOURCE, required=True)
+    add(
         "output",
-        None,
         "The folder to be made; with --num_shards also one to be completed.",
-        flag_values=values,
+        required=True,
     )
-    flags.DEFINE_string(
-        "feature",
-        None,
-        "Which of the encoder's features. Default: global, or the only one.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "split", "train", "The split, where there are such.", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "batch_size", 256, "Images at a time.", 1, flag_values=values
-    )
-    flags.DEFINE_integer(
+    add("feature", flags.FEATURE)
+    add("split", "The split, where there are such.", "train")
+    add("batch_size", "Images at a time.", 256)
+    add(
         "num_shards",
-        None,
         "The number of shards. Without it, all features are in one array, "
         "which is there once it is complete.",
-        1,
-        flag_values=values,
+        type=int,
     )
-    flags.DEFINE_integer(
+    add(
         "worker",
-        0,
         "The number of this worker, from 0: it writes every num_workers-th "
         "shard, starting with this one.",
         0,
-        flag_values=values,
     )
-    flags.DEFINE_integer(
-        "num_workers", 1, "How many workers there are.", 1, flag_values=values
-    )
-
-
-def check(options) -> None:
-    """Raises errors that can be found before Keras is loaded."""
-    import os
-
-    if (options.encoder is None) == (options.server is None):
-        received = "neither" if options.encoder is None else "both"
-        raise ValueError(
-            "`keras-dim embed` needs either --encoder, which runs here, or "
-            f"--server and --model. Received: {received}"
-        )
-    if (options.server is None) != (options.model is None):
-        missing = "model" if options.model is None else "server"
-        raise ValueError(
-            f"--server and --model go together. --{missing} is missing."
-        )
-    if options.server is None and options.version is not None:
-        raise ValueError(
-            "--version belongs to a model on a server. --server is missing."
-        )
-    if options.server is not None:
-        from keras_dim import serving
-
-        serving.parse_address(options.server)
-    if options.worker >= options.num_workers:
-        raise ValueError(
-            f"--worker must be from 0 to {options.num_workers - 1}, one less "
-            f"than --num_workers. Received: {options.worker}"
-        )
-    if options.num_shards is None and options.num_workers > 1:
-        raise ValueError(
-            "--num_workers needs --num_shards: workers share the shards of an "
-            "embedding."
-        )
-    if options.num_shards is None and os.path.lexists(options.output):
-        raise ValueError(
-            f"{options.output} exists, and nothing is overwritten: choose a "
-            "new folder, or delete it first."
-        )
+    add("num_workers", "How many workers there are.", 1)
 
 
 def run(options) -> None:
     """Writes the features."""
+    from keras_dim import serving
     from keras_dim import training
 
-    progress = messages.Progress("images")
-    with _encoder(options) as encoder:
-        try:
-            result = training.embed(
-                encoder,
-                options.source,
-                options.output,
-                options.feature,
-                options.batch_size,
-                options.split,
-                report=progress,
-                num_shards=options.num_shards,
-                worker=options.worker,
-                num_workers=options.num_workers,
+    if options.server is None:
+        if options.model is not None or options.version is not None:
+            raise ValueError("--model and --version belong to a --server.")
+        encoder = training.load_encoder(options.encoder)
+        opened = contextlib.nullcontext(encoder)
+    else:
+        if options.model is None:
+            raise ValueError(
+                "--server needs --model, the encoder's name there."
             )
-        finally:
-            progress.close()
+        opened = serving.Client(
+            options.server,
+            options.model,
+            version=options.version,
+            batch_size=options.batch_size,
+            timeout=options.timeout,
+        )
+    progress = messages.Progress()
+    with opened as encoder, contextlib.closing(progress):
+        result = training.embed(
+            encoder,
+            options.source,
+            options.output,
+            options.feature,
+            options.batch_size,
+            options.split,
+            report=progress,
+            num_shards=options.num_shards,
+            worker=options.worker,
+            num_workers=options.num_workers,
+        )
     where = options.output
     if options.num_shards is not None:
         where = (
             f"{result['num_written']:,} of {options.num_shards:,} shards in "
             f"{options.output}"
         )
-    skipped = (
-        f"; {result['num_skipped']:,} could not be read (skipped.csv)"
-        if result["num_skipped"]
-        else ""
-    )
-    passed_over = (
-        f"; {result['num_passed_over']:,} shards were there"
-        if result.get("num_passed_over")
-        else ""
-    )
-    print(
+    line = (
         f"{result['num_images']:,} images, {result['width']:,} features each, "
-        f"in {where}{skipped}{passed_over}"
+        f"in {where}"
     )
-
-
-def _encoder(options) -> contextlib.AbstractContextManager:
-    if options.server is None:
-        from keras_dim import training
-
-        return contextlib.nullcontext(training.load_encoder(options.encoder))
-    from keras_dim import serving
-
-    return serving.Client(
-        options.server,
-        options.model,
-        version=options.version,
-        batch_size=options.batch_size,
-        timeout=options.timeout,
-    )
+    if result["num_skipped"]:
+        line += f"; {result['num_skipped']:,} could not be read (skipped.csv)"
+    if result.get("num_passed_over"):
+        line += f"; {result['num_passed_over']:,} shards were there"
+    print(line)

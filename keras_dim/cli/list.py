@@ -9,22 +9,23 @@ def run(options) -> None:
     from keras_dim import recipes
     from keras_dim.presets import registry
 
+    found = presets.list_pretrained()
     header = ("preset", "images", "features", "parameters", "best score")
     rows = [
         (
             preset["name"],
             "x".join(map(str, preset["image_shape"])),
             ", ".join(
-                f"{name} {width}" for name, width in preset["features"].items()
+                f"{n} {width}" for n, width in preset["features"].items()
             ),
             f"{preset['parameters']:,}",
             _best(preset["scores"]),
         )
-        for preset in presets.list_pretrained()
+        for preset in found
     ]
     print(messages.table(header, rows) if rows else "There are no presets.")
     for name, (stand_in, _) in registry.STAND_INS.items():
-        if stand_in in (row[0] for row in rows):
+        if stand_in in [preset["name"] for preset in found]:
             print(f"{name}: {stand_in} is given for it")
     header = ("recipe", "source", "image size", "batch", "epochs", "method")
     rows = [
@@ -45,7 +46,5 @@ def _best(scores):
     if not scores:
         return "-"
     best = max(scores, key=lambda score: score["accuracy"])
-    return (
-        f"{messages.percent(best['accuracy'])} ({best['feature']}, "
-        f"{best['probe']})"
-    )
+    accuracy = messages.percent(best["accuracy"])
+    return f"{accuracy} ({best['feature']}, {best['probe']})"

@@ -1,21 +1,21 @@
-"""The entry point of `keras-dim`: finds the command and reports errors.
+"""The entry point of `keras-dim`: reads the flags and reports errors.
 
 Keras, which takes seconds to import, is imported after the flags are read.
 """
 
+import argparse
 import importlib
 import sys
 import traceback
-import types
 from collections.abc import Sequence
-
-from absl import flags
 
 from keras_dim import checks
 from keras_dim.cli import messages
 from keras_dim.cli import quiet
 from keras_dim.version import __version__
 
+# Each is a module of this package with `run(options)`, which may return an exit
+# code, and, if it has flags, `define(parser)`.
 COMMANDS = ("pretrain", "probe", "embed", "export", "list", "verify")
 
 # Exit codes.
@@ -25,164 +25,103 @@ USER_MISTAKE = 2
 INTERRUPTED = 130
 
 
-class UsageError(ValueError):
-    """The command line is not valid."""
-
-
 def console() -> int:
     """Runs the command that the process was started with."""
     return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command.
-
-    Args:
-        arguments: sequence of str. The command's name and its flags.
+    """Runs a command, given by its name and its flags.
 
     Returns:
         int. 0 for success; 1 for a failure, or a preset that does not agree
         with its card; 2 for a mistake of the user; 130 for an interrupt; 143
         for a training that wrote a checkpoint after SIGTERM.
     """
-    arguments = list(arguments)
-    # Parsing the flags may fail, so this one is looked up before.
-    trace = "--trace" in arguments
     try:
         return _run(arguments)
+    except SystemExit as error:
+        # `--help`, and SIGTERM.
+        return error.code
     except BrokenPipeError:
         # The reader of our output, such as `head`, has closed the pipe. The
         # rest of the buffer must not fail again when the interpreter exits.
         sys.stdout = None
         return FAILED
-    except (ValueError, OSError, ImportError, flags.Error) as error:
-        _report(str(error) or type(error).__name__, trace)
-        return USER_MISTAKE
-    except FloatingPointError as error:
-        # NonFiniteError: its message says where NaN appeared.
-        _report(str(error), trace)
-        return FAILED
-    except KeyboardInterrupt:
-        _report("interrupted", trace)
-        return INTERRUPTED
-    except Exception as error:
-        _report(
-            f"failed, which is not your mistake: {type(error).__name__}: "
-            f"{error} (--trace shows where)",
-            trace,
-        )
-        return FAILED
+    except (Exception, KeyboardInterrupt) as error:
+        if "--trace" in arguments:
+            traceback.print_exc()
+        message, code = _reported(error)
+        print(f"keras-dim: {messages.one_line(message)}", file=sys.stderr)
+        return code
 
 
 def _run(arguments):
+    parser, commands = _parsers()
     if not arguments:
-        print(_overview(), file=sys.stderr)
+        parser.print_help(sys.stderr)
         return USER_MISTAKE
-    name, *rest = arguments
-    if name in ("--help", "-h", "help"):
-        print(_overview())
-        return DONE
-    if name == "--version":
-        print(f"keras-dim {__version__}")
-        return DONE
-    if name not in COMMANDS:
-        raise UsageError(
-            f"There is no command {name!r}."
-            f"{checks.did_you_mean(name, COMMANDS)} The commands are "
-            f"{', '.join(COMMANDS)}; `keras-dim --help` describes them."
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        flags = [f"--{name}" for name in vars(options)]
+        raise ValueError(
+            f"`keras-dim {options.command}` does not take {flag!r}."
+            f"{checks.did_you_mean(flag, flags)}"
         )
-    command = Command(name)
-    values = _flags_of(command)
-    positional = values([f"keras-dim {name}", *rest])[1:]
-    if values["help"].value:
-        print(_help(command, values))
-        return DONE
-    if len(positional) != len(command.arguments):
-        wanted = " ".join(command.arguments) or "no arguments beside flags"
-        raise UsageError(
-            f"`keras-dim {name}` takes {wanted}. Received: "
-            f"{' '.join(positional) or 'none'}"
-        )
-    options = types.SimpleNamespace(**values.flag_values_dict())
-    for required in command.required:
-        if getattr(options, required) is None:
-            raise UsageError(
-                f"`keras-dim {name}` needs --{required}; `keras-dim {name} "
-                "--help` describes it."
-            )
-    command.check(options)
     quiet.load_keras()
-    return command.run(options, *positional) or DONE
+    return commands[options.command].run(options) or DONE
 
 
-class Command:
-    """A command, which is a module of this package.
-
-    It has a docstring, a function `run(options, *arguments)` and, if it needs
-    them, `define(values)`, which defines flags; `check(options)`, which raises
-    errors that can be found before Keras is loaded; `ARGUMENTS`, the names of
-    arguments without flags; and `REQUIRED`, the names of required flags.
-    """
-
-    def __init__(self, name):
-        module = importlib.import_module(f"keras_dim.cli.{name}")
-        self.name = name
-        self.description = module.__doc__.strip()
-        self.run = module.run
-        self.define = getattr(module, "define", lambda values: None)
-        self.check = getattr(module, "check", lambda options: None)
-        self.arguments = getattr(module, "ARGUMENTS", ())
-        self.required = getattr(module, "REQUIRED", ())
-
-
-def _flags_of(command):
-    values = flags.FlagValues()
-    values.set_gnu_getopt(True)
-    command.define(values)
-    flags.DEFINE_boolean(
-        "help", False, "Show this.", short_name="h", flag_values=values
+def _parsers():
+    """Returns the parser of the command line, and the commands by name."""
+    parser = _Parser(
+        prog="keras-dim",
+        description="Image encoders from unlabelled images.",
+        epilog="`keras-dim COMMAND --help` shows the flags of a command. "
+        "Without flags, `keras-dim pretrain` trains on the bundled digits, in "
+        "minutes.",
     )
-    flags.DEFINE_boolean(
-        "trace",
-        False,
-        "Show where in the code an error came up.",
-        flag_values=values,
+    parser.add_argument(
+        "--version", action="version", version=f"keras-dim {__version__}"
     )
-    return values
-
-
-def _overview():
-    width = max(map(len, COMMANDS))
-    lines = [
-        "Image encoders without labels, by Deep InfoMax and AMDIM.",
-        "",
-        "usage: keras-dim COMMAND [flags]",
-        "",
-    ]
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True
+    )
+    commands = {}
     for name in COMMANDS:
-        summary = Command(name).description.splitlines()[0]
-        lines.append(f"  {name:<{width}}  {summary}")
-    lines += [
-        "",
-        "`keras-dim COMMAND --help` shows the flags of a command. Without "
-        "flags,",
-        "`keras-dim pretrain` trains on the bundled digits, in minutes.",
-    ]
-    return "\n".join(lines)
+        command = importlib.import_module(f"keras_dim.cli.{name}")
+        commands[name] = command
+        of_command = subparsers.add_parser(
+            name,
+            help=command.__doc__.splitlines()[0],
+            description=command.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        getattr(command, "define", lambda parser: None)(of_command)
+        trace = "Show where in the code an error came up."
+        of_command.add_argument("--trace", action="store_true", help=trace)
+    return parser, commands
 
 
-def _help(command, values):
-    usage = ["usage: keras-dim", command.name, *command.arguments, "[flags]"]
-    lines = [" ".join(usage), "", command.description, "", "flags:"]
-    for flag_name in values:
-        flag = values[flag_name]
-        if flag_name != flag.name:
-            continue
-        lines += messages.flag_lines(flag, flag_name in command.required)
-    return "\n".join(lines)
+class _Parser(argparse.ArgumentParser):
+    """Raises an error where argparse would print the usage and exit."""
+
+    def error(self, message):
+        raise ValueError(message)
 
 
-def _report(message, trace):
-    if trace:
-        traceback.print_exc()
-    print(f"keras-dim: {messages.one_line(message)}", file=sys.stderr)
+def _reported(error):
+    """Returns the message about an error, and the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, ValueError | OSError | ImportError):
+        return str(error) or type(error).__name__, USER_MISTAKE
+    if isinstance(error, FloatingPointError):
+        # NonFiniteError: its message says where NaN appeared.
+        return str(error), FAILED
+    return (
+        f"failed, which is not your mistake: {type(error).__name__}: {error} "
+        "(--trace shows where)"
+    ), FAILED

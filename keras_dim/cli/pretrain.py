@@ -10,164 +10,122 @@ next step and ends with exit code 143. The same command with --resume continues
 from there.
 """
 
+import argparse
+import functools
 import pathlib
 import shlex
 import sys
 
-from absl import flags
-
+from keras_dim.cli import flags
 from keras_dim.cli import messages
-from keras_dim.cli import settings
 
 _DEFAULT_RECIPE = "deep_infomax_digits"
-_RUNS = pathlib.Path("runs")
-# Repeated here, as importing them would import Keras before flags are read.
-_STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 
 
-def define(values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    flags.DEFINE_string(
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    add(
         "recipe",
-        None,
         "Name of a recipe (`keras-dim list` shows them) or path of a "
         f"recipe.json. Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
-        flag_values=values,
     )
-    settings.define_source(values)
-    flags.DEFINE_string(
+    flags.add_set(parser, "A field of the recipe, or an argument of its parts")
+    for name, help in (
+        ("source", flags.SOURCE),
+        ("epochs", "Passes over the images."),
+    ):
+        options = {"const": name, "dest": "set", "metavar": name.upper()}
+        add(name, help, {}, action=flags.Set, **options)
+    add(
         "directory",
-        None,
         "Folder of the run. Default: runs/ and the recipe's name.",
-        flag_values=values,
+        type=pathlib.Path,
     )
-    flags.DEFINE_integer(
-        "epochs", None, "Passes over the images.", 1, flag_values=values
-    )
-    settings.define_set(values, "A field of the recipe")
-    flags.DEFINE_boolean(
+    add(
         "resume",
-        False,
         "Continue a run that was stopped, from its last checkpoint; start it "
         "if there is none.",
-        flag_values=values,
+        False,
     )
-    flags.DEFINE_float(
+    add(
         "checkpoint_minutes",
-        None,
         "Also write a checkpoint this often within an epoch. Default: only "
         "after each epoch, and after SIGTERM.",
-        0.0,
-        flag_values=values,
+        type=float,
     )
-    flags.DEFINE_enum(
+    add(
         "strategy",
-        "auto",
-        _STRATEGIES,
         "The devices to train on. one: one device. mirrored: all GPUs of this "
         "machine. multi_worker: the processes that TF_CONFIG names, each "
         "started with the same flags. auto: all that are available.",
-        flag_values=values,
+        "auto",
     )
-    flags.DEFINE_boolean(
-        "probe", True, "Score the encoder at the end.", flag_values=values
-    )
+    add("probe", "Score the encoder at the end, which is the default.", True)
 
 
-def check(options) -> None:
-    """Raises errors that can be found before Keras is loaded."""
-    _changes(options)
-    directory = _directory(options)
-    if (directory / "recipe.json").exists() and not options.resume:
-        raise ValueError(
-            f"{directory} already holds a run. Go on with it (--resume), or "
-            "choose a new folder (--directory)."
-        )
-
-
-def run(options) -> int | None:
-    """Trains and scores; returns an exit code if SIGTERM stopped it."""
+def run(options) -> None:
+    """Trains and scores."""
     from keras_dim import distribution
     from keras_dim import training
 
     # Workers must be joined before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
     is_chief = distribution.is_chief(strategy)
-    recipe, directory = _recipe(options), _directory(options)
-    probes = options.probe and is_chief
-    images = _labelled_images(recipe) if probes else None
+    directory = options.directory
+    if directory is None:
+        name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
+        directory = pathlib.Path("runs", name)
+    recipe = _recipe(options, directory)
+    images = None
+    if options.probe and is_chief:
+        images = _labelled_images(recipe)
+    verbose = 0
     if is_chief:
         print(f"Training {recipe.name} on {recipe.source} in {directory}")
+        # A bar on a terminal, else a line for each epoch.
+        verbose = 1 if sys.stdout.isatty() else 2
     try:
         training.pretrain(
             recipe,
             directory,
             resume=options.resume,
-            verbose=messages.keras_verbosity() if is_chief else 0,
+            verbose=verbose,
             checkpoint_minutes=options.checkpoint_minutes,
             strategy=strategy,
         )
-    except KeyboardInterrupt:
-        print(f"\nStopped. {_how_to_resume(directory)}")
-        raise
-    except training.Terminated as error:
+    except (KeyboardInterrupt, training.Terminated) as error:
+        cause = "SIGTERM" if isinstance(error, SystemExit) else "Ctrl-C"
         print(
-            f"keras-dim: stopped by SIGTERM. {_how_to_resume(directory)}",
+            f"keras-dim: stopped by {cause}. Go on with: keras-dim pretrain "
+            f"--resume --directory {shlex.quote(str(directory))}",
             file=sys.stderr,
         )
-        return error.code
+        raise
     if images is not None:
         _print_scores(directory, images)
     if is_chief:
         print(f"The encoder: {directory / 'encoder.keras'}")
-    return None
 
 
-def _how_to_resume(directory):
-    where = shlex.quote(str(directory))
-    return f"Go on with: keras-dim pretrain --resume --directory {where}"
-
-
-def _recipe(options):
+def _recipe(options, directory):
     from keras_dim import recipes
     from keras_dim import training
 
-    directory = _directory(options)
     name = options.recipe
     if name is None and options.resume and (directory / "recipe.json").exists():
         name = str(directory / "recipe.json")
-    changes = _changes(options)
-    if name is None and "source" in changes:
+    if name is None and "source" in options.set:
         raise ValueError(
-            f"Name a recipe for {changes['source']}: --recipe NAME. The "
+            f"Name a recipe for {options.set['source']}: --recipe NAME. The "
             f"default, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
             "`keras-dim list` shows all; deep_infomax_cifar10 with --set "
             "image_size=32 suits small colour images"
         )
     name = name or _DEFAULT_RECIPE
-    if name.endswith(".json"):
-        recipe = training.Recipe.load(name)
-    else:
-        recipe = recipes.get(name)
-    return recipe.replace(**changes)
-
-
-def _directory(options):
-    if options.directory is not None:
-        return pathlib.Path(options.directory)
-    return _RUNS / pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
-
-
-def _changes(options):
-    changes = settings.pairs(options.set)
-    for name in ("source", "epochs"):
-        value = getattr(options, name)
-        if value is None:
-            continue
-        if name in changes:
-            raise ValueError(f"--{name} and --set {name}=... are both given.")
-        changes[name] = value
-    return changes
+    is_file = name.endswith(".json")
+    recipe = training.Recipe.load(name) if is_file else recipes.get(name)
+    return recipe.replace(**options.set)
 
 
 def _labelled_images(recipe):
@@ -192,25 +150,21 @@ def _print_scores(directory, images):
 
     print("\nScoring the encoder on labelled images...", flush=True)
     scores = training.score_run(directory, images)
-    header = (
-        "probe",
-        "feature",
-        "labels",
-        "raw pixels",
-        "untrained",
-        "trained",
-    )
+    columns = {
+        "raw pixels": "raw_pixels",
+        "untrained": "untrained",
+        "trained": "accuracy",
+    }
     rows = [
         (
             score["probe"],
             score["feature"],
             f"{score['num_train']:,}",
-            messages.percent(score["raw_pixels"]),
-            messages.percent(score["untrained"]),
-            messages.percent(score["accuracy"]),
+            *(messages.percent(score[entry]) for entry in columns.values()),
         )
         for score in scores
     ]
+    header = ("probe", "feature", "labels", *columns)
     print(f"\n{messages.table(header, rows)}\n")
     print(
         f"Accuracy on {scores[0]['num_test']:,} test images, in percent. The "

@@ -1,11 +1,10 @@
 """Scores an encoder's features on labelled images."""
 
-from absl import flags
+import argparse
+import functools
 
+from keras_dim.cli import flags
 from keras_dim.cli import messages
-from keras_dim.cli import settings
-
-REQUIRED = ("encoder", "source")
 
 _PROBES = {
     "linear": "linear_probe",
@@ -14,60 +13,45 @@ _PROBES = {
 }
 
 
-def define(values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    settings.define_encoder(values)
-    settings.define_source(values)
-    flags.DEFINE_string(
-        "split",
-        "train",
-        "The split that the probe is fitted to.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "test_split", "test", "The split that is scored.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "feature",
-        None,
-        "Which of the encoder's features. Default: global, or the only one.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    add("encoder", flags.ENCODER, required=True)
+    add("source", flags.SOURCE, required=True)
+    add("split", "The split that the probe is fitted to.", "train")
+    add("test_split", "The split that is scored.", "test")
+    add("feature", flags.FEATURE)
+    add(
         "probe",
-        "linear",
-        list(_PROBES),
         "A logistic regression, the paper's network of 200 units, or the "
         "nearest neighbours.",
-        flag_values=values,
+        "linear",
+        choices=_PROBES,
     )
-    settings.define_set(
-        values,
+    flags.add_set(
+        parser,
         "An argument of the probe, such as k=5 of the neighbours, or "
         "labels_per_class=10 of any",
     )
 
 
-def check(options) -> None:
-    """Raises errors that can be found before Keras is loaded."""
-    settings.parsed_pairs(options.set)
-
-
 def run(options) -> None:
     """Prints the score and its protocol."""
+    from keras_dim import evaluation
     from keras_dim import training
+    from keras_dim.training import recipe
 
     probe = _PROBES[options.probe]
-    arguments = settings.parsed_pairs(options.set)
-    training.check_arguments(probe, arguments)
+    arguments = {name: recipe.literal(v) for name, v in options.set.items()}
+    evaluation.check_arguments(probe, arguments)
     encoder = training.load_encoder(options.encoder)
-    images = training.labelled_images(
+    images = evaluation.labelled_images(
         options.source,
         options.split,
         options.test_split,
         image_shape=encoder.input_shape[1:],
     )
-    score = training.score(encoder, images, options.feature, probe, arguments)
+    score = evaluation.score(encoder, images, options.feature, probe, arguments)
     print(
         f"{messages.percent(score['accuracy'])} percent of "
         f"{score['num_test']:,} test images ({score['num_train']:,} for "

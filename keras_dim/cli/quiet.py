@@ -19,7 +19,7 @@ _ENVIRONMENT = {
     "NO_GCE_CHECK": "true",
 }
 # Warnings of tensorflow-datasets about its own code.
-_OF_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
+_FOR_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
 
 
 def load_keras() -> None:
@@ -37,36 +37,30 @@ def load_keras() -> None:
     from absl import logging
 
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_logger().addHandler(_STDOUT)
-    logging.use_absl_handler()
-    handler = logging.get_absl_handler()
-    handler.setLevel(python_logging.WARNING)
-    handler.setFormatter(python_logging.Formatter("keras-dim: %(message)s"))
-    handler.addFilter(_concerns_the_user)
+    # absl's own handler would complain that its flags have not been read.
+    root = python_logging.getLogger()
+    root.removeHandler(logging.get_absl_handler())
+    root.addHandler(_HANDLER)
 
 
-class _Stdout(python_logging.Handler):
-    """Prints what this package, and no other, logs as information."""
+class _Handler(python_logging.Handler):
+    """Prints warnings, and the information that this package logs."""
 
     def emit(self, record):
-        folders = pathlib.PurePath(record.pathname).parts
-        if record.levelno == python_logging.INFO and "keras_dim" in folders:
-            print(record.getMessage(), flush=True)
+        message = record.getMessage()
+        if record.levelno >= python_logging.WARNING:
+            if not any(words in message for words in _FOR_DEVELOPERS):
+                print(f"keras-dim: {message}", file=sys.stderr)
+        elif "keras_dim" in pathlib.PurePath(record.pathname).parts:
+            print(message, flush=True)
 
 
-_STDOUT = _Stdout()
-
-
-def _concerns_the_user(record: python_logging.LogRecord) -> bool:
-    """Returns whether a warning is for users, and not for developers."""
-    message = record.getMessage()
-    return not any(words in message for words in _OF_DEVELOPERS)
+_HANDLER = _Handler(python_logging.INFO)
 
 
 @contextlib.contextmanager
 def _stderr_held_back() -> Iterator[None]:
     """Discards what is written to stderr, unless the block raises."""
-    sys.stderr.flush()
     try:
         stream = os.dup(2)
     except OSError:

@@ -4,46 +4,46 @@ The exit code is 0 if all agree, and 1 if one does not, or could not be
 measured because its images are not here.
 """
 
-from absl import flags
+import argparse
 
+from keras_dim.cli import flags
 from keras_dim.cli import messages
-
-ARGUMENTS = ("PRESET",)
 
 _DISAGREES = 1
 
 
-def define(values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    flags.DEFINE_float(
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.add_argument("preset", metavar="PRESET", help="A preset's name.")
+    flags.add(
+        parser,
         "tolerance",
-        None,
         "Most percentage points between card and measurement. Default: the "
         "preset's own, or 0.5.",
-        0.0,
-        flag_values=values,
+        type=float,
     )
-    flags.DEFINE_string(
+    flags.add(
+        parser,
         "presets",
-        None,
         "The folder of presets. Default: those that come with keras_dim.",
-        flag_values=values,
     )
 
 
-def run(options, name: str) -> int:
+def run(options) -> int:
     """Prints both columns and says whether they agree."""
     from keras_dim import training
     from keras_dim.presets import cards
 
-    def tell(result):
-        print(
+    results = training.verify(
+        options.preset,
+        options.presets,
+        options.tolerance,
+        lambda result: print(
             f"{result['feature']}, {cards.probe_of(result)}: "
             f"{_measured(result)}",
             flush=True,
-        )
-
-    results = training.verify(name, options.presets, options.tolerance, tell)
+        ),
+    )
     header = ("feature", "probe", "card", "measured", "agrees")
     rows = [
         (
@@ -56,11 +56,10 @@ def run(options, name: str) -> int:
         for result in results
     ]
     print(f"\n{messages.table(header, rows)}")
-    reasons = {result.get("reason"): None for result in results}
-    for reason in filter(None, reasons):
-        print(f"not measured: {reason}")
-    agrees = all(result["agrees"] for result in results)
-    return 0 if agrees else _DISAGREES
+    for reason in dict.fromkeys(result.get("reason") for result in results):
+        if reason:
+            print(f"not measured: {reason}")
+    return 0 if all(result["agrees"] for result in results) else _DISAGREES
 
 
 def _measured(result):

@@ -33,11 +33,7 @@ RECIPES = {
 
 
 def get(name: str) -> Recipe:
-    """Returns the recipe of that name.
-
-    Raises:
-        ValueError: for an unknown name, with the nearest ones.
-    """
+    """Returns the recipe of that name; an unknown one is a `ValueError`."""
     checks.one_of(RECIPES, recipe=name)
     return RECIPES[name]
 

@@ -9,8 +9,7 @@ Paper, linear probe after 300 epochs of a network with 111 million parameters:
     --set batch_size=480 --set epochs=300 --set learning_rate=2e-4
     --set schedule=steps --set schedule.warmup_epochs=5
 
-This recipe has a small network, fewer epochs, a higher rate that falls to zero,
-and bfloat16. What it reached stands on the card of its preset.
+What this small network reached stands on the card of its preset.
 """
 
 from keras_dim.training import Recipe

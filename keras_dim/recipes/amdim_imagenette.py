@@ -3,7 +3,7 @@
     keras-dim pretrain --recipe amdim_imagenette --directory RUN
 
 Images are resized to 96 pixels, and boxes of them to 64. The paper has no
-score of this data set. Not measured here yet.
+score of this data set. Not measured here.
 """
 
 from keras_dim.training import Recipe

@@ -2,9 +2,8 @@
 
     keras-dim pretrain --recipe amdim_tiny_imagenet --directory RUN
 
-The paper has no score of this data set; its network for 64 pixels, made for
-STL-10, is wider and trains for 300 epochs. What this one reached stands on the
-card of its preset.
+The paper has no score of this data set; its network, made for STL-10, is wider.
+What this one reached stands on the card of its preset.
 """
 
 from keras_dim.training import Recipe

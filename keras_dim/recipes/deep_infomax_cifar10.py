@@ -7,10 +7,10 @@ InfoNCE; 73.3, 73.6 and 67.0 with the Jensen-Shannon bound (Table 1 of Hjelm et
 al., 2019). What this recipe reached stands on the card in
 `saved_models/deep_infomax_cifar10`.
 
-It is not the paper's recipe, which would take days here: narrower critics on
-16 of the 64 locations, scores divided by the root of their width, larger
-batches, a higher rate that falls to zero, images moved by up to four pixels,
-and half of them mirrored.
+Not the paper's recipe, which would take days here: narrower critics on 16 of 64
+locations, larger batches, a higher rate that falls to zero, and images moved by
+up to four pixels or mirrored. The temperature is about the root of the units:
+with other `critic.units`, set `critic.temperature=None`, which is the root.
 """
 
 from keras_dim.training import Recipe

@@ -3,7 +3,6 @@
 from keras_dim.evaluation.labelled_images import LabelledImages
 from keras_dim.evaluation.labelled_images import NoLabelsError
 from keras_dim.evaluation.labelled_images import labelled_images
-from keras_dim.evaluation.scoring import check_arguments
 from keras_dim.evaluation.scoring import run_probe
 from keras_dim.evaluation.scoring import score
 from keras_dim.training.alarms import NonFiniteAlarm
@@ -30,7 +29,6 @@ __all__ = [
     "Recipe",
     "Terminated",
     "WorkerLostError",
-    "check_arguments",
     "embed",
     "in_float32",
     "labelled_images",

@@ -1,28 +1,27 @@
 """Stops a training in which a number becomes NaN or infinite."""
 
+import contextlib
+import functools
+import math
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras import ops
 
-from keras_dim.training import non_finite
-from keras_dim.training import step_callback
+from keras_dim.methods import base
 
 
 class NonFiniteError(FloatingPointError):
     """A loss, one of its terms or a weight is NaN or infinite.
 
-    Args:
-        epoch: int. From 0.
-        steps: range. Steps of that epoch, from 0. It happened in one of them;
-            with `steps_per_execution` there are several.
-        terms: sequence of str. The terms that are not finite. Empty if only
-            weights are not.
-        where: str. A clause about the layer in which it appeared.
-        layer: str or None. The path of that layer, if it was found.
-
     Attributes:
-        epoch, steps, terms, layer: the same.
+        epoch: int. From 0.
+        steps: range. Steps of that epoch, from 0, in one of which it happened.
+        terms: tuple of str. The terms that are not finite; none if only
+            weights are not.
+        layer: str or None. The path of the first such layer, if it was found.
     """
 
     def __init__(self, epoch, steps, terms, where, layer=None):
@@ -41,32 +40,53 @@ class NonFiniteError(FloatingPointError):
         )
 
 
-class NonFiniteAlarm(step_callback.StepCallback):
+class StepCallback(keras.callbacks.Callback):
+    """Calls `on_steps_end` after one or, by `steps_per_execution`, more steps.
+
+    Its `epoch` and its `steps`, a range, count from 0 in the run and in the
+    epoch. A resumed run had done `first_step` steps of its first epoch.
+    """
+
+    def __init__(self, first_step: int = 0):
+        super().__init__()
+        self.epoch = 0
+        self.steps = range(0)
+        self._next_offset = first_step
+        self._offset = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        self._offset, self._next_offset = self._next_offset, 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # `batch` is the first step here. In `on_train_batch_end` it is the
+        # first or the last one, depending on Keras's version.
+        first = self._offset + batch
+        self.steps = range(first, first + self.model.steps_per_execution)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.on_steps_end(logs or {})
+
+
+class NonFiniteAlarm(StepCallback):
     """Stops `fit` with a `NonFiniteError` when a number is NaN or infinite.
 
-    It reads the logs that Keras computes anyway after each step, and at the
-    end of each epoch all weights, including those of the optimizer: a ReLU
-    can hide a weight that is not finite from the loss.
+    It reads the logs after each step and, at the end of each epoch, all
+    weights, including the optimizer's: a ReLU can hide a weight that is not
+    finite from the loss. Put it before all other callbacks.
 
-    Only then is the layer searched for. If some layers have weights that are
-    not finite, it is the first of them. If all layers do, since the step has
-    spread NaN to all of them, or none does, since a loss-scaling optimizer
-    skips such steps, it is the first layer whose output for the images of the
-    step is not finite. That needs `batch_at` and, in the first case,
-    `model_before`.
-
-    Put it before all other callbacks, in particular before those that save.
+    The error names the first layer whose weights are not finite. Where the
+    step has spread NaN to all layers, or a loss-scaling optimizer to none, it
+    names the first layer whose output for the images of the step is not
+    finite, which takes `batch_at` and, in the first case, `model_before`.
 
     Args:
         batch_at: function of an epoch and a step, both from 0, that returns
             the batch of that step again; or `None`.
         model_before: function that returns the model as it was last saved, or
             `None`.
-        first_step: int. Number of steps of the first epoch that a run had
-            done before it was resumed. Defaults to 0.
-
-    Raises:
-        NonFiniteError: in training.
+        first_step: int. Steps of the first epoch that a run had done before
+            it was resumed. Defaults to 0.
 
     Example:
     ```python
@@ -85,20 +105,7 @@ class NonFiniteAlarm(step_callback.StepCallback):
         self.model_before = model_before
 
     def on_steps_end(self, logs):
-        self._check(logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        # Other callbacks may add NaN on purpose, for a probe that was not due.
-        own = {"loss", *(metric.name for metric in self.model.metrics)}
-        self._check({k: v for k, v in (logs or {}).items() if k in own})
-        refuse_non_finite(self.model, self.epoch, self.steps)
-
-    def _check(self, logs):
-        terms = [
-            name
-            for name, value in logs.items()
-            if not non_finite.is_finite(value)
-        ]
+        terms = [name for name, value in logs.items() if not is_finite(value)]
         if terms:
             # The loss is the sum of the other terms.
             terms = [name for name in terms if name != "loss"] or terms
@@ -110,52 +117,109 @@ class NonFiniteAlarm(step_callback.StepCallback):
                 layer, where = None, f"The layer was not found: {reason}"
             raise NonFiniteError(self.epoch, self.steps, terms, where, layer)
 
+    def on_epoch_end(self, epoch, logs=None):
+        # Other callbacks may add NaN on purpose, for a probe that was not due.
+        own = {"loss", *(metric.name for metric in self.model.metrics)}
+        self.on_steps_end({k: v for k, v in (logs or {}).items() if k in own})
+        refuse_non_finite(self.model, self.epoch, self.steps)
+
     def _find_layer(self):
         """Returns the layer, or None, and a clause about it."""
-        broken = non_finite.non_finite_layers(self.model)
-        trained = non_finite.layers_of(self.model.trainable_variables)
+        broken = non_finite_layers(self.model)
+        trained = _layers_of(self.model.trainable_variables)
         if broken and not set(trained) <= set(broken):
             return broken[0], (
                 "The first layer whose weights are not finite is "
                 f"{broken[0]!r}, one of {len(broken)}"
             )
         model, state = self.model, "All weights are finite"
+        diverged = "it appeared in the loss itself, or in a random view"
         if broken:
             state = "The step has spread it to the weights of all layers"
-            model = self.model_before() if self.model_before else None
+            model = self.model_before and self.model_before()
         if model is None or self.batch_at is None:
             return None, state
         if broken:
             state += "; with those of the last checkpoint"
+            diverged = "training has diverged since"
         for step in self.steps:
-            layer = non_finite.first_non_finite_output(
-                model, self.batch_at(self.epoch, step)
-            )
+            batch = self.batch_at(self.epoch, step)
+            layer = first_non_finite_output(model, batch)
             if layer:
                 return layer, (
                     f"{state}, the first layer whose output for these images "
                     f"is not finite is {layer!r}"
                 )
-        cause = (
-            "training has diverged since"
-            if broken
-            else "it appeared in the loss itself, or in a random view"
-        )
-        return None, f"{state}, every layer's output is finite: {cause}"
+        return None, f"{state}, every layer's output is finite: {diverged}"
 
 
 def refuse_non_finite(model: keras.Model, epoch: int, steps: range) -> None:
-    """Raises a `NonFiniteError` if a model has weights that are not finite.
-
-    Args:
-        model: `keras.Model`.
-        epoch: int. From 0, for the message.
-        steps: range. The last steps, for the message.
-    """
-    broken = non_finite.non_finite_layers(model)
+    """Raises a `NonFiniteError` if a model has weights that are not finite."""
+    broken = non_finite_layers(model)
     if broken:
         where = (
             f"The first layer with such weights is {broken[0]!r}, one of "
             f"{len(broken)}, while the loss was still finite"
         )
         raise NonFiniteError(epoch, steps, (), where, broken[0])
+
+
+def non_finite_layers(model: keras.Model) -> list[str]:
+    """Returns the paths of the layers whose weights are not all finite.
+
+    The optimizer counts as the last layer.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
+    return _layers_of(v for v in variables if not is_finite(v.value))
+
+
+def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
+    """Returns the path of the first layer whose output is not finite.
+
+    An inner layer comes before the layer that contains it. Of a method, the
+    loss terms are computed, too.
+    """
+    found: list[str] = []
+    with _recording(model, found):
+        outputs = model(batch, training=True)
+        if isinstance(model, base.SelfSupervisedModel):
+            model.loss_terms(outputs)
+    return found[0] if found else None
+
+
+def is_finite(value: Any) -> bool:
+    """Returns whether a number or tensor has neither NaN nor infinity."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    dtype = keras.backend.standardize_dtype(getattr(value, "dtype", "int32"))
+    if not keras.backend.is_float_dtype(dtype):
+        return True
+    return bool(ops.convert_to_numpy(ops.all(ops.isfinite(value))))
+
+
+def _layers_of(variables):
+    """Returns the paths of the layers of variables, without duplicates."""
+    paths = [v.path.rpartition("/")[0] or v.path for v in variables]
+    return list(dict.fromkeys(paths))
+
+
+@contextlib.contextmanager
+def _recording(model: keras.Model, found: list[str]) -> Iterator[None]:
+    """Makes each layer append its path if its output is not finite."""
+
+    def recorded(layer, call, *args, **kwargs):
+        outputs = call(*args, **kwargs)
+        if not all(map(is_finite, keras.tree.flatten(outputs))):
+            found.append(layer.path or layer.name)
+        return outputs
+
+    layers = list(model._flatten_layers(include_self=False))
+    for layer in layers:
+        layer.call = functools.partial(recorded, layer, layer.call)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            # The method of the class is no longer hidden by the attribute.
+            del layer.call

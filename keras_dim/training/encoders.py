@@ -17,9 +17,8 @@ from keras_dim.training.run_folder import RECIPE
 def in_float32(encoder: keras.Model) -> keras.Model:
     """Returns a copy of an encoder that computes in float32 on one device.
 
-    The weights are the same. Precision and batch norms are reset, whichever
-    precision and strategy it was trained with, so that it loads wherever
-    Keras is installed.
+    It has the same weights, and loads wherever Keras is installed, whichever
+    precision and strategy it was trained with.
 
     Args:
         encoder: functional `keras.Model`.
@@ -51,8 +50,7 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         `keras.Model`, not compiled.
 
     Raises:
-        FileNotFoundError: if there is no such file or folder, nor such a
-            preset.
+        FileNotFoundError: if there is no such file, folder or preset.
         ValueError: if the folder holds no encoder, or the file no model, is
             damaged or would run code: see `model_files.load_model`.
 
@@ -63,29 +61,24 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     """
     path = pathlib.Path(where)
     if path.is_dir():
-        if not (path / ENCODER).is_file():
-            hint = (
-                ". Its run has not finished: resume it with `keras-dim "
-                f"pretrain --resume --directory {path}`"
-                if (path / RECIPE).is_file()
-                else ": it is neither a run nor a preset"
-            )
-            raise ValueError(f"There is no {ENCODER} in {path}{hint}")
         path = path / ENCODER
+        if not path.is_file():
+            hint = "it is neither a run nor a preset"
+            if (path.parent / RECIPE).is_file():
+                hint = (
+                    "its run has not finished. Resume it: keras-dim pretrain "
+                    f"--resume --directory {where}"
+                )
+            raise ValueError(f"There is no {ENCODER} in {where}: {hint}")
     if path.is_file():
-        return _load_file(path)
+        model = model_files.load_model(path)
+        is_method = isinstance(model, base.SelfSupervisedModel)
+        return in_float32(model.encoder) if is_method else model
     name = os.fspath(where)
     names = [preset["name"] for preset in presets.list_pretrained()]
     if name in names or name in registry.STAND_INS:
         return presets.pretrained(name)
-    known = f"The presets are {names}." if names else "There are no presets."
     raise FileNotFoundError(
-        f"There is no run, no file and no preset {name!r}. {known}"
+        f"There is no run, no file and no preset {name!r}. The presets are "
+        f"{names}."
     )
-
-
-def _load_file(path: pathlib.Path) -> keras.Model:
-    model = model_files.load_model(path)
-    if isinstance(model, base.SelfSupervisedModel):
-        return in_float32(model.encoder)
-    return model

@@ -14,19 +14,14 @@ class EpochLog(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, with its seconds.
 
     The whole file is written each time, so that a killed run leaves whole
-    rows. A resumed run keeps the rows of the epochs that are done.
+    rows.
 
     Args:
         path: path. The CSV file.
         num_images: int. Number of images of an epoch.
-        num_epochs_done: int. Number of epochs whose rows are kept. Defaults
-            to 0.
-        num_images_done: int. Number of images of the first epoch that were
-            seen before the run was resumed. The seconds and images per second
-            of its row are those of the rest. Defaults to 0.
-
-    Attributes:
-        rows: list of dicts, with `"epoch"` (from 1) and the logs.
+        num_epochs_done: int. Number of epochs whose rows are kept.
+        num_images_done: int. Number of images of the next epoch that were
+            seen before the run was resumed.
     """
 
     def __init__(
@@ -68,13 +63,12 @@ class EpochLog(keras.callbacks.Callback):
 def _read(path: pathlib.Path) -> list[dict[str, float]]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
             rows = [
                 {
                     name: int(value) if name == "epoch" else float(value)
                     for name, value in row.items()
                 }
-                for row in reader
+                for row in csv.DictReader(file)
             ]
         if rows and "epoch" not in rows[0]:
             raise ValueError("it has no column epoch")

@@ -8,11 +8,8 @@ from typing import Any
 from keras_dim import distribution
 
 # Codes of gRPC, which TensorFlow's errors carry.
-_CANCELLED = 1
-_DEADLINE_EXCEEDED = 4
-_ABORTED = 10
-_INTERNAL = 13
-_UNAVAILABLE = 14
+_CANCELLED, _DEADLINE_EXCEEDED, _ABORTED = 1, 4, 10
+_INTERNAL, _UNAVAILABLE = 13, 14
 # Words in TensorFlow's messages about an operation between workers. "Peer
 # access" is between the GPUs of one machine.
 _BETWEEN_WORKERS = re.compile(
@@ -30,9 +27,7 @@ class WorkerLostError(RuntimeError):
 def raise_worker_lost(strategy: Any) -> Iterator[None]:
     """Raises a `WorkerLostError` for TensorFlow's errors about lost workers.
 
-    Args:
-        strategy: `tf.distribute.Strategy` or None. Unless it spans several
-            workers, all errors pass unchanged.
+    Unless `strategy` spans several workers, all errors pass unchanged.
     """
     try:
         yield
@@ -48,11 +43,7 @@ def raise_worker_lost(strategy: Any) -> Iterator[None]:
 
 
 def is_worker_lost(error: BaseException | None) -> bool:
-    """Returns whether an error was caused by the end of another worker.
-
-    Args:
-        error: exception or None. Raised while several workers were training.
-    """
+    """Returns whether an error was caused by the end of another worker."""
     code = getattr(error, "error_code", None)
     if code in (_ABORTED, _DEADLINE_EXCEEDED, _UNAVAILABLE):
         return True

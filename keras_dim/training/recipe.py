@@ -6,8 +6,6 @@ import inspect
 import json
 import os
 import pathlib
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,19 +13,20 @@ import keras
 import numpy as np
 
 from keras_dim import checks
+from keras_dim import data
 from keras_dim import encoders
 from keras_dim import files
 from keras_dim import methods
 from keras_dim import optimizers
 from keras_dim import parts
 from keras_dim import views
+from keras_dim.evaluation import scoring
 from keras_dim.layers import critics
 from keras_dim.layers import priors
 from keras_dim.mutual_information import bounds
 from keras_dim.training import schedules
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-TEST_CLASSES = ("all", "trained")
 # The parts of a recipe, and where their names are found.
 PARTS = {
     "method": methods.METHODS,
@@ -50,31 +49,28 @@ FROM_RECIPE = {
     "optimizer": (),
     "schedule": ("learning_rate", "epochs", "steps_per_epoch"),
 }
-Part = str | Mapping[str, Any]
+Part = str | Mapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run, to the last number.
+    """Everything that decides how a training run comes out.
 
-    Two runs of equal recipes on one machine are equal. A part is a name, or a
-    dict of `"name"` and arguments of the function or class of that name, such
-    as `{"name": "adam", "learning_rate": 1e-3}`. An argument may be a part
-    itself: `{"name": "deep_infomax", "critic": {"name": "dot_product",
-    "units": 512}}`.
+    A part is a name, or a dict of `"name"` and arguments of the function or
+    class of that name, such as `{"name": "adam", "learning_rate": 1e-3}`. An
+    argument may be a part itself: `{"name": "deep_infomax", "critic": {"name":
+    "dot_product", "units": 512}}`.
 
     Args:
         name: str. Name of the recipe.
         source: str. The name or path that `keras_dim.data.load` reads.
-        method: part, of `methods.METHODS`. Its encoder, views, seed and number
-            of steps come from the recipe.
+        method: part, of `methods.METHODS`.
         encoder: part, of `encoders.ENCODERS`. Its image size and channels are
             those of the views.
         optimizer: part, of `optimizers.OPTIMIZERS`. Its learning rate is the
             highest one of the schedule.
-        views: part, of `views.VIEWS`, or None for the images as they are or
-            the method's own views. Its `image_size` defaults to that of the
-            images.
+        views: part, of `views.VIEWS`, or None for the method's own views. Its
+            `image_size` defaults to that of the images.
         schedule: part, of `schedules.SCHEDULES`. Defaults to `"constant"`.
         split: str. The split to train on. Defaults to `"train"`.
         probe_split: str, or None for `split`. The split whose labels probes
@@ -83,8 +79,7 @@ class Recipe:
             are scored. Defaults to `"test"`.
         test_classes: str. `"trained"` leaves out the classes of the test split
             that the other one lacks. Defaults to `"all"`.
-        image_size: int, or None for the images' own.
-        channels: int, or None for the images' own.
+        image_size, channels: int, or None for the images' own.
         probe_image_size: int, or None for the encoder's. Size at which images
             are loaded to be scored; a larger one is cropped at the centre.
         batch_size: int. Images to a step, over all replicas.
@@ -120,33 +115,45 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        checks.integers(
-            1,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            steps_per_execution=self.steps_per_execution,
-            **checks.given(
-                image_size=self.image_size,
-                channels=self.channels,
-                probe_image_size=self.probe_image_size,
-            ),
-        )
-        checks.integers(0, seed=self.seed)
-        checks.one_of(DTYPE_POLICIES, dtype_policy=self.dtype_policy)
-        checks.one_of(TEST_CLASSES, test_classes=self.test_classes)
-        for kind, registry in PARTS.items():
-            part = getattr(self, kind)
-            if part is not None:
-                part = parts.named(part)
-                parts.factory(kind, registry, part)
-                object.__setattr__(self, kind, part)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            _check_type(field.name, value, field.type)
+            if field.name in PARTS and value is not None:
+                part = parts.named(value)
+                parts.factory(field.name, PARTS[field.name], part)
+                object.__setattr__(self, field.name, part)
         for kind, registry in PARTS_OF_METHODS.items():
-            if self.method.get(kind) is not None:
-                parts.factory(kind, registry, self.method[kind])
+            part = self.method.get(kind)
+            _check_type(kind, part, Part | None)
+            if part is not None:
+                parts.factory(kind, registry, part)
         min_images = methods.METHODS[self.method["name"]].min_images
         checks.integers(min_images, batch_size=self.batch_size)
+        checks.integers(0, seed=self.seed)
+        sizes = checks.given(
+            image_size=self.image_size,
+            channels=self.channels,
+            probe_image_size=self.probe_image_size,
+        )
+        checks.integers(
+            1,
+            epochs=self.epochs,
+            steps_per_execution=self.steps_per_execution,
+            **sizes,
+        )
+        checks.one_of(DTYPE_POLICIES, dtype_policy=self.dtype_policy)
+        checks.one_of(scoring.TEST_CLASSES, test_classes=self.test_classes)
         # An optimizer that cannot be built is refused before images are read.
         self.build_optimizer(steps_per_epoch=1)
+
+    def open_source(self) -> data.Source:
+        """Opens the images to train on."""
+        return data.open_source(
+            self.source,
+            self.split,
+            image_size=self.image_size,
+            channels=self.channels,
+        )
 
     def build_model(
         self, image_shape: tuple[int, int, int], steps_per_epoch: int = 1
@@ -168,7 +175,7 @@ class Recipe:
         return self._build(
             "method",
             encoder=encoder,
-            views=self._build_views(image_shape),
+            views=self._build("views", image_size=image_shape[0]),
             num_steps=self.epochs * steps_per_epoch,
         )
 
@@ -178,10 +185,9 @@ class Recipe:
             "optimizer", optimizers.OPTIMIZERS, self.optimizer
         )
         default = inspect.signature(make).parameters["learning_rate"].default
-        rate = arguments.pop("learning_rate", default)
         schedule = self._build(
             "schedule",
-            learning_rate=rate,
+            learning_rate=arguments.pop("learning_rate", default),
             epochs=self.epochs,
             steps_per_epoch=steps_per_epoch,
         )
@@ -193,15 +199,17 @@ class Recipe:
         self, image_shape: tuple[int, int, int]
     ) -> tuple[int, int, int]:
         """Returns the shape of the views of images of that shape."""
-        if None in image_shape:
-            raise ValueError(
-                "The images have different sizes: set image_size. Received "
-                f"images of shape {tuple(image_shape)}"
-            )
-        layer = self._build_views(image_shape)
+        layer = self._build("views", image_size=image_shape[0])
         if layer is None:
             return tuple(image_shape)
-        _refuse_small_crops(layer, image_shape)
+        smaller = min(image_shape[:2])
+        for each in getattr(layer, "augmentations", ()):
+            if isinstance(each, views.RandomCrop) and 2 * each.size < smaller:
+                raise ValueError(
+                    f"Crops of {each.size} pixels show less than a quarter of "
+                    f"images of {image_shape[0]} x {image_shape[1]} pixels: "
+                    f"set views.crop_size={smaller}, or image_size={each.size}"
+                )
         made = layer(np.zeros((1, *image_shape), "uint8"), training=True)
         return tuple(next(iter(made.values())).shape[1:])
 
@@ -214,13 +222,19 @@ class Recipe:
                 the argument where one part alone has it (`gamma`). Text, as
                 from a command line, is read as a literal.
 
-        Raises:
-            ValueError: for an unknown name, with the nearest one, or a value
-                of the wrong type.
+        An unknown name is a `ValueError` with the nearest one.
         """
         fields = self.to_dict()
         for name, value in changes.items():
-            _set(fields, name, value)
+            place = fields
+            *steps, last = _path(fields, name)
+            for step in steps:
+                part = place.get(step) or _default_part(fields, step)
+                if not isinstance(part, Part):
+                    raise ValueError(f"{step!r} of {name!r} has no arguments")
+                place[step] = parts.named(part)
+                place = place[step]
+            place[last] = literal(value, last)
         return type(self)(**fields)
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,42 +246,22 @@ class Recipe:
         files.write_json(path, self.to_dict())
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Recipe":
-        """Returns the recipe that `to_dict` described.
-
-        Raises:
-            ValueError: for a field that is unknown, missing or of the wrong
-                type.
-        """
-        checks.keywords(cls, fields, "A recipe")
-        missing = [
-            field.name
-            for field in dataclasses.fields(cls)
-            if field.default is dataclasses.MISSING and field.name not in fields
-        ]
-        if missing:
-            raise ValueError(f"The recipe has no {' and no '.join(missing)}.")
-        return cls(**{name: _typed(name, v) for name, v in fields.items()})
-
-    @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
-        """Reads a recipe that `save` wrote.
-
-        Raises:
-            ValueError: if the file holds no such recipe.
-        """
-        data = pathlib.Path(path).read_bytes()
+        """Reads a recipe that `save` wrote; anything else is a `ValueError`."""
+        content = pathlib.Path(path).read_bytes()
         try:
-            fields = json.loads(data.decode("utf-8"))
+            fields = json.loads(content.decode("utf-8"))
             if not isinstance(fields, dict):
                 raise ValueError("Expected an object.")
-            return cls.from_dict(fields)
-        except (RecursionError, ValueError) as error:
+            checks.keywords(cls, fields, "A recipe")
+            for field in dataclasses.fields(cls):
+                is_required = field.default is dataclasses.MISSING
+                if is_required and field.name not in fields:
+                    raise ValueError(f"The recipe has no {field.name}.")
+            return cls(**fields)
+        except (OverflowError, RecursionError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{path} holds no recipe: {reason}") from error
-
-    def _build_views(self, image_shape):
-        return self._build("views", image_size=image_shape[0])
 
     def _build(self, kind, **defaults):
         return parts.build(
@@ -275,70 +269,19 @@ class Recipe:
         )
 
 
-def _refuse_small_crops(layer, image_shape):
-    """Refuses crops of a fixed size that show less than a quarter."""
-    for augmentation in getattr(layer, "augmentations", ()):
-        size = getattr(augmentation, "size", None)
-        if isinstance(augmentation, views.RandomCrop) and (
-            2 * size < min(image_shape[:2])
-        ):
-            raise ValueError(
-                f"Crops of {size} pixels show less than a quarter of images of "
-                f"{image_shape[0]} x {image_shape[1]} pixels: set "
-                f"views.crop_size={min(image_shape[:2])}, or image_size={size}"
-            )
+def _check_type(name, value, expected):
+    if not isinstance(value, expected):
+        expected = getattr(expected, "__name__", expected)
+        raise ValueError(
+            f"{name!r} of a recipe takes {expected}. Received: {value!r}"
+        )
 
 
-def _set(fields, name, value):
-    """Changes a field, or an argument of a part, of a recipe's dict."""
-    if name in fields:
-        fields[name] = _typed(name, _literal(name, value))
-        if name in PARTS and fields[name] is not None:
-            fields[name] = parts.named(fields[name])
-        return
-    first, _, rest = name.partition(".")
-    if first not in PARTS:
-        owners = [kind for kind in PARTS if first in _arguments(fields, kind)]
-        if len(owners) > 1:
-            options = " or ".join(f"{owner}.{name}" for owner in owners)
-            raise ValueError(
-                f"Several parts of the recipe have {first!r}: say {options}"
-            )
-        if not owners:
-            known = set(fields)
-            for kind in PARTS:
-                known |= set(_arguments(fields, kind))
-            raise ValueError(
-                f"A recipe has no field {first!r}."
-                f"{checks.did_you_mean(first, known)} Expected one of "
-                f"{list(fields)}, or an argument of one of its parts"
-            )
-        first, rest = owners[0], name
-    part = fields[first] = parts.named(fields[first] or {})
-    *path, last = rest.split(".")
-    for step in path:
-        part[step] = parts.named(part.get(step) or {})
-        part = part[step]
-        if step in PARTS_OF_METHODS and "name" not in part:
-            default = (
-                inspect.signature(methods.METHODS[fields["method"]["name"]])
-                .parameters[step]
-                .default
-            )
-            part["name"] = default
-    part[last] = _literal(last, value)
+def literal(value: Any, name: str = "") -> Any:
+    """Returns text as the number, list, dict or word that it spells.
 
-
-def _arguments(fields, kind):
-    """Returns the arguments of a part that the recipe does not set itself."""
-    if fields[kind] is None:
-        return []
-    known = checks.keywords_of(PARTS[kind][fields[kind]["name"]])
-    return [name for name in known if name not in FROM_RECIPE[kind]]
-
-
-def _literal(name, value):
-    """Returns text as the number, list, dict or word that it spells."""
+    What is no text is returned as it is, and so are a `"name"` or `"source"`.
+    """
     if not isinstance(value, str) or name in ("name", "source"):
         return value
     words = {"true": True, "false": False, "none": None, "null": None}
@@ -350,23 +293,34 @@ def _literal(name, value):
         return value
 
 
-def _typed(name, value):
-    """Returns a field's value as the type that the field is declared with."""
-    hint = typing.get_type_hints(Recipe)[name]
-    options = typing.get_args(hint) or (hint,)
-    if value is None and types.NoneType in options:
-        return None
-    if isinstance(value, Mapping) and Mapping[str, Any] in options:
-        return dict(value)
-    if isinstance(value, str) and str in options:
-        return value
-    if int in options and not isinstance(value, bool):
-        try:
-            if int(value) == float(value):
-                return int(value)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    expected = " or ".join(getattr(o, "__name__", str(o)) for o in options)
-    raise ValueError(
-        f"The field {name!r} of a recipe takes {expected}. Received: {value!r}"
-    )
+def _path(fields, name):
+    """Returns the keys that lead to a name in a recipe's dict of fields."""
+    path = name.split(".")
+    if path[0] in fields:
+        return path
+    known = {}
+    for kind, registry in PARTS.items():
+        if fields[kind]:
+            make, _ = parts.factory(kind, registry, fields[kind])
+            known[kind] = set(checks.keywords_of(make)) - set(FROM_RECIPE[kind])
+    owners = [kind for kind, names in known.items() if path[0] in names]
+    if len(owners) > 1:
+        options = " or ".join(f"{owner}.{name}" for owner in owners)
+        raise ValueError(
+            f"Several parts of the recipe have {path[0]!r}: say {options}"
+        )
+    if not owners:
+        near = checks.did_you_mean(path[0], set(fields).union(*known.values()))
+        raise ValueError(
+            f"A recipe has no field {path[0]!r}.{near} Expected one of "
+            f"{list(fields)}, or an argument of one of its parts"
+        )
+    return [owners[0], *path]
+
+
+def _default_part(fields, step):
+    """Returns a part that the recipe leaves to its method."""
+    method, _ = parts.factory("method", PARTS["method"], fields["method"])
+    parameter = inspect.signature(method).parameters.get(step)
+    is_part = step in PARTS_OF_METHODS and parameter is not None
+    return {"name": parameter.default} if is_part else {}

@@ -1,16 +1,13 @@
-"""The folder of a run: the names of its files, and how far the run has come."""
+"""The folder of a run: the names of its files, and whether a run may use it."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
-
-import keras
-from absl import logging
 
 from keras_dim import distribution
 from keras_dim import files
+from keras_dim.data.source import printable
 from keras_dim.training import checkpoints
-from keras_dim.training import lost_workers
 from keras_dim.training.recipe import Recipe
 
 RECIPE = "recipe.json"
@@ -41,78 +38,34 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
             f"{directory} already holds a run: resume it (resume=True, "
             "--resume), or choose a new folder"
         )
-    saved, wanted = (
-        dict(_flat(each.to_dict())) for each in (Recipe.load(path), recipe)
-    )
-    # The learning rate of other schedules depends on the number of epochs.
-    is_constant = recipe.schedule["name"] == "constant"
-    may_change = {"epochs"} if is_constant else set()
-    changed = [
-        name
-        for name in sorted(wanted.keys() | saved.keys())
-        if wanted.get(name) != saved.get(name) and name not in may_change
-    ]
-    if changed:
+    saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
+    if recipe.schedule["name"] == "constant":
+        # The learning rate of other schedules depends on this.
+        saved["epochs"] = wanted["epochs"]
+    changes = differences(saved, wanted)
+    if changes:
         raise ValueError(
             f"{directory} holds a run of another recipe: resume with the "
-            f"one in {path}. They differ in {', '.join(changed)}"
+            f"one in {path}. {changes}"
         )
 
 
-def _flat(fields: dict[str, Any], prefix: str = "") -> Iterator[Any]:
-    """Yields the fields of a recipe and of its parts, by dotted names."""
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def load_latest(
-    directory: pathlib.Path,
-) -> tuple[keras.Model | None, tuple[int, int]]:
-    """Loads the latest checkpoint that is not damaged.
-
-    Returns:
-        tuple. The model, or None if there are no checkpoints; and the number
-        of epochs done, with the number of steps of the next epoch.
-
-    Raises:
-        ValueError: if there are checkpoints and all of them are damaged.
-    """
-    found = checkpoints.list_checkpoints(directory / CHECKPOINTS)
-    for done, path in reversed(found):
-        try:
-            return checkpoints.load_checkpoint(path), done
-        except (OSError, ValueError) as error:
-            # Workers create variables together, so loading also fails when
-            # one of them dies: the file need not be damaged.
-            if distribution.is_multi_worker() and (
-                lost_workers.is_worker_lost(error.__cause__)
-            ):
-                raise error.__cause__ from None
-            logging.warning("Left out a damaged checkpoint: %s", error)
-    if found:
-        raise ValueError(
-            f"None of the {len(found)} checkpoints in "
-            f"{directory / CHECKPOINTS} can be read: delete them to start "
-            "again, or choose a new folder"
-        )
-    return None, (0, 0)
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Returns e.g. `epochs was 3 and is 5`, or an empty string."""
+    return "; ".join(
+        f"{printable(name)} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    )
 
 
 def check_workers_agree(
     strategy: Any, directory: pathlib.Path, done: tuple[int, int]
 ) -> None:
-    """Blocks until every worker has found the same checkpoint.
-
-    Raises:
-        ValueError: if workers have found different ones.
-    """
+    """Blocks until all workers are here, and refuses different checkpoints."""
     epochs, steps = done
-    least, most = distribution.min_max_over_workers(
-        strategy, epochs * 10**9 + steps
-    )
+    number = epochs * 10**9 + steps
+    least, most = distribution.min_max_over_workers(strategy, number)
     if least != most:
         raise ValueError(
             f"The workers find different checkpoints in {directory}: it must "
@@ -125,10 +78,7 @@ def prepare(
     directory: pathlib.Path, recipe: Recipe, done: tuple[int, int]
 ) -> None:
     """Tidies up after killed runs, and writes the recipe."""
-    for path in checkpoints.rename_later(directory / CHECKPOINTS, done):
-        logging.warning(
-            "A damaged checkpoint is now called %s, and may be deleted", path
-        )
+    checkpoints.set_damaged_aside(directory / CHECKPOINTS, done)
     for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):
         files.remove_leftovers(directory / name)
     recipe.save(directory / RECIPE)

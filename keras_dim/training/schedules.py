@@ -8,33 +8,17 @@ AMDIM_BOUNDARIES = (5 / 6, 14 / 15)
 
 
 def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0):
-    """Returns a learning rate that stays after a warm-up.
-
-    Args:
-        learning_rate: float. The highest one.
-        steps_per_epoch: int.
-        warmup_epochs: float. Epochs over which the rate rises from zero.
-            Defaults to 0.
-    """
-    return Schedule(
-        learning_rate,
-        warmup_steps=_steps(warmup_epochs, steps_per_epoch),
-    )
+    """Returns a learning rate that rises for some epochs, and then stays."""
+    warmup = _steps(warmup_epochs, steps_per_epoch)
+    return Schedule(learning_rate, warmup_steps=warmup)
 
 
 def cosine(learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
-    """Returns a learning rate that falls to zero along half a cosine.
-
-    Args:
-        learning_rate, steps_per_epoch, warmup_epochs: see `constant`.
-        epochs: int. At which epoch it is zero.
-    """
-    warmup_steps = _steps(warmup_epochs, steps_per_epoch)
+    """Returns a learning rate that falls to zero along half a cosine."""
+    warmup = _steps(warmup_epochs, steps_per_epoch)
+    total = max(epochs * steps_per_epoch, warmup + 1)
     return Schedule(
-        learning_rate,
-        "cosine",
-        total_steps=max(epochs * steps_per_epoch, warmup_steps + 1),
-        warmup_steps=warmup_steps,
+        learning_rate, "cosine", total_steps=total, warmup_steps=warmup
     )
 
 
@@ -46,14 +30,7 @@ def steps(
     boundaries=AMDIM_BOUNDARIES,
     factor=0.2,
 ):
-    """Returns a learning rate that falls by a factor at some epochs.
-
-    Args:
-        learning_rate, epochs, steps_per_epoch, warmup_epochs: see `cosine`.
-        boundaries: list of float. Shares of the epochs after which it falls.
-            Defaults to those of AMDIM.
-        factor: float. Factor at each boundary. Defaults to 0.2.
-    """
+    """Returns a learning rate that falls by a factor after shares of epochs."""
     for boundary in boundaries:
         checks.between(0, 1, boundaries=boundary)
     return Schedule(

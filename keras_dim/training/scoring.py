@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim import data
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
@@ -20,18 +19,8 @@ MAX_PIXEL_BYTES = 2**30
 
 
 def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
-    """Opens the labelled images that the encoder of a recipe is scored on.
-
-    Raises:
-        NoLabelsError: see `evaluation.labelled_images`.
-    """
-    source = data.open_source(
-        recipe.source,
-        recipe.split,
-        image_size=recipe.image_size,
-        channels=recipe.channels,
-    )
-    image_shape = recipe.encoder_shape(source.image_shape)
+    """Opens the images to score on, as `evaluation.labelled_images` does."""
+    image_shape = recipe.encoder_shape(recipe.open_source().image_shape)
     return evaluation.labelled_images(
         recipe.source,
         recipe.probe_split or recipe.split,

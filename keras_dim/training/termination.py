@@ -6,21 +6,15 @@ import signal
 import threading
 from collections.abc import Iterator
 
-# The exit code of a process that SIGTERM ended: 128 plus its number.
-EXIT_CODE = 143
-
 
 class Terminated(SystemExit):
     """A run was stopped by SIGTERM, after it had written a checkpoint.
 
     It is a `SystemExit`: a script that does not catch it ends with exit code
-    143 and without a traceback.
-
-    Args:
-        checkpoint: path. The checkpoint from which the run can be resumed.
+    143, which is 128 plus SIGTERM's number, and without a traceback.
 
     Attributes:
-        checkpoint: the same.
+        checkpoint: path. The checkpoint from which the run can be resumed.
         code: int. 143.
     """
 
@@ -30,34 +24,22 @@ class Terminated(SystemExit):
             f"continues from {checkpoint}"
         )
         self.checkpoint = checkpoint
-        self.code = EXIT_CODE
+        self.code = 143
 
 
 class Notice:
-    """Tells whether SIGTERM was received.
+    """Tells by its attribute `came` whether SIGTERM was received."""
 
-    Attributes:
-        came: bool.
-    """
-
-    def __init__(self):
-        self.came = False
+    came = False
 
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Lets the block finish or react when SIGTERM is received.
+    """Lets the block go on when SIGTERM is received, and tells it by a notice.
 
     If the block finishes without an exception, a SIGTERM that was received is
     raised again after it. Python handles signals in the main thread only: in
     another thread, SIGTERM has its usual effect.
-
-    Example:
-    ```python
-    with termination.noticed() as sigterm:
-        while not sigterm.came:
-            work()
-    ```
     """
     notice = Notice()
     if threading.current_thread() is not threading.main_thread():
@@ -72,9 +54,6 @@ def noticed() -> Iterator[Notice]:
         yield notice
     finally:
         # None is a handler that was not set by Python, which cannot be set.
-        signal.signal(
-            signal.SIGTERM, signal.SIG_DFL if before is None else before
-        )
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     if notice.came:
-        # The block has not acted on it.
         signal.raise_signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from keras_dim import checks
 from keras_dim import evaluation
 from keras_dim import presets
 from keras_dim.evaluation import scoring
@@ -25,9 +26,7 @@ def verify(
 
     The metadata's entry `"data"` names the images: `"source"`, `"split"`,
     `"test_split"` and, where images are larger than the encoder takes,
-    `"image_size"`. Each of its `"scores"` has `"feature"`, `"probe"`,
-    `"arguments"` (see `run_probe`) and `"accuracy"`, and `"data"` of its own
-    where it was measured on other images.
+    `"image_size"`. A score may have `"data"` of its own.
 
     Args:
         name: str. A preset's name.
@@ -43,55 +42,43 @@ def verify(
         `"measured"` is None, and `"reason"` says why.
 
     Raises:
-        ValueError: for an unknown preset, one that is not whole, one whose
-            metadata does not say how to repeat its scores, and where none of
-            the images are here.
+        ValueError: for an unknown or damaged preset, one whose metadata does
+            not say how to repeat its scores, and where none of the images are
+            here.
     """
+    checks.at_least(0, **checks.given(tolerance=tolerance))
     encoder = presets.pretrained(name, directory)
     root = registry.presets_folder(directory)
     name, _ = registry.resolve(name, root)
     metadata = registry.read_json(root / name / registry.METADATA)
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
-    scores, about = _repeatable(name, metadata)
+    scores = _repeatable(name, metadata)
     # Missing data sets are reported before hours of work, not after.
-    images, reasons = _opened(
-        [score.get("data", about) for score in scores], encoder
-    )
+    opened = _opened([score["data"] for score in scores], encoder)
     results = []
-    extracted = parts = None
+    extracted = features = None
     for score in scores:
-        feature = score["feature"]
-        of = score.get("data", about)
-        result = {
-            "feature": feature,
-            "probe": score["probe"],
-            "arguments": score["arguments"],
-            "card": score["accuracy"],
-        }
-        if _key(of) in reasons:
-            reason = reasons[_key(of)]
-            result |= {"measured": None, "agrees": False, "reason": reason}
+        names = ("feature", "probe", "arguments")
+        feature, *probe = (score[name] for name in names)
+        result = {name: score[name] for name in names}
+        result["card"] = score["accuracy"]
+        images = opened[_key(score["data"])]
+        if isinstance(images, Exception):
+            result |= {"measured": None, "agrees": False, "reason": str(images)}
         else:
-            opened = images[_key(of)]
-            if extracted != (of, feature):
+            if extracted != (score["data"], feature):
                 # One at a time: those of a map are large.
-                parts = None
-                parts = scoring.extract_parts(encoder, opened, feature)
-                extracted = (of, feature)
-            measured = scoring.score_features(
-                feature,
-                *parts,
-                opened.note,
-                score["probe"],
-                score["arguments"],
-            )["accuracy"]
-            difference = abs(measured - score["accuracy"])
-            result |= {
-                "measured": measured,
-                # The tolerance itself is still within it.
-                "agrees": 100 * difference <= tolerance + 1e-9,
-            }
+                features = None
+                features = scoring.extract_parts(encoder, images, feature)
+                extracted = (score["data"], feature)
+            found = scoring.score_features(
+                feature, *features, images.note, *probe
+            )
+            difference = 100 * abs(found["accuracy"] - score["accuracy"])
+            result["measured"] = found["accuracy"]
+            # The tolerance itself is still within it.
+            result["agrees"] = difference <= tolerance + 1e-9
         results.append(result)
         if report:
             report(result)
@@ -103,13 +90,13 @@ def _key(about):
 
 
 def _opened(descriptions, encoder):
-    """Returns the labelled images that are here, and why others are not."""
-    images, reasons = {}, {}
+    """Returns labelled images, or the error where they are not here, by key."""
+    found = {}
     for about in descriptions:
-        if _key(about) in images or _key(about) in reasons:
+        if _key(about) in found:
             continue
         try:
-            images[_key(about)] = evaluation.labelled_images(
+            found[_key(about)] = evaluation.labelled_images(
                 about["source"],
                 about["split"],
                 about["test_split"],
@@ -117,30 +104,33 @@ def _opened(descriptions, encoder):
                 image_size=about.get("image_size"),
             )
         except (ValueError, FileNotFoundError) as error:
-            reasons[_key(about)] = str(error)
-            if len(reasons) == len({_key(one) for one in descriptions}):
-                raise
-    return images, reasons
+            found[_key(about)] = error
+    if all(isinstance(images, Exception) for images in found.values()):
+        raise next(iter(found.values()))
+    return found
 
 
 def _repeatable(name, metadata):
-    about = metadata.get("data")
-    scores = metadata.get("scores") or []
-    needed = ("source", "split", "test_split")
-    for data in (about, *(s["data"] for s in scores if "data" in s)):
-        if not isinstance(data, dict) or not set(needed) <= set(data):
-            raise ValueError(
-                f"The metadata of {name} do not name the images of its "
-                f"scores. Expected an entry 'data' with {list(needed)}. "
-                f"Received: {data!r}"
-            )
+    """Returns the scores of a card, each with the images it was measured on."""
+    scores = [
+        {"data": metadata.get("data"), **score}
+        for score in metadata.get("scores") or []
+    ]
     if not scores:
         raise ValueError(f"The metadata of {name} hold no score to repeat.")
+    needed = {"source", "split", "test_split"}
     for score in scores:
+        data = score["data"]
+        if not isinstance(data, dict) or not needed <= set(data):
+            raise ValueError(
+                f"The metadata of {name} do not name the images of its "
+                f"scores. Expected an entry 'data' with {sorted(needed)}. "
+                f"Received: {data!r}"
+            )
         if "arguments" not in score:
             raise ValueError(
                 f"A score of {name} does not say how to repeat it. Expected "
                 f"the entry 'arguments'. Received: {sorted(score)}"
             )
         scoring.check_arguments(score["probe"], score["arguments"])
-    return scores, about
+    return scores

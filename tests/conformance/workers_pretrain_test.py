@@ -53,7 +53,7 @@ def start(folder, directory, recipe, *flags, probe=False):
                         f"--recipe={path}",
                         f"--directory={directory}",
                         "--strategy=multi_worker",
-                        f"--probe={probe}",
+                        "--probe" if probe else "--noprobe",
                         *flags,
                     ],
                     env=os.environ

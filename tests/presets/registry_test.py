@@ -163,7 +163,7 @@ def test_a_preset_that_comes_along_works_and_is_what_its_card_says(name):
     )
     assert all(np.isfinite(value).all() for value in features.values())
     assert (folder / "README.md").read_text() == card(metadata)
-    recipe = Recipe.from_dict(metadata["recipe"])
+    recipe = Recipe(**metadata["recipe"])
     assert recipe == recipes.get(name)
 
 

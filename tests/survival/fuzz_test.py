@@ -378,7 +378,7 @@ def test_recipes(fuzz, tmp_path):
         except ValueError as error:
             assert str(path) in str(error)
             return
-        assert Recipe.from_dict(recipe.to_dict()) == recipe
+        assert Recipe(**recipe.to_dict()) == recipe
 
     fuzz(changed(whole) | damaged([json.dumps(whole).encode()]), check)
 
@@ -448,7 +448,7 @@ def test_manifests_of_shards(fuzz, tmp_path):
     }
     shards = EmbeddingShards(tmp_path, 2)
     for shard in range(2):
-        np.save(shards.features(shard), np.zeros((2, 6), "float32"))
+        np.save(shards.paths(shard)[0], np.zeros((2, 6), "float32"))
 
     def check(data):
         (tmp_path / "embed.json").write_bytes(data)

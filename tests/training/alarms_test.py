@@ -7,7 +7,7 @@ import tiny
 
 from keras_dim.training import NonFiniteAlarm
 from keras_dim.training import NonFiniteError
-from keras_dim.training import non_finite
+from keras_dim.training import alarms
 
 
 class OneOver(keras.layers.Layer):
@@ -81,7 +81,7 @@ def test_where_the_step_was_left_out_the_layer_is_found_at_once():
     with pytest.raises(NonFiniteError, match="All weights are finite") as error:
         fit(model, NonFiniteAlarm(batch_at))
     assert error.value.layer.endswith("divides")
-    assert non_finite.non_finite_layers(model) == []
+    assert alarms.non_finite_layers(model) == []
 
 
 def test_a_search_that_fails_does_not_hide_what_is_known():
@@ -171,16 +171,16 @@ def test_where_some_layers_alone_are_hit_the_first_is_named():
     alarm = NonFiniteAlarm(batch_at, lambda: None)
     with pytest.raises(NonFiniteError):
         fit(model, alarm, NUMBERS[:4], [Spoil()])
-    assert non_finite.non_finite_layers(model)[0].endswith("last")
+    assert alarms.non_finite_layers(model)[0].endswith("last")
 
 
 def test_the_optimizers_numbers_count():
     model = model_that_divides()
     model.compile(keras.optimizers.Adam(), "mse")
     model.optimizer.build(model.trainable_variables)
-    assert non_finite.non_finite_layers(model) == []
+    assert alarms.non_finite_layers(model) == []
     model.optimizer.variables[-1].assign([np.inf, 0])
-    (layer,) = non_finite.non_finite_layers(model)
+    (layer,) = alarms.non_finite_layers(model)
     assert "adam" in layer
 
 
@@ -188,21 +188,39 @@ def test_the_optimizers_numbers_count():
 def test_every_part_of_a_method_is_looked_at(name):
     model = tiny.make(name)
     batch = {"image": tiny.images()}
-    assert non_finite.first_non_finite_output(model, batch) is None
-    for weight in model.trainable_variables:
+    assert alarms.first_non_finite_output(model, batch) is None
+    # One weight of each layer.
+    weights = {w.path.rpartition("/")[0]: w for w in model.trainable_variables}
+    for layer, weight in weights.items():
         kept = np.array(weight)
         weight.assign(np.full(weight.shape, np.nan))
-        found = non_finite.first_non_finite_output(model, batch)
-        assert found == weight.path.rpartition("/")[0], weight.path
+        assert alarms.first_non_finite_output(model, batch) == layer
         weight.assign(kept)
 
 
 def test_looking_leaves_the_layers_as_they_were():
     model = model_that_divides()
     expected = model.predict(NUMBERS[:4], verbose=0)
-    found = non_finite.first_non_finite_output(model, NUMBERS)
+    found = alarms.first_non_finite_output(model, NUMBERS)
     assert found.endswith("divides")
     assert all("call" not in vars(layer) for layer in model.layers)
     np.testing.assert_array_equal(
         model.predict(NUMBERS[:4], verbose=0), expected
     )
+
+
+@pytest.mark.parametrize(
+    ("steps_per_execution", "first", "reported", "stop"),
+    [(1, 6, 6, 7), (4, 8, 11, 12), (4, 8, 8, 12)],
+)
+def test_the_steps_done_are_known_whichever_step_keras_reports(
+    steps_per_execution, first, reported, stop
+):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", steps_per_execution=steps_per_execution)
+    alarm = NonFiniteAlarm()
+    alarm.set_model(model)
+    alarm.on_epoch_begin(0)
+    alarm.on_train_batch_begin(first)
+    alarm.on_train_batch_end(reported)
+    assert alarm.steps == range(first, stop)

@@ -56,6 +56,7 @@ def test_behind_sigterm_every_worker_waits_for_the_others(
     checkpoint = Checkpoint(tmp_path, steps_per_epoch=2, sigterm=sigterm)
     checkpoint.set_model(model())
     checkpoint.on_epoch_begin(0)
+    checkpoint.on_train_batch_begin(0)
 
     with pytest.raises(Terminated):
         checkpoint.on_train_batch_end(0)

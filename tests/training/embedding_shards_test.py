@@ -379,7 +379,7 @@ def test_an_embedding_is_not_read_before_it_is_whole(tmp_path, encoder):
         num_workers=5,
     )
 
-    with pytest.raises(ValueError, match="5 of 6 shards .*: 0, 2-5"):
+    with pytest.raises(ValueError, match="5 of 6 shards .* number 0"):
         read_embedding(tmp_path / "out")
 
 

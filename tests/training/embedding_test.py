@@ -2,9 +2,11 @@
 
 import csv
 
+import keras
 import numpy as np
 import pytest
 import tiny_images
+from absl import logging
 from tiny_encoder import tiny_encoder
 
 from keras_dim import evaluation
@@ -88,6 +90,19 @@ def test_images_that_are_no_files_have_an_index(tmp_path, encoder):
     # 4 x 4 places with 3 channels.
     assert np.load(tmp_path / "out" / "features.npy").shape == (5, 48)
     assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_an_encoder_of_any_size_is_told_so(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(logging, "info", told.append)
+    images = keras.Input((None, None, 3))
+    encoder = keras.Model(
+        images, {"global": keras.layers.GlobalAveragePooling2D()(images)}
+    )
+    np.save(tmp_path / "x.npy", tiny_images.pixels(0, (5, 8, 9, 3)))
+
+    embed(encoder, tmp_path / "x.npy", tmp_path / "out")
+    assert told == ["5 images 8x9x3 -> encoder ?x?x3 -> global"]
 
 
 @pytest.mark.parametrize(

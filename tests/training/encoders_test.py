@@ -85,7 +85,7 @@ def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
             "recipe.json",
             b"{}",
             ValueError,
-            "resume it with `keras-dim",
+            "Resume it: keras-dim pretrain",
         ),
         ("notes.txt", b"text", ValueError, "neither a run nor a preset"),
     ],
