@@ -34,6 +34,7 @@ COMMON = {
     "draw_seed": 0,
     "test_classes": "all",
 }
+TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
 
 
@@ -183,7 +184,7 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
     for name in arguments or {}:
         checks.one_of(known, **{f"argument of {probe}": name})
     common = COMMON | dict(arguments or {})
-    checks.one_of(("all", "trained"), test_classes=common["test_classes"])
+    checks.one_of(TEST_CLASSES, test_classes=common["test_classes"])
     counts = {name: common[name] for name in ("labels_per_class", "num_draws")}
     checks.integers(1, **checks.given(**counts))
 
