@@ -70,7 +70,7 @@ def features_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
 
 def check_names(names: Iterable[str], found: Mapping[str, Any]) -> None:
     """Raises a `ValueError` for a name that the outputs do not have."""
-    unknown = [name for name in names if name not in found]
+    unknown = [name for name in dict.fromkeys(names) if name not in found]
     if not unknown:
         return
     hint = ""
