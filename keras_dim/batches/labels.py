@@ -89,17 +89,13 @@ def check_labelled(
 
     Arrays are checked whole; of a `tf.data.Dataset` the known shapes and
     dtypes, of other data sets the first batch. Images may have no label (-1),
-    but not all of them.
+    but not all of them. Iterators are refused.
 
     Args:
-        x: labelled images, in any form that `checked` takes, except for
-            iterators, which can be read only once.
+        x: labelled images, in any form that `checked` takes.
         image_shape: see `check`.
         who: see `check`.
         num_classes: see `labels_of`.
-
-    Raises:
-        ValueError: as `check` and `labels_of` do.
     """
     refuse_no_data_set(x, who)
     if isinstance(x, Iterator):

@@ -33,12 +33,7 @@ _SPLITS = {
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ImageFileSource(Source):
-    """Images in files, read when they are needed.
-
-    Args:
-        num_bytes: list of int. The sizes of the files.
-        pixels: `Pixels`.
-    """
+    """Images in files of `num_bytes`, read when they are needed."""
 
     num_bytes: list[int]
     pixels: Pixels
@@ -67,12 +62,8 @@ def open_image_files(
 ) -> ImageFileSource:
     """Opens image files, in their order, and reads their headers.
 
-    Args:
-        paths: iterable of str.
-        name: str. Name of the source in messages.
-        pixels: `Pixels`.
-        labels_of: function of the paths of readable images that returns
-            labels and class names. Defaults to no labels.
+    `labels_of` is a function of the paths of the readable images that returns
+    labels and class names.
     """
     sizes, unreadable = {}, {}
 

@@ -42,12 +42,7 @@ class Pixels:
         return (*(self.image_size or size), channels)
 
     def decode(self, encoded: bytes, image_shape: tuple) -> np.ndarray:
-        """Decodes an image to the shape of its source.
-
-        Raises:
-            ValueError: if it is damaged, or has another size and none was
-                asked for.
-        """
+        """Decodes an image to the shape of its source."""
         resize = self.image_size is not None
         return numpy_images.decode_as(encoded, image_shape, resize, self.orient)
 
@@ -85,8 +80,8 @@ def survey(
         pixels: `Pixels`. Without a size, all images must have one.
 
     Returns:
-        `(height, width, channels)`, with one channel where all images are
-        grey, else three; `None` if there are no images.
+        `(height, width, channels)`, three channels unless all images are
+        grey; `None` if there are no images.
     """
     size, first = pixels.image_size, ""
     channels = num_deep = num_pages = largest = 0

@@ -17,11 +17,6 @@ class NumpyBatches(keras.utils.PyDataset):
     In `fit`, `evaluate` and `predict` an epoch ends when Keras reports its
     end after the last batch. Pass `shuffle=False` to a `fit` of your own, as
     Keras would shuffle the batches.
-
-    Args:
-        epochs: iterator of `Epoch`.
-        numbers: range. The batches of each epoch to return.
-        function: function of a batch, or `None`. See `map`.
     """
 
     def __init__(

@@ -26,13 +26,8 @@ def open_tensorflow_datasets(
 ) -> RecordSource:
     """Opens a split of a data set, which is downloaded if it is not prepared.
 
-    Args:
-        name: str. A name, perhaps with a configuration and a version, or a
-            folder that holds one prepared version.
-        split: str. Such as `"train"`, `"train[:10%]"`, `"train+test"`.
-        pixels: `Pixels`. Images are never turned.
-        data_dir: str or `None`. Folder of prepared data sets; `None` is
-            tensorflow-datasets' own.
+    The name may have a configuration and a version, or be the folder of one
+    prepared version. Images are never turned.
     """
     builder = _find_builder(name, data_dir)
     features = builder.info.features

@@ -75,13 +75,8 @@ class RecordFile:
 class RecordSource(Source):
     """Encoded images in the records of files, one `tf.train.Example` each.
 
-    Args:
-        files: list of `RecordFile`, in the order of the indices.
-        image_key: str. The feature that holds the encoded image.
-        label_key: str or `None`. The feature that holds the label; -1 in
-            records without it.
-        pixels: `Pixels`.
-        identity: str. See `Source.contents`.
+    The features `image_key` and `label_key` hold the image and the label, which
+    is -1 in records without it. `identity` is returned by `contents`.
     """
 
     random_access = False
@@ -117,10 +112,8 @@ class RecordSource(Source):
 
         Without a seed they come in the order of their indices. With a seed,
         files in random order are read in turns, and their records shuffled.
-        Each worker reads all records and takes its share.
-
-        Raises:
-            ValueError: if a file or record is damaged.
+        Each worker reads all records and takes its share. A damaged file or
+        record is a `ValueError`.
         """
         records = self._parsed(order)
         if order.num_shards > 1:
