@@ -44,7 +44,7 @@ REQUIRED = [
     # tensorflow-datasets needs. Older releases drop the answer of a server that
     # closes the connection before it has read the whole of a large request.
     "urllib3>=2.2",
-    # Flags of the command line, which Keras and TensorFlow bring along anyway.
+    # Log messages. Keras and TensorFlow bring it along anyway.
     "absl-py>=2.0",
 ]
 

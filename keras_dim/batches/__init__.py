@@ -12,12 +12,14 @@ from keras_dim.batches.labels import UNLABELLED
 from keras_dim.batches.labels import check_labelled
 from keras_dim.batches.labels import labels_of
 from keras_dim.batches.pixels import check
+from keras_dim.batches.pixels import check_spec
 from keras_dim.batches.pixels import is_channels_first
 
 __all__ = [
     "UNLABELLED",
     "check",
     "check_labelled",
+    "check_spec",
     "checked",
     "columns",
     "images_alone",
