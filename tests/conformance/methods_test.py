@@ -22,8 +22,6 @@ SOME = [
     "deep_infomax_sampled_and_chunked",
     "moco",
 ]
-# One that computes plainly and one that does not.
-LOCAL = ["deep_infomax_local", "deep_infomax_sampled_and_chunked"]
 
 
 @pytest.fixture(params=tiny.METHODS)
@@ -200,7 +198,9 @@ def test_a_restored_run_sees_the_data_of_an_unbroken_one(tmp_path):
             first_epoch=first_epoch,
         ).take(5)
 
-    unbroken, stopped = (tiny.make(LOCAL[1]) for _ in range(2))
+    unbroken, stopped = (
+        tiny.make("deep_infomax_sampled_and_chunked") for _ in range(2)
+    )
     expected = unbroken.fit(batches(0), epochs=2, verbose=0).history
     stopped.fit(batches(0), epochs=1, verbose=0)
     stopped.save(tmp_path / "model.keras")
@@ -260,6 +260,7 @@ def test_evaluation_changes_no_weight(name):
         np.testing.assert_array_equal(old, new, variable.path)
 
 
+@pytest.mark.parametrize("name", SOME, indirect=True)
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_finite(name, policy):
     expected = evaluate_eagerly(tiny.make(name))
@@ -273,8 +274,15 @@ def test_mixed_precision_is_finite(name, policy):
     assert all(np.isfinite(weight).all() for weight in weights)
 
 
-@pytest.mark.parametrize("name", [*LOCAL, "amdim"], indirect=True)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("amdim", "mixed_bfloat16"),
+        ("deep_infomax_sampled_and_chunked", "mixed_float16"),
+        ("moco", "mixed_bfloat16"),
+    ],
+    indirect=["name"],
+)
 def test_mixed_precision_on_two_replicas_is_finite(name, policy, two_replicas):
     keras.config.set_dtype_policy(policy)
     history, weights = run(tiny.make(name, two_replicas), epochs=1)
