@@ -100,6 +100,11 @@ def save_preset(
         )
     # Raises for an encoder of several inputs.
     features_lib.features_of(encoder)
+    if not isinstance(encoder.output, dict):
+        raise ValueError(
+            "The encoder must return a dict of named features: `keras.Model("
+            'mine.input, {"global": mine.output})`. Received: one output'
+        )
     described = {
         "name": name,
         "image_shape": list(encoder.inputs[0].shape[1:]),

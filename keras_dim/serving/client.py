@@ -313,7 +313,7 @@ def _check_name(argument, name):
 def _image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
     for columns in batches.iterate(images, batch_size, "Client.embed"):
         found = columns["image"]
-        batches.check_spec(found.shape, found.dtype, who="Client.embed")
+        batches.check_spec(found.shape, found.dtype, None, "Client.embed")
         if found.dtype != np.uint8 or not found.size:
             raise ValueError(
                 "Client.embed expects raw pixels of dtype uint8. Received: "

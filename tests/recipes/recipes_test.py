@@ -139,7 +139,7 @@ def test_pairings_of_amdim_may_be_changed():
 
 
 def test_amdim_takes_no_images_of_other_sizes():
-    with pytest.raises(ValueError, match="32, 64, 128.*Received: 48"):
+    with pytest.raises(ValueError, match="32, 64 or 128.*Received: 48"):
         narrow("amdim_cifar10").build_model((48, 48, 3))
 
 
