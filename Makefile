@@ -31,7 +31,7 @@ quickstart: $(INSTALLED) ## Pre-train an encoder on the bundled digits, offline.
 	$(VENV)/bin/keras-dim pretrain --directory runs/digits
 
 test: $(INSTALLED_TEST) ## Run the tests. ARGS="..." goes to pytest.
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-slow: $(INSTALLED_TEST) ## Run the tests that take minutes each.
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
@@ -53,7 +53,7 @@ test-oldest: ## Run the tests with every dependency at its lower bound.
 	grep -oE '"[A-Za-z0-9_-]+>=[0-9.]+"' setup.py | tr -d '"' | sort -u \
 		| sed 's/>=/==/' > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install -q -c $(VENV)-oldest/constraints.txt -e ".[test]"
-	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # A shim of a version manager that is on the path but does not run is no Python.
 test-pythons: ## Run the tests on each Python 3.11 to 3.13 that is installed.

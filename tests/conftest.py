@@ -8,6 +8,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import keras  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tiny  # noqa: E402
 
 # Several threads add up in an order that changes from run to run, and a sum
 # that differs in its last digit may tip a ReLU.
@@ -16,7 +17,6 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-
 
 # Files whose few tests take longest: begun last, one process would wait.
 SLOW_FILES = (
@@ -29,19 +29,27 @@ SLOW_FILES = (
 )
 
 
-def pytest_collection_modifyitems(items):
-    """Says which tests share a process of pytest-xdist, and which begin.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Says which tests share a process of pytest-xdist.
 
-    The tests of a file do, as they share its fixtures; conformance tests do by
+    The tests of a file do, as they share its fixtures; those of conformance by
     method.
     """
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get(
-            "name"
-        )
-        is_of_method = "conformance" in item.path.parts and name
-        group = f"{item.path}{f' {name}' if is_of_method else ''}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileAndMethod(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            if not file.endswith("conformance/methods_test.py"):
+                return file
+            names = [name for name in tiny.METHODS if name in test]
+            return f"{file} {max(names, key=len, default='')}"
+
+    return ByFileAndMethod(config, log)
+
+
+def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.stem not in SLOW_FILES)
 
 

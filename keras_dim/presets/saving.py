@@ -99,8 +99,8 @@ def save_preset(
             f"`metadata` must not state measured entries. Received: {stated}"
         )
     # Raises for an encoder of several inputs.
-    features_lib.features_of(encoder)
-    if not isinstance(encoder.output, dict):
+    found = features_lib.features_of(encoder)
+    if list(found) == [features_lib.SINGLE_OUTPUT]:
         raise ValueError(
             "The encoder must return a dict of named features: `keras.Model("
             'mine.input, {"global": mine.output})`. Received: one output'

@@ -93,7 +93,7 @@ def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
         (np.zeros((0, 8, 8, 3), "uint8"), "There are no images"),
         ([], "There are no images"),
         ([np.zeros((8, 8, 3), "uint8")], r"images\[None\]"),
-        ([(1, 2, 3)], "three entries"),
+        ([(1, 2, 3)], "3 entries"),
         ([{"label": 1}], r"Received a dict with \['label'\]"),
         ("photos", "keras_dim.data.load"),
         (b"photo", "keras_dim.data.load"),
