@@ -50,9 +50,11 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
 
     def before_step(self):
         """Moves teachers and moving averages; called before each step."""
+        return  # AutoGraph warns of functions without a statement.
 
     def after_loss(self, outputs):
         """Stores features for later batches: queues, memory banks."""
+        return
 
     def ceilings(self, batch_size):
         """Returns the greatest value of each term, where a bound has one."""

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 
 from keras_dim import distribution
@@ -130,3 +131,15 @@ def test_scores_that_tell_every_pair_apart_reach_the_ceiling():
     value = float(model.bound(scores, positives, 1.0 - positives))
 
     assert value == pytest.approx(model.ceilings(8)["local_information"])
+
+
+def test_a_step_of_ones_own_is_compiled_without_a_warning(caplog):
+    model = tiny.make("deep_infomax_local")
+
+    @tf.function
+    def step(images):
+        outputs = model(images, training=True)
+        return model.compute_loss(images, None, outputs)
+
+    assert np.isfinite(step(tiny.images()[:4].astype("float32")))
+    assert "AutoGraph" not in caplog.text
