@@ -18,14 +18,15 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 
-# Files whose few tests take longest: begun last, one process would wait.
+# Files that take minutes come first, so that no process ends on one of them
+# while the other has nothing left.
 SLOW_FILES = (
-    "workers_pretrain_test",
     "jax_test",
-    "notebooks_test",
-    "commands_test",
-    "import_test",
+    "multi_worker_test",
+    "workers_pretrain_test",
+    "pretraining_test",
     "kills_test",
+    "whole_way_test",
 )
 
 

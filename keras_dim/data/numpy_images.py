@@ -27,9 +27,7 @@ def decode(
         ValueError: if it is not a whole image, or has more than `MAX_PIXELS`
             pixels.
     """
-    return np.asarray(
-        _load(encoded, "RGBA" if channels == 4 else "RGB", orient)
-    )
+    return np.asarray(_load(encoded, channels, orient))
 
 
 def decode_as(
@@ -40,7 +38,7 @@ def decode_as(
 ) -> np.ndarray:
     """Decodes an image to `image_shape`, see `decode` and `convert`."""
     height, width, channels = image_shape
-    image = _load(encoded, "RGBA" if channels == 4 else "RGB", orient)
+    image = _load(encoded, channels, orient)
     if resize and channels == 3:
         # Faster than after the copy into an array.
         image = _resized(image, height, width)
@@ -92,9 +90,10 @@ def convert(
     return image
 
 
-def _load(encoded, mode, orient):
+def _load(encoded, channels, orient):
     from PIL import Image
 
+    mode = "RGBA" if channels == 4 else "RGB"
     try:
         header, image = open_image(io.BytesIO(encoded))
         if image.mode.startswith("I"):

@@ -28,8 +28,8 @@ class Teacher(memory.StateLayer):
             other. All are built.
         momentum: float. From 0, where the teacher equals the student, to 1,
             where it never moves. Defaults to 0.999.
-        num_steps: int, or None for a constant momentum. Number of training
-            steps over which it rises to 1 along half a cosine,
+        num_steps: int, or None for a constant momentum. Number of updates of
+            the student over which it rises to 1 along half a cosine,
             `1 - (1 - momentum) * (cos(pi * step / num_steps) + 1) / 2`.
         fresh_start: bool. Whether the teacher starts from parameters drawn by
             the layers' own initializers (BYOL), rather than from a copy of the

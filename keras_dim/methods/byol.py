@@ -32,9 +32,9 @@ class BYOL(base.SelfSupervisedModel):
         hidden_units: int. Width of the hidden layers of projector and
             predictor. Defaults to 4096.
         momentum: float. Of the teacher at the beginning. Defaults to 0.996.
-        num_steps: int, or None for a constant momentum. Steps over which the
-            momentum rises along half a cosine to 1, those of the whole
-            training.
+        num_steps: int, or None for a constant momentum. Number of updates of
+            the encoder over which the momentum rises along half a cosine to
+            1, those of the whole training.
         seed: int, or None for a random one. Seed of the default views.
 
     Views: `"view_1"`, `"view_2"`.
@@ -89,7 +89,7 @@ class BYOL(base.SelfSupervisedModel):
         self.built = True
 
     def before_step(self):
-        self.teacher.follow()
+        self.teacher.follow(self.steps_per_update)
 
     def outputs(self, views, training):
         predictions, targets = [], []

@@ -110,7 +110,7 @@ class MoCo(base.SelfSupervisedModel):
         return {"contrastive_information": self.bound.ceiling(self.queue_size)}
 
     def before_step(self):
-        self.teacher.follow()
+        self.teacher.follow(self.steps_per_update)
 
     def outputs(self, views, training):
         features = self.encoder(views["query"], training=training)

@@ -42,6 +42,14 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         with distribution.value_errors():
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
+    @property
+    def steps_per_update(self):
+        """Number of steps over which the optimizer accumulates gradients."""
+        optimizer = getattr(self, "optimizer", None)
+        # Loss scaling wraps the optimizer that accumulates.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        return getattr(optimizer, "gradient_accumulation_steps", None) or 1
+
     def _checked(self, who, x, batch_size, arguments):
         batches.refuse_supervision(
             class_weight=arguments.get("class_weight"),
@@ -137,10 +145,9 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         # Keras would fail deep inside a step: issues 17187, 20763, 20582.
         if distribution.num_replicas_of(self) == 1 or not self.compiled:
             return
-        accumulation = self.optimizer.gradient_accumulation_steps
         for option, is_set in (
             ("jit_compile=True", self.jit_compile),
-            ("gradient_accumulation_steps", accumulation),
+            ("gradient_accumulation_steps", self.steps_per_update > 1),
         ):
             if is_set:
                 raise ValueError(

@@ -105,11 +105,11 @@ def embed(
         files.refuse_existing(output)
     stream = feature_stream(encoder, feature, batch_size)
     feature = stream.feature
-    height, width, channels = stream.image_shape
+    *size, channels = stream.image_shape
     images = data.open_source(
         source,
         split,
-        image_size=None if height is None else (height, width),
+        image_size=None if None in size else size,
         channels=channels,
     )
     total = images.num_images

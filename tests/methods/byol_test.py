@@ -1,4 +1,5 @@
 import golden
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -96,3 +97,21 @@ def test_default_views_are_the_published_ones():
     assert set(views) == set(published) == {"view_1", "view_2"}
     for name, view in views.items():
         np.testing.assert_array_equal(view, published[name])
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_the_teacher_moves_once_in_the_steps_of_an_update(policy):
+    keras.config.set_dtype_policy(policy)
+    model = tiny.byol()
+    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2))
+    images = tiny.images()[:4]
+    moved = []
+    for _ in range(4):
+        before = model.teacher.networks[0].get_weights()
+        model.fit(images, verbose=0)
+        after = model.teacher.networks[0].get_weights()
+        # The first weight is a kernel; moving statistics change in each step.
+        moved.append(not np.array_equal(before[0], after[0]))
+
+    # At the start of a step, once the two steps before it made an update.
+    assert moved == [False, False, True, False]
