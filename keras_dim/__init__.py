@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_dim.methods import BYOL
     from keras_dim.methods import DeepInfoMax
     from keras_dim.methods import MoCo
+    from keras_dim.methods import SimCLR
     from keras_dim.presets import list_pretrained
     from keras_dim.presets import pretrained
     from keras_dim.training import Recipe
@@ -42,6 +43,7 @@ _MODULE_OF = {
     "DeepInfoMax": "methods",
     "MoCo": "methods",
     "Recipe": "training",
+    "SimCLR": "methods",
     "export": "exporting",
     "list_pretrained": "presets",
     "pretrain": "training",
@@ -54,6 +56,7 @@ __all__ = [
     "DeepInfoMax",
     "MoCo",
     "Recipe",
+    "SimCLR",
     "__version__",
     "data",
     "distribution",

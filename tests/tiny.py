@@ -118,6 +118,12 @@ def byol(**arguments):
     )
 
 
+def simclr(**arguments):
+    return keras_dim.SimCLR(
+        encoder(), views=two_views(), units=5, seed=1, **arguments
+    )
+
+
 METHODS = {
     "amdim": amdim,
     "amdim_mixtures_chunked": lambda: amdim(
@@ -130,6 +136,7 @@ METHODS = {
     ),
     "byol": lambda: byol(num_steps=6),
     "moco": lambda: moco(hidden_units=7),
+    "simclr": simclr,
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
         encoder(), critic=critic(), seed=1
     ),

@@ -6,6 +6,7 @@ from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
+from keras_dim.encoders.resnet import resnet
 
 ENCODERS = {
     "amdim_resnet": amdim_resnet,
@@ -13,6 +14,7 @@ ENCODERS = {
     "dim_convnet": dim_convnet,
     "dim_resnet": dim_resnet,
     "folded_dim_alexnet": folded_dim_alexnet,
+    "resnet": resnet,
 }
 
 __all__ = [
@@ -23,4 +25,5 @@ __all__ = [
     "dim_convnet",
     "dim_resnet",
     "folded_dim_alexnet",
+    "resnet",
 ]

@@ -14,29 +14,40 @@ def mlp(
     units,
     batch_norm=False,
     output_bias=True,
+    output_norm=False,
     name="head",
 ):
-    """Returns a built `Sequential` with one hidden layer of rectified units.
+    """Returns a built `Sequential` of rectified hidden layers and a linear one.
 
     Args:
         num_inputs: int. Width of the feature.
-        hidden_units: int, or None for a single linear layer.
+        hidden_units: int; tuple of int, for several hidden layers; or None for
+            a single linear layer.
         units: int. Width of the output.
-        batch_norm: bool. Whether the hidden layer is batch-normalised.
-            Defaults to `False`.
+        batch_norm: bool. Whether hidden layers are batch-normalised. Defaults
+            to `False`.
         output_bias: bool. Whether the output has a bias. Defaults to `True`.
+        output_norm: bool. Whether the output is batch-normalised, without an
+            offset. Defaults to `False`.
     """
-    checks.integers(1, units=units, **checks.given(hidden_units=hidden_units))
+    widths = hidden_units or ()
+    widths = (widths,) if isinstance(widths, int) else tuple(widths)
+    for width in widths:
+        checks.integers(1, hidden_units=width)
+    checks.integers(1, units=units)
     stack = [keras.Input((num_inputs,))]
-    dense = initializers.dense
-    if hidden_units is not None:
+    for width in widths:
         # Batch norm would take a bias away again.
-        stack.append(dense(hidden_units, num_inputs, use_bias=not batch_norm))
+        stack.append(
+            initializers.dense(width, num_inputs, use_bias=not batch_norm)
+        )
         if batch_norm:
             stack.append(norm.batch_normalization())
         stack.append(layers.ReLU())
-        num_inputs = hidden_units
-    stack.append(dense(units, num_inputs, use_bias=output_bias))
+        num_inputs = width
+    stack.append(initializers.dense(units, num_inputs, use_bias=output_bias))
+    if output_norm:
+        stack.append(norm.batch_normalization(center=False))
     return keras.Sequential(stack, name=name)
 
 

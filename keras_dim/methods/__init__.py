@@ -6,12 +6,14 @@ from keras_dim.methods.amdim import AMDIM
 from keras_dim.methods.byol import BYOL
 from keras_dim.methods.deep_infomax import DeepInfoMax
 from keras_dim.methods.moco import MoCo
+from keras_dim.methods.simclr import SimCLR
 
 METHODS = {
     "amdim": AMDIM,
     "byol": BYOL,
     "deep_infomax": DeepInfoMax,
     "moco": MoCo,
+    "simclr": SimCLR,
 }
 
-__all__ = ["AMDIM", "BYOL", "METHODS", "DeepInfoMax", "MoCo"]
+__all__ = ["AMDIM", "BYOL", "METHODS", "DeepInfoMax", "MoCo", "SimCLR"]

@@ -11,6 +11,7 @@ from keras_dim.mutual_information.bounds import InfoNCE
 from keras_dim.mutual_information.pairs import DotProductScores
 from keras_dim.mutual_information.pairs import Pairs
 from keras_dim.mutual_information.pairs import dot_product_pairs
+from keras_dim.mutual_information.pairs import view_pairs
 
 __all__ = [
     "Bound",
@@ -21,4 +22,5 @@ __all__ = [
     "divergences",
     "dot_product_pairs",
     "mixtures",
+    "view_pairs",
 ]

@@ -7,6 +7,11 @@ from keras import ops
 
 from keras_dim import distribution
 
+_NO_NEGATIVES = (
+    "A batch of one image has no negatives: take batches of two or more, and "
+    "leave out a rest of one (drop_remainder=True)"
+)
+
 
 class DotProductScores(typing.NamedTuple):
     """Inner products of all anchors with all candidates, not yet computed.
@@ -149,18 +154,54 @@ def dot_product_pairs(
     if rows_are_split:
         anchors = distribution.concat_replicas(own)
         ids = distribution.concat_replicas(own_ids)
-    ids = distribution.require_rows(
-        ids,
-        2,
-        "A batch of one image has no negatives: take batches of two or more, "
-        "and leave out a rest of one (drop_remainder=True)",
-    )
+    ids = distribution.require_rows(ids, 2, _NO_NEGATIVES)
     positives = same_id(ops.repeat(ids, anchors.shape[1]), own_ids)
     positives = positives[:, :, None]
     scores = DotProductScores(
         _rows(anchors), candidates, _rows(own) if rows_are_split else None
     )
     return Pairs(scores, positives, 1.0 - positives)
+
+
+def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
+    """Pairs all views of all images of a batch with each other.
+
+    A pair is positive where two views come from one image, and negative where
+    they come from two images. A view with itself is neither.
+
+    Args:
+        views: list of tensors `(images, units)`, one for each view.
+        temperature: float. Scores are divided by it. Defaults to 1.
+        negatives_from: str. See `dot_product_pairs`. With `"all_replicas"`,
+            this replica's views are paired with those of all replicas.
+
+    Returns:
+        `Pairs` with scores `(anchors, candidates)`, both the views of an image
+        one after the other. Each anchor has as many positives as there are
+        other views of its image.
+    """
+    own = ops.stack(views, axis=1)
+    num_images, num_views = ops.shape(own)[0], len(views)
+    own_ids = ids = distribution.first_row(num_images) + ops.arange(num_images)
+    candidates = own
+    if negatives_from == distribution.ALL_REPLICAS:
+        candidates = distribution.concat_replicas(own)
+        ids = distribution.concat_replicas(own_ids)
+    ids = distribution.require_rows(ids, 2, _NO_NEGATIVES)
+    same_image = same_id(
+        ops.repeat(own_ids, num_views), ops.repeat(ids, num_views)
+    )
+    # The number of a view among all views.
+    same_view = same_id(
+        *(
+            ops.reshape(
+                each[:, None] * num_views + ops.arange(num_views), (-1,)
+            )
+            for each in (own_ids, ids)
+        )
+    )
+    scores = dot_products(_rows(own) / temperature, _rows(candidates))
+    return Pairs(scores, same_image - same_view, 1.0 - same_image)
 
 
 def same_id(anchor_ids, candidate_ids):

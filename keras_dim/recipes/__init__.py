@@ -13,6 +13,7 @@ from keras_dim.recipes.deep_infomax_tiny_imagenet import (
     deep_infomax_tiny_imagenet,
 )
 from keras_dim.recipes.moco_cifar10 import moco_cifar10
+from keras_dim.recipes.simclr_cifar10 import simclr_cifar10
 from keras_dim.training import Recipe
 
 RECIPES = {
@@ -28,6 +29,7 @@ RECIPES = {
         amdim_imagenette,
         moco_cifar10,
         byol_cifar10,
+        simclr_cifar10,
     )
 }
 

@@ -6,6 +6,7 @@ from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
 from keras_dim.views.published import dim
 from keras_dim.views.published import moco_v2
+from keras_dim.views.published import simclr
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
 from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
@@ -17,7 +18,13 @@ from keras_dim.views.show import show_views
 from keras_dim.views.single_view import SingleView
 from keras_dim.views.two_views import TwoViews
 
-VIEWS = {"amdim": amdim, "byol": byol, "dim": dim, "moco_v2": moco_v2}
+VIEWS = {
+    "amdim": amdim,
+    "byol": byol,
+    "dim": dim,
+    "moco_v2": moco_v2,
+    "simclr": simclr,
+}
 
 __all__ = [
     "VIEWS",
@@ -37,4 +44,5 @@ __all__ = [
     "dim",
     "moco_v2",
     "show_views",
+    "simclr",
 ]

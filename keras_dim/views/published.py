@@ -213,12 +213,7 @@ def byol(
             RandomGrayscale(gray_probability, seed=seeds[3]),
         ]
         if blur_probability:
-            # The first odd number that is a tenth or more.
-            size = image_size // 10 // 2 * 2 + 1
-            blur = RandomGaussianBlur(
-                kernel_size=size, probability=blur_probability, seed=seeds[4]
-            )
-            parts.append(blur)
+            parts.append(_blur(image_size, blur_probability, seeds[4]))
         if solarize_probability:
             parts.append(RandomSolarize(127.5, solarize_probability, seeds[5]))
         return parts
@@ -232,8 +227,74 @@ def byol(
     return TwoViews(first, second=second)
 
 
+def simclr(
+    image_size,
+    strength=None,
+    min_scale=0.08,
+    blur_probability=None,
+    gray_probability=0.2,
+    seed=None,
+):
+    """Returns the views of SimCLR, `"view_1"` and `"view_2"`, drawn alike.
+
+    A box of at least `min_scale` of the area is resized to `image_size`,
+    bicubically; half are mirrored; four in five have brightness, contrast and
+    saturation changed by up to 80 % of `strength` and the hue turned by up to
+    a fifth of the circle times `strength`; some become grey; some are blurred,
+    by a kernel of about a tenth of the image and a standard deviation of 0.1
+    to 2 pixels. Images of up to 32 pixels are not blurred by default, as in
+    the authors' runs on CIFAR-10.
+
+    In inference, both views are as those of `moco_v2`, resized bicubically.
+
+    Args:
+        image_size: int. Height and width of the views.
+        strength: float, or None for 1, up to 32 pixels 0.5. Of the jitter.
+        min_scale: float. Smallest share of the area in a box. Defaults to
+            0.08.
+        blur_probability: float, or None for 0.5, up to 32 pixels 0. Share of
+            views that are blurred.
+        gray_probability: float. Share of views that become grey. Defaults to
+            0.2.
+        seed: int or None for a random one.
+
+    Differs from the authors' code in the box: TensorFlow's sampler, which
+    they use, takes none below a tenth of the area, and more small ones; and in
+    the blur, whose deviation they draw once for a batch.
+
+    Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709).
+    """
+    is_small = image_size <= CIFAR_SIZE
+    if strength is None:
+        strength = 0.5 if is_small else 1.0
+    if blur_probability is None:
+        blur_probability = 0.0 if is_small else 0.5
+    crop_seed, flip_seed, jitter_seed, gray_seed, blur_seed = seeds_from(
+        seed, 5
+    )
+    jitter = (0.8 * strength,) * 3 + (0.2 * strength,)
+    augmentations = [
+        _resized_crop(image_size, min_scale, "bicubic", crop_seed),
+        RandomFlip(seed=flip_seed),
+        ColorJitter(*jitter, probability=0.8, seed=jitter_seed),
+        RandomGrayscale(gray_probability, seed=gray_seed),
+    ]
+    if blur_probability:
+        augmentations.append(_blur(image_size, blur_probability, blur_seed))
+    return TwoViews(augmentations)
+
+
+def _blur(image_size, probability, seed):
+    """Returns the blur of BYOL and SimCLR."""
+    # The first odd number that is a tenth or more.
+    size = image_size // 10 // 2 * 2 + 1
+    return RandomGaussianBlur(
+        kernel_size=size, probability=probability, seed=seed
+    )
+
+
 def _resized_crop(image_size, min_scale, method, seed):
-    """Returns the crop of MoCo and BYOL."""
+    """Returns the crop of MoCo, BYOL and SimCLR."""
     return RandomResizedCrop(
         image_size,
         scale=(min_scale, 1.0),

@@ -1,0 +1,126 @@
+"""The usual residual networks, for small images and large ones."""
+
+import keras
+from keras import layers
+
+from keras_dim import checks
+from keras_dim.encoders import blocks
+from keras_dim.layers import norm as norm_lib
+
+# Blocks of each of the four stages; those of 50 layers are bottlenecks.
+REPEATS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+NORMS = ("batch", "split", "group", "layer")
+STEMS = ("small", "large")
+# Images of up to this size are not reduced before the first stage.
+SMALL_SIZE = 64
+
+
+def resnet(
+    image_size=32,
+    channels=3,
+    depth=18,
+    width=64,
+    stem=None,
+    norm="batch",
+    num_groups=None,
+    zero_gamma=True,
+):
+    """Residual network of 18, 34 or 50 layers, without its classifier.
+
+    As in torchvision: four stages of 1, 2, 4 and 8 times `width` filters, the
+    last three of stride 2. The stem for large images is a convolution of 7 x 7
+    with stride 2 and max pooling; that for small ones, as contrastive methods
+    have it on CIFAR-10, is a convolution of 3 x 3.
+
+    Args:
+        image_size: int. Height and width of the images. Defaults to 32.
+        channels: int. Channels of the images. Defaults to 3.
+        depth: int. 18, 34 or 50. Defaults to 18.
+        width: int. Filters of the first stage. Defaults to 64.
+        stem: str. `"small"` or `"large"`. Defaults to None, `"small"` for
+            images of up to 64 pixels.
+        norm: str. `"batch"`; `"split"`, see `layers.SplitBatchNormalization`;
+            `"group"`; or `"layer"`, over all of an image. Defaults to
+            `"batch"`.
+        num_groups: int. Splits of a batch for `"split"`, by default 8; groups
+            of channels for `"group"`, by default 32.
+        zero_gamma: bool. Whether the last scale of each block starts at 0, so
+            that blocks start as identities. Defaults to `True`.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"local"`, the map of the third stage (8 x 8 x 256 for 32 pixels),
+        `"conv"`, that of the last one (4 x 4 x 512), and `"global"`, its mean
+        over all locations (512; 2,048 for 50 layers).
+
+    Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385).
+    """
+    checks.one_of(REPEATS, depth=depth)
+    checks.one_of(NORMS, norm=norm)
+    if stem is None:
+        stem = "small" if image_size <= SMALL_SIZE else "large"
+    checks.one_of(STEMS, stem=stem)
+    checks.integers(1, width=width, **checks.given(num_groups=num_groups))
+
+    def normalized(x, gamma="ones"):
+        if norm == "batch":
+            layer = norm_lib.batch_normalization(gamma_initializer=gamma)
+        elif norm == "split":
+            layer = norm_lib.SplitBatchNormalization(
+                num_groups or 8,
+                momentum=0.9,
+                epsilon=1e-5,
+                gamma_initializer=gamma,
+            )
+        else:
+            groups = 1 if norm == "layer" else num_groups or 32
+            layer = layers.GroupNormalization(
+                groups, epsilon=1e-5, gamma_initializer=gamma
+            )
+        return layer(x)
+
+    def convolution(x, filters, kernel_size, strides=1, gamma="ones"):
+        if kernel_size > 1:
+            # TensorFlow's "same" pads strided maps on one side only.
+            x = layers.ZeroPadding2D(kernel_size // 2)(x)
+        x = layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            use_bias=False,
+            kernel_initializer=keras.initializers.VarianceScaling(
+                2.0, "fan_out", "untruncated_normal"
+            ),
+        )(x)
+        return normalized(x, gamma)
+
+    def block(x, filters, strides):
+        outputs = filters if depth < 50 else 4 * filters
+        last = "zeros" if zero_gamma else "ones"
+        if depth < 50:
+            branch = layers.ReLU()(convolution(x, filters, 3, strides))
+            branch = convolution(branch, filters, 3, gamma=last)
+        else:
+            branch = layers.ReLU()(convolution(x, filters, 1))
+            branch = layers.ReLU()(convolution(branch, filters, 3, strides))
+            branch = convolution(branch, outputs, 1, gamma=last)
+        if strides > 1 or x.shape[-1] != outputs:
+            x = convolution(x, outputs, 1, strides)
+        return layers.ReLU()(layers.Add()([branch, x]))
+
+    image, x = blocks.raw_pixels(image_size, channels)
+    if stem == "small":
+        x = layers.ReLU()(convolution(x, width, 3))
+    else:
+        x = layers.ReLU()(convolution(x, width, 7, 2))
+        x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
+    maps = []
+    for stage, repeats in enumerate(REPEATS[depth]):
+        for index in range(repeats):
+            strides = 2 if stage and not index else 1
+            x = block(x, width * 2**stage, strides)
+        maps.append(x)
+    # The mean of half-precision numbers is taken in float32.
+    pooled = layers.GlobalAveragePooling2D(dtype="float32", name="global")(x)
+    features = {"local": maps[2], "conv": x, "global": pooled}
+    return keras.Model(image, features, name=f"resnet{depth}_{image_size}")
