@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from keras_dim.exporting import export
     from keras_dim.methods import AMDIM
     from keras_dim.methods import BYOL
+    from keras_dim.methods import RAFT
+    from keras_dim.methods import AlignmentUniformity
     from keras_dim.methods import DeepInfoMax
     from keras_dim.methods import MoCo
     from keras_dim.methods import SimCLR
@@ -39,9 +41,11 @@ if TYPE_CHECKING:
 # module, which importing that module would put in its place.
 _MODULE_OF = {
     "AMDIM": "methods",
+    "AlignmentUniformity": "methods",
     "BYOL": "methods",
     "DeepInfoMax": "methods",
     "MoCo": "methods",
+    "RAFT": "methods",
     "Recipe": "training",
     "SimCLR": "methods",
     "export": "exporting",
@@ -52,9 +56,11 @@ _MODULE_OF = {
 
 __all__ = [
     "AMDIM",
+    "AlignmentUniformity",
     "BYOL",
     "DeepInfoMax",
     "MoCo",
+    "RAFT",
     "Recipe",
     "SimCLR",
     "__version__",

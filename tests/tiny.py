@@ -118,6 +118,19 @@ def byol(**arguments):
     )
 
 
+def raft(**arguments):
+    return keras_dim.RAFT(
+        encoder(),
+        views=two_views(),
+        beta=0.5,
+        units=5,
+        hidden_units=8,
+        momentum=0.9,
+        seed=1,
+        **arguments,
+    )
+
+
 def simclr(**arguments):
     return keras_dim.SimCLR(
         encoder(), views=two_views(), units=5, seed=1, **arguments
@@ -137,6 +150,10 @@ METHODS = {
     "byol": lambda: byol(num_steps=6),
     "moco": lambda: moco(hidden_units=7),
     "simclr": simclr,
+    "raft": lambda: raft(num_steps=6),
+    "alignment_uniformity": lambda: keras_dim.AlignmentUniformity(
+        encoder(), views=two_views(), units=5, hidden_units=7, seed=1
+    ),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
         encoder(), critic=critic(), seed=1
     ),

@@ -2,18 +2,31 @@
 
 # A saved method may hold one of these, which Keras has to know, too.
 from keras_dim import optimizers  # noqa: F401
+from keras_dim.methods.alignment_uniformity import AlignmentUniformity
 from keras_dim.methods.amdim import AMDIM
 from keras_dim.methods.byol import BYOL
 from keras_dim.methods.deep_infomax import DeepInfoMax
 from keras_dim.methods.moco import MoCo
+from keras_dim.methods.raft import RAFT
 from keras_dim.methods.simclr import SimCLR
 
 METHODS = {
+    "alignment_uniformity": AlignmentUniformity,
     "amdim": AMDIM,
     "byol": BYOL,
     "deep_infomax": DeepInfoMax,
     "moco": MoCo,
+    "raft": RAFT,
     "simclr": SimCLR,
 }
 
-__all__ = ["AMDIM", "BYOL", "METHODS", "DeepInfoMax", "MoCo", "SimCLR"]
+__all__ = [
+    "AMDIM",
+    "BYOL",
+    "METHODS",
+    "RAFT",
+    "AlignmentUniformity",
+    "DeepInfoMax",
+    "MoCo",
+    "SimCLR",
+]

@@ -5,6 +5,7 @@ Functions and small objects without weights.
 
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import divergences
+from keras_dim.mutual_information import hypersphere
 from keras_dim.mutual_information import mixtures
 from keras_dim.mutual_information.bounds import Bound
 from keras_dim.mutual_information.bounds import InfoNCE
@@ -21,6 +22,7 @@ __all__ = [
     "bounds",
     "divergences",
     "dot_product_pairs",
+    "hypersphere",
     "mixtures",
     "view_pairs",
 ]

@@ -2,6 +2,8 @@
 
 from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.lab_split import LabSplit
+from keras_dim.views.multi_crop import MultiCrop
+from keras_dim.views.published import alignment_uniformity
 from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
 from keras_dim.views.published import dim
@@ -19,6 +21,7 @@ from keras_dim.views.single_view import SingleView
 from keras_dim.views.two_views import TwoViews
 
 VIEWS = {
+    "alignment_uniformity": alignment_uniformity,
     "amdim": amdim,
     "byol": byol,
     "dim": dim,
@@ -30,6 +33,7 @@ __all__ = [
     "VIEWS",
     "ColorJitter",
     "LabSplit",
+    "MultiCrop",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
@@ -39,6 +43,7 @@ __all__ = [
     "RandomTranslation",
     "SingleView",
     "TwoViews",
+    "alignment_uniformity",
     "amdim",
     "byol",
     "dim",

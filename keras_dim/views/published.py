@@ -227,6 +227,39 @@ def byol(
     return TwoViews(first, second=second)
 
 
+def alignment_uniformity(
+    image_size,
+    min_scale=0.08,
+    gray_probability=0.2,
+    seed=None,
+):
+    """Returns the views of Wang and Isola, `"view_1"` and `"view_2"`.
+
+    A box of at least `min_scale` of the area is resized to `image_size`; half
+    are mirrored; brightness, contrast, saturation and hue change by up to
+    40 %; some become grey. In inference, both views are as those of `moco_v2`.
+
+    Args:
+        image_size: int. Height and width of the views.
+        min_scale: float. Smallest share of the area in a box. Defaults to
+            0.08.
+        gray_probability: float. Share of views that become grey. Defaults to
+            0.2.
+        seed: int or None for a random one.
+
+    Reference: [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242).
+    """
+    crop_seed, flip_seed, jitter_seed, gray_seed = seeds_from(seed, 4)
+    return TwoViews(
+        [
+            _resized_crop(image_size, min_scale, "bilinear", crop_seed),
+            RandomFlip(seed=flip_seed),
+            ColorJitter(0.4, 0.4, 0.4, 0.4, seed=jitter_seed),
+            RandomGrayscale(gray_probability, seed=gray_seed),
+        ]
+    )
+
+
 def simclr(
     image_size,
     strength=None,

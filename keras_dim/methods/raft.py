@@ -1,0 +1,119 @@
+"""RAFT: agree between views, and run away from a slow teacher. Experimental."""
+
+import keras
+from keras import ops
+
+from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import heads
+from keras_dim.layers import teacher
+from keras_dim.methods import base
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RAFT(base.SelfSupervisedModel):
+    """Run away from your teacher. Experimental.
+
+    The networks are those of `BYOL`. With unit vectors, predictions of the two
+    views and the teacher's outputs for the same views,
+
+        loss = alpha |prediction_1 - prediction_2|^2
+             - beta (|prediction_1 - teacher_1|^2
+                     + |prediction_2 - teacher_2|^2) / 2
+
+    as means over the images. Views are drawn together, and the encoder is
+    driven away from where it has been, so that it does not collapse. With a
+    negative `beta` this is the authors' BYOL', which follows the teacher.
+
+    Args:
+        encoder: `keras.Model` from raw pixels to a dict with `"global"`.
+        views: layer from images to a dict with `"view_1"` and `"view_2"`, or
+            None for `keras_dim.views.byol` at the encoder's image size.
+        alpha: float. Weight of the alignment of the views. Defaults to 1.
+        beta: float. Weight of the distance to the teacher. Defaults to 1.
+        units: int. Width of predictions and targets. Defaults to 256.
+        hidden_units: int. Width of the hidden layers of projector and
+            predictor. Defaults to 4096.
+        momentum: float. Of the teacher at the beginning. Defaults to 0.996.
+        num_steps: int, or None for a constant momentum. See `BYOL`.
+        seed: int, or None for a random one. Seed of the default views.
+
+    Views: `"view_1"`, `"view_2"`.
+
+    Example:
+    ```python
+    model = keras_dim.RAFT(keras_dim.encoders.resnet(image_size=32))
+    model.compile(keras_dim.optimizers.get("sgd", learning_rate=0.03))
+    model.fit(keras_dim.data.load("cifar10", batch_size=256), epochs=100)
+    ```
+
+    Differs from the public code, which takes means over the units, too: here
+    squares are summed over them, as in `BYOL`.
+
+    Reference: [Shi et al., 2020](https://arxiv.org/abs/2011.10944).
+    """
+
+    view_names = ("view_1", "view_2")
+    min_images = 1
+
+    def __init__(
+        self,
+        encoder,
+        views=None,
+        alpha=1.0,
+        beta=1.0,
+        units=256,
+        hidden_units=4096,
+        momentum=0.996,
+        num_steps=None,
+        seed=None,
+        **kwargs,
+    ):
+        shapes = encoder_features.feature_shapes(encoder, "global")
+        views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
+        terms = {"alignment": alpha, "distance_to_teacher": -beta}
+        super().__init__(encoder, views, terms, **kwargs)
+        self.alpha = alpha
+        self.beta = beta
+        self.units = units
+        self.hidden_units = hidden_units
+        self.momentum = momentum
+        self.num_steps = num_steps
+        self.seed = seed
+        head = {"batch_norm": True, "output_bias": False}
+        self.projector = heads.mlp(
+            shapes["global"][-1], hidden_units, units, name="projector", **head
+        )
+        self.predictor = heads.mlp(
+            units, hidden_units, units, name="predictor", **head
+        )
+        self.teacher = teacher.Teacher(
+            [encoder, self.projector], momentum, num_steps, fresh_start=True
+        )
+        self.built = True
+
+    def before_step(self):
+        self.teacher.follow(self.steps_per_update)
+
+    def outputs(self, views, training):
+        predictions, targets = [], []
+        for name in self.view_names:
+            features = self.encoder(views[name], training=training)
+            projection = self.projector(features["global"], training=training)
+            predictions.append(self.predictor(projection, training=training))
+            targets.append(self.teacher(views[name], training=training))
+        return predictions, targets
+
+    def loss_terms(self, outputs):
+        (one, other), targets = outputs
+        apart = [_distance(one, targets[0]), _distance(other, targets[1])]
+        return {
+            "alignment": _distance(one, other),
+            "distance_to_teacher": sum(apart) / 2,
+        }
+
+
+def _distance(vectors, others):
+    """Returns the mean squared distance of vectors made one unit long."""
+    gap = heads.normalized(vectors) - heads.normalized(others)
+    return ops.mean(ops.sum(ops.square(gap), axis=-1))

@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_dim import views
+
+
+def make(num_crops=3):
+    return views.MultiCrop(
+        [views.RandomCrop(4, seed=1)],
+        num_crops,
+        shared=[views.RandomFlip(seed=2)],
+    )
+
+
+def images():
+    return np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), "uint8")
+
+
+def test_each_view_is_drawn_anew():
+    found = make()(images(), training=True)
+    assert list(found) == list(make().names) == ["view_1", "view_2", "view_3"]
+    assert all(view.shape == (5, 4, 4, 3) for view in found.values())
+    assert not np.array_equal(found["view_1"], found["view_2"])
+    assert not np.array_equal(found["view_2"], found["view_3"])
+
+
+def test_in_inference_all_views_are_equal():
+    found = make()(images())
+    np.testing.assert_array_equal(found["view_1"], found["view_3"])
+
+
+def test_two_crops_are_those_of_two_views():
+    expected = views.TwoViews(
+        [views.RandomCrop(4, seed=1)], shared=[views.RandomFlip(seed=2)]
+    )(images(), training=True)
+    found = make(2)(images(), training=True)
+    for name, view in expected.items():
+        np.testing.assert_array_equal(found[name], view)
+
+
+def test_it_comes_back_from_its_config():
+    layer = make()
+    config = keras.saving.serialize_keras_object(layer)
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.num_crops == 3
+    expected = layer(images(), training=True)
+    for name, view in copy(images(), training=True).items():
+        np.testing.assert_array_equal(view, expected[name])
+
+
+def test_a_single_crop_is_refused():
+    with pytest.raises(ValueError, match="`num_crops`.*2 or more"):
+        make(1)
