@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from keras_dim.methods import BYOL
     from keras_dim.methods import RAFT
     from keras_dim.methods import AlignmentUniformity
+    from keras_dim.methods import CodingRate
+    from keras_dim.methods import CorInfoMax
     from keras_dim.methods import DeepInfoMax
     from keras_dim.methods import MoCo
     from keras_dim.methods import SimCLR
@@ -43,6 +45,8 @@ _MODULE_OF = {
     "AMDIM": "methods",
     "AlignmentUniformity": "methods",
     "BYOL": "methods",
+    "CodingRate": "methods",
+    "CorInfoMax": "methods",
     "DeepInfoMax": "methods",
     "MoCo": "methods",
     "RAFT": "methods",
@@ -58,6 +62,8 @@ __all__ = [
     "AMDIM",
     "AlignmentUniformity",
     "BYOL",
+    "CodingRate",
+    "CorInfoMax",
     "DeepInfoMax",
     "MoCo",
     "RAFT",

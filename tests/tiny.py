@@ -154,6 +154,25 @@ METHODS = {
     "alignment_uniformity": lambda: keras_dim.AlignmentUniformity(
         encoder(), views=two_views(), units=5, hidden_units=7, seed=1
     ),
+    "corinfomax": lambda: keras_dim.CorInfoMax(
+        encoder(),
+        views=two_views(),
+        units=4,
+        hidden_units=(7, 6),
+        alpha=10.0,
+        decay=0.3,
+        seed=1,
+    ),
+    "coding_rate": lambda: keras_dim.CodingRate(
+        encoder(),
+        views=keras_dim.views.MultiCrop(
+            [keras_dim.views.RandomTranslation(2, seed=2)], 3
+        ),
+        units=5,
+        hidden_units=7,
+        alpha=10.0,
+        seed=1,
+    ),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(
         encoder(), critic=critic(), seed=1
     ),

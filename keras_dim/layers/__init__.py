@@ -10,6 +10,7 @@ from keras_dim.layers.memory import FeatureQueue
 from keras_dim.layers.memory import MemoryBank
 from keras_dim.layers.memory import MovingAverage
 from keras_dim.layers.mixture_features import MixtureFeatures
+from keras_dim.layers.moving_covariance import MovingCovariance
 from keras_dim.layers.norm import SplitBatchNormalization
 from keras_dim.layers.norm import split_batch_norms
 from keras_dim.layers.priors import AdversarialPrior
@@ -26,6 +27,7 @@ __all__ = [
     "MemoryBank",
     "MixtureFeatures",
     "MovingAverage",
+    "MovingCovariance",
     "Projection",
     "SplitBatchNormalization",
     "Teacher",

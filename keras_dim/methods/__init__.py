@@ -5,6 +5,8 @@ from keras_dim import optimizers  # noqa: F401
 from keras_dim.methods.alignment_uniformity import AlignmentUniformity
 from keras_dim.methods.amdim import AMDIM
 from keras_dim.methods.byol import BYOL
+from keras_dim.methods.coding_rate import CodingRate
+from keras_dim.methods.corinfomax import CorInfoMax
 from keras_dim.methods.deep_infomax import DeepInfoMax
 from keras_dim.methods.moco import MoCo
 from keras_dim.methods.raft import RAFT
@@ -14,6 +16,8 @@ METHODS = {
     "alignment_uniformity": AlignmentUniformity,
     "amdim": AMDIM,
     "byol": BYOL,
+    "coding_rate": CodingRate,
+    "corinfomax": CorInfoMax,
     "deep_infomax": DeepInfoMax,
     "moco": MoCo,
     "raft": RAFT,
@@ -26,6 +30,8 @@ __all__ = [
     "METHODS",
     "RAFT",
     "AlignmentUniformity",
+    "CodingRate",
+    "CorInfoMax",
     "DeepInfoMax",
     "MoCo",
     "SimCLR",

@@ -8,6 +8,7 @@ from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
 from keras_dim.views.published import dim
 from keras_dim.views.published import moco_v2
+from keras_dim.views.published import multi_crop
 from keras_dim.views.published import simclr
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
@@ -26,6 +27,7 @@ VIEWS = {
     "byol": byol,
     "dim": dim,
     "moco_v2": moco_v2,
+    "multi_crop": multi_crop,
     "simclr": simclr,
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "byol",
     "dim",
     "moco_v2",
+    "multi_crop",
     "show_views",
     "simclr",
 ]

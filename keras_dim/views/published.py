@@ -1,6 +1,7 @@
 """The views of published methods, by the name of the method."""
 
 from keras_dim.views.color_jitter import ColorJitter
+from keras_dim.views.multi_crop import MultiCrop
 from keras_dim.views.random_crop import RandomCrop
 from keras_dim.views.random_flip import RandomFlip
 from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
@@ -258,6 +259,58 @@ def alignment_uniformity(
             RandomGrayscale(gray_probability, seed=gray_seed),
         ]
     )
+
+
+def multi_crop(
+    image_size,
+    num_crops=20,
+    area=0.25,
+    gray_probability=0.2,
+    blur_probability=0.1,
+    solarize_probability=0.1,
+    seed=None,
+):
+    """Returns the views of EMP-SSL: many crops, `"view_1"` and so on.
+
+    A square of `area` of the image is resized to `image_size`; half are
+    mirrored; four in five have brightness, contrast and saturation changed by
+    up to 40 % and the hue turned by up to a fifth of the circle; some become
+    grey, some are blurred, with a standard deviation of 0.1 to 2 pixels, and
+    some have their bright pixels inverted.
+
+    Args:
+        image_size: int. Height and width of the views.
+        num_crops: int. Number of views. Defaults to 20.
+        area: float. Share of the area in a square. Defaults to 0.25.
+        gray_probability: float. Share of views that become grey. Defaults to
+            0.2.
+        blur_probability: float. Share of views that are blurred. Defaults to
+            0.1.
+        solarize_probability: float. Share of views whose bright pixels are
+            inverted. Defaults to 0.1.
+        seed: int or None for a random one.
+
+    In inference, all views are as those of `moco_v2`.
+
+    Reference: [Tong et al., 2023](https://arxiv.org/abs/2304.03977).
+    """
+    seeds = seeds_from(seed, 6)
+    crop = RandomResizedCrop(
+        image_size,
+        scale=(area, area),
+        ratio=(1.0, 1.0),
+        method="bilinear",
+        seed=seeds[0],
+    )
+    steps = [
+        crop,
+        RandomFlip(seed=seeds[1]),
+        ColorJitter(0.4, 0.4, 0.4, 0.2, probability=0.8, seed=seeds[2]),
+        RandomGrayscale(gray_probability, seed=seeds[3]),
+        RandomGaussianBlur(probability=blur_probability, seed=seeds[4]),
+        RandomSolarize(128, solarize_probability, seeds[5]),
+    ]
+    return MultiCrop(steps, num_crops)
 
 
 def simclr(
