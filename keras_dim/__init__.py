@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from keras_dim.exporting import export
     from keras_dim.methods import AMDIM
     from keras_dim.methods import BYOL
+    from keras_dim.methods import CMC
+    from keras_dim.methods import CPC
     from keras_dim.methods import RAFT
     from keras_dim.methods import AlignmentUniformity
     from keras_dim.methods import CodingRate
     from keras_dim.methods import CorInfoMax
     from keras_dim.methods import DeepInfoMax
+    from keras_dim.methods import InstanceDiscrimination
     from keras_dim.methods import MoCo
     from keras_dim.methods import SimCLR
     from keras_dim.presets import list_pretrained
@@ -45,9 +48,12 @@ _MODULE_OF = {
     "AMDIM": "methods",
     "AlignmentUniformity": "methods",
     "BYOL": "methods",
+    "CMC": "methods",
+    "CPC": "methods",
     "CodingRate": "methods",
     "CorInfoMax": "methods",
     "DeepInfoMax": "methods",
+    "InstanceDiscrimination": "methods",
     "MoCo": "methods",
     "RAFT": "methods",
     "Recipe": "training",
@@ -62,9 +68,12 @@ __all__ = [
     "AMDIM",
     "AlignmentUniformity",
     "BYOL",
+    "CMC",
+    "CPC",
     "CodingRate",
     "CorInfoMax",
     "DeepInfoMax",
+    "InstanceDiscrimination",
     "MoCo",
     "RAFT",
     "Recipe",

@@ -369,9 +369,22 @@ def require_rows(tensor, minimum, message):
         if num_rows < minimum:
             raise ValueError(f"{message}. Received: {num_rows}")
         return tensor
-    asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= minimum, [_refusal(message)]
-    )
+    return require(tensor, tf.shape(tensor)[0] >= minimum, message)
+
+
+def require(tensor, condition, message):
+    """Returns a tensor, and refuses its batch where a condition fails.
+
+    Args:
+        tensor: tensor.
+        condition: scalar bool tensor.
+        message: str. Of the `ValueError` that is raised within `value_errors`
+            when the batch comes. On other backends than TensorFlow there is
+            none, as their compiled steps raise no errors.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return tensor
+    asserted = tf.debugging.Assert(condition, [refusal(message)])
     # Eagerly it has been asserted by now.
     with tf.control_dependencies([] if asserted is None else [asserted]):
         return tf.identity(tensor)
@@ -391,7 +404,8 @@ def refuse_no_rows(tensor):
     )
 
 
-def _refusal(message):
+def refusal(message):
+    """Returns a message that `value_errors` finds in an error of a graph."""
     return f"{REFUSED}{message}{REFUSED}"
 
 
@@ -420,7 +434,7 @@ def after_call(function, tensors):
         try:
             function(dict(zip(tensors, arrays, strict=True)))
         except ValueError as error:
-            raise ValueError(_refusal(error)) from None
+            raise ValueError(refusal(error)) from None
         return np.int64(0)
 
     done = tf.numpy_function(call, list(tensors.values()), tf.int64)

@@ -5,6 +5,7 @@ from keras_dim.batches.door import refuse_supervision
 from keras_dim.batches.forms import columns
 from keras_dim.batches.forms import images_alone
 from keras_dim.batches.forms import images_of
+from keras_dim.batches.forms import index_of
 from keras_dim.batches.forms import is_whole
 from keras_dim.batches.forms import iterate
 from keras_dim.batches.forms import mapped
@@ -24,6 +25,7 @@ __all__ = [
     "columns",
     "images_alone",
     "images_of",
+    "index_of",
     "is_channels_first",
     "is_whole",
     "iterate",

@@ -76,6 +76,35 @@ def images_of(element: Any) -> Any:
     return columns(element)["image"]
 
 
+def index_of(element: Any, num_images: int) -> Any:
+    """Returns the number of each image of a batch in its data set.
+
+    Args:
+        element: dict with `"index"`, int `(batch,)`.
+        num_images: int. Number of images in the data set.
+
+    Raises:
+        ValueError: for a batch without indices; and, when the batch comes on
+            TensorFlow, for an index of `num_images` or more.
+    """
+    index = element.get("index") if isinstance(element, Mapping) else None
+    if index is None:
+        raise ValueError(
+            "A memory bank has a row for each image, and needs the number of "
+            "each image in the data set: pass batches that are dicts with "
+            "'index', as those of keras_dim.data.load. Received: "
+            f"{type(element).__name__}"
+        )
+    is_known = keras.ops.all(index < num_images)
+    return distribution.require(
+        index,
+        is_known,
+        f"The memory bank has rows for {num_images} images, numbered from 0. "
+        "Received a batch with a larger 'index': set `num_images` to the "
+        "number of images in the data set",
+    )
+
+
 def is_whole(images: Any) -> bool:
     """Returns whether `images` is arrays rather than a data set of batches."""
     if isinstance(images, tuple):

@@ -6,6 +6,9 @@ from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
+from keras_dim.encoders.half_alexnet import half_alexnet
+from keras_dim.encoders.lab_pair import lab_pair
+from keras_dim.encoders.patch_resnet import patch_resnet
 from keras_dim.encoders.resnet import resnet
 
 ENCODERS = {
@@ -14,6 +17,9 @@ ENCODERS = {
     "dim_convnet": dim_convnet,
     "dim_resnet": dim_resnet,
     "folded_dim_alexnet": folded_dim_alexnet,
+    "half_alexnet": half_alexnet,
+    "lab_pair": lab_pair,
+    "patch_resnet": patch_resnet,
     "resnet": resnet,
 }
 
@@ -25,5 +31,8 @@ __all__ = [
     "dim_convnet",
     "dim_resnet",
     "folded_dim_alexnet",
+    "half_alexnet",
+    "lab_pair",
+    "patch_resnet",
     "resnet",
 ]

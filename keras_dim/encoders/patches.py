@@ -4,8 +4,13 @@ import numpy as np
 from keras import ops
 
 
-def unfold(images, size):
-    """Cuts images into patches that overlap by half, in the batch axis.
+def unfold(images, size, stride=None):
+    """Cuts images into patches, in the batch axis.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        size: int. Height and width of a patch.
+        stride: int, or None for half of the size. From patch to patch.
 
     Returns:
         Tensor `(batch * rows * columns, size, size, channels)`, the patches of
@@ -14,14 +19,14 @@ def unfold(images, size):
     # `ops.image.extract_patches` is several times slower on a CPU, and fails
     # before Keras 3.14 in a functional model.
     height, width, channels = images.shape[1:]
-    patches = ops.take(images, _patch_indices(height, size), axis=1)
-    patches = ops.take(patches, _patch_indices(width, size), axis=3)
+    patches = ops.take(images, _patch_indices(height, size, stride), axis=1)
+    patches = ops.take(patches, _patch_indices(width, size, stride), axis=3)
     # (batch, rows, size, columns, size, channels) before this
     patches = ops.transpose(patches, (0, 1, 3, 2, 4, 5))
     return ops.reshape(patches, (-1, size, size, channels))
 
 
-def fold(patches, image_size, size):
+def fold(patches, image_size, size, stride=None):
     """Puts encoded patches of one location each back into their grid.
 
     Returns:
@@ -32,11 +37,11 @@ def fold(patches, image_size, size):
             "A patch must have been encoded to a single location to be folded "
             f"back. Received patches of shape {tuple(patches.shape)}"
         )
-    grid_size = len(_patch_indices(image_size, size))
+    grid_size = len(_patch_indices(image_size, size, stride))
     return ops.reshape(patches, (-1, grid_size, grid_size, patches.shape[-1]))
 
 
-def _patch_indices(length, size):
+def _patch_indices(length, size, stride):
     """Returns the indices of each patch along a side: `(patches, size)`."""
-    starts = np.arange(0, length - size + 1, size // 2)
+    starts = np.arange(0, length - size + 1, stride or size // 2)
     return starts[:, None] + np.arange(size)

@@ -11,6 +11,8 @@ from keras_dim.layers.memory import MemoryBank
 from keras_dim.layers.memory import MovingAverage
 from keras_dim.layers.mixture_features import MixtureFeatures
 from keras_dim.layers.moving_covariance import MovingCovariance
+from keras_dim.layers.noise_contrast import NoiseContrast
+from keras_dim.layers.noise_sampler import NoiseSampler
 from keras_dim.layers.norm import SplitBatchNormalization
 from keras_dim.layers.norm import split_batch_norms
 from keras_dim.layers.priors import AdversarialPrior
@@ -28,6 +30,8 @@ __all__ = [
     "MixtureFeatures",
     "MovingAverage",
     "MovingCovariance",
+    "NoiseContrast",
+    "NoiseSampler",
     "Projection",
     "SplitBatchNormalization",
     "Teacher",

@@ -184,7 +184,8 @@ class MovingAverage(configurable.Configurable, StateLayer):
     The first value is the first average.
 
     Args:
-        decay: float. Weight of the past, from 0 to below 1.
+        decay: float. Weight of the past, from 0 to 1, which keeps the first
+            value.
         shape: tuple of int. Shape of the values. Defaults to `()`.
         log_space: bool. Whether values and average are logarithms of the
             averaged numbers, which may themselves overflow, as the sums of
@@ -193,8 +194,7 @@ class MovingAverage(configurable.Configurable, StateLayer):
 
     def __init__(self, decay, shape=(), log_space=False, **kwargs):
         super().__init__(**kwargs)
-        checks.at_least(0, decay=decay)
-        checks.below(1, decay=decay)
+        checks.between(0, 1, decay=decay)
         self.decay = decay
         self.shape = tuple(shape)
         self.log_space = log_space
@@ -219,7 +219,8 @@ class MovingAverage(configurable.Configurable, StateLayer):
     def _average_with(self, value):
         if not self.log_space:
             return self.decay * self.read() + (1.0 - self.decay) * value
-        log_decay = math.log(self.decay) if self.decay else -math.inf
-        return ops.logaddexp(
-            log_decay + self.read(), math.log1p(-self.decay) + value
+        log_decay, log_rest = (
+            math.log(weight) if weight else -math.inf
+            for weight in (self.decay, 1.0 - self.decay)
         )
+        return ops.logaddexp(log_decay + self.read(), log_rest + value)

@@ -5,9 +5,12 @@ from keras_dim import optimizers  # noqa: F401
 from keras_dim.methods.alignment_uniformity import AlignmentUniformity
 from keras_dim.methods.amdim import AMDIM
 from keras_dim.methods.byol import BYOL
+from keras_dim.methods.cmc import CMC
 from keras_dim.methods.coding_rate import CodingRate
 from keras_dim.methods.corinfomax import CorInfoMax
+from keras_dim.methods.cpc import CPC
 from keras_dim.methods.deep_infomax import DeepInfoMax
+from keras_dim.methods.instance_discrimination import InstanceDiscrimination
 from keras_dim.methods.moco import MoCo
 from keras_dim.methods.raft import RAFT
 from keras_dim.methods.simclr import SimCLR
@@ -16,9 +19,12 @@ METHODS = {
     "alignment_uniformity": AlignmentUniformity,
     "amdim": AMDIM,
     "byol": BYOL,
+    "cmc": CMC,
     "coding_rate": CodingRate,
     "corinfomax": CorInfoMax,
+    "cpc": CPC,
     "deep_infomax": DeepInfoMax,
+    "instance_discrimination": InstanceDiscrimination,
     "moco": MoCo,
     "raft": RAFT,
     "simclr": SimCLR,
@@ -27,12 +33,15 @@ METHODS = {
 __all__ = [
     "AMDIM",
     "BYOL",
+    "CMC",
+    "CPC",
     "METHODS",
     "RAFT",
     "AlignmentUniformity",
     "CodingRate",
     "CorInfoMax",
     "DeepInfoMax",
+    "InstanceDiscrimination",
     "MoCo",
     "SimCLR",
 ]

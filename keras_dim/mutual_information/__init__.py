@@ -4,9 +4,11 @@ Functions and small objects without weights.
 """
 
 from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import coding_rate
 from keras_dim.mutual_information import divergences
 from keras_dim.mutual_information import hypersphere
 from keras_dim.mutual_information import mixtures
+from keras_dim.mutual_information import nce
 from keras_dim.mutual_information.bounds import Bound
 from keras_dim.mutual_information.bounds import InfoNCE
 from keras_dim.mutual_information.pairs import DotProductScores
@@ -20,9 +22,11 @@ __all__ = [
     "InfoNCE",
     "Pairs",
     "bounds",
+    "coding_rate",
     "divergences",
     "dot_product_pairs",
     "hypersphere",
     "mixtures",
+    "nce",
     "view_pairs",
 ]

@@ -204,6 +204,63 @@ def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
     return Pairs(scores, same_image - same_view, 1.0 - same_image)
 
 
+def row_pairs(predictions, targets, step, negatives_from="own_replica"):
+    """Pairs predictions of a grid with the locations `step` rows below.
+
+    Args:
+        predictions: tensor `(images, rows, columns, units)`, of which the last
+            `step` rows have no target.
+        targets: tensor of the same shape. The negatives of a prediction are
+            all locations of all images, its own image included, but the one
+            that it predicts.
+        step: int. Rows from a prediction to its target, 1 or more.
+        negatives_from: str. See `dot_product_pairs`.
+
+    Returns:
+        `Pairs` with scores `(predictions, locations)`.
+    """
+    num_images = ops.shape(targets)[0]
+    num_rows, num_columns = targets.shape[1:3]
+    numbers = num_rows * num_columns * (
+        distribution.first_row(num_images) + ops.arange(num_images)
+    )[:, None] + ops.arange(num_rows * num_columns)
+    own = ops.reshape(numbers, (-1, num_rows, num_columns))[:, step:]
+    if negatives_from == distribution.ALL_REPLICAS:
+        numbers = distribution.concat_replicas(numbers)
+        targets = distribution.concat_replicas(targets)
+    scores = dot_products(
+        _rows(predictions[:, : num_rows - step]), _rows(targets)
+    )
+    positives = same_id(ops.reshape(own, (-1,)), ops.reshape(numbers, (-1,)))
+    return Pairs(scores, positives, 1.0 - positives)
+
+
+def drawn_row_pairs(predictions, targets, step, draws):
+    """Pairs predictions as `row_pairs`, with some random locations.
+
+    Args:
+        predictions, targets, step: see `row_pairs`.
+        draws: float tensor `(images, rows - step, columns, negatives)`,
+            uniform in [0, 1). Each is a location of the rows from `step` on,
+            of any image, perhaps of the target itself.
+
+    Returns:
+        `Pairs` with scores `(predictions, 1 + negatives)`, the target first.
+    """
+    below = _rows(targets[:, step:])
+    anchors = _rows(predictions[:, : targets.shape[1] - step])
+    num_locations = ops.cast(ops.shape(below)[0], "float32")
+    drawn = ops.cast(ops.floor(draws * num_locations), "int32")
+    drawn = ops.reshape(drawn, (-1, draws.shape[-1]))
+    negatives = ops.take(below, drawn, axis=0)
+    candidates = ops.concatenate([below[:, None, :], negatives], axis=1)
+    scores = ops.einsum(
+        "au,acu->ac", *(ops.cast(x, "float32") for x in (anchors, candidates))
+    )
+    positives = ops.cast(ops.arange(1 + draws.shape[-1]) == 0, "float32")
+    return Pairs(scores, positives[None, :], 1.0 - positives[None, :])
+
+
 def same_id(anchor_ids, candidate_ids):
     """Returns which pairs of anchor and candidate come from one image.
 

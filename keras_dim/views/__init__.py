@@ -6,7 +6,10 @@ from keras_dim.views.multi_crop import MultiCrop
 from keras_dim.views.published import alignment_uniformity
 from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
+from keras_dim.views.published import cmc
+from keras_dim.views.published import cpc
 from keras_dim.views.published import dim
+from keras_dim.views.published import instance_discrimination
 from keras_dim.views.published import moco_v2
 from keras_dim.views.published import multi_crop
 from keras_dim.views.published import simclr
@@ -25,7 +28,10 @@ VIEWS = {
     "alignment_uniformity": alignment_uniformity,
     "amdim": amdim,
     "byol": byol,
+    "cmc": cmc,
+    "cpc": cpc,
     "dim": dim,
+    "instance_discrimination": instance_discrimination,
     "moco_v2": moco_v2,
     "multi_crop": multi_crop,
     "simclr": simclr,
@@ -48,7 +54,10 @@ __all__ = [
     "alignment_uniformity",
     "amdim",
     "byol",
+    "cmc",
+    "cpc",
     "dim",
+    "instance_discrimination",
     "moco_v2",
     "multi_crop",
     "show_views",

@@ -261,6 +261,74 @@ def alignment_uniformity(
     )
 
 
+def instance_discrimination(image_size, min_scale=0.2, seed=None):
+    """Returns the view of instance discrimination, a single one.
+
+    A box of at least `min_scale` of the area is resized to `image_size`; one
+    image in five becomes grey; brightness, contrast, saturation and hue change
+    by up to 40 %; half are mirrored. Images of up to 32 pixels become grey
+    after the jitter, and are not mirrored, as in the authors' runs on CIFAR-10.
+
+    In inference, the view is as those of `moco_v2`.
+
+    Args:
+        image_size: int. Height and width of the view.
+        min_scale: float. Smallest share of the area in a box. Defaults to 0.2.
+        seed: int or None for a random one.
+
+    Reference: [Wu et al., 2018](https://arxiv.org/abs/1805.01978).
+    """
+    crop_seed, gray_seed, jitter_seed, flip_seed = seeds_from(seed, 4)
+    crop = _resized_crop(image_size, min_scale, "bilinear", crop_seed)
+    gray = RandomGrayscale(0.2, seed=gray_seed)
+    jitter = ColorJitter(0.4, 0.4, 0.4, 0.4, seed=jitter_seed)
+    if image_size <= CIFAR_SIZE:
+        return SingleView([crop, jitter, gray])
+    return SingleView([crop, gray, jitter, RandomFlip(seed=flip_seed)])
+
+
+def cmc(image_size, min_scale=0.2, seed=None):
+    """Returns the view of contrastive multiview coding, before it is split.
+
+    A box of at least `min_scale` of the area is resized to `image_size`; half
+    are mirrored. In inference, the view is as those of `moco_v2`.
+
+    Args:
+        image_size: int. Height and width of the view.
+        min_scale: float. Smallest share of the area in a box. Defaults to 0.2.
+        seed: int or None for a random one.
+
+    Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
+    """
+    crop_seed, flip_seed = seeds_from(seed, 2)
+    crop = _resized_crop(image_size, min_scale, "bilinear", crop_seed)
+    return SingleView([crop, RandomFlip(seed=flip_seed)])
+
+
+def cpc(image_size, gray_probability=0.0, seed=None):
+    """Returns the view of contrastive predictive coding, before it is cut up.
+
+    A square of `image_size` is cut out at a random place; half are mirrored;
+    some become grey. In inference it is the square in the middle.
+
+    Args:
+        image_size: int. Height and width of the view.
+        gray_probability: float. Share of views that become grey; 1 in the
+            paper. Defaults to 0.
+        seed: int or None for a random one.
+
+    Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748).
+    """
+    crop_seed, flip_seed, gray_seed = seeds_from(seed, 3)
+    steps = [
+        RandomCrop(image_size, seed=crop_seed),
+        RandomFlip(seed=flip_seed),
+    ]
+    if gray_probability:
+        steps.append(RandomGrayscale(gray_probability, seed=gray_seed))
+    return SingleView(steps)
+
+
 def multi_crop(
     image_size,
     num_crops=20,

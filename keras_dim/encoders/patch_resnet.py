@@ -1,0 +1,92 @@
+"""A residual network on each patch of an image, for predictive coding."""
+
+import keras
+from keras import layers
+
+from keras_dim import checks
+from keras_dim.encoders import patches
+from keras_dim.encoders import resnet
+
+# By image size: size of the patches, and the stride from one to the next.
+GRIDS = {
+    30: (10, 5),
+    32: (8, 4),
+    64: (16, 8),
+    224: (56, 28),
+    256: (64, 32),
+    260: (80, 36),
+}
+
+
+def patch_resnet(
+    image_size=64,
+    channels=3,
+    patch_size=None,
+    stride=None,
+    depth=18,
+    width=64,
+    norm="layer",
+    num_groups=None,
+):
+    """Residual network on overlapping patches, without batch norm.
+
+    The image is cut into a grid of patches, each of which `encoders.resnet`
+    turns into a vector, the mean over its last map. Batch norm would let a
+    patch see the others, so that layer norm is the default.
+
+    Args:
+        image_size: int. Height and width of the images. Defaults to 64.
+        channels: int. Channels of the images. Defaults to 3.
+        patch_size: int. Height and width of a patch, 8 at least. Defaults to
+            None, the published one for images of 30, 32, 64, 224, 256 or 260
+            pixels, such as 16 for 64.
+        stride: int. Pixels from patch to patch. Defaults to None, the
+            published one, else half of the patch.
+        depth, width, norm, num_groups: see `encoders.resnet`. Defaults to 18,
+            64 and `"layer"`.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"local"`, the vectors of all patches (7 x 7 x 512 for 64 pixels), and
+        `"global"`, their mean.
+
+    Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748),
+    with grids and norm of [Henaff et al., 2020](
+    https://arxiv.org/abs/1905.09272) and of small-image versions.
+    """
+    published = GRIDS.get(image_size, (None, None))
+    if patch_size is None:
+        patch_size, stride = published[0], stride or published[1]
+    if patch_size is None:
+        raise ValueError(
+            f"There is no published grid for images of {image_size} pixels: "
+            f"set `patch_size`, or take one of {list(GRIDS)}"
+        )
+    stride = stride or patch_size // 2
+    checks.integers(1, stride=stride)
+    checks.integers(8, image_size, patch_size=patch_size)
+    if (image_size - patch_size) % stride:
+        raise ValueError(
+            f"Patches of {patch_size} pixels every {stride} pixels do not fill "
+            f"images of {image_size} pixels: {image_size} - {patch_size} must "
+            f"be a multiple of {stride}"
+        )
+    # The network of a patch takes raw pixels, too.
+    image = keras.Input((image_size, image_size, channels), name="image")
+    x = patches.unfold(image, patch_size, stride)
+    of_patch = resnet.resnet(
+        patch_size,
+        channels,
+        depth,
+        width,
+        stem="small",
+        norm=norm,
+        num_groups=num_groups,
+    )
+    vectors = of_patch(x)["global"][:, None, None, :]
+    local = patches.fold(vectors, image_size, patch_size, stride)
+    pooled = layers.GlobalAveragePooling2D(dtype="float32", name="global")
+    features = {"local": local, "global": pooled(local)}
+    return keras.Model(
+        image, features, name=f"patch_resnet{depth}_{image_size}"
+    )

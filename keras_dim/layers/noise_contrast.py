@@ -1,0 +1,79 @@
+"""Features scored against a memory bank, for noise-contrastive estimation."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim import distribution
+from keras_dim.layers import memory
+
+# Estimates of the normaliser, and the weight that each gives to the past.
+NORMALIZERS = {"first_batch": 1.0, "moving_average": 0.99}
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class NoiseContrast(configurable.Configurable, memory.StateLayer):
+    """Log-ratios of a memory bank's rows under a feature and under noise.
+
+    The probability of row `i` of the bank, given a feature, is
+    `exp(row_i . feature / temperature) / Z`. As the sum `Z` over all rows is
+    costly, it is a constant that is estimated as `num_images` times the mean
+    of the exponentials that were drawn, the positives included.
+
+    Args:
+        num_images: int. Number of rows of the bank.
+        temperature: float. Scores are divided by it. Defaults to 0.07.
+        normalizer: str or float. `"first_batch"` keeps the estimate of the
+            first batch, as in the authors' code; `"moving_average"` averages
+            those of all batches with a decay of 0.99; a number is `Z` itself.
+            Defaults to `"first_batch"`.
+
+    Reference: [Wu et al., 2018](https://arxiv.org/abs/1805.01978), section
+    3.2.
+    """
+
+    def __init__(
+        self, num_images, temperature=0.07, normalizer="first_batch", **kwargs
+    ):
+        super().__init__(**kwargs)
+        checks.integers(1, num_images=num_images)
+        checks.above(0, temperature=temperature)
+        if isinstance(normalizer, str):
+            checks.one_of(NORMALIZERS, normalizer=normalizer)
+            decay = NORMALIZERS[normalizer]
+            self.log_average = memory.MovingAverage(decay, log_space=True)
+        else:
+            checks.above(0, normalizer=normalizer)
+        self.num_images = num_images
+        self.temperature = temperature
+        self.normalizer = normalizer
+
+    def call(self, features, rows, log_noise, training=False):
+        """Returns log-ratios `(images, rows of an image)`, float32.
+
+        Args:
+            features: tensor `(images, units)`, of length 1.
+            rows: tensor `(images, rows of an image, units)`, of the bank.
+            log_noise: tensor `(images, rows of an image)`. Log-probabilities
+                of the rows under the noise.
+            training: bool. Whether the estimate of `Z` is stored.
+        """
+        scores = ops.einsum("bu,bru->br", features, rows) / self.temperature
+        return scores - self._log_normalizer(scores, training) - log_noise
+
+    def _log_normalizer(self, scores, training):
+        if not isinstance(self.normalizer, str):
+            return math.log(self.normalizer)
+        num_scores = ops.cast(ops.size(scores), "float32")
+        num_scores = distribution.sum_replicas(num_scores)
+        # Over the scores of all replicas.
+        total = distribution.stack_replicas(ops.logsumexp(scores))
+        estimate = ops.logsumexp(ops.stop_gradient(total))
+        estimate = estimate - ops.log(num_scores / self.num_images)
+        if training:
+            return self.log_average.update(estimate)
+        has_started = self.log_average.has_started > 0
+        return ops.where(has_started, self.log_average.read(), estimate)

@@ -1,0 +1,116 @@
+"""Random numbers of images with given probabilities."""
+
+import keras
+import numpy as np
+from keras import ops
+from keras import random
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim import distribution
+from keras_dim.layers import memory
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class NoiseSampler(configurable.Configurable, memory.StateLayer):
+    """Draws from 0 to `num_outcomes - 1`, with replacement.
+
+    With frequencies of its own for each outcome, it uses the alias method: a
+    table makes a draw as fast as a uniform one, whatever the number of
+    outcomes.
+
+    Args:
+        num_outcomes: int.
+        frequencies: list of floats, not negative, one for each outcome; or
+            None for equally likely outcomes. They need not add up to 1.
+        seed: int or None for a random one.
+
+    Reference: [Walker, 1977](https://doi.org/10.1145/355744.355749).
+    """
+
+    def __init__(self, num_outcomes, frequencies=None, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        checks.integers(1, num_outcomes=num_outcomes)
+        self.num_outcomes = num_outcomes
+        self.frequencies = frequencies
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+        if frequencies is None:
+            return
+        self.frequencies = [float(frequency) for frequency in frequencies]
+        probabilities, keep, alias = alias_table(self.frequencies)
+        if len(keep) != num_outcomes:
+            raise ValueError(
+                f"There must be one frequency for each of {num_outcomes} "
+                f"outcomes. Received: {len(keep)}"
+            )
+        with np.errstate(divide="ignore"):
+            log_probabilities = np.log(probabilities)
+        # Tables follow from the arguments: they are no weights.
+        self._log_probabilities = log_probabilities.astype("float32")
+        self._keep = keep.astype("float32")
+        self._alias = alias.astype("int32")
+
+    def draw(self, batch_size, num_draws):
+        """Returns int32 draws `(batch_size, num_draws)`, of this replica."""
+
+        def draw(num_rows):
+            shape = (num_rows, num_draws)
+            return random.randint(
+                shape, 0, self.num_outcomes, seed=self.seed_generator
+            )
+
+        drawn = distribution.draw_for_own_rows(draw, batch_size)
+        if self.frequencies is None:
+            return drawn
+        chance = distribution.draw_for_own_rows(
+            lambda num_rows: random.uniform(
+                (num_rows, num_draws), seed=self.seed_generator
+            ),
+            batch_size,
+        )
+        is_kept = chance < ops.take(self._keep, drawn)
+        return ops.where(is_kept, drawn, ops.take(self._alias, drawn))
+
+    def log_probability(self, outcomes):
+        """Returns the log-probability of each outcome, float32."""
+        if self.frequencies is None:
+            shape = ops.shape(outcomes)
+            return ops.full(shape, -np.log(self.num_outcomes), "float32")
+        return ops.take(self._log_probabilities, outcomes)
+
+
+def alias_table(frequencies):
+    """Returns the table of the alias method, built in linear time.
+
+    A draw takes one of the outcomes `k` with equal chances, keeps it with
+    probability `keep[k]`, and else takes `alias[k]`.
+
+    Args:
+        frequencies: sequence of float, not negative, not all 0.
+
+    Returns:
+        tuple of float64 and int arrays `(outcomes,)`: the probabilities,
+        `keep` and `alias`.
+    """
+    frequencies = np.asarray(frequencies, "float64")
+    total = frequencies.sum()
+    if not (np.isfinite(total) and total > 0 and (frequencies >= 0).all()):
+        raise ValueError(
+            "Frequencies must be finite, not negative and not all 0. Received: "
+            f"values from {frequencies.min()} to {frequencies.max()}"
+        )
+    probabilities = frequencies / total
+    keep = probabilities * len(probabilities)
+    alias = np.arange(len(keep))
+    small = [k for k, share in enumerate(keep) if share < 1]
+    large = [k for k, share in enumerate(keep) if share >= 1]
+    while small and large:
+        lacking, giver = small.pop(), large[-1]
+        alias[lacking] = giver
+        keep[giver] -= 1 - keep[lacking]
+        if keep[giver] < 1:
+            small.append(large.pop())
+    # Rounding leaves some at nearly 1.
+    keep[small + large] = 1.0
+    return probabilities, keep, alias

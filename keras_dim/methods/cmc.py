@@ -1,0 +1,187 @@
+"""CMC: tell an image by what its channels know of each other."""
+
+import itertools
+
+import keras
+from keras import ops
+
+from keras_dim import batches
+from keras_dim import checks
+from keras_dim import distribution
+from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import heads
+from keras_dim.layers import memory
+from keras_dim.layers import noise_contrast
+from keras_dim.layers import noise_sampler
+from keras_dim.methods import base
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import nce
+
+GRAPHS = ("core", "full")
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class CMC(base.SelfSupervisedModel):
+    """Contrastive multiview coding with memory banks.
+
+    An encoder has one network for each of several views of an image that show
+    different things, such as luminance and chrominance. The unit vector of one
+    view tells the image from random others by the bank of another view: for
+    each pair of views, in both directions,
+
+        loss = NCE(bank_j . f_i) + NCE(bank_i . f_j)
+
+    as in `layers.NoiseContrast`, each direction with a normaliser of its own.
+    The same random rows serve all directions of a step.
+
+    Args:
+        encoder: `keras.Model` from raw pixels to a dict with a vector for each
+            of `features`, such as `encoders.lab_pair`.
+        num_images: int. Number of images in the data set. Their `"index"` in
+            it comes with each batch, as from `keras_dim.data.load`.
+        views: layer from images to a dict with `"image"`, or None for
+            `keras_dim.views.cmc` at the encoder's image size.
+        features: tuple of str. Two or more. Defaults to `("luminance",
+            "chrominance")`.
+        graph: str. `"core"` pairs the first feature with each other one,
+            `"full"` all with each other. Defaults to `"core"`.
+        units: int. Width of the vectors. Defaults to 128.
+        temperature: float. Scores are divided by it. Defaults to 0.07.
+        num_noise: int. Number of random rows. Defaults to 4096.
+        softmax: bool. Whether to tell the image from the random rows by a
+            softmax, InfoNCE, instead of NCE. Defaults to `False`.
+        normalizer: str or float. See `layers.NoiseContrast`.
+        bank_momentum: float. Weight of a row's past. Defaults to 0.5.
+        seed: int, or None for a random one. Seed of the views, the banks and
+            the noise.
+
+    Views: `"image"`.
+
+    Example:
+    ```python
+    encoder = keras_dim.encoders.lab_pair(image_size=32)
+    model = keras_dim.CMC(encoder, num_images=50_000)
+    model.compile(keras_dim.optimizers.get("sgd", learning_rate=0.03))
+    model.fit(keras_dim.data.load("cifar10", batch_size=128), epochs=240)
+    ```
+
+    Differs from the authors' code in that `evaluate` changes no bank.
+
+    Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
+    """
+
+    view_names = ("image",)
+    min_images = 1
+
+    def __init__(
+        self,
+        encoder,
+        num_images,
+        views=None,
+        features=("luminance", "chrominance"),
+        graph="core",
+        units=128,
+        temperature=0.07,
+        num_noise=4096,
+        softmax=False,
+        normalizer="first_batch",
+        bank_momentum=0.5,
+        seed=None,
+        **kwargs,
+    ):
+        checks.one_of(GRAPHS, graph=graph)
+        checks.integers(1, num_noise=num_noise)
+        if len(set(features)) < 2 or len(set(features)) != len(features):
+            raise ValueError(
+                "`features` must be two or more different ones. Received: "
+                f"{features!r}"
+            )
+        shapes = encoder_features.feature_shapes(encoder, *features)
+        pairs = itertools.combinations(features, 2)
+        pairs = [p for p in pairs if graph == "full" or p[0] == features[0]]
+        directions = [*pairs, *(pair[::-1] for pair in pairs)]
+        named = {"_to_".join(pair): pair for pair in directions}
+        views = views or views_lib.cmc(encoder.input.shape[1], seed=seed)
+        weights = dict.fromkeys(named, -1.0 if softmax else 1.0)
+        super().__init__(encoder, views, weights, **kwargs)
+        self.num_images = num_images
+        self.features = tuple(features)
+        self.graph = graph
+        self.units = units
+        self.temperature = temperature
+        self.num_noise = num_noise
+        self.softmax = softmax
+        self.normalizer = normalizer
+        self.bank_momentum = bank_momentum
+        self.seed = seed
+        self.directions = named
+        self.heads = {
+            name: heads.mlp(shapes[name][-1], None, units, name=f"{name}_head")
+            for name in features
+        }
+        seeds = [None if seed is None else seed + i for i in range(len(shapes))]
+        self.banks = {
+            name: memory.MemoryBank(num_images, units, bank_momentum, own)
+            for name, own in zip(features, seeds, strict=False)
+        }
+        self.contrasts = {
+            name: noise_contrast.NoiseContrast(
+                num_images, temperature, normalizer
+            )
+            for name in named
+        }
+        self.sampler = noise_sampler.NoiseSampler(num_images, seed=seed)
+        self.built = True
+
+    def ceilings(self, batch_size):
+        ceiling = bounds.InfoNCE().ceiling(self.num_noise)
+        return dict.fromkeys(self.directions if self.softmax else (), ceiling)
+
+    def views_of(self, inputs, training):
+        views = super().views_of(inputs, training)
+        return {**views, "index": batches.index_of(inputs, self.num_images)}
+
+    def outputs(self, views, training):
+        index = views["index"]
+        features = self.encoder(views["image"], training=training)
+        vectors = {
+            name: heads.normalized(head(features[name], training=training))
+            for name, head in self.heads.items()
+        }
+        drawn = self.sampler.draw(ops.shape(index)[0], self.num_noise)
+        chosen = ops.concatenate(
+            [index[:, None], ops.cast(drawn, index.dtype)], axis=1
+        )
+        log_noise = self.sampler.log_probability(chosen)
+        ratios = {
+            term: self.contrasts[term](
+                vectors[source],
+                self.banks[target].read(chosen),
+                log_noise,
+                training=training,
+            )
+            for term, (source, target) in self.directions.items()
+        }
+        return vectors, index, ratios
+
+    def loss_terms(self, outputs):
+        terms = {}
+        for term, ratios in outputs[2].items():
+            if self.softmax:
+                # The own row comes first.
+                is_own = ops.cast(
+                    ops.arange(1 + self.num_noise) == 0, "float32"
+                )
+                is_own = is_own[None, :]
+                terms[term] = bounds.info_nce(ratios, is_own, 1.0 - is_own)
+            else:
+                losses = nce.binary_nce(ratios[:, 0], ratios[:, 1:])
+                terms[term] = ops.mean(losses)
+        return terms
+
+    def after_loss(self, outputs):
+        vectors, index, _ = outputs
+        index = distribution.concat_replicas(index)
+        for name, bank in self.banks.items():
+            bank.update(index, distribution.concat_replicas(vectors[name]))

@@ -1,0 +1,174 @@
+"""CPC: predict the patches below from those above."""
+
+import keras
+from keras import ops
+from keras import random
+
+from keras_dim import checks
+from keras_dim import distribution
+from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import context as context_lib
+from keras_dim.layers import initializers
+from keras_dim.methods import base
+from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import pairs
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class CPC(base.SelfSupervisedModel):
+    """Contrastive predictive coding of images, versions 1 and 2.
+
+    The encoder turns an image into a grid of vectors `z`, one for each patch.
+    A masked network makes a context `c` of each location from its own row and
+    those above. From the context at row `r`, the patch `k` rows below is told
+    from other patches,
+
+        loss = - mean over k of InfoNCE(scale W_k c_r . V z_{r + k})
+
+    The defaults are version 2 with two steps: targets are projected by `V`, and
+    all patches of the batch are negatives. Version 1 is `units=None,
+    num_negatives=16, score_scale=1.0`, without `V`.
+
+    Args:
+        encoder: `keras.Model` from raw pixels to a dict with `"local"`, a
+            square map whose locations do not see each other, such as
+            `encoders.patch_resnet`.
+        views: layer from images to a dict with `"image"`, or None for
+            `keras_dim.views.cpc` at the encoder's image size.
+        steps: tuple of int. Rows from a context to its targets. Neighbouring
+            patches that overlap share pixels: begin with 2. Defaults to
+            `(2, 3)`.
+        num_directions: int. 1 predicts downwards, 2 upwards too, 4 also to
+            both sides. All share one context network. Defaults to 1.
+        units: int, or None for version 1. Width of projected targets. Defaults
+            to 64.
+        context_units: int. See `layers.context.row_context`. Defaults to 256.
+        num_blocks: int. Likewise. Defaults to 5.
+        num_negatives: int, or None for all patches of the batch. So many
+            random patches are drawn, with replacement, for each prediction.
+        score_scale: float. Scores are multiplied by it. Defaults to 0.1.
+        bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
+        negatives_from: str. See `layers.DotProductCritic`. Defaults to
+            `"own_replica"`.
+        seed: int, or None for a random one. Seed of the default views and of
+            the patches drawn.
+
+    Views: `"image"`.
+
+    Example:
+    ```python
+    encoder = keras_dim.encoders.patch_resnet(image_size=64)
+    model = keras_dim.CPC(encoder)
+    model.compile(keras_dim.optimizers.get("adam", learning_rate=2e-4))
+    model.fit(keras_dim.data.load("stl10", "unlabelled", batch_size=32))
+    ```
+
+    Differs from version 2 in that patches are not changed at random, each on
+    its own.
+
+    Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748);
+    version 2, [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
+    """
+
+    view_names = ("image",)
+    min_images = 1
+
+    def __init__(
+        self,
+        encoder,
+        views=None,
+        steps=(2, 3),
+        num_directions=1,
+        units=64,
+        context_units=256,
+        num_blocks=5,
+        num_negatives=None,
+        score_scale=0.1,
+        bound="info_nce",
+        negatives_from=distribution.OWN_REPLICA,
+        seed=None,
+        **kwargs,
+    ):
+        rows, columns, channels = encoder_features.feature_shapes(
+            encoder, "local"
+        )["local"][1:]
+        checks.integers(
+            1, min(rows, columns) - 1, **{f"steps: {k}": k for k in steps}
+        )
+        checks.one_of((1, 2, 4), num_directions=num_directions)
+        checks.above(0, score_scale=score_scale)
+        checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
+        views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
+        steps = tuple(steps)
+        terms = {f"information_{k}": -1.0 / len(steps) for k in steps}
+        super().__init__(encoder, views, terms, **kwargs)
+        self.steps = steps
+        self.num_directions = num_directions
+        self.units = units
+        self.context_units = context_units
+        self.num_blocks = num_blocks
+        self.num_negatives = num_negatives
+        self.score_scale = score_scale
+        self.bound = bounds.get(bound)
+        self.negatives_from = negatives_from
+        self.seed = seed
+        self.context = context_lib.row_context(
+            channels, context_units, num_blocks
+        )
+        width = units or channels
+        self.predictors = [
+            {f"information_{k}": _linear(channels, width) for k in steps}
+            for _ in range(num_directions)
+        ]
+        self.target = _linear(channels, width) if units else None
+        self.seed_generator = random.SeedGenerator(seed)
+        self.built = True
+
+    def ceilings(self, batch_size):
+        rows, columns = self.encoder.output["local"].shape[1:3]
+        negatives = self.num_negatives or batch_size * rows * columns - 1
+        return dict.fromkeys(self.term_weights, self.bound.ceiling(negatives))
+
+    def outputs(self, views, training):
+        grid = self.encoder(views["image"], training=training)["local"]
+        of_steps = {name: [] for name in self.term_weights}
+        for turn, predictors in enumerate(self.predictors):
+            # Down and up, then to both sides.
+            turned = ops.transpose(grid, (0, 2, 1, 3)) if turn > 1 else grid
+            turned = ops.flip(turned, axis=1) if turn % 2 else turned
+            context = self.context(turned, training=training)
+            targets = self.target(turned) if self.target else turned
+            for k, (name, predictor) in zip(
+                self.steps, predictors.items(), strict=True
+            ):
+                predicted = self.score_scale * predictor(context)
+                of_steps[name].append(self._pairs(predicted, targets, k))
+        return of_steps
+
+    def loss_terms(self, outputs):
+        return {
+            name: sum(self.bound(*of_turn) for of_turn in turns) / len(turns)
+            for name, turns in outputs.items()
+        }
+
+    def _pairs(self, predictions, targets, step):
+        if self.num_negatives is None:
+            return pairs.row_pairs(
+                predictions, targets, step, self.negatives_from
+            )
+        rows, columns = targets.shape[1:3]
+        shape = (rows - step, columns, self.num_negatives)
+        draws = distribution.draw_for_own_rows(
+            lambda images: random.uniform(
+                (images, *shape), seed=self.seed_generator
+            ),
+            ops.shape(targets)[0],
+        )
+        return pairs.drawn_row_pairs(predictions, targets, step, draws)
+
+
+def _linear(num_inputs, units):
+    layer = initializers.dense(units, num_inputs, use_bias=False)
+    layer.build((None, num_inputs))
+    return layer
