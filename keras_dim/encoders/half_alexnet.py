@@ -1,4 +1,4 @@
-"""Half of an AlexNet, the network of one view in contrastive multiview coding."""
+"""Half of an AlexNet, the network of one view of CMC."""
 
 import keras
 from keras import layers
