@@ -131,6 +131,36 @@ def raft(**arguments):
     )
 
 
+def one_view():
+    return keras_dim.views.SingleView(
+        [keras_dim.views.RandomTranslation(2, seed=2)]
+    )
+
+
+def instance_discrimination(**arguments):
+    arguments = {
+        "views": one_view(),
+        "units": 5,
+        "temperature": 0.5,
+    } | arguments
+    return keras_dim.InstanceDiscrimination(
+        encoder(), NUM_IMAGES, seed=1, **arguments
+    )
+
+
+def three_networks():
+    """One network for each channel, as those of CMC for colours."""
+    image = keras.Input(IMAGE_SHAPE)
+    pixels = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
+    features = {}
+    for channel, name in enumerate(("first", "second", "third")):
+        x = layers.Conv2D(3, 4, 2)(pixels[..., channel : channel + 1])
+        x = layers.Flatten()(layers.ReLU()(norm()(x)))
+        features[name] = layers.Dense(4)(x)
+    features["global"] = layers.Concatenate()(list(features.values()))
+    return keras.Model(image, features)
+
+
 def simclr(**arguments):
     return keras_dim.SimCLR(
         encoder(), views=two_views(), units=5, seed=1, **arguments
@@ -171,6 +201,32 @@ METHODS = {
         units=5,
         hidden_units=7,
         alpha=10.0,
+        seed=1,
+    ),
+    "instance_discrimination": lambda: instance_discrimination(
+        num_noise=5, normalizer="moving_average", proximal=0.5
+    ),
+    "instance_discrimination_softmax": lambda: instance_discrimination(
+        num_noise=None
+    ),
+    "cmc": lambda: keras_dim.CMC(
+        three_networks(),
+        NUM_IMAGES,
+        views=one_view(),
+        features=("first", "second", "third"),
+        units=5,
+        temperature=0.5,
+        num_noise=4,
+        seed=1,
+    ),
+    "cpc": lambda: keras_dim.CPC(
+        encoder(),
+        views=one_view(),
+        steps=(1, 2),
+        num_directions=4,
+        units=3,
+        context_units=4,
+        num_blocks=2,
         seed=1,
     ),
     "deep_infomax_local": lambda: keras_dim.DeepInfoMax(

@@ -166,19 +166,15 @@ class CMC(base.SelfSupervisedModel):
         return vectors, index, ratios
 
     def loss_terms(self, outputs):
-        terms = {}
-        for term, ratios in outputs[2].items():
-            if self.softmax:
-                # The own row comes first.
-                is_own = ops.cast(
-                    ops.arange(1 + self.num_noise) == 0, "float32"
-                )
-                is_own = is_own[None, :]
-                terms[term] = bounds.info_nce(ratios, is_own, 1.0 - is_own)
-            else:
-                losses = nce.binary_nce(ratios[:, 0], ratios[:, 1:])
-                terms[term] = ops.mean(losses)
-        return terms
+        # The own row comes first.
+        is_own = ops.cast(ops.arange(1 + self.num_noise) == 0, "float32")
+        is_own = is_own[None, :]
+        return {
+            term: bounds.info_nce(ratios, is_own, 1.0 - is_own)
+            if self.softmax
+            else ops.mean(nce.binary_nce(ratios[:, 0], ratios[:, 1:]))
+            for term, ratios in outputs[2].items()
+        }
 
     def after_loss(self, outputs):
         vectors, index, _ = outputs

@@ -93,9 +93,8 @@ class CPC(base.SelfSupervisedModel):
         rows, columns, channels = encoder_features.feature_shapes(
             encoder, "local"
         )["local"][1:]
-        checks.integers(
-            1, min(rows, columns) - 1, **{f"steps: {k}": k for k in steps}
-        )
+        for step in steps:
+            checks.integers(1, min(rows, columns) - 1, steps=step)
         checks.one_of((1, 2, 4), num_directions=num_directions)
         checks.above(0, score_scale=score_scale)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)

@@ -29,9 +29,10 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
         loss = log(num_images) - InfoNCE(bank_i . f / temperature)
 
-    Else it is told from `num_noise` random rows of the bank by noise-contrastive
-    estimation, see `layers.NoiseContrast`. After a step, the image's row
-    becomes the normalised `bank_momentum * row + (1 - bank_momentum) * f`.
+    Else it is told from `num_noise` random rows of the bank, by
+    noise-contrastive estimation; see `layers.NoiseContrast`. After a step, the
+    image's row becomes the normalised `bank_momentum * row + (1 -
+    bank_momentum) * f`.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
