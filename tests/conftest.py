@@ -89,5 +89,11 @@ def draws_that_xla_shares(monkeypatch):
     def normal(shape, *, seed):
         return tf.math.ndtri(uniform(shape, seed=seed))
 
+    def randint(shape, low, high, *, seed):
+        return low + tf.cast(
+            tf.floor(uniform(shape, seed=seed) * (high - low)), "int32"
+        )
+
     monkeypatch.setattr(keras.random, "uniform", uniform)
+    monkeypatch.setattr(keras.random, "randint", randint)
     monkeypatch.setattr(keras.random, "normal", normal)

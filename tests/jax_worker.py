@@ -53,6 +53,11 @@ def give_draws():
             draw(np.random.default_rng(0), tuple(shape)).astype("float32")
         )
 
+    def randint(shape, low, high, **_):
+        drawn = np.random.default_rng(0).integers(low, high, tuple(shape))
+        return keras.ops.convert_to_tensor(drawn.astype("int32"))
+
+    keras.random.randint = randint
     keras.random.uniform = giving(lambda rng, shape: rng.random(shape))
     keras.random.normal = giving(lambda rng, shape: rng.normal(size=shape))
 

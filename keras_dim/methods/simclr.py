@@ -44,7 +44,7 @@ class SimCLR(base.SelfSupervisedModel):
         temperature: float. Scores are divided by it. Defaults to 0.5, the
             authors' for CIFAR-10; 0.1 for ImageNet.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`;
-            `"gan"` is the paper's NT-Logistic.
+            `"gan"` is the paper's NT-Logistic, `"margin"` its margin loss.
         sum_directions: bool. Whether the loss is the sum over both views of
             the means over images, as in the authors' code, which is twice the
             paper's mean over all views. Defaults to `False`.
@@ -92,6 +92,13 @@ class SimCLR(base.SelfSupervisedModel):
         self.num_layers = num_layers
         self.temperature = temperature
         self.bound = bounds.get(bound)
+        if len(self.view_names) > 2 and hasattr(
+            self.bound, "takes_one_positive"
+        ):
+            raise ValueError(
+                f"{self.bound} takes one positive to a view: take two views. "
+                f"Received: {len(self.view_names)}"
+            )
         self.sum_directions = sum_directions
         self.negatives_from = negatives_from
         self.seed = seed

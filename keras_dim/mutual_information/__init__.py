@@ -9,6 +9,7 @@ from keras_dim.mutual_information import divergences
 from keras_dim.mutual_information import hypersphere
 from keras_dim.mutual_information import mixtures
 from keras_dim.mutual_information import nce
+from keras_dim.mutual_information import rankings
 from keras_dim.mutual_information.bounds import Bound
 from keras_dim.mutual_information.bounds import InfoNCE
 from keras_dim.mutual_information.pairs import DotProductScores
@@ -28,5 +29,6 @@ __all__ = [
     "hypersphere",
     "mixtures",
     "nce",
+    "rankings",
     "view_pairs",
 ]

@@ -30,6 +30,7 @@ from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim import parts
+from keras_dim.mutual_information import rankings
 from keras_dim.mutual_information import rows
 from keras_dim.mutual_information.pairs import DotProductScores
 
@@ -280,16 +281,18 @@ class InfoNCE(configurable.ConfigurableObject):
         return math.log1p(num_negatives)
 
 
-BOUND_OBJECTS = {name: functools.partial(Bound, name) for name in BOUNDS} | {
-    "info_nce": InfoNCE
-}
+BOUND_OBJECTS = (
+    {name: functools.partial(Bound, name) for name in BOUNDS}
+    | {"info_nce": InfoNCE}
+    | rankings.RANKINGS
+)
 
 
 def get(bound):
     """Returns a bound by its name, or the object itself.
 
     Args:
-        bound: str, one of `BOUNDS`; a dict of a name and arguments, such as
+        bound: str, one of `BOUND_OBJECTS`; a dict of a name and arguments, such as
             `{"name": "info_nce", "chunk_size": 64}`; or a callable like
             `InfoNCE()`.
 

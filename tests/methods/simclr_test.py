@@ -124,7 +124,23 @@ def test_each_of_three_views_is_a_positive_of_the_others():
             assert scores[i, j] == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("bound", ["gan", "jensen_shannon", "donsker_varadhan"])
+def test_a_ranking_takes_two_views():
+    crops = keras_dim.views.MultiCrop([], 3)
+    with pytest.raises(ValueError, match="one positive.*two views.*: 3"):
+        keras_dim.SimCLR(tiny.encoder(), views=crops, bound="margin")
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        "gan",
+        "jensen_shannon",
+        "donsker_varadhan",
+        "margin",
+        "one_vs_one",
+        "contrastive_margin",
+    ],
+)
 def test_other_bounds_train(bound):
     model = tiny.simclr(bound=bound)
     model.compile(keras.optimizers.SGD(0.1))

@@ -1,0 +1,157 @@
+"""Losses that rank a positive above negatives: margins and N-pairs.
+
+The objects serve as a method's `bound=`, where they are to be maximised: each
+is the negative of its loss. They take scores `(anchors, candidates)` that are
+computed, with one positive to a row.
+"""
+
+import keras
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+from keras_dim.mutual_information import pairs as pairs_lib
+
+
+class Ranking(configurable.ConfigurableObject):
+    """Base of losses that compare a positive with the negatives of its row."""
+
+    # A row may have no second positive.
+    takes_one_positive = True
+
+    def __call__(self, scores, positives, negatives):
+        if isinstance(scores, pairs_lib.DotProductScores):
+            raise ValueError(
+                f"{self} takes scores of vectors, with one positive to a row, "
+                "such as those of SimCLR and MoCo. Received: scores of maps"
+            )
+        scores = ops.cast(scores, "float32")
+        masks = [
+            ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(scores))
+            for mask in (positives, negatives)
+        ]
+        own = ops.sum(ops.where(masks[0] > 0, scores, 0.0), 1, keepdims=True)
+        return -self.loss(own, scores, masks[1])
+
+    def ceiling(self, num_negatives):
+        """Returns None: the greatest value is 0, and tells nothing."""
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class Margin(Ranking):
+    """Mean over negatives of `max(0, negative - positive + margin)`.
+
+    Args:
+        margin: float. In units of the scores. Defaults to 0.4, which is best
+            in the paper, of 0, 0.4, 0.8 and 1.6.
+
+    Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709), Table 2.
+    """
+
+    def __init__(self, margin=0.4):
+        checks.at_least(0, margin=margin)
+        self.margin = margin
+
+    def loss(self, own, scores, negatives):
+        hinges = ops.relu(scores - own + self.margin)
+        return ops.sum(negatives * hinges) / ops.sum(negatives)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class OneVsOne(Ranking):
+    """Mean over anchors of the sum of `softplus(negative - positive)`.
+
+    Reference: N-pair-ovo of [Sohn, 2016](
+    https://papers.nips.cc/paper/6200).
+    """
+
+    def loss(self, own, scores, negatives):
+        losses = negatives * ops.softplus(scores - own)
+        return ops.mean(ops.sum(losses, axis=1))
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class ContrastiveMargin(Ranking):
+    """Distances of unit vectors, held apart by a margin.
+
+    With `D^2 = 2 - 2 score`, half of the mean of `D^2` over positives and of
+    `max(0, margin - D)^2` over negatives: both kinds count alike, however many
+    negatives there are. Scores must be cosines: `temperature=1`.
+
+    Args:
+        margin: float. Distance from which negatives are let be, below 2.
+            Defaults to 1.
+
+    Reference: [Hadsell et al., 2006](https://doi.org/10.1109/CVPR.2006.100).
+    """
+
+    def __init__(self, margin=1.0):
+        checks.above(0, margin=margin)
+        checks.below(2, margin=margin)
+        self.margin = margin
+
+    def loss(self, own, scores, negatives):
+        squares = ops.relu(2.0 - 2.0 * scores)
+        apart = contrastive_margin(squares, 1.0, self.margin)
+        apart = ops.sum(negatives * apart) / ops.sum(negatives)
+        return apart + ops.mean(1.0 - own)
+
+
+def contrastive_margin(squared_distances, is_different, margin=1.0):
+    """Returns the loss of each pair; Eq. 4 of Hadsell et al.
+
+    `0.5 D^2` for pairs that belong together, `0.5 max(0, margin - D)^2` for
+    others, whose slope is 0 where `D` is 0.
+
+    Args:
+        squared_distances: tensor. `D^2`, not negative.
+        is_different: tensor that broadcasts to it: 1 where a pair does not
+            belong together, else 0.
+        margin: float. Defaults to 1.
+    """
+    is_apart = squared_distances > 0
+    # The root of 0 has an infinite slope.
+    distances = ops.sqrt(ops.where(is_apart, squared_distances, 1.0))
+    distances = ops.where(is_apart, distances, 0.0)
+    pushed = ops.square(ops.relu(margin - distances))
+    return 0.5 * (
+        (1.0 - is_different) * squared_distances + is_different * pushed
+    )
+
+
+def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
+    """Returns the N-pair loss of vectors of any length; Sohn, 2016.
+
+    The positive of an anchor is in its own row, and those of the other anchors
+    are its negatives.
+
+    Args:
+        anchors, positives: tensors `(images, units)`.
+        one_vs_one: bool. Whether each negative is compared on its own, instead
+            of all by a softmax. Defaults to `False`.
+        l2: float. Weight of the mean squared length of anchors and positives.
+            Defaults to 0.
+
+    Returns:
+        Scalar, to be minimised.
+    """
+    scores = pairs_lib.dot_products(anchors, positives)
+    own = ops.diagonal(scores)[:, None]
+    if one_vs_one:
+        gaps = ops.softplus(scores - own)
+        # A score less itself adds log(2).
+        losses = ops.sum(gaps, axis=1) - ops.softplus(0.0)
+    else:
+        losses = ops.logsumexp(scores - own, axis=1)
+    lengths = [
+        ops.sum(ops.square(ops.cast(each, "float32")), axis=1)
+        for each in (anchors, positives)
+    ]
+    return ops.mean(losses) + l2 * ops.mean(lengths[0] + lengths[1])
+
+
+RANKINGS = {
+    "margin": Margin,
+    "one_vs_one": OneVsOne,
+    "contrastive_margin": ContrastiveMargin,
+}
