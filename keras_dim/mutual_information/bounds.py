@@ -292,9 +292,9 @@ def get(bound):
     """Returns a bound by its name, or the object itself.
 
     Args:
-        bound: str, one of `BOUND_OBJECTS`; a dict of a name and arguments, such as
-            `{"name": "info_nce", "chunk_size": 64}`; or a callable like
-            `InfoNCE()`.
+        bound: str, one of `BOUND_OBJECTS`; a dict of a name and arguments,
+            such as `{"name": "info_nce", "chunk_size": 64}`; or a callable
+            like `InfoNCE()`.
 
     Raises:
         ValueError: for an unknown name or argument.
