@@ -179,6 +179,7 @@ METHODS = {
     ),
     "byol": lambda: byol(num_steps=6),
     "moco": lambda: moco(hidden_units=7),
+    "moco_symmetric": lambda: moco(hidden_units=None, symmetric=True),
     "simclr": simclr,
     "raft": lambda: raft(num_steps=6),
     "alignment_uniformity": lambda: keras_dim.AlignmentUniformity(

@@ -1,5 +1,6 @@
 """AMDIM: maximise information between two views of an image, across scales."""
 
+import itertools
 import math
 
 import keras
@@ -20,8 +21,8 @@ PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
 class AMDIM(base.SelfSupervisedModel):
     """Augmented multiscale Deep InfoMax.
 
-    Of two views of each image, the features of one predict those of the
-    other, in both directions and across scales: the mean over pairings'
+    Of two or more views of each image, the features of one predict those of
+    each other one, in both directions and across scales: the mean over pairings'
     targets of the InfoNCE bound on clipped scores,
 
         s = source . target / sqrt(units)
@@ -35,8 +36,9 @@ class AMDIM(base.SelfSupervisedModel):
     Args:
         encoder: `keras.Model` from raw pixels to a dict of named features:
             vectors `(batch, units)`, maps `(batch, height, width, channels)`.
-        views: layer from images to a dict with `"view_1"` and `"view_2"`, or
-            None for `keras_dim.views.amdim` at the encoder's image size.
+        views: layer from images to a dict of two or more views, such as
+            `views.TwoViews` or `views.MultiCrop`, with its `names`; or None
+            for `keras_dim.views.amdim` at the encoder's image size.
             Batches that are such dicts already are taken as they are.
         pairings: tuple of pairs of str. Source and target of each, by the
             encoder's names. Defaults to the authors': global with the map of
@@ -56,7 +58,7 @@ class AMDIM(base.SelfSupervisedModel):
         negatives_from: str. See `layers.DotProductCritic`.
         seed: int, or None for a random one. Seed of the locations drawn.
 
-    Views: `"view_1"`, `"view_2"`.
+    Views: `"view_1"`, `"view_2"`, or the names of `views`.
 
     Example:
     ```python
@@ -101,6 +103,7 @@ class AMDIM(base.SelfSupervisedModel):
             weights["score_penalty"] = score_penalty
         views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, weights, **kwargs)
+        self.view_names = tuple(getattr(views, "names", self.view_names))
         self.pairings = pairings
         self._pairing_of = named
         self.score_limit = score_limit
@@ -131,16 +134,16 @@ class AMDIM(base.SelfSupervisedModel):
         }
 
     def outputs(self, views, training):
-        one, other = (
+        projected = [
             self.critic.project(
                 self.encoder(views[name], training=training), training
             )
             for name in self.view_names
-        )
+        ]
         return {
             term: [
-                self.critic.pairs(one, other, *pairing, training),
-                self.critic.pairs(other, one, *pairing, training),
+                self.critic.pairs(one, other, *pairing, training)
+                for one, other in itertools.permutations(projected, 2)
             ]
             for term, pairing in self._pairing_of.items()
         }
@@ -149,9 +152,10 @@ class AMDIM(base.SelfSupervisedModel):
         terms = {"score_penalty": 0.0}
         for term, (source, _) in self._pairing_of.items():
             terms[term] = 0.0
+            share = 1 / len(outputs[term])
             for pairs in outputs[term]:
-                terms[term] += self._information(pairs, source) / 2
-                terms["score_penalty"] += pairs.scores.mean_square() / 2
+                terms[term] += share * self._information(pairs, source)
+                terms["score_penalty"] += share * pairs.scores.mean_square()
         return terms
 
     def _information(self, pairs, source):
@@ -175,6 +179,6 @@ class AMDIM(base.SelfSupervisedModel):
         if not self.mixture:
             raise ValueError("Only a mixture has assignments: set `mixture`")
         outputs = self.outputs(self.views_of(images, False), training=False)
-        pairs, _ = outputs[f"global_to_{target}"]
+        pairs = outputs[f"global_to_{target}"][0]
         map_size = self.encoder.output[target].shape[1:3]
         return self.mixture.assignments(self.bound.values(*pairs), map_size)

@@ -22,12 +22,14 @@ class BYOL(base.SelfSupervisedModel):
 
     as a mean over the images: 4 for random vectors, 0 where all are equal.
     Each view passes the networks on its own, so that batch norm does not mix
-    them.
+    them. Where `views` has more than two views, the prediction of each meets
+    the targets of all others, of which the mean is taken.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
-        views: layer from images to a dict with `"view_1"` and `"view_2"`, or
-            None for `keras_dim.views.byol` at the encoder's image size.
+        views: layer from images to a dict of two or more views, such as
+            `views.TwoViews` or `views.MultiCrop`, with its `names`; or None
+            for `keras_dim.views.byol` at the encoder's image size.
         units: int. Width of predictions and targets. Defaults to 256.
         hidden_units: int. Width of the hidden layers of projector and
             predictor. Defaults to 4096.
@@ -37,7 +39,7 @@ class BYOL(base.SelfSupervisedModel):
             1, those of the whole training.
         seed: int, or None for a random one. Seed of the default views.
 
-    Views: `"view_1"`, `"view_2"`.
+    Views: `"view_1"`, `"view_2"`, or the names of `views`.
 
     Example:
     ```python
@@ -71,6 +73,7 @@ class BYOL(base.SelfSupervisedModel):
         shapes = encoder_features.feature_shapes(encoder, "global")
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, {"prediction_error": 1.0}, **kwargs)
+        self.view_names = tuple(getattr(views, "names", self.view_names))
         self.units = units
         self.hidden_units = hidden_units
         self.momentum = momentum
@@ -103,7 +106,10 @@ class BYOL(base.SelfSupervisedModel):
     def loss_terms(self, outputs):
         predictions, targets = outputs
         error = 0.0
-        for prediction, target in zip(predictions, targets[::-1], strict=True):
-            gap = heads.normalized(prediction) - heads.normalized(target)
-            error += ops.mean(ops.sum(ops.square(gap), axis=-1))
+        for own, prediction in enumerate(predictions):
+            others = [t for number, t in enumerate(targets) if number != own]
+            for target in others:
+                gap = heads.normalized(prediction) - heads.normalized(target)
+                squares = ops.sum(ops.square(gap), axis=-1)
+                error += ops.mean(squares) / len(others)
         return {"prediction_error": error}

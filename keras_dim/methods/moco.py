@@ -17,7 +17,7 @@ from keras_dim.mutual_information import bounds
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class MoCo(base.SelfSupervisedModel):
-    """Momentum contrast, version 2.
+    """Momentum contrast, versions 1 and 2.
 
     The encoder and a head make a query of one view of each image, a teacher
     that follows them slowly makes a key of the other. With unit vectors,
@@ -25,8 +25,8 @@ class MoCo(base.SelfSupervisedModel):
         loss = -InfoNCE(query . key / temperature)
 
     where the key of the same image is the positive and the queue of the keys
-    of earlier batches holds the negatives. Version 1 is `hidden_units=None,
-    temperature=0.07`, with stronger jitter in its views.
+    of earlier batches holds the negatives. The defaults are version 2; version
+    1 is `hidden_units=None, temperature=0.07` with `views.moco_v1`.
 
     Keys are shuffled between replicas before they pass the teacher, so that
     the statistics of its batch norm do not give the positive away. On one
@@ -44,6 +44,9 @@ class MoCo(base.SelfSupervisedModel):
         momentum: float. Of the teacher. Defaults to 0.999.
         temperature: float. Scores are divided by it. Defaults to 0.2.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
+        symmetric: bool. Whether each view is also the key of the other one: the
+            loss is the sum of both directions, and a step stores the keys of
+            both views. Defaults to `False`.
         num_splits: int, or None for plain batch norm. Parts of a batch that
             the encoder's batch norms normalise each on its own; see
             `layers.SplitBatchNormalization`.
@@ -80,6 +83,7 @@ class MoCo(base.SelfSupervisedModel):
         momentum=0.999,
         temperature=0.2,
         bound="info_nce",
+        symmetric=False,
         num_splits=None,
         seed=None,
         **kwargs,
@@ -89,15 +93,15 @@ class MoCo(base.SelfSupervisedModel):
         if num_splits is not None:
             encoder = norm.split_batch_norms(encoder, num_splits)
         views = views or views_lib.moco_v2(encoder.input.shape[1], seed=seed)
-        super().__init__(
-            encoder, views, {"contrastive_information": -1.0}, **kwargs
-        )
+        terms = {"contrastive_information": -2.0 if symmetric else -1.0}
+        super().__init__(encoder, views, terms, **kwargs)
         self.units = units
         self.hidden_units = hidden_units
         self.queue_size = queue_size
         self.momentum = momentum
         self.temperature = temperature
         self.bound = bounds.get(bound)
+        self.symmetric = symmetric
         self.num_splits = num_splits
         self.seed = seed
         self.head = heads.mlp(shapes["global"][-1], hidden_units, units)
@@ -113,15 +117,32 @@ class MoCo(base.SelfSupervisedModel):
         self.teacher.follow(self.steps_per_update)
 
     def outputs(self, views, training):
-        features = self.encoder(views["query"], training=training)
-        query = self.head(features["global"], training=training)
-        images = views["key"]
-        if training:
-            images, order = distribution.shuffle_rows(images, self.order)
-        key = heads.normalized(self.teacher(images, training=training))
-        if training:
-            key = distribution.unshuffle_rows(key, order)
-        return heads.normalized(query), key
+        directions = [self.view_names]
+        if self.symmetric:
+            directions.append(self.view_names[::-1])
+        found = [
+            (
+                self._query(views[query], training),
+                self._key(views[key], training),
+            )
+            for query, key in directions
+        ]
+        # The directions of an image follow each other, as on one device.
+        return [
+            ops.reshape(ops.stack(vectors, axis=1), (-1, self.units))
+            for vectors in zip(*found, strict=True)
+        ]
+
+    def _query(self, images, training):
+        features = self.encoder(images, training=training)["global"]
+        return heads.normalized(self.head(features, training=training))
+
+    def _key(self, images, training):
+        if not training:
+            return heads.normalized(self.teacher(images, training=False))
+        images, order = distribution.shuffle_rows(images, self.order)
+        key = heads.normalized(self.teacher(images, training=True))
+        return distribution.unshuffle_rows(key, order)
 
     def loss_terms(self, outputs):
         query, key = outputs

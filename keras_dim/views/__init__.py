@@ -10,6 +10,7 @@ from keras_dim.views.published import cmc
 from keras_dim.views.published import cpc
 from keras_dim.views.published import dim
 from keras_dim.views.published import instance_discrimination
+from keras_dim.views.published import moco_v1
 from keras_dim.views.published import moco_v2
 from keras_dim.views.published import multi_crop
 from keras_dim.views.published import simclr
@@ -32,6 +33,7 @@ VIEWS = {
     "cpc": cpc,
     "dim": dim,
     "instance_discrimination": instance_discrimination,
+    "moco_v1": moco_v1,
     "moco_v2": moco_v2,
     "multi_crop": multi_crop,
     "simclr": simclr,
@@ -58,6 +60,7 @@ __all__ = [
     "cpc",
     "dim",
     "instance_discrimination",
+    "moco_v1",
     "moco_v2",
     "multi_crop",
     "show_views",

@@ -107,6 +107,34 @@ def amdim(
     return TwoViews([flip, *augmentations])
 
 
+def moco_v1(image_size, min_scale=0.2, gray_probability=0.2, seed=None):
+    """Returns the views of MoCo v1, `"query"` and `"key"`, drawn alike.
+
+    A box of at least `min_scale` of the area is resized to `image_size`; some
+    become grey; brightness, contrast, saturation and hue change by up to 40 %;
+    half are mirrored. In inference, both views are as those of `moco_v2`.
+
+    Args:
+        image_size: int. Height and width of the views.
+        min_scale: float. Smallest share of the area in a box. Defaults to 0.2.
+        gray_probability: float. Share of views that become grey. Defaults to
+            0.2.
+        seed: int or None for a random one.
+
+    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722).
+    """
+    crop_seed, gray_seed, jitter_seed, flip_seed = seeds_from(seed, 4)
+    return TwoViews(
+        [
+            _resized_crop(image_size, min_scale, "bilinear", crop_seed),
+            RandomGrayscale(gray_probability, seed=gray_seed),
+            ColorJitter(0.4, 0.4, 0.4, 0.4, seed=jitter_seed),
+            RandomFlip(seed=flip_seed),
+        ],
+        names=("query", "key"),
+    )
+
+
 def moco_v2(
     image_size,
     min_scale=None,

@@ -39,6 +39,23 @@ def test_each_prediction_meets_the_target_of_the_other_view(model):
     assert float(straight["prediction_error"]) == pytest.approx(4.0, rel=1e-6)
 
 
+def test_each_of_three_predictions_meets_the_targets_of_the_others(model):
+    rng = np.random.default_rng(0)
+    predictions, targets = rng.normal(size=(2, 3, 7, 5))
+    found = model.loss_terms((list(predictions), list(targets)))
+
+    def unit(vectors):
+        return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+    expected = 0.0
+    for i in range(3):
+        for j in range(3):
+            if i != j:
+                gap = unit(predictions[i]) - unit(targets[j])
+                expected += np.mean(np.sum(gap**2, axis=-1)) / 2
+    np.testing.assert_allclose(found["prediction_error"], expected, rtol=1e-5)
+
+
 def test_random_vectors_have_an_error_of_four(model):
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(4, 1000, 64)).astype("float32")

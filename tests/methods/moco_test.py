@@ -135,6 +135,22 @@ def test_a_queue_of_the_own_keys_alone_has_no_information_to_give():
     )
 
 
+def test_both_directions_are_summed_and_stored():
+    model = tiny.METHODS["moco_symmetric"]()
+    views = model.views_of(tiny.images()[:4], training=True)
+    query, key = model.outputs(views, training=False)
+    assert query.shape == key.shape == (8, 5)
+    swapped = {"query": views["key"], "key": views["query"]}
+    other_query, other_key = model.outputs(swapped, training=False)
+    # The two directions of an image are next to each other.
+    for one, other in ((query, other_query), (key, other_key)):
+        np.testing.assert_allclose(one[0::2], other[1::2], atol=1e-6)
+    assert model.term_weights == {"contrastive_information": -2.0}
+    model.after_loss((query, key))
+    assert int(model.queue.pointer) == 8
+    np.testing.assert_allclose(model.queue.read()[:8], key, atol=1e-6)
+
+
 def test_default_views_are_those_of_the_second_version():
     model = keras_dim.MoCo(tiny.encoder(32), queue_size=4, seed=3)
     images = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3))

@@ -18,10 +18,8 @@ def arrays():
     "one_vs_one, name", [(False, "npair_mc"), (True, "npair_ovo")]
 )
 def test_n_pair_equals_the_published_one(arrays, one_vs_one, name):
-    vectors = [
-        tf.constant(arrays[each], "float32")
-        for each in ("anchors", "positives")
-    ]
+    names = ("anchors", "positives")
+    vectors = [tf.constant(arrays[each], "float32") for each in names]
     with tf.GradientTape() as tape:
         tape.watch(vectors)
         loss = rankings.n_pair(*vectors, one_vs_one)
