@@ -22,8 +22,8 @@ class AMDIM(base.SelfSupervisedModel):
     """Augmented multiscale Deep InfoMax.
 
     Of two or more views of each image, the features of one predict those of
-    each other one, in both directions and across scales: the mean over pairings'
-    targets of the InfoNCE bound on clipped scores,
+    each other one, in both directions and across scales: the mean over
+    pairings' targets of the InfoNCE bound on clipped scores,
 
         s = source . target / sqrt(units)
         loss = sum of  penalty mean(s^2) - InfoNCE(limit tanh(s / limit))
