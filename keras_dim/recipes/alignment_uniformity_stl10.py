@@ -24,7 +24,11 @@ alignment_uniformity_stl10 = Recipe(
         "momentum": 0.9,
         "l2": 1e-4,
     },
-    schedule={"name": "steps", "boundaries": [0.775, 0.85, 0.925]},
+    schedule={
+        "name": "steps",
+        "boundaries": [0.775, 0.85, 0.925],
+        "factor": 0.1,
+    },
     batch_size=768,
     epochs=200,
     dtype_policy="mixed_bfloat16",

@@ -22,7 +22,11 @@ cmc_cifar10 = Recipe(
         "momentum": 0.9,
         "l2": 1e-4,
     },
-    schedule={"name": "steps", "boundaries": [0.5, 2 / 3, 5 / 6]},
+    schedule={
+        "name": "steps",
+        "boundaries": [0.5, 2 / 3, 5 / 6],
+        "factor": 0.1,
+    },
     batch_size=128,
     epochs=240,
     dtype_policy="mixed_bfloat16",

@@ -26,7 +26,7 @@ instance_discrimination_cifar10 = Recipe(
         "momentum": 0.9,
         "l2": 5e-4,
     },
-    schedule={"name": "steps", "boundaries": [0.6, 0.8]},
+    schedule={"name": "steps", "boundaries": [0.6, 0.8], "factor": 0.1},
     batch_size=128,
     epochs=200,
     dtype_policy="mixed_bfloat16",
