@@ -148,6 +148,15 @@ def instance_discrimination(**arguments):
     )
 
 
+def grid_encoder():
+    """Pixels to a 4 x 4 grid of vectors and their mean, as of patches."""
+    image = keras.Input(IMAGE_SHAPE)
+    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
+    local = layers.Conv2D(4, 2, 2)(x)
+    pooled = layers.GlobalAveragePooling2D()(local)
+    return keras.Model(image, {"local": local, "global": pooled})
+
+
 def three_networks():
     """One network for each channel, as those of CMC for colours."""
     image = keras.Input(IMAGE_SHAPE)
@@ -221,7 +230,7 @@ METHODS = {
         seed=1,
     ),
     "cpc": lambda: keras_dim.CPC(
-        encoder(),
+        grid_encoder(),
         views=one_view(),
         steps=(1, 2),
         num_directions=4,

