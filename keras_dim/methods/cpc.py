@@ -49,8 +49,7 @@ class CPC(base.SelfSupervisedModel):
             random patches are drawn, with replacement, for each prediction.
         score_scale: float. Scores are multiplied by it. Defaults to 0.1.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
-        negatives_from: str. See `layers.DotProductCritic`. Defaults to
-            `"own_replica"`.
+        negatives_from: str. See `layers.DotProductCritic`.
         seed: int, or None for a random one. Seed of the default views and of
             the patches drawn.
 
@@ -86,7 +85,7 @@ class CPC(base.SelfSupervisedModel):
         num_negatives=None,
         score_scale=0.1,
         bound="info_nce",
-        negatives_from=distribution.OWN_REPLICA,
+        negatives_from=distribution.ALL_REPLICAS,
         seed=None,
         **kwargs,
     ):

@@ -114,10 +114,11 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         self.seed = seed
         self.head = heads.mlp(shapes["global"][-1], None, units)
         self.bank = memory.MemoryBank(num_images, units, bank_momentum, seed)
-        self.contrast = noise_contrast.NoiseContrast(
-            num_images, temperature, normalizer
-        )
-        self.sampler = noise_sampler.NoiseSampler(num_images, noise, seed)
+        if num_noise:
+            self.contrast = noise_contrast.NoiseContrast(
+                num_images, temperature, normalizer
+            )
+            self.sampler = noise_sampler.NoiseSampler(num_images, noise, seed)
         self.built = True
 
     def ceilings(self, batch_size):

@@ -204,7 +204,7 @@ def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
     return Pairs(scores, same_image - same_view, 1.0 - same_image)
 
 
-def row_pairs(predictions, targets, step, negatives_from="own_replica"):
+def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
     """Pairs predictions of a grid with the locations `step` rows below.
 
     Args:

@@ -121,9 +121,10 @@ def test_a_pair_of_networks_sees_luminance_and_chrominance():
 def test_a_pair_is_normalised_as_by_the_authors():
     arrays = golden.load("contrastive_cmc")
     encoder = keras_dim.encoders.lab_pair(16, {"name": "resnet", "width": 2})
-    scalings = [
-        layer for layer in encoder.layers if type(layer).__name__ == "Rescaling"
-    ]
+    scalings = sorted(
+        (x for x in encoder.layers if type(x).__name__ == "Rescaling"),
+        key=lambda layer: layer.output.shape[-1],
+    )
     for layer, part in zip(scalings, (slice(0, 1), slice(1, 3)), strict=True):
         pixels = layer(arrays["lab"][None, None, :, part])
         found = np.array(pixels)[0, 0] / 127.5 - 1
