@@ -370,7 +370,7 @@ def require_rows(tensor, minimum, message):
             raise ValueError(f"{message}. Received: {num_rows}")
         return tensor
     asserted = tf.debugging.Assert(
-        tf.shape(tensor)[0] >= minimum, [_refusal(message)]
+        tf.shape(tensor)[0] >= minimum, [refusal(message)]
     )
     # Eagerly it has been asserted by now.
     with tf.control_dependencies([] if asserted is None else [asserted]):
@@ -391,7 +391,8 @@ def refuse_no_rows(tensor):
     )
 
 
-def _refusal(message):
+def refusal(message):
+    """Returns a message that `value_errors` finds in an error of a graph."""
     return f"{REFUSED}{message}{REFUSED}"
 
 
@@ -420,7 +421,7 @@ def after_call(function, tensors):
         try:
             function(dict(zip(tensors, arrays, strict=True)))
         except ValueError as error:
-            raise ValueError(_refusal(error)) from None
+            raise ValueError(refusal(error)) from None
         return np.int64(0)
 
     done = tf.numpy_function(call, list(tensors.values()), tf.int64)

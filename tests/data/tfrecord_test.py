@@ -7,6 +7,7 @@ from tiny_images import indices_of
 from tiny_images import pixels
 
 import keras_dim.data
+from keras_dim import distribution
 from keras_dim.data.reading import batches_in_order
 from keras_dim.data.tfrecord import shuffle_buffer
 
@@ -185,6 +186,18 @@ def test_a_later_record_that_is_no_example_is_one_error(tmp_path):
     write_records(path, records)
     with pytest.raises(ValueError, match="is damaged: .*pars") as error:
         keras_dim.data.load(path, "test", 2, image_size=8)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.usefixtures("nothing_held")
+def test_damage_that_shows_in_an_epoch_is_one_error(tmp_path):
+    records = [example({"image": encode(pixels(n))}) for n in range(4)]
+    path = tmp_path / "a.tfrecord"
+    write_records(path, [*records, b"no example"])
+    dataset = keras_dim.data.load(path, "test", 2, image_size=8)
+    with pytest.raises(ValueError, match="is damaged: .*pars") as error:
+        with distribution.value_errors():
+            list(dataset)
     assert "\n" not in str(error.value)
 
 
