@@ -210,6 +210,7 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(finished, tmp_path):
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_replicas(
     finished, tmp_path, two_replicas
 ):
