@@ -13,12 +13,12 @@ EPOCHS = 3
 
 
 class CeilingReport(keras.callbacks.Callback):
-    """Warns of a bound that stands at its ceiling in the first three epochs.
+    """Warns once of a bound at its ceiling in the first three epochs.
 
-    A bound such as InfoNCE cannot exceed a number that the batch sets, the
-    logarithm of the number of candidates. One that is within 3 % of it after
-    an epoch or two has nothing left to learn: pairs are told apart by
-    something simple, and the features stay poor. Each bound is warned of once.
+    A bound such as InfoNCE cannot exceed the logarithm of the number of
+    candidates. One that is within 3 % of it after an epoch or two has nothing
+    left to learn: pairs are told apart by something simple, and the features
+    stay poor.
 
     Args:
         ceilings: mapping from a name in the logs to its ceiling, above 0, in
@@ -35,7 +35,7 @@ class CeilingReport(keras.callbacks.Callback):
         super().__init__()
         self.ceilings = checks.given(**ceilings)
         checks.above(0, **self.ceilings)
-        self._warned: set[str] = set()
+        self._warned = set()
 
     def on_epoch_end(self, epoch, logs=None):
         for name, ceiling in self.ceilings.items():

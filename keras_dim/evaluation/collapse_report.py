@@ -18,6 +18,17 @@ POINT = 0.01
 # well above this.
 LINE = 1.5
 _LEAST_UNITS = 4
+# The warnings, of a feature's name, an epoch and how the feature has collapsed.
+COLLAPSED = (
+    "The feature %r has collapsed by the end of epoch %d: %s. Further training "
+    "will not tell images apart; stop, and try a lower learning rate, more "
+    "negatives or another weight of the prior."
+)
+LAGS_BEHIND = (
+    "The feature %r looks collapsed by the end of epoch %d: %s. It is not, "
+    "with the images' own statistics: the moving statistics of batch norm lag "
+    "behind. Train longer, or take a lower momentum such as 0.9."
+)
 
 
 class CollapseReport(EncoderCallback):
@@ -32,9 +43,9 @@ class CollapseReport(EncoderCallback):
     logs, such as `CSVLogger`.
 
     A batch norm whose moving statistics lag behind, as with momentum 0.999 in
-    the first epochs, makes features look collapsed that are not. A collapsed
-    feature is therefore scored again with the statistics of the images
-    themselves; if it varies then, the warning names the batch norm instead.
+    the first epochs, makes features look collapsed. They are computed again
+    with the statistics of the images themselves; if they vary then, the
+    warning names the batch norm instead.
 
     The features are those of `model.encoder`, or of the model itself where it
     has none.
@@ -51,12 +62,6 @@ class CollapseReport(EncoderCallback):
         ValueError: for fewer than two images, and images that
             `keras_dim.batches.check` refuses; before the first epoch, for a
             feature that the encoder does not have and for another image size.
-
-    Example:
-    ```python
-    report = CollapseReport(held_out_images)
-    model.fit(images, epochs=10, callbacks=[report])
-    ```
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class CollapseReport(EncoderCallback):
         self.images = images
         super().__init__(feature, batch_size)
         # The features that were warned of, until they are healthy again.
-        self._warned: set[str] = set()
+        self._warned = set()
 
     def check(self, image_shape):
         batches.check(
@@ -92,37 +97,14 @@ class CollapseReport(EncoderCallback):
                 self._warned.discard(name)
             elif name not in self._warned:
                 self._warned.add(name)
-                self._warn(epoch + 1, name, reason)
-
-    def _warn(self, epoch, name, reason):
-        if self._varies_by_own_statistics(name):
-            logging.warning(
-                "The feature %r looks collapsed by the end of epoch %d: %s. It "
-                "is not, with the images' own statistics: the moving "
-                "statistics of batch norm lag behind. Train longer, or take a "
-                "lower momentum such as 0.9.",
-                name,
-                epoch,
-                reason,
-            )
-        else:
-            logging.warning(
-                "The feature %r has collapsed by the end of epoch %d: %s. "
-                "Further training will not tell images apart; stop, and try a "
-                "lower learning rate, more negatives or another weight of the "
-                "prior.",
-                name,
-                epoch,
-                reason,
-            )
+                is_lag = self._varies_by_own_statistics(name)
+                warning = LAGS_BEHIND if is_lag else COLLAPSED
+                logging.warning(warning, name, epoch + 1, reason)
 
     def _varies_by_own_statistics(self, name):
         """Whether a feature varies once batch norm takes the images' own."""
-        model = self._encoder
-        if not any(
-            isinstance(layer, keras.layers.BatchNormalization)
-            for layer in model._flatten_layers()
-        ):
+        model, norm = self._encoder, keras.layers.BatchNormalization
+        if not any(isinstance(each, norm) for each in model._flatten_layers()):
             return False
         # Without state: a pass in training mode would move the statistics.
         outputs, _ = model.stateless_call(

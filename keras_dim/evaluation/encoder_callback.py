@@ -10,14 +10,9 @@ class EncoderCallback(keras.callbacks.Callback):
     """Extracts features of a model in training; abstract.
 
     The features are those of `model.encoder`, or of the model itself where it
-    has none. A subclass has labelled images, `train` and `test`, and sets them
-    first; one that has others overrides `check`. They are checked at once and,
-    as the encoder's image shape is known then, before the first epoch.
-
-    Args:
-        feature: str, sequence of str or None. Which of the encoder's features;
-            None for `encoders.default_feature(encoder)`.
-        batch_size: int. Most images per call of the encoder.
+    has none. A subclass sets its labelled images, `train` and `test`, first,
+    or overrides `check`. They are checked at once and, as the encoder's image
+    shape is known then, before the first epoch.
     """
 
     num_classes: int | None = None

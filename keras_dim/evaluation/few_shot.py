@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_dim import checks
+from keras_dim.batches import UNLABELLED
 from keras_dim.evaluation.labelled_features import labelled_rows
 
 
@@ -96,12 +97,8 @@ def few_shot_probe(
     episodes: int = 600,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Runs `few_shot` on the test rows of classes without training rows.
-
-    The training features are not used. The results are those of `few_shot`,
-    and `"num_test"`.
-    """
-    rows = ~np.isin(test_labels, train_labels)
+    """Runs `few_shot` on the test rows of classes without training rows."""
+    rows = ~np.isin(test_labels, np.append(train_labels, UNLABELLED))
     episodes_of = test_features[rows], test_labels[rows]
     result = few_shot(*episodes_of, ways, shots, queries, episodes, seed)
     return {
@@ -113,12 +110,11 @@ def few_shot_probe(
 
 def _episode(features, shots):
     """Returns the accuracy on `(ways, rows, width)`, examples first."""
-    ways, _, width = features.shape
+    ways, rows, width = features.shape
     features = features - features[:, :shots].mean((0, 1))
     norms = np.linalg.norm(features, axis=-1, keepdims=True)
     features = features / np.maximum(norms, 1e-12)
     means = features[:, :shots].mean(1)
     queries = features[:, shots:].reshape(-1, width)
     distances = (means**2).sum(1) - 2 * queries @ means.T
-    expected = np.repeat(np.arange(ways), features.shape[1] - shots)
-    return np.mean(distances.argmin(1) == expected)
+    return np.mean(distances.argmin(1) == np.arange(ways).repeat(rows - shots))

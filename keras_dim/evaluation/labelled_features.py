@@ -20,17 +20,15 @@ class LabelledFeatures:
             without training rows count as wrong.
 
     Attributes:
-        train: float32 array `(num_train, width)`.
-        train_labels: int64 array `(num_train,)`: row numbers of `classes`.
-        test: float32 array `(num_test, width)`.
-        test_labels: int64 array `(num_test,)`.
+        train, test: float32 arrays `(rows, width)`.
         classes: int64 array `(num_classes,)`. The training labels' values.
+        train_labels: int64 array `(num_train,)`: row numbers of `classes`.
+        test_labels: int64 array `(num_test,)`.
 
     Raises:
-        ValueError: when the row counts of features and labels differ, when
-            training and test features differ in width, when a feature is NaN
-            or infinite, when labels are not whole numbers, and when fewer
-            than two classes or no test rows are left.
+        ValueError: for features and labels of other lengths, training and test
+            features of other widths, NaN or infinity, labels that are not
+            whole numbers, and fewer than two classes or no test rows.
     """
 
     def __init__(
@@ -68,9 +66,9 @@ class LabelledFeatures:
         """Returns a probe's results, for predicted row numbers of `classes`.
 
         They are `"accuracy"` in `[0, 1]`; `"majority_class"`, the accuracy of
-        one answer for all test rows, the class that most of them have;
-        `"num_train"` and `"num_test"`, the numbers of labelled rows; and
-        `"protocol"`, one sentence with every setting.
+        one answer for all test rows; `"num_train"` and `"num_test"`, the
+        numbers of labelled rows; and `"protocol"`, one sentence with every
+        setting.
         """
         shares = [np.mean(self.test_labels == name) for name in self.classes]
         return {
@@ -87,13 +85,7 @@ def labelled_rows(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Returns the rows with a label, flattened, and how many have none.
 
-    Args:
-        features: array `(num_rows, ...)`.
-        labels: array of int `(num_rows,)`. -1 stands for no label.
-        part: str. How the names of the two begin, for messages.
-
-    Raises:
-        ValueError: see `LabelledFeatures`.
+    `part` is `"train_"` or `"test_"`, for messages.
     """
     features = np.asarray(features)
     labels = batches.labels_of(labels, f"{part}labels", allow_unlabelled=True)

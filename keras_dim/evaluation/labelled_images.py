@@ -1,7 +1,6 @@
 """The labelled images that an encoder is scored on."""
 
 import dataclasses
-import functools
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -53,8 +52,8 @@ def labelled_images(
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
             and whose centre is cut out. Defaults to the encoder's.
-        max_train_images: int or None. The most images that probes are fitted
-            to; where there are more, so many are drawn. Defaults to None.
+        max_train_images: int or None. Number of training images to draw where
+            there are more. Defaults to None, all.
         batch_size: int. Defaults to `256`.
 
     Raises:
@@ -82,7 +81,8 @@ def labelled_images(
         data.load(found, part, batch_size, shuffle=False)
         for found, part in zip(opened, (split, test_split), strict=True)
     )
-    if _are_the_same(train, test):
+    first = [np.asarray(next(iter(part))["image"]) for part in (train, test)]
+    if np.array_equal(*first):
         raise NoLabelsError(
             f"{source} has no split {test_split!r} of its own: its images "
             "are those of training"
@@ -90,46 +90,36 @@ def labelled_images(
     note = ""
     total = opened[0].num_images
     if max_train_images is not None and total > max_train_images:
-        train = _DrawnImages(train, total, max_train_images)
+        rows = np.random.default_rng(0).permutation(total)[:max_train_images]
+        train = _Rows(train, rows)
         note += (
             f"; {max_train_images:,} of {total:,} training images, drawn with "
             "seed 0"
         )
-    if height and opened[0].image_shape[:2] != (height, width):
-        cut = functools.partial(_cut_center, height=height, width=width)
+    rows, columns = opened[0].image_shape[:2]
+    if height and (rows, columns) != (height, width):
+        top, left = (rows - height) // 2, (columns - width) // 2
+
+        def cut(batch):
+            pixels = batch["image"][:, top : top + height]
+            return {**batch, "image": pixels[:, :, left : left + width]}
+
         train, test = (batches.mapped(part, cut) for part in (train, test))
         note += f"; centre crops of {height} x {width} pixels"
     return LabelledImages(train, test, note)
 
 
-def _are_the_same(train, test):
-    """Whether two splits begin with the very same images."""
-    return np.array_equal(
-        *(np.asarray(next(iter(part))["image"]) for part in (train, test))
-    )
+class _Rows:
+    """The images of some indices, in the order of their data set."""
 
-
-class _DrawnImages:
-    """A number of images of a data set, drawn with seed 0, in its order."""
-
-    def __init__(self, images, num_images, num_drawn):
+    def __init__(self, images, rows):
         self._images = images
-        order = np.random.default_rng(0).permutation(num_images)
-        self._is_drawn = np.zeros(num_images, bool)
-        self._is_drawn[order[:num_drawn]] = True
+        self._rows = rows
 
     def __iter__(self):
         for batch in self._images:
             batch = {name: np.asarray(part) for name, part in batch.items()}
             # A source that has lost some images still counts their indices.
-            rows = self._is_drawn[batch["index"]]
-            if rows.any():
-                yield {name: part[rows] for name, part in batch.items()}
-
-
-def _cut_center(batch, height, width):
-    pixels = batch["image"]
-    top = (pixels.shape[1] - height) // 2
-    left = (pixels.shape[2] - width) // 2
-    pixels = pixels[:, top : top + height, left : left + width]
-    return {**batch, "image": pixels}
+            found = np.isin(batch["index"], self._rows)
+            if found.any():
+                yield {name: part[found] for name, part in batch.items()}

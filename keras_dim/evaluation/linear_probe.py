@@ -42,9 +42,8 @@ def linear_probe(
     data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=c, max_iter=max_iterations)
-    )
+    regression = LogisticRegression(C=c, max_iter=max_iterations)
+    classifier = make_pipeline(StandardScaler(), regression)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         classifier.fit(data.train, data.train_labels)

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from keras_dim import checks
 from keras_dim import optimizers
@@ -51,7 +52,7 @@ def mlp_probe(
             to `0`.
 
     Returns:
-        dict as of `LabelledFeatures.result`, after the last epoch.
+        dict as of `LabelledFeatures.result`.
 
     Differs from the paper: the accuracy is that of the last epoch, not the
     average over the last hundred.
@@ -73,8 +74,7 @@ def mlp_probe(
     data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
-    num_train, width = data.train.shape
-    num_classes = len(data.classes)
+    (num_train, width), num_classes = data.train.shape, len(data.classes)
     batch_size = min(batch_size, num_train)
     # Batch normalisation compares rows.
     checks.integers(2, batch_size=batch_size)
@@ -82,21 +82,19 @@ def mlp_probe(
     classifier = build_mlp(width, num_classes, units, dropout, seed)
     # Row numbers go in: the features are copied to the device once, and not
     # once an epoch.
-    rows = keras.Input((), dtype="int32", name="rows")
-    table = keras.layers.Embedding(
-        num_train,
-        width,
+    rows = keras.Input((), dtype="int32")
+    table = layers.Embedding(
+        *data.train.shape,
         "zeros",
         weights=data.train,
         trainable=False,
         dtype="float32",
     )
     trainer = keras.Model(rows, classifier(table(rows)))
+    schedule = _schedule(learning_rate, milestones, decay, steps)
     trainer.compile(
-        optimizer=keras.optimizers.Adam(
-            _schedule(learning_rate, milestones, decay, steps), beta_1=beta_1
-        ),
-        loss=keras.losses.SparseCategoricalCrossentropy(
+        keras.optimizers.Adam(schedule, beta_1=beta_1),
+        keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, dtype="float32"
         ),
         steps_per_execution=min(steps, 100),
@@ -134,35 +132,22 @@ def build_mlp(
     dropout: float = 0.1,
     seed: int = 0,
 ) -> keras.Model:
-    """Returns the probe's untrained classifier, in float32.
+    """Returns the classifier, `(batch, width)` to `(batch, num_classes)`."""
+    policy = {"dtype": "float32"}
 
-    Args:
-        width: int. Number of features.
-        num_classes, units, dropout, seed: see `mlp_probe`.
+    def dense(units, inputs, seed):
+        # Uniform within 1 / sqrt(inputs), the authors' framework's default.
+        limit = inputs**-0.5
+        uniform = keras.initializers.RandomUniform(-limit, limit, seed=seed)
+        return layers.Dense(units, kernel_initializer=uniform, **policy)
 
-    Returns:
-        `keras.Model`: features `(batch, width)` to logits
-        `(batch, num_classes)`.
-    """
-    features = keras.Input((width,), name="features", dtype="float32")
-    x = _dense(units, width, seed)(features)
-    x = keras.layers.Dropout(dropout, seed=seed + 2, dtype="float32")(x)
+    features = keras.Input((width,), **policy)
+    x = dense(units, width, seed)(features)
+    x = layers.Dropout(dropout, seed=seed + 2, **policy)(x)
     # The authors' framework: epsilon 1e-5, and 0.9 of the old statistics.
-    x = keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, dtype="float32"
-    )(x)
-    x = keras.layers.ReLU(dtype="float32")(x)
-    logits = _dense(num_classes, units, seed + 1)(x)
-    return keras.Model(features, logits, name="mlp_probe")
-
-
-def _dense(units, inputs, seed):
-    # Uniform within 1 / sqrt(inputs), the authors' framework's default.
-    limit = inputs**-0.5
-    uniform = keras.initializers.RandomUniform(-limit, limit, seed=seed)
-    return keras.layers.Dense(
-        units, kernel_initializer=uniform, dtype="float32"
-    )
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **policy)(x)
+    x = layers.ReLU(**policy)(x)
+    return keras.Model(features, dense(num_classes, units, seed + 1)(x))
 
 
 def _schedule(learning_rate, milestones, decay, steps):

@@ -19,8 +19,8 @@ def nearest_neighbors(
     """Classifies by the k most similar training rows, and by the nearest one.
 
     Similarity `s` is the cosine. Each neighbour votes for its class with
-    weight `exp(s / temperature)`, as instance discrimination does it. Nothing
-    is trained. Classes with equal votes: the smaller label wins.
+    weight `exp(s / temperature)`, as instance discrimination does it. Of
+    classes with equal votes, the smaller label wins.
 
     Args:
         train_features, train_labels, test_features, test_labels: arrays. See
@@ -53,8 +53,9 @@ def nearest_neighbors(
     labels = data.train_labels[neighbors]
     weights, weighted = np.ones_like(distances), "one vote each"
     if temperature is not None:
-        # exp(s / t) up to a factor common to all.
-        weights = np.exp(-(distances**2) / 2 / temperature)
+        # exp(s / t) up to a factor common to all neighbours of a row.
+        gaps = distances**2 - distances[:, :1] ** 2
+        weights = np.exp(-gaps / 2 / temperature)
         weighted = f"votes weighted by exp(similarity / {temperature:g})"
     votes = np.zeros((len(data.test), len(data.classes)))
     np.add.at(votes, (np.arange(len(votes))[:, None], labels), weights)

@@ -30,8 +30,8 @@ class OnlineProbe(EncoderCallback):
     scores, and cost little: one forward pass of a batch to a step.
 
     The linear one is a dense layer; the MLP is dropout of 0.2, 1,024 units
-    without bias, batch norm, ReLU, dropout of 0.2 and a dense layer; see
-    `online_probe_loss` for the loss. A resumed run begins with new ones.
+    without bias, batch norm, ReLU, dropout of 0.2 and a dense layer. A resumed
+    run begins with new ones.
 
     Args:
         train: labelled images the classifiers learn from: a pair of arrays
@@ -93,17 +93,12 @@ class OnlineProbe(EncoderCallback):
             self.model.jax_state_sync()
         images = next(self._batches)
         labels = self.labels(images, "train")
-        found = features_lib.stream(
+        (found,) = features_lib.stream(
             self._encoder, images, self._name, len(labels)
         )
-        features = next(found)[self._name]
+        features = found[self._name]
         if self._heads is None:
-            self._heads = _build_heads(
-                features.shape[-1],
-                self.num_classes,
-                self.learning_rate,
-                self.seed,
-            )
+            self._heads = self._build_heads(features.shape[-1])
         self._heads.train_on_batch(features, {name: labels for name in HEADS})
 
     def on_epoch_end(self, epoch, logs=None):
@@ -115,6 +110,32 @@ class OnlineProbe(EncoderCallback):
         for name in HEADS if logs is not None else ():
             right = (logits[name].argmax(-1) == labels)[labels >= 0]
             logs[f"online_{name}_{self._name}"] = float(right.mean())
+
+    def _build_heads(self, width):
+        policy = {"dtype": "float32"}
+        seeds = iter(range(self.seed, self.seed + 5))
+
+        def dense(units, **options):
+            uniform = keras.initializers.GlorotUniform(next(seeds))
+            options |= {"kernel_initializer": uniform, **policy}
+            return layers.Dense(units, **options)
+
+        features = keras.Input((width,), **policy)
+        x = layers.Dropout(0.2, seed=next(seeds), **policy)(features)
+        x = dense(1024, use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **policy)(x)
+        x = layers.ReLU(**policy)(x)
+        x = layers.Dropout(0.2, seed=next(seeds), **policy)(x)
+        outputs = {
+            name: dense(self.num_classes, name=name)(inputs)
+            for name, inputs in zip(HEADS, (features, x), strict=True)
+        }
+        heads = keras.Model(features, outputs)
+        heads.compile(
+            optimizers.Adam(self.learning_rate, beta_1=0.8, l2=1e-5),
+            loss={name: online_probe_loss for name in HEADS},
+        )
+        return heads
 
     def _endless_batches(self) -> Iterator[dict[str, np.ndarray]]:
         """Yields labelled batches of `train`, one pass after the other."""
@@ -138,13 +159,8 @@ class OnlineProbe(EncoderCallback):
 def online_probe_loss(labels, logits):
     """Cross entropy of clipped logits, and a penalty on their squares.
 
-    Args:
-        labels: int tensor `(batch,)` or `(batch, 1)`. Rows of -1 have no
-            label and count for the penalty alone.
-        logits: tensor `(batch, classes)`; clipped to `10 tanh(logits / 10)`.
-
-    Returns:
-        Scalar, in nats.
+    Labels are `(batch,)` or `(batch, 1)`, -1 for none, which counts for the
+    penalty alone; logits `(batch, classes)`. The result is a scalar in nats.
     """
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
     logits = ops.cast(logits, "float32")
@@ -154,37 +170,3 @@ def online_probe_loss(labels, logits):
     num_labels = ops.sum(ops.cast(labels >= 0, "float32"))
     cross_entropy = -ops.sum(own) / ops.maximum(num_labels, 1.0)
     return cross_entropy + LOGIT_PENALTY * ops.mean(ops.square(logits))
-
-
-def _build_heads(width, num_classes, learning_rate, seed):
-    features = keras.Input((width,), dtype="float32")
-    seeds = iter(range(seed, seed + 5))
-
-    def dense(units, use_bias=True, name=None):
-        return layers.Dense(
-            units,
-            use_bias=use_bias,
-            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            dtype="float32",
-            name=name,
-        )
-
-    x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(features)
-    x = dense(1024, use_bias=False)(x)
-    norm = layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, dtype="float32"
-    )
-    x = layers.ReLU(dtype="float32")(norm(x))
-    x = layers.Dropout(0.2, seed=next(seeds), dtype="float32")(x)
-    heads = keras.Model(
-        features,
-        {
-            "linear": dense(num_classes, name="linear")(features),
-            "mlp": dense(num_classes, name="mlp")(x),
-        },
-    )
-    heads.compile(
-        optimizers.Adam(learning_rate, beta_1=0.8, l2=1e-5),
-        loss={name: online_probe_loss for name in HEADS},
-    )
-    return heads

@@ -36,7 +36,7 @@ class ProbeCallback(EncoderCallback):
             `256`.
         **arguments: arguments of the probe; with a name, all that
             `evaluation.run_probe` takes, e.g. `labels_per_class=10`.
-            Arguments that are called as one above go into a function:
+            A function takes those of the names above, too:
             `functools.partial(mlp_probe, batch_size=32)`.
 
     Attributes:
@@ -45,8 +45,8 @@ class ProbeCallback(EncoderCallback):
 
     Raises:
         ValueError: for an unknown probe or argument; before the first epoch
-            for a feature that the encoder does not have, and for images or
-            labels that `keras_dim.batches` refuses.
+            for an unknown feature, and for images or labels that
+            `keras_dim.batches` refuses.
 
     Example:
     ```python
@@ -81,11 +81,11 @@ class ProbeCallback(EncoderCallback):
             self.name = getattr(function, "__name__", type(probe).__name__)
             self._score = functools.partial(probe, **arguments)
         self.every = every
-        self.results: list[dict[str, Any]] = []
+        self.results = []
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self._last: dict[str, float] = {}
+        self._last = {}
 
     def on_epoch_end(self, epoch, logs=None):
         is_last = epoch + 1 == (self.params or {}).get("epochs")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 _NOT_STATED = "Not stated."
@@ -13,9 +12,9 @@ def card(metadata: Mapping[str, Any]) -> str:
 
     Args:
         metadata: mapping. A preset's metadata as `save_preset` fills them in.
-            Entries that it does not require are given as "Not stated." where
-            they are missing.
+            Missing entries that it does not require are "Not stated."
     """
+    cost = [_text(metadata[x]) for x in ("cost", "hardware") if x in metadata]
     sections = {
         "What it is": _description(metadata),
         "How to use it": _usage(metadata),
@@ -23,7 +22,7 @@ def card(metadata: Mapping[str, Any]) -> str:
         "Recipe and command": _recipe(metadata),
         "Scores": _scores(metadata["scores"]),
         "Curve over epochs": _table(metadata.get("curve")),
-        "Cost and hardware": _texts(metadata, "cost", "hardware"),
+        "Cost and hardware": "\n\n".join(cost) or _NOT_STATED,
         "Licence and limits": f"Licence: {_text(metadata['licence'])}\n\n"
         f"Limits: {_text(metadata.get('limits'))}",
     }
@@ -48,18 +47,17 @@ def _description(metadata):
         }
         for name, sizes in metadata["features"].items()
     ]
-    lines = [
-        _text(metadata["description"]),
+    text = (
+        f"{_text(metadata['description'])}\n\n"
         "It takes raw pixels, `uint8` or float in [0, 255], of shape (batch, "
         f"{', '.join(map(str, metadata['image_shape']))}) and gives these "
-        "features:",
-        _table(rows),
+        f"features:\n\n{_table(rows)}\n\n"
         f"{metadata['parameters']:,} parameters, {metadata['bytes']:,} bytes, "
-        f"sha256 `{metadata['sha256']}`.",
-    ]
+        f"sha256 `{metadata['sha256']}`."
+    )
     if "reference" in metadata:
-        lines.append(_text(metadata["reference"]))
-    return "\n\n".join(lines)
+        text += f"\n\n{_text(metadata['reference'])}"
+    return text
 
 
 def _usage(metadata):
@@ -115,12 +113,7 @@ def _scores(scores):
     )
 
 
-def _texts(metadata, *keys):
-    found = [_text(metadata[key]) for key in keys if key in metadata]
-    return "\n\n".join(found) or _NOT_STATED
-
-
-def _text(value: Any) -> str:
+def _text(value):
     """A string as it is, a mapping as a list of its entries."""
     if value is None:
         return _NOT_STATED
@@ -135,7 +128,7 @@ def _percent(accuracy):
     return "-" if accuracy is None else f"{100 * accuracy:.2f}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]] | None) -> str:
+def _table(rows):
     if not rows:
         return _NOT_STATED
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,13 +1,11 @@
 """Finds, checks and loads pretrained encoders."""
 
-import inspect
 import json
 import math
 import os
 import pathlib
 import re
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -47,11 +45,9 @@ def pretrained(
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
-    Before the encoder is opened, the files are compared with the checksums in
-    `SHA256SUMS`, if the preset has that file, and the encoder with the one in
-    its metadata. It is loaded in Keras's safe mode, in which loading runs no
-    code from the file. Instead of `"amdim_stl10"`, which has not been trained,
-    another preset is loaded, with a warning.
+    Its files are compared with their checksums before it is loaded, and
+    loading runs no code from them. Instead of `"amdim_stl10"`, which has not
+    been trained, another preset is loaded, with a warning.
 
     Args:
         name_or_path: str or path. One of the names of `list_pretrained()`, or
@@ -76,19 +72,10 @@ def pretrained(
     features = encoder.predict(images)["global"]
     ```
     """
-    if directory is None and not is_name(name_or_path):
-        return _load_preset(_existing(name_or_path))
-    root = presets_folder(directory)
-    name, message = resolve(name_or_path, root)
+    folder, message = folder_of(name_or_path, directory)
     if message:
         warnings.warn(message, stacklevel=2)
-    names = preset_names(root)
-    if name not in names:
-        raise ValueError(
-            f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
-            f"Expected one of {names}, or a folder, such as './my_encoder'."
-        )
-    return _load_preset(root / name)
+    return _load_preset(folder)
 
 
 def list_pretrained(
@@ -97,8 +84,7 @@ def list_pretrained(
     """Describes the pretrained encoders.
 
     Args:
-        directory: str or path. The folder of presets. Defaults to those that
-            come with keras_dim.
+        directory: see `pretrained`.
 
     Returns:
         list of dicts, ordered by name: the metadata of `save_preset`, such as
@@ -108,7 +94,7 @@ def list_pretrained(
 
     Raises:
         ValueError: for a preset whose metadata cannot be read.
-        FileNotFoundError: when `directory` is given and does not exist.
+        FileNotFoundError: when `directory` does not exist.
     """
     root = presets_folder(directory)
     table = []
@@ -131,12 +117,23 @@ def list_pretrained(
     return table
 
 
-def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
-    """Returns the name of the preset to load, and a warning or None."""
+def folder_of(
+    name: str | os.PathLike, directory: str | os.PathLike | None = None
+) -> tuple[pathlib.Path, str]:
+    """Returns the folder of the preset to load, and a warning or `""`."""
+    if directory is None and not is_name(name):
+        return _existing(name), ""
+    message = ""
+    root = presets_folder(directory)
     names = preset_names(root)
     if name in STAND_INS and name not in names and STAND_INS[name][0] in names:
-        return STAND_INS[name]
-    return name, None
+        name, message = STAND_INS[name]
+    if name not in names:
+        raise ValueError(
+            f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
+            f"Expected one of {names}, or a folder, such as './my_encoder'."
+        )
+    return root / name, message
 
 
 def is_name(name: Any) -> bool:
@@ -147,11 +144,7 @@ def is_name(name: Any) -> bool:
 def presets_folder(
     directory: str | os.PathLike | None = None,
 ) -> pathlib.Path | None:
-    """Returns the folder of presets, or `None` where there is none.
-
-    That is `directory` if it is given, else `saved_models` inside the
-    installed package, else `saved_models` beside it in a checkout.
-    """
+    """Returns `directory` or else the package's own presets, None without."""
     if directory is not None:
         return _existing(directory)
     folders = [_PACKAGE / "saved_models"]
@@ -176,15 +169,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """Reads a preset's JSON file, which must hold an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("Expected an object.")
     except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} is not readable as JSON: {error}"
         ) from error
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"{str(path)!r} must hold an object. Received: "
-            f"{type(value).__name__}"
-        )
     return value
 
 
@@ -227,7 +217,18 @@ def _load_preset(folder: pathlib.Path) -> keras.Model:
             f"{str(path)!r} is damaged or was changed, and is not loaded. "
             f"Expected sha256 {expected}. Received: {received}"
         )
-    encoder = _load_encoder(path, config, metadata)
+    try:
+        encoder = model_files.load_model(path)
+    except ValueError:
+        written_by = metadata.get("versions", {}).get("keras", "0")
+        build = encoders.ENCODERS.get(str(config.get("encoder")))
+        if build is None or _numbers(written_by) <= _numbers(keras.__version__):
+            raise
+        # An older Keras refuses some settings of layers that a newer one has
+        # saved: build the encoder from `config`, and load only its weights.
+        known = checks.keywords_of(build)
+        encoder = build(**{k: v for k, v in config.items() if k in known})
+        encoder.load_weights(path)
     expected, received = config.get("features"), named_outputs(encoder)
     if received != expected:
         raise ValueError(
@@ -250,25 +251,5 @@ def _check_sums(folder):
             )
 
 
-def _load_encoder(
-    path: pathlib.Path, config: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> keras.Model:
-    try:
-        return model_files.load_model(path)
-    except ValueError:
-        written_by = metadata.get("versions", {}).get("keras", "0")
-        build = encoders.ENCODERS.get(str(config.get("encoder")))
-        if build is None or _parts(written_by) <= _parts(keras.__version__):
-            raise
-    # An older Keras refuses some settings of layers that a newer one has
-    # saved: build the encoder from `config`, and load only its weights.
-    arguments = inspect.signature(build).parameters
-    encoder = build(
-        **{key: value for key, value in config.items() if key in arguments}
-    )
-    encoder.load_weights(path)
-    return encoder
-
-
-def _parts(version: str) -> list[int]:
+def _numbers(version):
     return [int(part) for part in re.findall(r"\d+", version)[:3]]

@@ -1,5 +1,6 @@
 """Writes a pretrained encoder with its metadata and card."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -17,16 +18,6 @@ from keras_dim.version import __version__
 
 _REQUIRED = ("description", "trained_on", "licence", "scores")
 _SCORE = ("feature", "probe", "accuracy", "protocol")
-# Entries that `save_preset` fills in itself.
-_MEASURED = (
-    "name",
-    "image_shape",
-    "features",
-    "parameters",
-    "sha256",
-    "bytes",
-    "versions",
-)
 _LIBRARIES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
 
@@ -59,8 +50,7 @@ def save_preset(
             and, for comparison, `"raw_pixels"` and `"untrained"`. It may have
             `"recipe"`, `"command"`, `"seed"`, `"curve"` (a list of dicts, a
             row for each epoch), `"cost"`, `"hardware"`, `"limits"`,
-            `"reference"`. Image shape, features, number of parameters,
-            sha256, bytes and library versions are filled in.
+            `"reference"`. What can be measured is filled in.
 
     Returns:
         The path of the preset's folder.
@@ -91,13 +81,9 @@ def save_preset(
             "A preset's name is made of the letters a-z, digits and "
             f"underscores. Received: {name!r}"
         )
-    _check_entries("`metadata`", metadata, _REQUIRED)
+    _require("`metadata`", metadata, _REQUIRED)
     for score in metadata["scores"]:
-        _check_entries("Each score", score, _SCORE)
-    if stated := sorted(set(metadata).intersection(_MEASURED)):
-        raise ValueError(
-            f"`metadata` must not state measured entries. Received: {stated}"
-        )
+        _require("Each score", score, _SCORE)
     # Raises for an encoder of several inputs.
     found = features_lib.features_of(encoder)
     if list(found) == [features_lib.SINGLE_OUTPUT]:
@@ -110,13 +96,26 @@ def save_preset(
         "image_shape": list(encoder.inputs[0].shape[1:]),
         "features": registry.named_outputs(encoder),
     }
+    measured = {*described, "parameters", "sha256", "bytes", "versions"}
+    if stated := sorted(measured.intersection(metadata)):
+        raise ValueError(
+            f"`metadata` must not state measured entries. Received: {stated}"
+        )
     shapes = {"image_shape": described["image_shape"], **described["features"]}
-    unknown = [key for key, shape in shapes.items() if None in shape]
-    if unknown:
+    if unknown := [key for key, shape in shapes.items() if None in shape]:
         raise ValueError(
             "A preset's encoder must have fixed sizes. Received sizes that "
             f"are not known for {unknown}."
         )
+    versions = {
+        "python": platform.python_version(),
+        "keras_dim": __version__,
+        "backend": keras.backend.backend(),
+    }
+    for library in _LIBRARIES:
+        # From the package's records: nothing is imported.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[library] = importlib.metadata.version(library)
     folder = pathlib.Path(directory) / name
     with files.atomic_folder(folder) as temporary:
         path = temporary / registry.ENCODER
@@ -127,7 +126,7 @@ def save_preset(
             "parameters": encoder.count_params(),
             "sha256": files.sha256(path),
             "bytes": path.stat().st_size,
-            "versions": _versions(),
+            "versions": versions,
         }
         files.write_json(temporary / registry.CONFIG, {**config, **described})
         files.write_json(temporary / registry.METADATA, filled)
@@ -136,24 +135,9 @@ def save_preset(
     return folder
 
 
-def _check_entries(owner, values, required):
+def _require(owner, values, required):
     if missing := [key for key in required if key not in values]:
         raise ValueError(
             f"{owner} must have the entries {list(required)}. Missing: "
             f"{missing}"
         )
-
-
-def _versions() -> dict[str, str]:
-    versions = {
-        "python": platform.python_version(),
-        "keras_dim": __version__,
-        "backend": keras.backend.backend(),
-    }
-    for library in _LIBRARIES:
-        try:
-            # Read from the package's records: nothing is imported for it.
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -1,10 +1,8 @@
 """Stops a training in which a number becomes NaN or infinite."""
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -43,8 +41,8 @@ class NonFiniteError(FloatingPointError):
 class StepCallback(keras.callbacks.Callback):
     """Calls `on_steps_end` after one or, by `steps_per_execution`, more steps.
 
-    Its `epoch` and its `steps`, a range, count from 0 in the run and in the
-    epoch. A resumed run had done `first_step` steps of its first epoch.
+    `epoch` and `steps`, a range, count from 0 in the run and in the epoch. A
+    resumed run had done `first_step` steps of its first epoch.
     """
 
     def __init__(self, first_step: int = 0):
@@ -87,11 +85,6 @@ class NonFiniteAlarm(StepCallback):
             `None`.
         first_step: int. Steps of the first epoch that a run had done before
             it was resumed. Defaults to 0.
-
-    Example:
-    ```python
-    model.fit(images, epochs=10, callbacks=[NonFiniteAlarm()])
-    ```
     """
 
     def __init__(
@@ -180,11 +173,25 @@ def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
     An inner layer comes before the layer that contains it. Of a method, the
     loss terms are computed, too.
     """
-    found: list[str] = []
-    with _recording(model, found):
+    found = []
+
+    def recorded(layer, call, *args, **kwargs):
+        outputs = call(*args, **kwargs)
+        if not all(map(is_finite, keras.tree.flatten(outputs))):
+            found.append(layer.path or layer.name)
+        return outputs
+
+    layers = list(model._flatten_layers(include_self=False))
+    for layer in layers:
+        layer.call = functools.partial(recorded, layer, layer.call)
+    try:
         outputs = model(batch, training=True)
         if isinstance(model, base.SelfSupervisedModel):
             model.loss_terms(outputs)
+    finally:
+        for layer in layers:
+            # The method of the class is no longer hidden by the attribute.
+            del layer.call
     return found[0] if found else None
 
 
@@ -200,26 +207,5 @@ def is_finite(value: Any) -> bool:
 
 def _layers_of(variables):
     """Returns the paths of the layers of variables, without duplicates."""
-    paths = [v.path.rpartition("/")[0] or v.path for v in variables]
+    paths = (v.path.rpartition("/")[0] or v.path for v in variables)
     return list(dict.fromkeys(paths))
-
-
-@contextlib.contextmanager
-def _recording(model: keras.Model, found: list[str]) -> Iterator[None]:
-    """Makes each layer append its path if its output is not finite."""
-
-    def recorded(layer, call, *args, **kwargs):
-        outputs = call(*args, **kwargs)
-        if not all(map(is_finite, keras.tree.flatten(outputs))):
-            found.append(layer.path or layer.name)
-        return outputs
-
-    layers = list(model._flatten_layers(include_self=False))
-    for layer in layers:
-        layer.call = functools.partial(recorded, layer, layer.call)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            # The method of the class is no longer hidden by the attribute.
-            del layer.call

@@ -14,14 +14,8 @@ class EpochLog(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, with its seconds.
 
     The whole file is written each time, so that a killed run leaves whole
-    rows.
-
-    Args:
-        path: path. The CSV file.
-        num_images: int. Number of images of an epoch.
-        num_epochs_done: int. Number of epochs whose rows are kept.
-        num_images_done: int. Number of images of the next epoch that were
-            seen before the run was resumed.
+    rows. An epoch has `num_images`; a resumed run has done some epochs, whose
+    rows are kept, and some images of the next one.
     """
 
     def __init__(
@@ -44,13 +38,9 @@ class EpochLog(keras.callbacks.Callback):
         seconds = time.monotonic() - self._start
         num_images = self.num_images - self.num_images_done
         self.num_images_done = 0
-        row = {
-            "epoch": epoch + 1,
-            **{name: float(value) for name, value in (logs or {}).items()},
-            "seconds": seconds,
-            "images_per_second": num_images / seconds,
-        }
-        self.rows.append(row)
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        rate = {"seconds": seconds, "images_per_second": num_images / seconds}
+        self.rows.append({"epoch": epoch + 1, **logs, **rate})
         # A probe that was added later adds a column.
         names = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")

@@ -4,8 +4,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import files
+from keras_dim import methods
 from keras_dim.data.source import printable
 from keras_dim.training import checkpoints
 from keras_dim.training.recipe import Recipe
@@ -24,10 +26,9 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
     """Raises a `ValueError` if the run cannot begin or go on in a folder."""
     path = directory / RECIPE
     if not path.exists():
+        found = directory.iterdir() if directory.exists() else ()
         # A run that was killed while it wrote its recipe left hidden files.
-        if directory.exists() and any(
-            not path.name.startswith(".recipe-") for path in directory.iterdir()
-        ):
+        if not all(path.name.startswith(".recipe-") for path in found):
             raise ValueError(
                 f"{directory} is not empty and holds no run: choose a new "
                 "folder"
@@ -39,8 +40,9 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
             "--resume), or choose a new folder"
         )
     saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
-    if recipe.schedule["name"] == "constant":
-        # The learning rate of other schedules depends on this.
+    takes = checks.keywords_of(methods.METHODS[recipe.method["name"]])
+    # Other learning rates, and a teacher's momentum, depend on the epochs.
+    if recipe.schedule["name"] == "constant" and "num_steps" not in takes:
         saved["epochs"] = wanted["epochs"]
     changes = differences(saved, wanted)
     if changes:

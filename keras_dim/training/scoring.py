@@ -41,14 +41,12 @@ def score_run(
 
     Args:
         directory: str or path. The folder of a finished run.
-        images: `LabelledImages`. Defaults to those of the run's recipe.
+        images: `LabelledImages`. Defaults to those of the run's recipe, which
+            raise what `evaluation.labelled_images` does.
         report: function that is called with each score as it comes.
 
     Returns:
         list of dicts, see `evaluation.compare`.
-
-    Raises:
-        NoLabelsError: see `evaluation.labelled_images`.
     """
     directory = pathlib.Path(directory)
     recipe = Recipe.load(directory / run_folder.RECIPE)

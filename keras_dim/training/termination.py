@@ -8,14 +8,10 @@ from collections.abc import Iterator
 
 
 class Terminated(SystemExit):
-    """A run was stopped by SIGTERM, after it had written a checkpoint.
+    """A run was stopped by SIGTERM, after it had written `checkpoint`.
 
-    It is a `SystemExit`: a script that does not catch it ends with exit code
-    143, which is 128 plus SIGTERM's number, and without a traceback.
-
-    Attributes:
-        checkpoint: path. The checkpoint from which the run can be resumed.
-        code: int. 143.
+    It is a `SystemExit`: a script that does not catch it ends without a
+    traceback and with `code` 143, which is 128 plus SIGTERM's number.
     """
 
     def __init__(self, checkpoint: pathlib.Path):

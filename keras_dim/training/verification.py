@@ -14,10 +14,11 @@ from keras_dim.presets import registry
 # Percentage points: another processor rounds, and a probe learns, a little
 # differently.
 TOLERANCE = 0.5
+_DATA = ("source", "split", "test_split")
 
 
 def verify(
-    name: str,
+    name: str | os.PathLike,
     directory: str | os.PathLike | None = None,
     tolerance: float | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
@@ -29,9 +30,7 @@ def verify(
     `"image_size"`. A score may have `"data"` of its own.
 
     Args:
-        name: str. A preset's name.
-        directory: str or path. The folder of presets. Defaults to those that
-            come with keras_dim.
+        name, directory: see `presets.pretrained`.
         tolerance: float. Most percentage points between card and measurement.
             Defaults to the metadata's `"tolerance"`, or 0.5.
         report: function that is called with each result as it comes.
@@ -48,35 +47,36 @@ def verify(
     """
     checks.at_least(0, **checks.given(tolerance=tolerance))
     encoder = presets.pretrained(name, directory)
-    root = registry.presets_folder(directory)
-    name, _ = registry.resolve(name, root)
-    metadata = registry.read_json(root / name / registry.METADATA)
+    folder, _ = registry.folder_of(name, directory)
+    metadata = registry.read_json(folder / registry.METADATA)
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
-    scores = _repeatable(name, metadata)
+    scores = _repeatable(folder.name, metadata)
     # Missing data sets are reported before hours of work, not after.
-    opened = _opened([score["data"] for score in scores], encoder)
-    results = []
-    extracted = features = None
+    opened = {}
     for score in scores:
-        names = ("feature", "probe", "arguments")
-        feature, *probe = (score[name] for name in names)
-        result = {name: score[name] for name in names}
-        result["card"] = score["accuracy"]
-        images = opened[_key(score["data"])]
+        score["key"] = key = json.dumps(score["data"], sort_keys=True)
+        if key not in opened:
+            opened[key] = _opened(score["data"], encoder)
+    if all(isinstance(images, Exception) for images in opened.values()):
+        raise next(iter(opened.values()))
+    results = []
+    extracted = of_extracted = None
+    for score in scores:
+        how = [score[entry] for entry in ("feature", "probe", "arguments")]
+        result = dict(zip(("feature", "probe", "arguments"), how, strict=True))
+        result |= {"card": score["accuracy"], "measured": None, "agrees": False}
+        images = opened[score["key"]]
         if isinstance(images, Exception):
-            result |= {"measured": None, "agrees": False, "reason": str(images)}
+            result["reason"] = str(images)
         else:
-            if extracted != (score["data"], feature):
+            if of_extracted != (score["key"], how[0]):
                 # One at a time: those of a map are large.
-                features = None
-                features = scoring.extract_parts(encoder, images, feature)
-                extracted = (score["data"], feature)
-            found = scoring.score_features(
-                feature, *features, images.note, *probe
-            )
-            difference = 100 * abs(found["accuracy"] - score["accuracy"])
-            result["measured"] = found["accuracy"]
+                extracted = None
+                extracted = scoring.Extracted(encoder, images, how[0])
+                of_extracted = score["key"], how[0]
+            result["measured"] = extracted.score(*how)["accuracy"]
+            difference = 100 * abs(result["measured"] - result["card"])
             # The tolerance itself is still within it.
             result["agrees"] = difference <= tolerance + 1e-9
         results.append(result)
@@ -85,29 +85,16 @@ def verify(
     return results
 
 
-def _key(about):
-    return json.dumps(about, sort_keys=True)
-
-
-def _opened(descriptions, encoder):
-    """Returns labelled images, or the error where they are not here, by key."""
-    found = {}
-    for about in descriptions:
-        if _key(about) in found:
-            continue
-        try:
-            found[_key(about)] = evaluation.labelled_images(
-                about["source"],
-                about["split"],
-                about["test_split"],
-                image_shape=encoder.input_shape[1:],
-                image_size=about.get("image_size"),
-            )
-        except (ValueError, FileNotFoundError) as error:
-            found[_key(about)] = error
-    if all(isinstance(images, Exception) for images in found.values()):
-        raise next(iter(found.values()))
-    return found
+def _opened(about, encoder):
+    """Returns labelled images, or the error where they are not here."""
+    try:
+        return evaluation.labelled_images(
+            *(about[entry] for entry in _DATA),
+            image_shape=encoder.input_shape[1:],
+            image_size=about.get("image_size"),
+        )
+    except (ValueError, FileNotFoundError) as error:
+        return error
 
 
 def _repeatable(name, metadata):
@@ -118,13 +105,12 @@ def _repeatable(name, metadata):
     ]
     if not scores:
         raise ValueError(f"The metadata of {name} hold no score to repeat.")
-    needed = {"source", "split", "test_split"}
     for score in scores:
         data = score["data"]
-        if not isinstance(data, dict) or not needed <= set(data):
+        if not isinstance(data, dict) or not set(_DATA) <= set(data):
             raise ValueError(
                 f"The metadata of {name} do not name the images of its "
-                f"scores. Expected an entry 'data' with {sorted(needed)}. "
+                f"scores. Expected an entry 'data' with {sorted(_DATA)}. "
                 f"Received: {data!r}"
             )
         if "arguments" not in score:
