@@ -67,43 +67,30 @@ def run(options) -> None:
     from keras_dim import serving
     from keras_dim import training
 
+    given = vars(options)
+
+    def chosen(*names):
+        return {name: given[name] for name in names}
+
     if options.server is None:
         if options.model is not None or options.version is not None:
             raise ValueError("--model and --version belong to a --server.")
         encoder = training.load_encoder(options.encoder)
         opened = contextlib.nullcontext(encoder)
+    elif options.model is None:
+        raise ValueError("--server needs --model, the encoder's name there.")
     else:
-        if options.model is None:
-            raise ValueError(
-                "--server needs --model, the encoder's name there."
-            )
-        opened = serving.Client(
-            options.server,
-            options.model,
-            version=options.version,
-            batch_size=options.batch_size,
-            timeout=options.timeout,
-        )
+        own = chosen("model", "version", "batch_size", "timeout")
+        opened = serving.Client(options.server, **own)
+    own = chosen("source", "output", "feature", "batch_size", "split")
+    own |= chosen("num_shards", "worker", "num_workers")
     progress = messages.Progress()
     with opened as encoder, contextlib.closing(progress):
-        result = training.embed(
-            encoder,
-            options.source,
-            options.output,
-            options.feature,
-            options.batch_size,
-            options.split,
-            report=progress,
-            num_shards=options.num_shards,
-            worker=options.worker,
-            num_workers=options.num_workers,
-        )
+        result = training.embed(encoder, report=progress, **own)
     where = options.output
     if options.num_shards is not None:
-        where = (
-            f"{result['num_written']:,} of {options.num_shards:,} shards in "
-            f"{options.output}"
-        )
+        written = f"{result['num_written']:,} of {options.num_shards:,}"
+        where = f"{written} shards in {where}"
     line = (
         f"{result['num_images']:,} images, {result['width']:,} features each, "
         f"in {where}"

@@ -18,7 +18,6 @@ from keras_dim.version import __version__
 # code, and, if it has flags, `define(parser)`.
 COMMANDS = ("pretrain", "probe", "embed", "export", "list", "verify")
 
-# Exit codes.
 DONE = 0
 FAILED = 1
 USER_MISTAKE = 2
@@ -31,12 +30,11 @@ def console() -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command, given by its name and its flags.
+    """Runs a command, given by its name and its flags; returns the exit code.
 
-    Returns:
-        int. 0 for success; 1 for a failure, or a preset that does not agree
-        with its card; 2 for a mistake of the user; 130 for an interrupt; 143
-        for a training that wrote a checkpoint after SIGTERM.
+    It is 0 for success; 1 for a failure, or a preset that does not agree with
+    its card; 2 for a mistake of the user; 130 for an interrupt; 143 for a
+    training that wrote a checkpoint after SIGTERM.
     """
     try:
         return _run(arguments)
@@ -114,14 +112,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _reported(error):
     """Returns the message about an error, and the exit code."""
+    name = type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, ValueError | OSError | ImportError):
-        return str(error) or type(error).__name__, USER_MISTAKE
+        return str(error) or name, USER_MISTAKE
     if isinstance(error, FloatingPointError):
         # NonFiniteError: its message says where NaN appeared.
         return str(error), FAILED
-    return (
-        f"failed, which is not your mistake: {type(error).__name__}: {error} "
-        "(--trace shows where)"
-    ), FAILED
+    what = f"{name}: {error} (--trace shows where)"
+    return f"failed, which is not your mistake: {what}", FAILED

@@ -30,13 +30,15 @@ def define(parser: argparse.ArgumentParser) -> None:
         "Name of a recipe (`keras-dim list` shows them) or path of a "
         f"recipe.json. Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
     )
-    flags.add_set(parser, "A field of the recipe, or an argument of its parts")
+    setting = {"default": {}, "action": flags.Set}
+    help = "A field of the recipe, or an argument of its parts; repeatable."
+    add("set", help, metavar="NAME=VALUE", **setting)
+    setting |= {"dest": "set"}
     for name, help in (
         ("source", flags.SOURCE),
         ("epochs", "Passes over the images."),
     ):
-        options = {"const": name, "dest": "set", "metavar": name.upper()}
-        add(name, help, {}, action=flags.Set, **options)
+        add(name, help, const=name, metavar=name.upper(), **setting)
     add(
         "directory",
         "Folder of the run. Default: runs/ and the recipe's name.",
@@ -77,9 +79,7 @@ def run(options) -> None:
         name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
         directory = pathlib.Path("runs", name)
     recipe = _recipe(options, directory)
-    images = None
-    if options.probe and is_chief:
-        images = _labelled_images(recipe)
+    images = _labelled_images(recipe) if options.probe and is_chief else None
     verbose = 0
     if is_chief:
         print(f"Training {recipe.name} on {recipe.source} in {directory}")
@@ -112,9 +112,9 @@ def _recipe(options, directory):
     from keras_dim import recipes
     from keras_dim import training
 
-    name = options.recipe
-    if name is None and options.resume and (directory / "recipe.json").exists():
-        name = str(directory / "recipe.json")
+    name, path = options.recipe, directory / "recipe.json"
+    if name is None and options.resume and path.exists():
+        name = str(path)
     if name is None and "source" in options.set:
         raise ValueError(
             f"Name a recipe for {options.set['source']}: --recipe NAME. The "
@@ -150,21 +150,17 @@ def _print_scores(directory, images):
 
     print("\nScoring the encoder on labelled images...", flush=True)
     scores = training.score_run(directory, images)
-    columns = {
-        "raw pixels": "raw_pixels",
-        "untrained": "untrained",
-        "trained": "accuracy",
-    }
+    header = "probe", "feature", "labels", "raw pixels", "untrained", "trained"
+    accuracies = "raw_pixels", "untrained", "accuracy"
     rows = [
         (
             score["probe"],
             score["feature"],
             f"{score['num_train']:,}",
-            *(messages.percent(score[entry]) for entry in columns.values()),
+            *(messages.percent(score[entry]) for entry in accuracies),
         )
         for score in scores
     ]
-    header = ("probe", "feature", "labels", *columns)
     print(f"\n{messages.table(header, rows)}\n")
     print(
         f"Accuracy on {scores[0]['num_test']:,} test images, in percent. The "

@@ -28,10 +28,13 @@ def define(parser: argparse.ArgumentParser) -> None:
         "linear",
         choices=_PROBES,
     )
-    flags.add_set(
-        parser,
+    add(
+        "set",
         "An argument of the probe, such as k=5 of the neighbours, or "
-        "labels_per_class=10 of any",
+        "labels_per_class=10 of any; repeatable.",
+        {},
+        action=flags.Set,
+        metavar="NAME=VALUE",
     )
 
 

@@ -45,9 +45,8 @@ def extract(
         images came with them.
 
     Raises:
-        ValueError: for a feature that the encoder does not have, for images
-            of another shape than the encoder's or another range (see
-            `keras_dim.batches.check`), and for no images at all.
+        ValueError: for an unknown feature, no images, and images that
+            `keras_dim.batches.check` refuses.
 
     Example:
     ```python
@@ -104,6 +103,18 @@ def feature_model(
         return encoder
     outputs = {name: found[name] for name in names}
     return keras.Model(encoder.inputs[0], outputs, name="features")
+
+
+def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
+    """Returns a model whose one feature, `"raw_pixels"`, is the image.
+
+    It stands in for an encoder, in `extract` and in callbacks. `image_shape`
+    is `(height, width, channels)`.
+    """
+    images = keras.Input(tuple(image_shape), dtype="float32")
+    pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
+    pixels = keras.layers.Flatten(dtype="float32")(pixels)
+    return keras.Model(images, {"raw_pixels": pixels}, name="raw_pixels")
 
 
 def feature_names(

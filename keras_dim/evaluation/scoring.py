@@ -12,15 +12,14 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation.features import extract
-from keras_dim.evaluation.few_shot import few_shot_probe
+from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.labelled_images import LabelledImages
-from keras_dim.evaluation.linear_probe import linear_probe
-from keras_dim.evaluation.mlp_probe import mlp_probe
-from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
-from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+from keras_dim.evaluation.probes import few_shot_probe
+from keras_dim.evaluation.probes import linear_probe
+from keras_dim.evaluation.probes import mlp_probe
+from keras_dim.evaluation.probes import nearest_neighbors
 
-# Functions of training features and labels, test features and labels, and
-# arguments of their own.
+# Functions of the features and labels of training, those of test, and others.
 PROBES = {
     "linear_probe": linear_probe,
     "mlp_probe": mlp_probe,

@@ -33,15 +33,14 @@ STAND_INS = {
         "the unlabelled part of STL-10 is drawn from ImageNet. To train on "
         "STL-10 itself: keras-dim pretrain --recipe amdim_stl10 --directory "
         "RUN",
-    ),
+    )
 }
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def pretrained(
-    name_or_path: str | os.PathLike,
-    directory: str | os.PathLike | None = None,
+    name_or_path: str | os.PathLike, directory: str | os.PathLike | None = None
 ) -> keras.Model:
     """Returns a pretrained encoder.
 

@@ -17,8 +17,8 @@ from keras_dim.training.pretraining import pretrain
 from keras_dim.training.recipe import Recipe
 from keras_dim.training.scoring import labelled_images_of
 from keras_dim.training.scoring import score_run
+from keras_dim.training.scoring import verify
 from keras_dim.training.termination import Terminated
-from keras_dim.training.verification import verify
 
 __all__ = [
     "Checkpoint",

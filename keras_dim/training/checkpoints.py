@@ -43,16 +43,12 @@ class Checkpoint(alarms.StepCallback):
         keep: int. How many checkpoints are kept. Defaults to 2: if the last
             one is damaged, there is one more.
         minutes: float or `None`. Within an epoch, the model is also saved
-            this long after the last checkpoint. Defaults to `None`, only
-            after epochs.
-        first_step: int. Steps of the first epoch that the run had done before
-            it was resumed. Defaults to 0.
+            this long after the last checkpoint. Defaults to `None`, never.
+        first_step: int. See `NonFiniteAlarm`. Defaults to 0.
         sigterm: `termination.Notice` or `None`. After SIGTERM, the model is
-            saved at the next step and `termination.Terminated` is raised.
-            Defaults to `None`.
+            saved at the next step and `Terminated` is raised.
         strategy: `tf.distribute.Strategy` or `None`. Of several workers only
             the chief saves. All of them stop if one received SIGTERM.
-            Defaults to `None`.
     """
 
     def __init__(
@@ -94,8 +90,8 @@ class Checkpoint(alarms.StepCallback):
         )
         if asked == _NOTHING:
             return
-        last = range(self.steps.stop - 1, self.steps.stop)
-        alarms.refuse_non_finite(self.model, self.epoch, last)
+        last = self.steps.stop
+        alarms.refuse_non_finite(self.model, self.epoch, range(last - 1, last))
         path = self.directory / name
         if distribution.is_chief(self.strategy):
             for pattern in _LEFTOVERS:
@@ -119,10 +115,7 @@ class Checkpoint(alarms.StepCallback):
 
 
 class RunningMeans(keras.callbacks.Callback):
-    """Restores the means of the logs in the rest of an epoch.
-
-    The model was saved within the epoch. Keras resets them where `fit` begins.
-    """
+    """Restores the means of a broken epoch, which `fit` resets at its start."""
 
     def on_train_begin(self, logs=None):
         variables = self.model.metrics_variables
@@ -150,9 +143,8 @@ def load_latest(
 ) -> tuple[keras.Model | None, tuple[int, int]]:
     """Loads the latest checkpoint that is not damaged.
 
-    Returns:
-        tuple. The compiled model, or None if there are no checkpoints; and the
-        number of epochs done, with the number of steps of the next epoch.
+    Returns the compiled model, or None without checkpoints; and the number of
+    epochs done, with the number of steps of the next epoch.
     """
     found = list_checkpoints(directory)
     for done, path in reversed(found):

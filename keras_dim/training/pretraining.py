@@ -53,22 +53,20 @@ def pretrain(
     A run that was stopped continues from its last checkpoint with
     `resume=True`, and ends with the weights of an unbroken run. Checkpoints
     are written after each epoch, every `checkpoint_minutes` if given, and at
-    the next step after SIGTERM, unless this is called from another thread than
-    the main one, where Python delivers no signals.
+    the next step after SIGTERM, which Python notices in its main thread only.
 
     Args:
-        recipe: `Recipe`. Data, method, encoder and optimizer.
+        recipe: `Recipe`.
         directory: str or path. A new or empty folder, or that of the run to
             resume.
         resume: bool. Whether to continue the run in the folder, which must be
-            of the same recipe; only `epochs` may differ, if the learning rate
-            does not depend on it. Defaults to `False`.
+            of the same recipe; only `epochs` may differ, if neither the
+            learning rate nor the method depends on it. Defaults to `False`.
         callbacks: callbacks for `fit`. They are called before those that
             write logs.
         verbose: as of `fit`. Defaults to `"auto"`.
-        checkpoint_minutes: float or `None`. Within an epoch, a checkpoint is
-            also written this long after the last one. Defaults to `None`,
-            only after epochs.
+        checkpoint_minutes: float or `None`. Defaults to `None`, no checkpoints
+            within epochs.
         strategy: str, or `tf.distribute.Strategy`. The devices and machines
             to train on, see `distribution.strategy`. Each of several workers
             is called with the same arguments, and with a `directory` that all
@@ -98,8 +96,7 @@ def pretrain(
         # The average over each replica's images has the same weight.
         raise ValueError(
             f"`batch_size` must be a multiple of the {replicas} replicas that "
-            "share it: change it, or the number of devices. Received: "
-            f"{recipe.batch_size}"
+            f"share it. Received: {recipe.batch_size}"
         )
     with lost_workers.raise_worker_lost(strategy), _settings(recipe):
         source = reading.held_in_memory(recipe.open_source())
@@ -120,10 +117,8 @@ def pretrain(
         run_folder.check_workers_agree(strategy, directory, done)
         if is_chief:
             run_folder.prepare(directory, recipe, done)
-            images, seen = (
-                "x".join(map(str, shape))
-                for shape in (source.image_shape, model.encoder.input_shape[1:])
-            )
+            images = "x".join(map(str, source.image_shape))
+            seen = "x".join(map(str, model.encoder.input_shape[1:]))
             logging.info(
                 f"{source.num_images:,} images {images} -> views {seen} -> "
                 f"encoder {seen}"
@@ -224,8 +219,8 @@ def _batches(recipe, source, epoch, batch):
 
 
 def _fit(model, parts, verbose, callbacks):
-    for number, (first, last, images) in enumerate(parts):
-        is_rest = number < len(parts) - 1
+    for first, last, images in parts:
+        is_rest = first < parts[-1][0]
         means = [checkpoints.RunningMeans()] if is_rest else []
         model.fit(
             images,

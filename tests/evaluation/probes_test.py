@@ -12,8 +12,8 @@ import sklearn.preprocessing
 from keras_dim.evaluation import linear_probe
 from keras_dim.evaluation import mlp_probe
 from keras_dim.evaluation import nearest_neighbors
-from keras_dim.evaluation.mlp_probe import _schedule
-from keras_dim.evaluation.mlp_probe import build_mlp
+from keras_dim.evaluation.probes import _schedule
+from keras_dim.evaluation.probes import build_mlp
 
 short_mlp_probe = functools.partial(
     mlp_probe, epochs=10, learning_rate=0.01, batch_size=16, milestones=()
