@@ -1,5 +1,9 @@
 """Extracts features, scores them by probes, and reports on a run."""
 
+from keras_dim.evaluation.callbacks import CeilingReport
+from keras_dim.evaluation.callbacks import CollapseReport
+from keras_dim.evaluation.callbacks import OnlineProbe
+from keras_dim.evaluation.callbacks import ProbeCallback
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
 from keras_dim.evaluation.features import raw_pixels_encoder
@@ -7,14 +11,10 @@ from keras_dim.evaluation.features import stream
 from keras_dim.evaluation.labelled_images import LabelledImages
 from keras_dim.evaluation.labelled_images import NoLabelsError
 from keras_dim.evaluation.labelled_images import labelled_images
-from keras_dim.evaluation.online_probe import OnlineProbe
-from keras_dim.evaluation.probe_callback import ProbeCallback
 from keras_dim.evaluation.probes import few_shot
 from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
 from keras_dim.evaluation.probes import nearest_neighbors
-from keras_dim.evaluation.reports import CeilingReport
-from keras_dim.evaluation.reports import CollapseReport
 from keras_dim.evaluation.scoring import PROBES
 from keras_dim.evaluation.scoring import check_arguments
 from keras_dim.evaluation.scoring import compare

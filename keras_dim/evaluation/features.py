@@ -47,14 +47,8 @@ def extract(
     Raises:
         ValueError: for an unknown feature, no images, and images that
             `keras_dim.batches.check` refuses.
-
-    Example:
-    ```python
-    found = extract(encoder, (images, labels), features=("fc", "global"))
-    found["fc"].shape  # (num_images, 1024)
-    ```
     """
-    columns: dict[str, list[np.ndarray]] = {}
+    columns = {}
     for batch in stream(encoder, images, features, batch_size):
         if columns and batch.keys() != columns.keys():
             raise ValueError(

@@ -19,10 +19,8 @@ class NoLabelsError(ValueError):
 class LabelledImages:
     """Images that probes are fitted to, and images that they are scored on.
 
-    Args:
-        train, test: data sets of batches, dicts with `"image"` and `"label"`.
-        note: str. The end of a protocol's sentence, on how the images were
-            drawn and cut.
+    Each are a data set of batches, dicts with `"image"` and `"label"`. `note`
+    is the end of a protocol's sentence, on how they were drawn and cut.
     """
 
     train: Iterable[dict[str, Any]]
@@ -43,11 +41,9 @@ def labelled_images(
     """Opens the labelled images that an encoder is to be scored on.
 
     Args:
-        source: a source for `keras_dim.data.load`.
-        split: str. The split that probes are fitted to. Defaults to
-            `"train"`.
-        test_split: str or None. The split that is scored. Defaults to
-            `"test"`.
+        source: see `keras_dim.data.load`.
+        split: str. The split to fit probes to. Defaults to `"train"`.
+        test_split: str or None. The split to score. Defaults to `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
@@ -57,8 +53,7 @@ def labelled_images(
         batch_size: int. Defaults to `256`.
 
     Raises:
-        NoLabelsError: if the images have no labels, or there is no split of
-            their own to score on.
+        NoLabelsError: without labels, or a split of its own to score on.
         ValueError, FileNotFoundError: as `keras_dim.data.load` does.
     """
     height, width, channels = image_shape
@@ -78,8 +73,8 @@ def labelled_images(
             raise NoLabelsError(f"{source} has no labels in {part!r}")
         opened.append(found)
     train, test = (
-        data.load(found, part, batch_size, shuffle=False)
-        for found, part in zip(opened, (split, test_split), strict=True)
+        data.load(found, batch_size=batch_size, shuffle=False)
+        for found in opened
     )
     first = [np.asarray(next(iter(part))["image"]) for part in (train, test)]
     if np.array_equal(*first):

@@ -98,8 +98,7 @@ def mlp_probe(
         learning_rate: float. Of Adam, at the start. Defaults to `1e-4`.
         beta_1: float. Adam's decay of the first moment. Defaults to `0.9`.
         batch_size: int. Rows per step; all rows, where there are fewer. The
-            rows that do not fill a batch sit out an epoch, others in each.
-            Defaults to `64`.
+            rest of an epoch is left out. Defaults to `64`.
         epochs: int. Defaults to `120`.
         milestones: sequence of int. After how many epochs the learning rate
             is multiplied by `decay`. Defaults to `(50, 100)`.
@@ -300,8 +299,8 @@ def few_shot(
     nearest. Nothing is trained.
 
     Args:
-        features: array `(num_rows, width)`. Maps are flattened. Best of
-            classes that the encoder has not been trained on.
+        features: array `(num_rows, ...)`, flattened. Best of classes that the
+            encoder has not been trained on.
         labels: array of int `(num_rows,)`. Rows labelled -1 are left out, as
             are classes with too few rows.
         ways: int. Classes to an episode. Defaults to `5`.
@@ -312,13 +311,10 @@ def few_shot(
 
     Returns:
         dict. `"accuracy"` in `[0, 1]`, the mean over episodes;
+        `"confidence"`, half the width of its 95 % interval;
         `"majority_class"`, the accuracy of one answer for all queries;
-        `"confidence"`, half the width of its 95 % interval; `"num_classes"`,
-        `"num_episodes"` and `"protocol"`, one sentence with every setting.
-
-    Raises:
-        ValueError: for features and labels that do not fit together, and
-            fewer classes than `ways`.
+        `"num_classes"`, `"num_episodes"` and `"protocol"`, one sentence with
+        every setting.
 
     Reference:
         Snell, Swersky and Zemel, "Prototypical Networks for Few-shot

@@ -27,12 +27,8 @@ PROBES = {
     "few_shot": few_shot_probe,
 }
 # Arguments of `run_probe` beside those of each probe.
-COMMON = {
-    "labels_per_class": None,
-    "num_draws": 1,
-    "draw_seed": 0,
-    "test_classes": "all",
-}
+COMMON = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
+COMMON |= {"test_classes": "all"}
 TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
 
@@ -50,8 +46,7 @@ def score(
         encoder: `keras.Model`.
         images: `LabelledImages`.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        probe: str. One of `PROBES`. Defaults to `"linear_probe"`.
-        arguments: mapping. See `run_probe`.
+        probe, arguments: see `run_probe`.
 
     Returns:
         dict as of `compare`, without `"untrained"` and `"raw_pixels"`.
@@ -129,11 +124,8 @@ def run_probe(
     """
     check_arguments(probe, arguments)
     train_labels, test_labels = (
-        batches.labels_of(labels, name, allow_unlabelled=True)
-        for labels, name in (
-            (train_labels, "train_labels"),
-            (test_labels, "test_labels"),
-        )
+        batches.labels_of(labels, f"{part}_labels", allow_unlabelled=True)
+        for part, labels in (("train", train_labels), ("test", test_labels))
     )
     own = dict(arguments or {})
     num_labels, num_draws, seed, test_classes = (
@@ -146,10 +138,9 @@ def run_probe(
         note = "; test images of the classes that have training images"
     draws = [slice(None)]
     if num_labels is not None:
-        generator = np.random.default_rng(seed)
+        draw = np.random.default_rng(seed).choice
         draws = [
-            _draw_rows(train_labels, num_labels, generator)
-            for _ in range(num_draws)
+            _drawn(train_labels, num_labels, draw) for _ in range(num_draws)
         ]
         note = (
             f"; {num_labels} labels to a class, mean of {num_draws} draws with "
@@ -236,7 +227,8 @@ def compare(
     return scores
 
 
-def _draw_rows(labels, num_labels, generator):
+def _drawn(labels, num_labels, draw):
+    """Returns the numbers of some rows of each class, in order."""
     chosen = []
     for name in np.unique(labels[labels != batches.UNLABELLED]):
         rows = np.flatnonzero(labels == name)
@@ -245,5 +237,5 @@ def _draw_rows(labels, num_labels, generator):
                 f"There are only {len(rows)} images of class {name}. "
                 f"Received: labels_per_class={num_labels}"
             )
-        chosen.append(generator.choice(rows, num_labels, replace=False))
+        chosen.append(draw(rows, num_labels, replace=False))
     return np.sort(np.concatenate(chosen))

@@ -28,11 +28,9 @@ SUMMED = (CONFIG, ENCODER, METADATA)
 STAND_INS = {
     "amdim_stl10": (
         "amdim_tiny_imagenet",
-        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', "
-        "AMDIM's network for 64 pixels trained on Tiny ImageNet, which like "
-        "the unlabelled part of STL-10 is drawn from ImageNet. To train on "
-        "STL-10 itself: keras-dim pretrain --recipe amdim_stl10 --directory "
-        "RUN",
+        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', of "
+        "other images of ImageNet. To train on STL-10 itself: keras-dim "
+        "pretrain --recipe amdim_stl10 --directory RUN",
     )
 }
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
@@ -61,8 +59,8 @@ def pretrained(
         out.
 
     Raises:
-        ValueError: for an unknown name, for a preset that is incomplete or
-            was changed, and for a path together with `directory`.
+        ValueError: for an unknown name, and for a preset that is incomplete
+            or was changed.
         FileNotFoundError: when the path or `directory` does not exist.
 
     Example:
@@ -102,11 +100,9 @@ def list_pretrained(
         row = read_json(path)
         try:
             shapes = row["features"].items()
-            row |= {
-                "name": name,
-                "image_shape": tuple(row["image_shape"]),
-                "features": {key: math.prod(shape) for key, shape in shapes},
-            }
+            row["name"] = name
+            row["image_shape"] = tuple(row["image_shape"])
+            row["features"] = {key: math.prod(shape) for key, shape in shapes}
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(
                 f"{str(path)!r} must have the entries 'image_shape', a list, "
@@ -197,7 +193,7 @@ def _existing(path):
     return path
 
 
-def _load_preset(folder: pathlib.Path) -> keras.Model:
+def _load_preset(folder):
     for name in SUMMED:
         if not (folder / name).is_file():
             raise ValueError(
@@ -205,8 +201,18 @@ def _load_preset(folder: pathlib.Path) -> keras.Model:
                 f"{name}."
             )
     # Presets of older versions have no such file.
-    if (folder / SUMS).is_file():
-        _check_sums(folder)
+    path = folder / SUMS
+    lines = path.read_bytes().splitlines() if path.is_file() else None
+    # The encoder is compared with the checksum in the metadata.
+    for name in (CONFIG, METADATA):
+        line = f"{files.sha256(folder / name)}  {name}".encode()
+        if lines is not None and line not in lines:
+            raise ValueError(
+                f"{str(folder / name)!r} or {SUMS} beside it has changed "
+                "since the preset was saved, and the preset is not loaded. "
+                "If you changed it yourself, write the checksums anew: "
+                f"sha256sum {' '.join(SUMMED)} > {SUMS}"
+            )
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
@@ -235,19 +241,6 @@ def _load_preset(folder: pathlib.Path) -> keras.Model:
             f"Expected {expected}. Received: {received}"
         )
     return encoder
-
-
-def _check_sums(folder):
-    lines = (folder / SUMS).read_bytes().decode("ascii", "replace").splitlines()
-    # The encoder is compared with the checksum in the metadata.
-    for name in (CONFIG, METADATA):
-        if f"{files.sha256(folder / name)}  {name}" not in lines:
-            raise ValueError(
-                f"{str(folder / name)!r} or {SUMS} beside it has changed "
-                "since the preset was saved, and the preset is not loaded. "
-                "If you changed it yourself, write the checksums anew: "
-                f"sha256sum {' '.join(SUMMED)} > {SUMS}"
-            )
 
 
 def _numbers(version):

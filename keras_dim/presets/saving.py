@@ -56,9 +56,9 @@ def save_preset(
         The path of the preset's folder.
 
     Raises:
-        ValueError: for an invalid name, for an encoder without named outputs
-            or fixed sizes, for metadata that lack an entry or state a measured
-            one, and when the preset exists.
+        ValueError: for an invalid name, an encoder without named outputs or
+            fixed sizes, metadata that lack an entry or state a measured one,
+            and when the preset exists.
 
     Example:
     ```python

@@ -16,9 +16,8 @@ class NonFiniteError(FloatingPointError):
 
     Attributes:
         epoch: int. From 0.
-        steps: range. Steps of that epoch, from 0, in one of which it happened.
-        terms: tuple of str. The terms that are not finite; none if only
-            weights are not.
+        steps: range. The steps, from 0, in one of which it happened.
+        terms: tuple of str. The terms; none if only weights are not finite.
         layer: str or None. The path of the first such layer, if it was found.
     """
 

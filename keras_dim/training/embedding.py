@@ -61,19 +61,17 @@ def embed(
     Args:
         encoder: `keras.Model`, or a `keras_dim.serving.Client` of one on a
             server. Images are resized to the size that it takes.
-        source: the same as for `keras_dim.data.load`.
+        source, split: see `keras_dim.data.load`.
         output: str or path. The folder to be made. Without `num_shards` it
             is written whole or not at all.
         feature: str. Maps are flattened. Defaults to
             `encoders.default_feature(encoder)`.
         batch_size: int. Defaults to `256`.
-        split: str. Defaults to `"train"`.
         report: function that is called after each batch with the number of
             images done and the number of all images of this worker.
-        num_shards: int or None. Number of shards. Defaults to None, a single
-            array.
+        num_shards: int or None, for a single array. Defaults to None.
         worker: int. Number of this worker, from 0. Defaults to `0`.
-        num_workers: int. Number of workers. Defaults to `1`.
+        num_workers: int. Defaults to `1`.
 
     Returns:
         dict. `"num_images"`, `"num_skipped"` and `"width"`. With `num_shards`
@@ -82,16 +80,10 @@ def embed(
 
     Raises:
         ValueError: if `output` exists and is not a part of the same embedding,
-            of the same source, encoder and version of this package; if the
-            encoder has no such feature; if the source cannot be opened.
+            of the same source, encoder and version of this package; for an
+            unknown feature and a source that cannot be opened.
         FileNotFoundError: if there is no such source.
         ServerError: if a server gives no features, see `keras_dim.serving`.
-
-    Example:
-    ```python
-    embed(keras_dim.pretrained("deep_infomax_cifar10"), "photos", "features")
-    features = numpy.load("features/features.npy", mmap_mode="r")
-    ```
     """
     output = pathlib.Path(output)
     if num_shards is not None:
@@ -209,13 +201,7 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
         They are mapped from the files and read when they are used.
 
     Raises:
-        ValueError: if shards are missing, or if the folder holds no embedding
-            in shards.
-
-    Example:
-    ```python
-    features = numpy.concatenate(keras_dim.training.read_embedding("features"))
-    ```
+        ValueError: if shards are missing, or if the folder holds none.
     """
     folder = pathlib.Path(folder)
     if not (folder / MANIFEST).is_file():

@@ -111,7 +111,14 @@ def pretrain(
                     recipe.build_optimizer(steps),
                     steps_per_execution=min(recipe.steps_per_execution, steps),
                 )
-        parts = _parts(recipe, source, done)
+
+        def load(epoch, batch):
+            order = {"shuffle": True, "seed": recipe.seed}
+            begin = {"first_epoch": epoch, "first_batch": batch}
+            size = recipe.batch_size
+            return data.load(source, batch_size=size, **order, **begin)
+
+        parts = _parts(recipe, load, done)
         # Nothing is written before this point, so that a mistake leaves no
         # folder behind and every worker finds the folder unchanged.
         run_folder.check_workers_agree(strategy, directory, done)
@@ -144,7 +151,7 @@ def pretrain(
             writers.append(keras.callbacks.TensorBoard(path, write_graph=False))
         with termination.noticed() as sigterm:
             alarm = alarms.NonFiniteAlarm(
-                lambda *step: next(iter(_batches(recipe, source, *step))),
+                lambda *step: next(iter(load(*step))),
                 lambda: checkpoints.load_latest(saved)[0],
                 steps_done,
             )
@@ -156,13 +163,27 @@ def pretrain(
                 sigterm=sigterm,
                 strategy=strategy,
             )
-            watchers = [
+            callbacks = [
                 alarm,
                 *callbacks,
                 _collapse_report(model.encoder, source),
                 evaluation.CeilingReport(model.ceilings(recipe.batch_size)),
+                *writers,
+                checkpoint,
             ]
-            _fit(model, parts, verbose, [*watchers, *writers, checkpoint])
+            for first, last, images in parts:
+                is_rest = first < parts[-1][0]
+                means = [checkpoints.RunningMeans()] if is_rest else []
+                model.fit(
+                    images,
+                    epochs=last,
+                    initial_epoch=first,
+                    callbacks=[*means, *callbacks],
+                    shuffle=False,
+                    verbose=verbose,
+                )
+                if model.stop_training:
+                    break
         if not is_chief:
             return encoders.in_float32(model.encoder)
         encoder = _save(model.encoder, directory / run_folder.ENCODER)
@@ -189,7 +210,7 @@ def _settings(recipe: Recipe) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _parts(recipe, source, done):
+def _parts(recipe, load, done):
     """Returns the calls of `fit`: first epoch, last epoch, their batches.
 
     The rest of an epoch needs a call of its own, since Keras assumes that all
@@ -199,39 +220,7 @@ def _parts(recipe, source, done):
     calls = [(epoch, recipe.epochs, 0)]
     if step and epoch < recipe.epochs:
         calls = [(epoch, epoch + 1, step), (epoch + 1, recipe.epochs, 0)]
-    return [
-        (first, last, _batches(recipe, source, first, batch))
-        for first, last, batch in calls
-    ]
-
-
-def _batches(recipe, source, epoch, batch):
-    """Returns all batches from one batch of one epoch on."""
-    return data.load(
-        source,
-        recipe.split,
-        recipe.batch_size,
-        shuffle=True,
-        seed=recipe.seed,
-        first_epoch=epoch,
-        first_batch=batch,
-    )
-
-
-def _fit(model, parts, verbose, callbacks):
-    for first, last, images in parts:
-        is_rest = first < parts[-1][0]
-        means = [checkpoints.RunningMeans()] if is_rest else []
-        model.fit(
-            images,
-            epochs=last,
-            initial_epoch=first,
-            callbacks=[*means, *callbacks],
-            shuffle=False,
-            verbose=verbose,
-        )
-        if model.stop_training:
-            return
+    return [(first, last, load(first, batch)) for first, last, batch in calls]
 
 
 def _collapse_report(encoder, source):

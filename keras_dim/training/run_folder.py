@@ -1,5 +1,6 @@
 """The folder of a run: the names of its files, and whether a run may use it."""
 
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +40,9 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
             f"{directory} already holds a run: resume it (resume=True, "
             "--resume), or choose a new folder"
         )
-    saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
+    # In JSON, a tuple of a part is a list.
+    wanted = json.loads(json.dumps(recipe.to_dict()))
+    saved = Recipe.load(path).to_dict()
     takes = checks.keywords_of(methods.METHODS[recipe.method["name"]])
     # Other learning rates, and a teacher's momentum, depend on the epochs.
     if recipe.schedule["name"] == "constant" and "num_steps" not in takes:
