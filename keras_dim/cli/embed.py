@@ -24,41 +24,23 @@ def define(parser: argparse.ArgumentParser) -> None:
     add = functools.partial(flags.add, parser)
     where = parser.add_mutually_exclusive_group(required=True)
     flags.add(where, "encoder", flags.ENCODER)
-    flags.add(
-        where,
-        "server",
-        "Where TensorFlow Serving runs the encoder: host:8500 for gRPC, "
-        "http://host:8501 for REST.",
+    server = (
+        "TensorFlow Serving: host:8500 for gRPC, http://host:8501 for REST."
     )
+    flags.add(where, "server", server)
     add("model", "The name of the encoder on the server.")
-    add(
-        "version",
-        "The version of the encoder on the server; embed.json names that of "
-        "existing shards. Default: the newest.",
-        type=int,
-    )
+    add("version", "Its version on the server. Default: the newest.", type=int)
     add("timeout", "Seconds that the server may take for a batch.", 60.0)
     add("source", flags.SOURCE, required=True)
-    add(
-        "output",
-        "The folder to be made; with --num_shards also one to be completed.",
-        required=True,
-    )
+    output = "The folder to be made or, with --num_shards, completed."
+    add("output", output, required=True)
     add("feature", flags.FEATURE)
     add("split", "The split, where there are such.", "train")
     add("batch_size", "Images at a time.", 256)
-    add(
-        "num_shards",
-        "The number of shards. Without it, all features are in one array, "
-        "which is there once it is complete.",
-        type=int,
-    )
-    add(
-        "worker",
-        "The number of this worker, from 0: it writes every num_workers-th "
-        "shard, starting with this one.",
-        0,
-    )
+    num_shards = "The number of shards. Default: one array of all features."
+    add("num_shards", num_shards, type=int)
+    worker = "This worker, from 0: the first of every num_workers-th shard."
+    add("worker", worker, 0)
     add("num_workers", "How many workers there are.", 1)
 
 

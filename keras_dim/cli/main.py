@@ -55,24 +55,25 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments):
-    parser, commands = _parsers()
+    parser = _parser()
     if not arguments:
         parser.print_help(sys.stderr)
         return USER_MISTAKE
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        flags = [f"--{name}" for name in vars(options)]
+        known = vars(options).keys() - {"command", "run"}
+        flags = [f"--{name}" for name in sorted(known)]
         raise ValueError(
             f"`keras-dim {options.command}` does not take {flag!r}."
             f"{checks.did_you_mean(flag, flags)}"
         )
     quiet.load_keras()
-    return commands[options.command].run(options) or DONE
+    return options.run(options) or DONE
 
 
-def _parsers():
-    """Returns the parser of the command line, and the commands by name."""
+def _parser():
+    """Returns the parser of the command line."""
     parser = _Parser(
         prog="keras-dim",
         description="Image encoders from unlabelled images.",
@@ -86,10 +87,8 @@ def _parsers():
     subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
-    commands = {}
     for name in COMMANDS:
         command = importlib.import_module(f"keras_dim.cli.{name}")
-        commands[name] = command
         of_command = subparsers.add_parser(
             name,
             help=command.__doc__.splitlines()[0],
@@ -100,7 +99,8 @@ def _parsers():
         getattr(command, "define", lambda parser: None)(of_command)
         trace = "Show where in the code an error came up."
         of_command.add_argument("--trace", action="store_true", help=trace)
-    return parser, commands
+        of_command.set_defaults(run=command.run)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):

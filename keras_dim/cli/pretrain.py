@@ -39,23 +39,11 @@ def define(parser: argparse.ArgumentParser) -> None:
         ("epochs", "Passes over the images."),
     ):
         add(name, help, const=name, metavar=name.upper(), **setting)
-    add(
-        "directory",
-        "Folder of the run. Default: runs/ and the recipe's name.",
-        type=pathlib.Path,
-    )
-    add(
-        "resume",
-        "Continue a run that was stopped, from its last checkpoint; start it "
-        "if there is none.",
-        False,
-    )
-    add(
-        "checkpoint_minutes",
-        "Also write a checkpoint this often within an epoch. Default: only "
-        "after each epoch, and after SIGTERM.",
-        type=float,
-    )
+    add("directory", "Folder of the run. Default: runs/ and the recipe's name.")
+    resume = "Continue a run from its last checkpoint; start it without one."
+    add("resume", resume, False)
+    minutes = "Also write a checkpoint this often within an epoch."
+    add("checkpoint_minutes", minutes, type=float)
     add(
         "strategy",
         "The devices to train on. one: one device. mirrored: all GPUs of this "
@@ -74,10 +62,8 @@ def run(options) -> None:
     # Workers must be joined before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
     is_chief = distribution.is_chief(strategy)
-    directory = options.directory
-    if directory is None:
-        name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
-        directory = pathlib.Path("runs", name)
+    name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
+    directory = pathlib.Path(options.directory or f"runs/{name}")
     recipe = _recipe(options, directory)
     images = _labelled_images(recipe) if options.probe and is_chief else None
     verbose = 0
@@ -86,14 +72,9 @@ def run(options) -> None:
         # A bar on a terminal, else a line for each epoch.
         verbose = 1 if sys.stdout.isatty() else 2
     try:
-        training.pretrain(
-            recipe,
-            directory,
-            resume=options.resume,
-            verbose=verbose,
-            checkpoint_minutes=options.checkpoint_minutes,
-            strategy=strategy,
-        )
+        how = {"verbose": verbose, "strategy": strategy}
+        how |= {"checkpoint_minutes": options.checkpoint_minutes}
+        training.pretrain(recipe, directory, options.resume, **how)
     except (KeyboardInterrupt, training.Terminated) as error:
         cause = "SIGTERM" if isinstance(error, SystemExit) else "Ctrl-C"
         print(
@@ -117,10 +98,9 @@ def _recipe(options, directory):
         name = str(path)
     if name is None and "source" in options.set:
         raise ValueError(
-            f"Name a recipe for {options.set['source']}: --recipe NAME. The "
-            f"default, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
-            "`keras-dim list` shows all; deep_infomax_cifar10 with --set "
-            "image_size=32 suits small colour images"
+            f"Name a recipe for {options.set['source']}: --recipe NAME "
+            "(`keras-dim list`). The default is for grey digits. For small "
+            "colour images: deep_infomax_cifar10 with --set image_size=32"
         )
     name = name or _DEFAULT_RECIPE
     is_file = name.endswith(".json")

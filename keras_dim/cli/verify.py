@@ -13,18 +13,11 @@ from keras_dim.cli import messages
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("preset", metavar="PRESET", help="A preset's name.")
-    flags.add(
-        parser,
-        "tolerance",
-        "Most percentage points between card and measurement. Default: the "
-        "preset's own, or 0.5.",
-        type=float,
+    most = (
+        "Most percentage points of difference. Default: the preset's, or 0.5."
     )
-    flags.add(
-        parser,
-        "presets",
-        "The folder of presets. Default: those that come with keras_dim.",
-    )
+    flags.add(parser, "tolerance", most, type=float)
+    flags.add(parser, "presets", "The folder of presets. Default: keras_dim's.")
 
 
 def run(options) -> int:

@@ -42,6 +42,11 @@ LAGS_BEHIND = (
     "with the images' own statistics: the moving statistics of batch norm lag "
     "behind. Train longer, or take a lower momentum such as 0.9."
 )
+AT_CEILING = (
+    "%r is %.2f of at most %.2f by the end of epoch %d: the pairs are too easy "
+    "to tell apart to teach more. Take a map with more and smaller fields as "
+    "the local one, larger batches for more negatives, or stronger views."
+)
 # The share of a ceiling that may be missing, and the epochs that are early.
 WITHIN = 0.03
 EPOCHS = 3
@@ -51,15 +56,16 @@ class EncoderCallback(keras.callbacks.Callback):
     """Extracts features of a model in training; abstract.
 
     The features are those of `model.encoder`, or of the model itself where it
-    has none. A subclass sets its labelled images, `train` and `test`, first,
-    or overrides `check`. They are checked at once and, as the encoder's image
-    shape is known then, before the first epoch.
+    has none. The images are checked at once and, as the encoder's image shape
+    is known then, before the first epoch.
     """
 
     num_classes: int | None = None
 
-    def __init__(self, feature, batch_size):
+    def __init__(self, feature, batch_size, train=None, test=None):
         super().__init__()
+        self.train = train
+        self.test = test
         self.feature = feature
         self.batch_size = batch_size
         self.check(image_shape=None)
@@ -67,12 +73,8 @@ class EncoderCallback(keras.callbacks.Callback):
     def check(self, image_shape):
         """Raises a `ValueError` for images or labels that cannot be used."""
         for part in ("train", "test"):
-            batches.check_labelled(
-                getattr(self, part),
-                image_shape,
-                self._who(part),
-                self.num_classes,
-            )
+            how = image_shape, self._who(part), self.num_classes
+            batches.check_labelled(getattr(self, part), *how)
 
     def on_train_begin(self, logs=None):
         encoder = getattr(self.model, "encoder", self.model)
@@ -134,13 +136,6 @@ class ProbeCallback(EncoderCallback):
         ValueError: for an unknown probe or argument; before the first epoch
             for an unknown feature, and for images or labels that
             `keras_dim.batches` refuses.
-
-    Example:
-    ```python
-    probe = ProbeCallback("nearest_neighbors", train, test, every=5, k=10)
-    history = model.fit(unlabelled, epochs=20, callbacks=[probe])
-    history.history["nearest_neighbors_global"]
-    ```
     """
 
     def __init__(
@@ -153,9 +148,7 @@ class ProbeCallback(EncoderCallback):
         batch_size: int = 256,
         **arguments: Any,
     ):
-        self.train = train
-        self.test = test
-        super().__init__(feature, batch_size)
+        super().__init__(feature, batch_size, train, test)
         checks.integers(1, every=every)
         if isinstance(probe, str):
             scoring.check_arguments(probe, arguments)
@@ -203,10 +196,8 @@ class OnlineProbe(EncoderCallback):
     run begins with new ones.
 
     Args:
-        train: labelled images the classifiers learn from: a pair of arrays
-            `(images, labels)`, a dict of arrays with `"image"` and
-            `"label"`, or a data set of batches of either. Images labelled -1
-            have no label.
+        train: labelled images the classifiers learn from, see `ProbeCallback`.
+            Images labelled -1 have no label.
         test: labelled images that are scored. Those labelled -1 are left out.
         num_classes: int.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
@@ -235,10 +226,8 @@ class OnlineProbe(EncoderCallback):
     ):
         # Batch norm compares the images of a step.
         checks.integers(2, num_classes=num_classes, batch_size=batch_size)
-        self.train = train
-        self.test = test
         self.num_classes = num_classes
-        super().__init__(feature, batch_size)
+        super().__init__(feature, batch_size, train, test)
         self.learning_rate = learning_rate
         self.seed = seed
 
@@ -339,10 +328,9 @@ class CollapseReport(EncoderCallback):
     A collapsed encoder gives all images the same features, or features on a
     line; its loss may look well all the same. At the end of each epoch three
     numbers go to the logs for each feature: `"effective_rank_<feature>"`,
-    `"smallest_deviation_<feature>"` and `"mean_deviation_<feature>"`, the
-    standard deviations over the images. A warning is logged at the end of the
-    epoch in which a feature collapses. Put this before callbacks that read the
-    logs, such as `CSVLogger`.
+    `"smallest_deviation_<feature>"` and `"mean_deviation_<feature>"`, of the
+    standard deviations over the images. A collapse is warned of at the end of
+    its epoch. Put this before callbacks that read the logs.
 
     A batch norm whose moving statistics lag behind, as with momentum 0.999 in
     the first epochs, makes features look collapsed. They are computed again
@@ -378,13 +366,8 @@ class CollapseReport(EncoderCallback):
         self._warned = set()
 
     def check(self, image_shape):
-        batches.check(
-            self.images,
-            image_shape,
-            min_images=2,
-            who="CollapseReport",
-            why="one image cannot show whether features vary",
-        )
+        why = "one image cannot show whether features vary"
+        batches.check(self.images, image_shape, 2, "CollapseReport", why)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
@@ -464,13 +447,5 @@ class CeilingReport(keras.callbacks.Callback):
             is_early = epoch < EPOCHS and name not in self._warned
             if is_early and value >= (1 - WITHIN) * ceiling:
                 self._warned.add(name)
-                logging.warning(
-                    "%r is %.2f of at most %.2f by the end of epoch %d: the "
-                    "pairs are too easy to tell apart to teach more. Take a "
-                    "map with more and smaller fields as the local one, larger "
-                    "batches for more negatives, or stronger views.",
-                    name,
-                    value,
-                    ceiling,
-                    epoch + 1,
-                )
+                found = name, value, ceiling, epoch + 1
+                logging.warning(AT_CEILING, *found)

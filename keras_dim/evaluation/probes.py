@@ -138,29 +138,23 @@ def mlp_probe(
     # Row numbers go in: the features are copied to the device once, and not
     # once an epoch.
     rows = keras.Input((), dtype="int32")
-    table = layers.Embedding(
-        *data.train.shape,
-        "zeros",
-        weights=data.train,
-        trainable=False,
-        dtype="float32",
-    )
+    frozen = {"weights": data.train, "trainable": False, "dtype": "float32"}
+    table = layers.Embedding(*data.train.shape, "zeros", **frozen)
     trainer = keras.Model(rows, classifier(table(rows)))
     schedule = _schedule(learning_rate, milestones, decay, steps)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy
     trainer.compile(
         keras.optimizers.Adam(schedule, beta_1=beta_1),
-        keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, dtype="float32"
-        ),
+        cross_entropy(from_logits=True, dtype="float32"),
         steps_per_execution=min(steps, 100),
         auto_scale_loss=False,
     )
     order = np.random.default_rng(seed)
     for _ in range(epochs):
         chosen = order.permutation(num_train)[: steps * batch_size]
+        columns = chosen, data.train_labels[chosen]
         trainer.fit(
-            chosen.astype("int32"),
-            data.train_labels[chosen].astype("int32"),
+            *(column.astype("int32") for column in columns),
             batch_size=batch_size,
             shuffle=False,
             verbose=0,
@@ -393,22 +387,17 @@ def _episode(features, shots):
 class LabelledFeatures:
     """The arguments that all probes share, checked.
 
-    Args:
-        train_features: array `(num_train, ...)`, flattened.
-        train_labels: array of int `(num_train,)`. Rows labelled -1 have no
-            label and are left out.
-        test_features: array `(num_test, ...)`, flattened.
-        test_labels: array of int `(num_test,)`, likewise. Rows of a class
-            without training rows count as wrong.
+    Features are arrays `(rows, ...)`, which are flattened, and labels arrays
+    of int `(rows,)`. Rows labelled -1 are left out; test rows of a class
+    without training rows count as wrong. Features that are not finite or do
+    not fit together, fewer than two classes and no labelled rows are
+    `ValueError`s.
 
     Attributes:
         train, test: float32 arrays `(rows, width)`.
         classes: int64 array `(num_classes,)`. The training labels' values.
-        train_labels: int64 array `(num_train,)`: row numbers of `classes`.
-        test_labels: int64 array `(num_test,)`.
-
-    Features that are not finite or do not fit together, fewer than two classes
-    and no labelled rows are `ValueError`s.
+        train_labels: int64 array `(rows,)`: row numbers of `classes`.
+        test_labels: int64 array `(rows,)`.
     """
 
     def __init__(

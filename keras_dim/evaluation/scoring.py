@@ -118,9 +118,8 @@ def run_probe(
         The probe's results; with `"labels_per_class"` also `"accuracies"`,
         one for each draw.
 
-    Raises:
-        ValueError: for an unknown probe or argument, and for a class with
-            too few rows.
+    An unknown probe or argument and a class with too few rows are
+    `ValueError`s.
     """
     check_arguments(probe, arguments)
     train_labels, test_labels = (

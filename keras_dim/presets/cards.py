@@ -15,9 +15,13 @@ def card(metadata: Mapping[str, Any]) -> str:
             Missing entries that it does not require are "Not stated."
     """
     cost = [_text(metadata[x]) for x in ("cost", "hardware") if x in metadata]
+    names = list(metadata["features"])
+    feature = "global" if "global" in names else names[-1]
     sections = {
         "What it is": _description(metadata),
-        "How to use it": _usage(metadata),
+        "How to use it": "```python\nimport keras_dim\n"
+        f'encoder = keras_dim.pretrained("{metadata["name"]}")\n'
+        f'features = encoder.predict(images)["{feature}"]\n```',
         "Data": _text(metadata["trained_on"]),
         "Recipe and command": _recipe(metadata),
         "Scores": _scores(metadata["scores"]),
@@ -58,18 +62,6 @@ def _description(metadata):
     if "reference" in metadata:
         text += f"\n\n{_text(metadata['reference'])}"
     return text
-
-
-def _usage(metadata):
-    features = list(metadata["features"])
-    feature = "global" if "global" in features else features[-1]
-    return (
-        "```python\n"
-        "import keras_dim\n"
-        f'encoder = keras_dim.pretrained("{metadata["name"]}")\n'
-        f'features = encoder.predict(images)["{feature}"]\n'
-        "```"
-    )
 
 
 def _recipe(metadata):

@@ -33,12 +33,13 @@ STAND_INS = {
         "pretrain --recipe amdim_stl10 --directory RUN",
     )
 }
+_Path = str | os.PathLike
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def pretrained(
-    name_or_path: str | os.PathLike, directory: str | os.PathLike | None = None
+    name_or_path: _Path, directory: _Path | None = None
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
@@ -65,8 +66,7 @@ def pretrained(
 
     Example:
     ```python
-    encoder = keras_dim.pretrained("deep_infomax_cifar10")
-    features = encoder.predict(images)["global"]
+    features = keras_dim.pretrained("deep_infomax_cifar10").predict(images)
     ```
     """
     folder, message = folder_of(name_or_path, directory)
@@ -75,9 +75,7 @@ def pretrained(
     return _load_preset(folder)
 
 
-def list_pretrained(
-    directory: str | os.PathLike | None = None,
-) -> list[dict[str, Any]]:
+def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
     """Describes the pretrained encoders.
 
     Args:
@@ -113,7 +111,7 @@ def list_pretrained(
 
 
 def folder_of(
-    name: str | os.PathLike, directory: str | os.PathLike | None = None
+    name: _Path, directory: _Path | None = None
 ) -> tuple[pathlib.Path, str]:
     """Returns the folder of the preset to load, and a warning or `""`."""
     if directory is None and not is_name(name):
@@ -136,9 +134,7 @@ def is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(_NAME.fullmatch(name))
 
 
-def presets_folder(
-    directory: str | os.PathLike | None = None,
-) -> pathlib.Path | None:
+def presets_folder(directory: _Path | None = None) -> pathlib.Path | None:
     """Returns `directory` or else the package's own presets, None without."""
     if directory is not None:
         return _existing(directory)
@@ -208,10 +204,8 @@ def _load_preset(folder):
         line = f"{files.sha256(folder / name)}  {name}".encode()
         if lines is not None and line not in lines:
             raise ValueError(
-                f"{str(folder / name)!r} or {SUMS} beside it has changed "
-                "since the preset was saved, and the preset is not loaded. "
-                "If you changed it yourself, write the checksums anew: "
-                f"sha256sum {' '.join(SUMMED)} > {SUMS}"
+                f"{str(folder / name)!r} or {SUMS} beside it has changed. If "
+                f"you did it: sha256sum {' '.join(SUMMED)} > {SUMS}"
             )
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)

@@ -62,18 +62,10 @@ def save_preset(
 
     Example:
     ```python
-    save_preset(
-        model.encoder,
-        "deep_infomax_digits",
-        "saved_models",
-        config={"encoder": "dim_convnet", "image_size": 28, "channels": 1},
-        metadata={
-            "description": "A small encoder of handwritten digits.",
-            "trained_on": "digits (1,797 images of 8 x 8 pixels)",
-            "licence": "MIT",
-            "scores": [],
-        },
-    )
+    metadata = {"description": "An encoder of digits.", "scores": []}
+    metadata |= {"trained_on": "1,797 digits", "licence": "MIT"}
+    config = {"encoder": "dim_convnet", "image_size": 28, "channels": 1}
+    save_preset(encoder, "digits", "presets", config=config, metadata=metadata)
     ```
     """
     if not registry.is_name(name):

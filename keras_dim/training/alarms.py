@@ -120,10 +120,8 @@ class NonFiniteAlarm(StepCallback):
         broken = non_finite_layers(self.model)
         trained = _layers_of(self.model.trainable_variables)
         if broken and not set(trained) <= set(broken):
-            return broken[0], (
-                "The first layer whose weights are not finite is "
-                f"{broken[0]!r}, one of {len(broken)}"
-            )
+            where = "The first layer whose weights are not finite is"
+            return broken[0], f"{where} {broken[0]!r}, one of {len(broken)}"
         model, state = self.model, "All weights are finite"
         diverged = "it appeared in the loss itself, or in a random view"
         if broken:
@@ -138,10 +136,8 @@ class NonFiniteAlarm(StepCallback):
             batch = self.batch_at(self.epoch, step)
             layer = first_non_finite_output(model, batch)
             if layer:
-                return layer, (
-                    f"{state}, the first layer whose output for these images "
-                    f"is not finite is {layer!r}"
-                )
+                where = "the first layer whose output for these images is not"
+                return layer, f"{state}, {where} finite is {layer!r}"
         return None, f"{state}, every layer's output is finite: {diverged}"
 
 

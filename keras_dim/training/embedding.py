@@ -92,9 +92,8 @@ def embed(
         checks.integers(0, num_workers - 1, worker=worker)
     elif (worker, num_workers) != (0, 1):
         raise ValueError(
-            "Workers share the shards of an embedding: pass `num_shards`, the "
-            f"same to all workers. Received: worker={worker!r}, "
-            f"num_workers={num_workers!r}, num_shards=None"
+            "Workers share shards: pass `num_shards`, too. Received: "
+            f"worker={worker!r}, num_workers={num_workers!r}"
         )
     else:
         files.refuse_existing(output)
@@ -215,8 +214,7 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
     if missing:
         raise ValueError(
             f"{len(missing)} of {num_shards} shards are missing in {folder}, "
-            f"the first of them number {missing[0]}. The same `embed` again "
-            "writes them."
+            f"the first of them number {missing[0]}: call `embed` again."
         )
     return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
 
@@ -380,9 +378,8 @@ def _of_server(client, feature):
     images = signature.inputs.get("images", serving.TensorSpec("", None))
     if images.dtype != "uint8" or len(images.shape or ()) != 4:
         raise ValueError(
-            f"{client} must take batches of images, uint8 (batch, height, "
-            f"width, channels), by its signature {name!r}. It takes "
-            f"{signature.inputs}"
+            f"{client} must take images, uint8 (batch, height, width, "
+            f"channels), by its signature {name!r}. It takes {signature.inputs}"
         )
     feature = feature or encoders.default_feature(signature.outputs)
     encoders.features.check_names([feature], signature.outputs)

@@ -50,11 +50,6 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         FileNotFoundError: if there is no such file, folder or preset.
         ValueError: if the folder holds no encoder, or for a file that
             `model_files.load_model` refuses.
-
-    Example:
-    ```python
-    encoder = load_encoder("runs/deep_infomax_digits")
-    ```
     """
     path = pathlib.Path(where)
     if path.is_dir():
@@ -62,10 +57,8 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         if not path.is_file():
             hint = "it is neither a run nor a preset"
             if (path.parent / RECIPE).is_file():
-                hint = (
-                    "its run has not finished. Resume it: keras-dim pretrain "
-                    f"--resume --directory {where}"
-                )
+                resume = f"keras-dim pretrain --resume --directory {where}"
+                hint = f"its run has not finished. Resume it: {resume}"
             raise ValueError(f"There is no {ENCODER} in {where}: {hint}")
     if path.is_file():
         model = model_files.load_model(path)

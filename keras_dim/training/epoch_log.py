@@ -50,22 +50,19 @@ class EpochLog(keras.callbacks.Callback):
         files.write_text(self.path, text.getvalue())
 
 
-def _read(path: pathlib.Path) -> list[dict[str, float]]:
+def _read(path):
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [
+            return [
                 {
-                    name: int(value) if name == "epoch" else float(value)
-                    for name, value in row.items()
+                    "epoch": int(row.pop("epoch")),
+                    **{name: float(value) for name, value in row.items()},
                 }
                 for row in csv.DictReader(file)
             ]
-        if rows and "epoch" not in rows[0]:
-            raise ValueError("it has no column epoch")
-        return rows
-    except (TypeError, ValueError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         # csv gives None or a list for rows with too few or too many values.
         raise ValueError(
-            f"{path} is not the log of a run any more: {error}. Move it away: "
-            "the run then continues without the rows of past epochs."
+            f"{path} is not the log of a run any more: {error!r}. Move it "
+            "away: the run then continues without the rows of past epochs."
         ) from error

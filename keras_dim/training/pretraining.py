@@ -76,8 +76,7 @@ def pretrain(
         The encoder, in float32.
 
     Raises:
-        ValueError: for a folder that cannot be used, a recipe that makes no
-            sense, and a batch size that the replicas cannot share evenly.
+        ValueError: for a folder, recipe or batch size that cannot be used.
             Nothing has been written then.
         WorkerLostError: if one of several workers has died.
         NonFiniteError: if a loss or a weight became NaN or infinite. All
@@ -113,10 +112,9 @@ def pretrain(
                 )
 
         def load(epoch, batch):
-            order = {"shuffle": True, "seed": recipe.seed}
+            how = {"batch_size": recipe.batch_size, "seed": recipe.seed}
             begin = {"first_epoch": epoch, "first_batch": batch}
-            size = recipe.batch_size
-            return data.load(source, batch_size=size, **order, **begin)
+            return data.load(source, shuffle=True, **how, **begin)
 
         parts = _parts(recipe, load, done)
         # Nothing is written before this point, so that a mistake leaves no
@@ -139,12 +137,9 @@ def pretrain(
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
         epochs_done, steps_done = done
-        log = epoch_log.EpochLog(
-            directory / run_folder.LOG,
-            steps * recipe.batch_size,
-            epochs_done,
-            steps_done * recipe.batch_size,
-        )
+        size, path = recipe.batch_size, directory / run_folder.LOG
+        seen = epochs_done, steps_done * size
+        log = epoch_log.EpochLog(path, steps * size, *seen)
         writers = [log] if is_chief else []
         if is_chief and opening.has_tensorflow():
             path = directory / run_folder.TENSORBOARD

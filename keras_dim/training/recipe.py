@@ -157,31 +157,22 @@ class Recipe:
                 f"views of {height} x {width} pixels"
             )
         prior = parts.named(self.method.get("prior") or "none")["name"]
-        encoder = self._build(
-            "encoder",
-            image_size=height,
-            channels=channels,
-            variational=prior == "variational",
-        )
-        return self._build(
-            "method",
-            encoder=encoder,
-            views=self._build("views", image_size=image_shape[0]),
-            num_steps=self.epochs * steps_per_epoch,
-        )
+        sizes = {"image_size": height, "channels": channels}
+        variational = prior == "variational"
+        encoder = self._build("encoder", variational=variational, **sizes)
+        made = self._build("views", image_size=image_shape[0])
+        num_steps = self.epochs * steps_per_epoch
+        given = {"encoder": encoder, "views": made, "num_steps": num_steps}
+        return self._build("method", **given)
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.Optimizer:
         """Returns the optimizer with the recipe's schedule."""
-        name, arguments = self.optimizer["name"], dict(self.optimizer)
-        parameters = inspect.signature(optimizers.OPTIMIZERS[name]).parameters
-        rate = parameters["learning_rate"].default
-        arguments["learning_rate"] = self._build(
-            "schedule",
-            learning_rate=arguments.get("learning_rate", rate),
-            epochs=self.epochs,
-            steps_per_epoch=steps_per_epoch,
-        )
-        return optimizers.get(**arguments)
+        make = optimizers.OPTIMIZERS[self.optimizer["name"]]
+        default = inspect.signature(make).parameters["learning_rate"].default
+        rate = self.optimizer.get("learning_rate", default)
+        steps = {"epochs": self.epochs, "steps_per_epoch": steps_per_epoch}
+        schedule = self._build("schedule", learning_rate=rate, **steps)
+        return optimizers.get(**self.optimizer | {"learning_rate": schedule})
 
     def encoder_shape(
         self, image_shape: tuple[int, int, int]
@@ -195,8 +186,8 @@ class Recipe:
             if isinstance(each, views.RandomCrop) and 2 * each.size < smaller:
                 raise ValueError(
                     f"Crops of {each.size} pixels show less than a quarter of "
-                    f"images of {image_shape[0]} x {image_shape[1]} pixels: "
-                    f"set views.crop_size={smaller}, or image_size={each.size}"
+                    f"images of {smaller}: set views.crop_size={smaller}, or "
+                    f"image_size={each.size}"
                 )
         made = layer(np.zeros((1, *image_shape), "uint8"), training=True)
         return tuple(next(iter(made.values())).shape[1:])

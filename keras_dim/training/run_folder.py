@@ -73,9 +73,8 @@ def check_workers_agree(
     least, most = distribution.min_max_over_workers(strategy, number)
     if least != most:
         raise ValueError(
-            f"The workers find different checkpoints in {directory}: it must "
-            "be a folder that all of them share. Received: epochs "
-            f"{least // 10**9} to {most // 10**9}"
+            f"The workers find different checkpoints in {directory}, which "
+            f"they must share: of epochs {least // 10**9} to {most // 10**9}"
         )
 
 

@@ -105,7 +105,21 @@ def verify(
     metadata = registry.read_json(folder / registry.METADATA)
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
-    scores = _repeatable(folder.name, metadata)
+    scores = [
+        {"data": metadata.get("data"), **score}
+        for score in metadata.get("scores") or []
+    ]
+    if not scores:
+        raise ValueError(f"The metadata of {name} hold no score to repeat.")
+    for score in scores:
+        data = score["data"] if isinstance(score["data"], dict) else {}
+        if missing := {*_DATA, "arguments"} - {*data, *score}:
+            raise ValueError(
+                f"A score of {name} does not say how to repeat it: its "
+                f"'arguments', or 'data' with {list(_DATA)}. Missing: "
+                f"{sorted(missing)}"
+            )
+        scoring.check_arguments(score["probe"], score["arguments"])
     # Missing data sets are reported before hours of work, not after.
     opened = {}
     for score in scores:
@@ -117,25 +131,25 @@ def verify(
     results = []
     extracted = of_extracted = None
     for score in scores:
-        how = [score[entry] for entry in ("feature", "probe", "arguments")]
-        result = dict(zip(("feature", "probe", "arguments"), how, strict=True))
-        result |= {"card": score["accuracy"], "measured": None, "agrees": False}
-        images = opened[score["key"]]
+        entries = "feature", "probe", "arguments"
+        result = {entry: score[entry] for entry in entries}
+        images, where = opened[score["key"]], (score["key"], score["feature"])
         if isinstance(images, Exception):
-            result["reason"] = str(images)
+            found = {"measured": None, "agrees": False, "reason": str(images)}
         else:
-            if of_extracted != (score["key"], how[0]):
+            if of_extracted != where:
                 # One at a time: those of a map are large.
                 extracted = None
-                extracted = scoring.Extracted(encoder, images, how[0])
-                of_extracted = score["key"], how[0]
-            result["measured"] = extracted.score(*how)["accuracy"]
-            difference = 100 * abs(result["measured"] - result["card"])
+                extracted = scoring.Extracted(encoder, images, where[1])
+                of_extracted = where
+            measured = extracted.score(**result)["accuracy"]
+            difference = 100 * abs(measured - score["accuracy"])
             # The tolerance itself is still within it.
-            result["agrees"] = difference <= tolerance + 1e-9
-        results.append(result)
+            agrees = difference <= tolerance + 1e-9
+            found = {"measured": measured, "agrees": agrees}
+        results.append({**result, "card": score["accuracy"], **found})
         if report:
-            report(result)
+            report(results[-1])
     return results
 
 
@@ -149,28 +163,3 @@ def _opened(about, encoder):
         )
     except (ValueError, FileNotFoundError) as error:
         return error
-
-
-def _repeatable(name, metadata):
-    """Returns the scores of a card, each with the images it was measured on."""
-    scores = [
-        {"data": metadata.get("data"), **score}
-        for score in metadata.get("scores") or []
-    ]
-    if not scores:
-        raise ValueError(f"The metadata of {name} hold no score to repeat.")
-    for score in scores:
-        data = score["data"]
-        if not isinstance(data, dict) or not set(_DATA) <= set(data):
-            raise ValueError(
-                f"The metadata of {name} do not name the images of its "
-                f"scores. Expected an entry 'data' with {sorted(_DATA)}. "
-                f"Received: {data!r}"
-            )
-        if "arguments" not in score:
-            raise ValueError(
-                f"A score of {name} does not say how to repeat it. Expected "
-                f"the entry 'arguments'. Received: {sorted(score)}"
-            )
-        scoring.check_arguments(score["probe"], score["arguments"])
-    return scores

@@ -162,13 +162,13 @@ def test_a_preset_may_state_its_own_tolerance(preset, edit):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.pop("data"), "Expected an entry 'data'"),
+        (lambda m: m.pop("data"), "Missing: .'source'"),
         (
             lambda m: m["scores"][0].update(data={"source": "digits"}),
-            "Expected an entry 'data'",
+            "Missing: .'split'",
         ),
         (lambda m: m["scores"].clear(), "hold no score"),
-        (lambda m: m["scores"][0].pop("arguments"), "how to repeat it"),
+        (lambda m: m["scores"][0].pop("arguments"), "Missing: .'arguments'"),
         (lambda m: m["scores"][0].update(probe="svm"), "Unknown probe"),
     ],
 )
