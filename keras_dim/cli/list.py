@@ -15,9 +15,7 @@ def run(options) -> None:
         (
             preset["name"],
             "x".join(map(str, preset["image_shape"])),
-            ", ".join(
-                f"{n} {width}" for n, width in preset["features"].items()
-            ),
+            ", ".join(f"{n} {w}" for n, w in preset["features"].items()),
             f"{preset['parameters']:,}",
             _best(preset["scores"]),
         )

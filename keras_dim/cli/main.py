@@ -77,9 +77,8 @@ def _parser():
     parser = _Parser(
         prog="keras-dim",
         description="Image encoders from unlabelled images.",
-        epilog="`keras-dim COMMAND --help` shows the flags of a command. "
-        "Without flags, `keras-dim pretrain` trains on the bundled digits, in "
-        "minutes.",
+        epilog="`keras-dim COMMAND --help` shows the flags of a command; "
+        "`keras-dim pretrain` alone trains on the bundled digits, in minutes.",
     )
     parser.add_argument(
         "--version", action="version", version=f"keras-dim {__version__}"

@@ -44,9 +44,10 @@ class _Handler(python_logging.Handler):
 
     def emit(self, record):
         message = record.getMessage()
+        if any(words in message for words in _FOR_DEVELOPERS):
+            return
         if record.levelno >= python_logging.WARNING:
-            if not any(words in message for words in _FOR_DEVELOPERS):
-                print(f"keras-dim: {message}", file=sys.stderr)
+            print(f"keras-dim: {message}", file=sys.stderr)
         elif "keras_dim" in pathlib.PurePath(record.pathname).parts:
             print(message, flush=True)
 

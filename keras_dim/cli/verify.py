@@ -23,7 +23,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 def run(options) -> int:
     """Prints both columns and says whether they agree."""
     from keras_dim import training
-    from keras_dim.presets import cards
+    from keras_dim.presets import saving
 
     def row(result):
         measured = "not measured"
@@ -31,7 +31,7 @@ def run(options) -> int:
             measured = messages.percent(result["measured"])
         card = messages.percent(result["card"])
         agrees = "yes" if result["agrees"] else "no"
-        probe = cards.probe_of(result)
+        probe = saving.probe_of(result)
         return result["feature"], probe, card, measured, agrees
 
     def report(result):

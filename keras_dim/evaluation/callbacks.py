@@ -118,11 +118,8 @@ class ProbeCallback(EncoderCallback):
             `(images, labels)`, a dict of arrays with `"image"` and `"label"`,
             or a data set of batches of either.
         test: labelled images that are scored.
-        feature: str or sequence of str. Defaults to
-            `encoders.default_feature(encoder)`.
+        feature, batch_size: see `extract`.
         every: int. Epochs from score to score. Defaults to `1`.
-        batch_size: int. Most images per call of the encoder. Defaults to
-            `256`.
         **arguments: arguments of the probe; with a name, all that
             `evaluation.run_probe` takes, e.g. `labels_per_class=10`.
             A function takes those of the names above, too:
@@ -332,10 +329,9 @@ class CollapseReport(EncoderCallback):
     standard deviations over the images. A collapse is warned of at the end of
     its epoch. Put this before callbacks that read the logs.
 
-    A batch norm whose moving statistics lag behind, as with momentum 0.999 in
-    the first epochs, makes features look collapsed. They are computed again
-    with the statistics of the images themselves; if they vary then, the
-    warning names the batch norm instead.
+    Where moving statistics of batch norm lag behind, as with momentum 0.999 in
+    the first epochs, features look collapsed. They are computed again with the
+    statistics of the images; if they vary then, the warning says so.
 
     The features are those of `model.encoder`, or of the model itself where it
     has none.
@@ -343,10 +339,7 @@ class CollapseReport(EncoderCallback):
     Args:
         images: array `(num_images, height, width, channels)` as the encoder
             takes them, a few hundred, held out or not.
-        feature: str or sequence of str. Defaults to
-            `encoders.default_feature(encoder)`.
-        batch_size: int. Most images per call of the encoder. Defaults to
-            `256`.
+        feature, batch_size: see `extract`.
 
     Raises:
         ValueError: for fewer than two images, and images that
@@ -392,12 +385,10 @@ class CollapseReport(EncoderCallback):
         if not any(isinstance(each, norm) for each in model._flatten_layers()):
             return False
         # Without state: a pass in training mode would move the statistics.
-        outputs, _ = model.stateless_call(
-            [variable.value for variable in model.trainable_variables],
-            [variable.value for variable in model.non_trainable_variables],
-            self.images[: self.batch_size],
-            training=True,
-        )
+        variables = model.trainable_variables, model.non_trainable_variables
+        values = ([variable.value for variable in each] for each in variables)
+        images = self.images[: self.batch_size]
+        outputs, _ = model.stateless_call(*values, images, training=True)
         found = encoder_features.named(outputs)[name]
         found = keras.ops.convert_to_numpy(found).astype("float32")
         return _collapse(found.reshape(len(found), -1)) is None
@@ -408,16 +399,12 @@ def _collapse(features):
     num_images, units = features.shape
     varies = spread.relative_deviation(features)
     if varies < POINT:
-        return (
-            f"it is the same for all of {num_images} images, to "
-            f"{100 * varies:.2g} % of its size"
-        )
+        share = f"{100 * varies:.2g} % of its size"
+        return f"it is the same for all of {num_images} images, to {share}"
     rank = spread.effective_rank(features)
     if rank < LINE and min(units, num_images) >= _LEAST_UNITS:
-        return (
-            f"its {units} units vary in one direction alone (effective rank "
-            f"{rank:.2f})"
-        )
+        how = f"(effective rank {rank:.2f})"
+        return f"its {units} units vary in one direction alone {how}"
     return None
 
 
@@ -430,9 +417,8 @@ class CeilingReport(keras.callbacks.Callback):
     stay poor.
 
     Args:
-        ceilings: mapping from a name in the logs to its ceiling, above 0, in
-            the same unit, or to None where there is none. Methods have them:
-            `model.ceilings(batch_size)`.
+        ceilings: mapping from a name in the logs to its ceiling, above 0, or
+            None. Methods have them: `model.ceilings(batch_size)`.
     """
 
     def __init__(self, ceilings: Mapping[str, float | None]):

@@ -85,8 +85,7 @@ def feature_model(
 
     It shares the encoder's weights, and is the encoder itself where there is
     nothing to leave out, or where that is not functional. Keep it to extract
-    repeatedly: another one would be traced anew. For the arguments see
-    `extract`.
+    repeatedly: another one would be traced anew.
     """
     names = feature_names(features, encoder)
     if not encoder_features.is_functional(encoder):
@@ -100,11 +99,7 @@ def feature_model(
 
 
 def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
-    """Returns a model whose one feature, `"raw_pixels"`, is the image.
-
-    It stands in for an encoder, in `extract` and in callbacks. `image_shape`
-    is `(height, width, channels)`.
-    """
+    """Returns an encoder whose one feature, `"raw_pixels"`, is the image."""
     images = keras.Input(tuple(image_shape), dtype="float32")
     pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
     pixels = keras.layers.Flatten(dtype="float32")(pixels)
@@ -139,10 +134,8 @@ def _stream(model, images, names, batch_size):
         num_rows = num_rows or len(pixels)
         for start in range(0, len(pixels), num_rows):
             part = slice(start, start + num_rows)
-            yield {
-                **_run(model, pixels[part], num_rows, names),
-                **{name: column[part] for name, column in batch.items()},
-            }
+            others = {name: column[part] for name, column in batch.items()}
+            yield {**_run(model, pixels[part], num_rows, names), **others}
 
 
 def _run(model, images, num_rows, names):

@@ -87,10 +87,8 @@ def labelled_images(
     if max_train_images is not None and total > max_train_images:
         rows = np.random.default_rng(0).permutation(total)[:max_train_images]
         train = _Rows(train, rows)
-        note += (
-            f"; {max_train_images:,} of {total:,} training images, drawn with "
-            "seed 0"
-        )
+        drawn = f"{max_train_images:,} of {total:,} training images"
+        note += f"; {drawn}, drawn with seed 0"
     rows, columns = opened[0].image_shape[:2]
     if height and (rows, columns) != (height, width):
         top, left = (rows - height) // 2, (columns - width) // 2

@@ -112,10 +112,9 @@ def mlp_probe(
     Differs from the paper: the accuracy is that of the last epoch, not the
     average over the last hundred.
 
-    Reference:
-        Hjelm et al., "Learning deep representations by mutual information
-        estimation and maximization", ICLR 2019, section 4.1, and the authors'
-        code for the schedule.
+    Reference: Hjelm et al., "Learning deep representations by mutual
+    information estimation and maximization", ICLR 2019, section 4.1, and the
+    authors' code for the schedule.
     """
     checks.integers(1, units=units, epochs=epochs)
     checks.at_least(0, dropout=dropout)
@@ -234,9 +233,8 @@ def nearest_neighbors(
         dict as of `LabelledFeatures.result`, and `"accuracy_k1"`, the accuracy
         of the nearest row alone.
 
-    Reference:
-        Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
-        Non-Parametric Instance Discrimination", CVPR 2018, section 3.4.
+    Reference: Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
+    Non-Parametric Instance Discrimination", CVPR 2018, section 3.4.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -310,9 +308,8 @@ def few_shot(
         `"num_classes"`, `"num_episodes"` and `"protocol"`, one sentence with
         every setting.
 
-    Reference:
-        Snell, Swersky and Zemel, "Prototypical Networks for Few-shot
-        Learning", NeurIPS 2017, for the episodes and the nearest mean.
+    Reference: Snell, Swersky and Zemel, "Prototypical Networks for Few-shot
+    Learning", NeurIPS 2017, for the episodes and the nearest mean.
     """
     checks.integers(2, ways=ways, episodes=episodes)
     checks.integers(1, shots=shots, queries=queries)
@@ -365,11 +362,8 @@ def few_shot_probe(
     rows = ~np.isin(test_labels, np.append(train_labels, UNLABELLED))
     episodes_of = test_features[rows], test_labels[rows]
     result = few_shot(*episodes_of, ways, shots, queries, episodes, seed)
-    return {
-        **result,
-        "num_test": int(rows.sum()),
-        "protocol": f"{result['protocol']}; classes without training images",
-    }
+    result["protocol"] += "; classes without training images"
+    return {**result, "num_test": int(rows.sum())}
 
 
 def _episode(features, shots):

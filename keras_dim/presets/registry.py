@@ -63,11 +63,6 @@ def pretrained(
         ValueError: for an unknown name, and for a preset that is incomplete
             or was changed.
         FileNotFoundError: when the path or `directory` does not exist.
-
-    Example:
-    ```python
-    features = keras_dim.pretrained("deep_infomax_cifar10").predict(images)
-    ```
     """
     folder, message = folder_of(name_or_path, directory)
     if message:
@@ -82,8 +77,7 @@ def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
         directory: see `pretrained`.
 
     Returns:
-        list of dicts, ordered by name: the metadata of `save_preset`, such as
-        `"name"`, `"description"`, `"scores"` and `"licence"`, with
+        list of dicts, ordered by name: the metadata of `save_preset`, with
         `"image_shape"` as a tuple and `"features"` as a dict from name to
         width, maps flattened.
 
@@ -177,9 +171,8 @@ def named_outputs(encoder: keras.Model) -> dict[str, list[int | None]]:
 
 def sums(folder: pathlib.Path) -> str:
     """Returns the content of a preset's `SHA256SUMS`."""
-    return "".join(
-        f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED
-    )
+    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED]
+    return "".join(lines)
 
 
 def _existing(path):
@@ -192,10 +185,8 @@ def _existing(path):
 def _load_preset(folder):
     for name in SUMMED:
         if not (folder / name).is_file():
-            raise ValueError(
-                f"The preset in {str(folder)!r} is incomplete: there is no "
-                f"{name}."
-            )
+            what = f"The preset in {str(folder)!r} is incomplete"
+            raise ValueError(f"{what}: there is no {name}.")
     # Presets of older versions have no such file.
     path = folder / SUMS
     lines = path.read_bytes().splitlines() if path.is_file() else None

@@ -26,9 +26,8 @@ class NonFiniteError(FloatingPointError):
         self.steps = steps
         self.terms = tuple(terms)
         self.layer = layer
-        step = f"step {steps.start + 1}"
-        if len(steps) > 1:
-            step = f"steps {steps.start + 1} to {steps.stop}"
+        first, last = steps.start + 1, steps.stop
+        step = f"step {last}" if first == last else f"steps {first} to {last}"
         names = " and ".join(map(repr, self.terms)) or "weights"
         super().__init__(
             f"Training stopped at {step} of epoch {epoch + 1}: {names} became "
@@ -80,8 +79,7 @@ class NonFiniteAlarm(StepCallback):
     Args:
         batch_at: function of an epoch and a step, both from 0, that returns
             the batch of that step again; or `None`.
-        model_before: function that returns the model as it was last saved, or
-            `None`.
+        model_before: function that returns the last saved model; or `None`.
         first_step: int. Steps of the first epoch that a run had done before
             it was resumed. Defaults to 0.
     """
@@ -145,10 +143,8 @@ def refuse_non_finite(model: keras.Model, epoch: int, steps: range) -> None:
     """Raises a `NonFiniteError` if a model has weights that are not finite."""
     broken = non_finite_layers(model)
     if broken:
-        where = (
-            f"The first layer with such weights is {broken[0]!r}, one of "
-            f"{len(broken)}, while the loss was still finite"
-        )
+        first = f"The first layer with such weights is {broken[0]!r}, one of"
+        where = f"{first} {len(broken)}, while the loss was still finite"
         raise NonFiniteError(epoch, steps, (), where, broken[0])
 
 
@@ -165,8 +161,7 @@ def non_finite_layers(model: keras.Model) -> list[str]:
 def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
     """Returns the path of the first layer whose output is not finite.
 
-    An inner layer comes before the layer that contains it. Of a method, the
-    loss terms are computed, too.
+    An inner layer comes before its outer one; loss terms are computed, too.
     """
     found = []
 

@@ -103,17 +103,11 @@ def embed(
         found = _of_model(encoder, feature, batch_size)
     feature, image_shape, run, identity = found
     *size, channels = image_shape
-    images = data.open_source(
-        source,
-        split,
-        image_size=None if None in size else size,
-        channels=channels,
-    )
+    sizes = {"image_size": None if None in size else size, "channels": channels}
+    images = data.open_source(source, split, **sizes)
     total = images.num_images
-    seen, taken = (
-        "x".join(str(size or "?") for size in shape)
-        for shape in (images.image_shape, image_shape)
-    )
+    seen = "x".join(map(str, images.image_shape))
+    taken = "x".join(str(size or "?") for size in image_shape)
     logging.info(f"{total:,} images {seen} -> encoder {taken} -> {feature}")
     black = np.zeros((1, *images.image_shape), np.uint8)
     width = next(iter(run([{"image": black}])))[feature].shape[1]
@@ -126,30 +120,25 @@ def embed(
             num_rows = write(range(total), paths, 0, lambda n: report(n, total))
             if not num_rows:
                 raise ValueError(f"No image of {images.name} can be read.")
-        return {
-            "num_images": num_rows,
-            "num_skipped": len(images.skipped),
-            "width": width,
-        }
+        done = {"num_images": num_rows, "num_skipped": len(images.skipped)}
+        return {"width": width, **done}
     names = os.fsencode("\0".join(images.paths or ()))
     is_path = os.path.exists(images.name)
-    begin(
-        output,
-        {
-            "keras_dim": __version__,
-            "backend": keras.backend.backend(),
-            "source": os.path.abspath(images.name) if is_path else images.name,
-            "split": split,
-            "num_images": total,
-            "image_shape": list(images.image_shape),
-            "paths_sha256": images.paths and hashlib.sha256(names).hexdigest(),
-            "contents": images.contents(),
-            "encoder": identity(),
-            "feature": feature,
-            "width": width,
-            "num_shards": num_shards,
-        },
-    )
+    manifest = {
+        "keras_dim": __version__,
+        "backend": keras.backend.backend(),
+        "source": os.path.abspath(images.name) if is_path else images.name,
+        "split": split,
+        "num_images": total,
+        "image_shape": list(images.image_shape),
+        "paths_sha256": images.paths and hashlib.sha256(names).hexdigest(),
+        "contents": images.contents(),
+        "encoder": identity(),
+        "feature": feature,
+        "width": width,
+        "num_shards": num_shards,
+    }
+    begin(output, manifest)
     shards = range(worker, num_shards, num_workers)
     done = _write_shards(write, images, output, shards, num_shards, report)
     return {"width": width, **done}
@@ -165,8 +154,7 @@ def _write_shards(write, images, folder, shards, num_shards, report):
         rows = range(starts[shard], starts[shard + 1])
         paths = shard_paths(folder, shard, num_shards)
         if not paths[0].exists():
-            # Images that were skipped when the source was opened belong to
-            # no shard: the first one lists them.
+            # The first shard lists what was skipped when the source was opened.
             known = len(images.skipped) if shard else 0
 
             def report_rows(num_rows, before=done):
@@ -278,11 +266,10 @@ def _writing(paths):
 
 
 def _write(run, images, feature, width, batch_size, rows, paths, known, report):
-    """Writes the features of some images, and returns how many there are.
+    """Writes the features of the images `rows`; returns how many there are.
 
-    `rows` are the indices of the images; `paths` those of the array, of the
-    table of its rows and of that of the skipped images, without the `known`
-    first ones. `report` is called with the number of rows so far.
+    `paths` are those of the array, of the table of its rows and of that of the
+    skipped images, without the `known` first ones.
     """
     num_rows = 0
     # Functions of an index and a label.
@@ -339,10 +326,9 @@ def _open_csv(path):
 def _of_model(encoder, feature, batch_size):
     """Returns what `embed` needs to know of an encoder.
 
-    A tuple: the name of the feature; the shape of an image; a function from
-    batches with `"image"` to batches with the feature, `(rows, width)`,
-    instead; and a function that returns a dict for JSON, which differs for
-    another encoder.
+    The name of the feature; the shape of an image; a function from batches
+    with `"image"` to batches with the feature, `(rows, width)`; and a function
+    that returns a dict for JSON, which differs for another encoder.
     """
     feature = feature or encoders.default_feature(encoder)
     encoders.features.features_of(encoder, feature)

@@ -50,10 +50,10 @@ def pretrain(
     `views.png` (the first images and their views) and `metrics.json` (the
     terms of the last epoch, seconds, images per second).
 
-    A run that was stopped continues from its last checkpoint with
-    `resume=True`, and ends with the weights of an unbroken run. Checkpoints
-    are written after each epoch, every `checkpoint_minutes` if given, and at
-    the next step after SIGTERM, which Python notices in its main thread only.
+    With `resume=True` a stopped run continues from its last checkpoint, and
+    ends with the weights of an unbroken one. Checkpoints are written after
+    each epoch, every `checkpoint_minutes` if given, and at the next step after
+    SIGTERM, which Python notices in its main thread only.
 
     Args:
         recipe: `Recipe`.

@@ -58,8 +58,7 @@ class Recipe:
 
     A part is a name, or a dict of `"name"` and arguments of the function or
     class of that name, such as `{"name": "adam", "learning_rate": 1e-3}`. An
-    argument may be a part itself: `{"name": "deep_infomax", "critic": {"name":
-    "dot_product", "units": 512}}`.
+    argument may be a part itself: `{"name": "deep_infomax", "critic": {...}}`.
 
     Args:
         name: str.

@@ -11,14 +11,14 @@ def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0, **falling):
     """Returns a learning rate that rises for some epochs, and then stays."""
     checks.at_least(0, warmup_epochs=warmup_epochs)
     warmup_steps = round(warmup_epochs * steps_per_epoch)
-    if falling.get("kind") == "cosine":
-        falling["total_steps"] = max(falling["total_steps"], warmup_steps + 1)
     return Schedule(learning_rate, warmup_steps=warmup_steps, **falling)
 
 
 def cosine(learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
     """Returns a learning rate that falls to zero along half a cosine."""
-    falling = {"kind": "cosine", "total_steps": epochs * steps_per_epoch}
+    least = round(warmup_epochs * steps_per_epoch) + 1
+    total = max(epochs * steps_per_epoch, least)
+    falling = {"kind": "cosine", "total_steps": total}
     return constant(learning_rate, steps_per_epoch, warmup_epochs, **falling)
 
 

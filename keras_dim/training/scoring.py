@@ -1,12 +1,11 @@
 """Scores of a run, written to its folder, and those of a preset's card."""
 
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from keras_dim import checks
 from keras_dim import evaluation
@@ -35,8 +34,8 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         recipe.test_split,
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
-        # The split does not depend on the feature, so that scores compare.
-        max_train_images=MAX_PIXEL_BYTES // (4 * int(np.prod(image_shape))),
+        # The same for every feature, so that scores compare.
+        max_train_images=MAX_PIXEL_BYTES // (4 * math.prod(image_shape)),
     )
 
 
@@ -95,9 +94,8 @@ def verify(
         `"measured"` is None, and `"reason"` says why.
 
     Raises:
-        ValueError: for an unknown or damaged preset, one whose metadata does
-            not say how to repeat its scores, and where none of the images are
-            here.
+        ValueError: for an unknown or damaged preset, metadata that do not say
+            how to repeat the scores, and where none of the images are here.
     """
     checks.at_least(0, **checks.given(tolerance=tolerance))
     encoder = presets.pretrained(name, directory)

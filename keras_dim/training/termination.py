@@ -33,9 +33,8 @@ class Notice:
 def noticed() -> Iterator[Notice]:
     """Lets the block go on when SIGTERM is received, and tells it by a notice.
 
-    If the block finishes without an exception, a SIGTERM that was received is
-    raised again after it. Python handles signals in the main thread only: in
-    another thread, SIGTERM has its usual effect.
+    After a block without an exception it is raised again. In another thread
+    than the main one, where Python handles no signals, it has its usual effect.
     """
     notice = Notice()
     if threading.current_thread() is not threading.main_thread():
