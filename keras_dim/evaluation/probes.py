@@ -173,13 +173,7 @@ def mlp_probe(
     return data.result(scores.argmax(axis=-1), protocol)
 
 
-def build_mlp(
-    width: int,
-    num_classes: int,
-    units: int = 200,
-    dropout: float = 0.1,
-    seed: int = 0,
-) -> keras.Model:
+def build_mlp(width, num_classes, units=200, dropout=0.1, seed=0):
     """Returns the classifier, `(batch, width)` to `(batch, num_classes)`."""
     policy = {"dtype": "float32"}
 
@@ -443,9 +437,7 @@ class LabelledFeatures:
         }
 
 
-def labelled_rows(
-    features: Any, labels: Any, part: str = ""
-) -> tuple[np.ndarray, np.ndarray, int]:
+def labelled_rows(features, labels, part=""):
     """Returns the rows with a label, flattened, and how many have none.
 
     `part` is `"train_"` or `"test_"`, for messages.

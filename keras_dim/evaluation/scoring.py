@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -66,12 +65,7 @@ def score(
 class Extracted:
     """Features of labelled images, extracted once to be scored repeatedly."""
 
-    def __init__(
-        self,
-        encoder: keras.Model,
-        images: LabelledImages,
-        features: str | Sequence[str],
-    ):
+    def __init__(self, encoder, images, features):
         self._note = images.note
         self.train = extract(encoder, images.train, features)
         self.test = extract(encoder, images.test, features)

@@ -64,9 +64,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     )
 
 
-def check_workers_agree(
-    strategy: Any, directory: pathlib.Path, done: tuple[int, int]
-) -> None:
+def check_workers_agree(strategy, directory, done) -> None:
     """Blocks until all workers are here, and refuses different checkpoints."""
     epochs, steps = done
     number = epochs * 10**9 + steps
@@ -78,9 +76,7 @@ def check_workers_agree(
         )
 
 
-def prepare(
-    directory: pathlib.Path, recipe: Recipe, done: tuple[int, int]
-) -> None:
+def prepare(directory: pathlib.Path, recipe: Recipe, done) -> None:
     """Tidies up after killed runs, and writes the recipe."""
     checkpoints.set_damaged_aside(directory / CHECKPOINTS, done)
     for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):

@@ -296,6 +296,13 @@ def test_the_nearest_neighbour_alone_is_reported_too():
     assert nearest_neighbors(*data, k=20)["accuracy_k1"] == alone
 
 
+def test_a_small_temperature_leaves_the_nearest_row_alone():
+    # exp(s / t) of all neighbours would be 0 without a common factor.
+    data = clouds(distance=1.5)
+    score = nearest_neighbors(*data, k=5, temperature=1e-5)
+    assert score["accuracy"] == score["accuracy_k1"] > 0.4
+
+
 def test_weights_can_outvote_a_majority():
     # Cosines with the test row: 1 (class 0) and twice 0.8 (class 1).
     train = np.array([[1.0, 0.0], [0.8, 0.6], [0.8, -0.6]])

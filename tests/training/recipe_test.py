@@ -98,6 +98,11 @@ def test_a_part_by_name_alone_forgets_the_arguments_of_another():
         ({"schedule": "cosin"}, "Did you mean 'cosine'"),
         ({"dtype_policy": "float8"}, "Unknown dtype_policy"),
         ({"warmup_epochs": -1.0}, "`warmup_epochs` must"),
+        (
+            {"schedule": "steps", "schedule.boundaries": "0.5"},
+            "argument of the optimizer or the schedule: .* not iterable",
+        ),
+        ({"l2": "{[]: 1}"}, "`l2` must be 0 or more"),
         ({"l2": -1e-4}, "`l2` must be 0 or more"),
         ({"beta_1": 1.0}, "`beta_1` must be below 1"),
         ({"epsilon": 0.0}, "`epsilon` must be above 0"),

@@ -69,6 +69,10 @@ def test_a_true_card_is_confirmed_to_the_last_image(preset):
     assert all(result["card"] == result["measured"] for result in results)
 
 
+def test_a_preset_may_be_given_by_its_folder(preset):
+    assert all(result["agrees"] for result in verify(preset / "tiny"))
+
+
 def test_a_false_card_is_found_out(preset, edit):
     def boast(metadata):
         metadata["scores"][1]["accuracy"] += 0.01
