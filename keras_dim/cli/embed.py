@@ -39,7 +39,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("batch_size", "Images at a time.", 256)
     num_shards = "The number of shards. Default: one array of all features."
     add("num_shards", num_shards, type=int)
-    worker = "This worker, from 0: the first of every num_workers-th shard."
+    worker = "The number of this worker, from 0: its first shard."
     add("worker", worker, 0)
     add("num_workers", "How many workers there are.", 1)
 
