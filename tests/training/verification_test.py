@@ -69,8 +69,9 @@ def test_a_true_card_is_confirmed_to_the_last_image(preset):
     assert all(result["card"] == result["measured"] for result in results)
 
 
-def test_a_preset_may_be_given_by_its_folder(preset):
-    assert all(result["agrees"] for result in verify(preset / "tiny"))
+def test_a_preset_may_be_given_by_its_folder(preset, monkeypatch):
+    monkeypatch.chdir(preset)
+    assert all(result["agrees"] for result in verify("./tiny"))
 
 
 def test_a_false_card_is_found_out(preset, edit):
