@@ -62,13 +62,13 @@ def run(options) -> None:
     elif options.model is None:
         raise ValueError("--server needs --model, the encoder's name there.")
     else:
-        own = chosen("model", "version", "batch_size", "timeout")
-        opened = serving.Client(options.server, **own)
-    own = chosen("source", "output", "feature", "batch_size", "split")
-    own |= chosen("num_shards", "worker", "num_workers")
+        of_client = chosen("model", "version", "batch_size", "timeout")
+        opened = serving.Client(options.server, **of_client)
+    arguments = chosen("source", "output", "feature", "batch_size", "split")
+    arguments |= chosen("num_shards", "worker", "num_workers")
     progress = messages.Progress()
     with opened as encoder, contextlib.closing(progress):
-        result = training.embed(encoder, report=progress, **own)
+        result = training.embed(encoder, report=progress, **arguments)
     where = options.output
     if options.num_shards is not None:
         written = f"{result['num_written']:,} of {options.num_shards:,}"

@@ -72,9 +72,9 @@ def run(options) -> None:
         # A bar on a terminal, else a line for each epoch.
         verbose = 1 if sys.stdout.isatty() else 2
     try:
-        how = {"verbose": verbose, "strategy": strategy}
-        how |= {"checkpoint_minutes": options.checkpoint_minutes}
-        training.pretrain(recipe, directory, options.resume, **how)
+        given = {"verbose": verbose, "strategy": strategy}
+        given |= {"checkpoint_minutes": options.checkpoint_minutes}
+        training.pretrain(recipe, directory, options.resume, **given)
     except (KeyboardInterrupt, training.Terminated) as error:
         cause = "SIGTERM" if isinstance(error, SystemExit) else "Ctrl-C"
         print(

@@ -73,8 +73,8 @@ class EncoderCallback(keras.callbacks.Callback):
     def check(self, image_shape):
         """Raises a `ValueError` for images or labels that cannot be used."""
         for part in ("train", "test"):
-            how = image_shape, self._who(part), self.num_classes
-            batches.check_labelled(getattr(self, part), *how)
+            expected = image_shape, self._who(part), self.num_classes
+            batches.check_labelled(getattr(self, part), *expected)
 
     def on_train_begin(self, logs=None):
         encoder = getattr(self.model, "encoder", self.model)
@@ -403,8 +403,8 @@ def _collapse(features):
         return f"it is the same for all of {num_images} images, to {share}"
     rank = spread.effective_rank(features)
     if rank < LINE and min(units, num_images) >= _LEAST_UNITS:
-        how = f"(effective rank {rank:.2f})"
-        return f"its {units} units vary in one direction alone {how}"
+        measured = f"(effective rank {rank:.2f})"
+        return f"its {units} units vary in one direction alone {measured}"
     return None
 
 

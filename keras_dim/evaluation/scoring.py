@@ -208,11 +208,11 @@ def compare(
     for probe, arguments in probes:
         if test_classes != "all":
             arguments["test_classes"] = test_classes
-        how = probe, arguments
-        baseline = of_pixels.score("raw_pixels", *how)
+        baseline = of_pixels.score("raw_pixels", probe, arguments)
         for name in names:
-            entry = after.score(name, *how)
-            entry["untrained"] = before.score(name, *how)["accuracy"]
+            untrained = before.score(name, probe, arguments)
+            entry = after.score(name, probe, arguments)
+            entry["untrained"] = untrained["accuracy"]
             entry["raw_pixels"] = baseline["accuracy"]
             scores.append(entry)
             if report:

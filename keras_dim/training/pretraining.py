@@ -112,9 +112,9 @@ def pretrain(
                 )
 
         def load(epoch, batch):
-            how = {"batch_size": recipe.batch_size, "seed": recipe.seed}
-            begin = {"first_epoch": epoch, "first_batch": batch}
-            return data.load(source, shuffle=True, **how, **begin)
+            options = {"batch_size": recipe.batch_size, "seed": recipe.seed}
+            options |= {"first_epoch": epoch, "first_batch": batch}
+            return data.load(source, shuffle=True, **options)
 
         parts = _parts(recipe, load, done)
         # Nothing is written before this point, so that a mistake leaves no

@@ -131,15 +131,15 @@ def verify(
     for score in scores:
         entries = "feature", "probe", "arguments"
         result = {entry: score[entry] for entry in entries}
-        images, where = opened[score["key"]], (score["key"], score["feature"])
+        images, wanted = opened[score["key"]], (score["key"], score["feature"])
         if isinstance(images, Exception):
             found = {"measured": None, "agrees": False, "reason": str(images)}
         else:
-            if of_extracted != where:
+            if of_extracted != wanted:
                 # One at a time: those of a map are large.
                 extracted = None
-                extracted = scoring.Extracted(encoder, images, where[1])
-                of_extracted = where
+                extracted = scoring.Extracted(encoder, images, wanted[1])
+                of_extracted = wanted
             measured = extracted.score(**result)["accuracy"]
             difference = 100 * abs(measured - score["accuracy"])
             # The tolerance itself is still within it.
