@@ -36,8 +36,8 @@ from keras_dim.presets import list_pretrained
 from keras_dim.presets import pretrained
 from keras_dim.presets import save_preset
 from keras_dim.training import Recipe
+from keras_dim.training import embedding
 from keras_dim.training import read_embedding
-from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.epoch_log import EpochLog
 
 FEW = 25
@@ -446,15 +446,15 @@ def test_manifests_of_shards(fuzz, tmp_path):
         "width": 6,
         "num_shards": 2,
     }
-    shards = EmbeddingShards(tmp_path, 2)
     for shard in range(2):
-        np.save(shards.paths(shard)[0], np.zeros((2, 6), "float32"))
+        path, *_ = embedding.shard_paths(tmp_path, shard, 2)
+        np.save(path, np.zeros((2, 6), "float32"))
 
     def check(data):
         (tmp_path / "embed.json").write_bytes(data)
         for call in (
             lambda: read_embedding(tmp_path),
-            lambda: shards.begin(whole),
+            lambda: embedding.begin(tmp_path, whole),
         ):
             try:
                 call()
