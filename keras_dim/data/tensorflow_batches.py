@@ -5,25 +5,23 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from keras_dim import distribution
-from keras_dim.data.order import Order
 from keras_dim.data.reading import batches
 from keras_dim.data.source import Source
 
 
 def tensorflow_batches(
     source: Source,
-    orders: Iterator[Order],
+    seeds: Iterator[int | None],
     batch_size: int,
     drop_remainder: bool,
     numbers: range,
-    num_shards: int,
 ) -> tf.data.Dataset:
-    """Returns a dataset of which each iteration is the next order's epoch."""
+    """Returns a dataset of which each iteration is the next seed's epoch."""
 
     def epoch():
         try:
             yield from batches(
-                source, next(orders), batch_size, drop_remainder, numbers
+                source, batch_size, None, next(seeds), drop_remainder, numbers
             )
         except ValueError as error:
             # `distribution.value_errors` makes it one line again.
@@ -47,8 +45,7 @@ def tensorflow_batches(
     # while that thread starts, as in `fit` of several replicas, can wait for
     # it for ever (TensorFlow 2.21).
     options.autotune.enabled = False
-    policies = tf.data.experimental.AutoShardPolicy
     options.experimental_distribute.auto_shard_policy = (
-        policies.DATA if num_shards == 1 else policies.OFF
+        tf.data.experimental.AutoShardPolicy.DATA
     )
     return dataset.prefetch(2).with_options(options)

@@ -17,7 +17,7 @@ from keras_dim import checks
 from keras_dim import data
 from keras_dim import files
 from keras_dim import serving
-from keras_dim.data.reading import batches_in_order
+from keras_dim.data import reading
 from keras_dim.training.embedding_shards import MAX_SHARDS
 from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.feature_stream import FeatureStream
@@ -212,7 +212,7 @@ def _write(
         table = csv.writer(index)
         table.writerow(_columns(images))
         _write_header(features, len(rows), width)
-        for batch in stream.run(batches_in_order(images, batch_size, rows)):
+        for batch in stream.run(reading.batches(images, batch_size, rows)):
             values = np.ascontiguousarray(batch[stream.feature], "<f4")
             if values.shape[1] != width:
                 raise ValueError(

@@ -51,35 +51,6 @@ def test_only_training_splits_are_shuffled_and_cut():
     assert indices_of(train) != sorted(indices_of(train))
 
 
-def test_shards_are_disjoint_and_complete_in_every_epoch():
-    shards = [
-        keras_dim.data.load(
-            IMAGES,
-            batch_size=2,
-            shard_index=shard,
-            num_shards=3,
-            drop_remainder=False,
-        )
-        for shard in range(3)
-    ]
-    for _ in range(3):
-        indices = sum((indices_of(shard) for shard in shards), [])
-        assert sorted(indices) == list(range(10))
-
-
-def test_shards_of_whole_batches_are_equally_long():
-    # Ten images for three workers are 4, 3 and 3: with batches of two the
-    # first could make one batch more.
-    shards = [
-        keras_dim.data.load(
-            IMAGES, batch_size=2, shard_index=shard, num_shards=3
-        )
-        for shard in range(3)
-    ]
-    assert [len(list(shard)) for shard in shards] == [1, 1, 1]
-    assert [len(shard) for shard in shards] == [1, 1, 1]
-
-
 def test_a_broken_off_iteration_counts_as_an_epoch():
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     next(iter(dataset))
@@ -122,14 +93,10 @@ def test_replicas_share_the_batches_of_one(two_replicas):
         assert seen == order
 
 
-def test_batches_are_sharded_by_data_unless_workers_load_their_own():
-    def policy(**arguments):
-        options = keras_dim.data.load(IMAGES, batch_size=2, **arguments)
-        return options.options().experimental_distribute.auto_shard_policy
-
-    policies = tf.data.experimental.AutoShardPolicy
-    assert policy() == policies.DATA
-    assert policy(num_shards=2) == policies.OFF
+def test_strategies_shard_batches_by_data():
+    options = keras_dim.data.load(IMAGES, batch_size=2).options()
+    policy = options.experimental_distribute.auto_shard_policy
+    assert policy == tf.data.experimental.AutoShardPolicy.DATA
 
 
 def test_no_thread_tunes_what_fit_gives_up_at_once():
@@ -162,10 +129,6 @@ def test_an_open_source_is_loaded():
         ({"batch_size": 2.0}, "`batch_size` must be"),
         ({"batch_size": True}, "`batch_size` must be"),
         ({"batch_size": 11}, "no whole batch would be left"),
-        ({"batch_size": 6, "num_shards": 2}, "only 5 images for each of 2"),
-        ({"num_shards": 0}, "`num_shards` must be"),
-        ({"batch_size": 1, "num_shards": 11}, "cannot be shared by 11"),
-        ({"shard_index": 1}, "`shard_index` must be"),
         ({"seed": -1}, "`seed` must be"),
         ({"first_epoch": -1}, "`first_epoch` must be"),
         ({"first_batch": -1}, "`first_batch` must be"),
