@@ -26,11 +26,11 @@ def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
         }
 
     def any_size(images):
-        return native(tensorflow_images.convert(images, shape, resize=True))
+        return native(tensorflow_images.convert(images, shape))
 
     def decode(encoded):
         image = tensorflow_images.decode_request(encoded)
-        return tensorflow_images.convert(image, shape, resize=True)
+        return tensorflow_images.convert(image, shape)
 
     def encoded_images(encoded_images):
         images = tf.map_fn(

@@ -20,7 +20,7 @@ from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import serving
-from keras_dim.data.reading import batches_in_order
+from keras_dim.data import reading
 from keras_dim.training import run_folder
 from keras_dim.version import __version__
 
@@ -285,7 +285,7 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
         table = csv.writer(index)
         table.writerow(["row", *columns])
         _write_header(features, len(rows), width)
-        for batch in run(batches_in_order(images, batch_size, rows)):
+        for batch in run(reading.batches(images, batch_size, rows)):
             values = np.ascontiguousarray(batch[feature], "<f4")
             if values.shape[1] != width:
                 raise ValueError(

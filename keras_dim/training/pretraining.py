@@ -132,7 +132,7 @@ def pretrain(
             _save(model.encoder, directory / run_folder.UNTRAINED)
             # Not from the batches of training, which count how far they were
             # read.
-            images = next(reading.batches_in_order(source, 8))["image"]
+            images = next(reading.batches(source, 8))["image"]
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
@@ -220,13 +220,13 @@ def _parts(recipe, load, done):
 
 def _collapse_report(encoder, source):
     """Returns a report on images from all over the source."""
+    rows = None
     if source.random_access:
         rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
-        images = source.read(np.unique(rows.astype(np.int64)))["image"]
-    else:
-        images = next(reading.batches_in_order(source, NUM_WATCHED))["image"]
+        rows = np.unique(rows.astype(np.int64))
+    images = next(reading.batches(source, NUM_WATCHED, rows))["image"]
     shape = encoder.input_shape[1:]
-    images = [numpy_images.convert(one, shape, resize=True) for one in images]
+    images = [numpy_images.convert(one, shape) for one in images]
     return evaluation.CollapseReport(np.stack(images))
 
 

@@ -8,7 +8,7 @@ from tiny_images import pixels
 
 import keras_dim.data
 from keras_dim import distribution
-from keras_dim.data.reading import batches_in_order
+from keras_dim.data import reading
 from keras_dim.data.tfrecord import shuffle_buffer
 
 
@@ -99,20 +99,6 @@ def test_the_order_of_a_stream_depends_on_seed_and_epoch(
     assert orders(seed=1) != first
     # Two of the five batches of two images are left out.
     assert orders(first_batch=2) == [order[4:] for order in first]
-
-
-def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):
-    pattern = write_shards(tmp_path)
-    shards = [
-        keras_dim.data.load(
-            pattern, batch_size=1, shard_index=shard, num_shards=3,
-            drop_remainder=False,
-        )
-        for shard in range(3)
-    ]  # fmt: skip
-    indices = [indices_of(shard) for shard in shards]
-    assert [len(one) for one in indices] == [4, 3, 3]
-    assert sorted(sum(indices, [])) == list(range(10))
 
 
 def test_the_buffer_is_bounded_in_records_and_bytes():
@@ -247,7 +233,7 @@ def test_a_range_is_read_in_the_order_of_its_indices(
     write_records(tmp_path / "set.tfrecord-00001", [], compression)
     pattern = write_shards(tmp_path, compression=compression)
     source = keras_dim.data.open_source(pattern)
-    batches = list(batches_in_order(source, 2, rows))
+    batches = list(reading.batches(source, 2, rows))
 
     assert indices_of(batches) == list(rows)
     for batch in batches:

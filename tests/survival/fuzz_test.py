@@ -240,23 +240,6 @@ def test_images_by_an_export(fuzz, saved_model):
     fuzz(damaged(images()) | strategies.binary(max_size=64), check)
 
 
-def test_exports_that_beam_is_given(fuzz, saved_model, tmp_path):
-    pytest.importorskip("apache_beam", reason="comes with the extra `beam`")
-    from keras_dim.beam.saved_model import check_saved_model
-
-    whole = (saved_model / "saved_model.pb").read_bytes()
-
-    def check(data):
-        (tmp_path / "saved_model.pb").write_bytes(data)
-        try:
-            check_saved_model(str(tmp_path), "fc")
-        except ValueError as error:
-            assert str(tmp_path) in str(error)
-            assert "\n" not in str(error)
-
-    fuzz(damaged([whole]) | strategies.binary(max_size=64), check)
-
-
 def test_folders_of_images(fuzz, tmp_path):
     whole = pixels(0)
     number = iter(range(10**6))
