@@ -5,7 +5,7 @@ from keras import ops
 
 
 def unfold(images, size):
-    """Cuts images into patches that overlap by half.
+    """Cuts images into patches that overlap by half, in the batch axis.
 
     Returns:
         Tensor `(batch * rows * columns, size, size, channels)`, the patches of
@@ -22,7 +22,11 @@ def unfold(images, size):
 
 
 def fold(patches, image_size, size):
-    """Puts encoded patches back, `(batch, rows, columns, channels)`."""
+    """Puts encoded patches of one location each back into their grid.
+
+    Returns:
+        Tensor `(batch, rows, columns, channels)`.
+    """
     if tuple(patches.shape[1:3]) != (1, 1):
         raise ValueError(
             "A patch must have been encoded to a single location to be folded "

@@ -191,13 +191,17 @@ class MovingAverage(configurable.Configurable, StateLayer):
         """Takes a value of shape `shape` in and returns the new average."""
         checks.shape(self.shape, value=value)
         value = ops.cast(ops.stop_gradient(value), "float32")
-        if self.log_space:
-            log_decay = math.log(self.decay) if self.decay else -math.inf
-            new = math.log1p(-self.decay) + value
-            average = ops.logaddexp(log_decay + self.read(), new)
-        else:
-            average = self.decay * self.read() + (1.0 - self.decay) * value
-        average = ops.where(self.has_started > 0, average, value)
+        average = ops.where(
+            self.has_started > 0, self._average_with(value), value
+        )
         self.average.assign(average)
         self.has_started.assign(1.0)
         return average
+
+    def _average_with(self, value):
+        if not self.log_space:
+            return self.decay * self.read() + (1.0 - self.decay) * value
+        log_decay = math.log(self.decay) if self.decay else -math.inf
+        return ops.logaddexp(
+            log_decay + self.read(), math.log1p(-self.decay) + value
+        )

@@ -265,5 +265,14 @@ BOUND_OBJECTS = {name: functools.partial(Bound, name) for name in BOUNDS} | {
 
 
 def get(bound):
-    """Returns a bound by its name, by a dict of arguments, or itself."""
+    """Returns a bound by its name, or the object itself.
+
+    Args:
+        bound: str, one of `BOUNDS`; a dict of a name and arguments, such as
+            `{"name": "info_nce", "chunk_size": 64}`; or a callable like
+            `InfoNCE()`.
+
+    Raises:
+        ValueError: for an unknown name or argument.
+    """
     return parts.build("bound", BOUND_OBJECTS, bound)

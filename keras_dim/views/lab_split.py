@@ -46,7 +46,9 @@ class LabSplit(layers.Layer):
             levels / 12.92,
         )
         x, y, z = (
-            _lab_root(ops.sum(linear * (row / row.sum()), -1, keepdims=True))
+            _lab_root(
+                ops.sum(linear * (row / row.sum()), axis=-1, keepdims=True)
+            )
             for row in TO_XYZ
         )
         return {
