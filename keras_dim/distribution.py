@@ -367,9 +367,9 @@ def refuse_no_rows(tensor):
     return require_rows(
         tensor,
         1,
-        "A batch has fewer images than there are replicas, "
-        f"{num_replicas()}: drop the last, smaller batch "
-        "(drop_remainder=True), or change the batch size",
+        "A batch has fewer images than there are replicas. Expected at least "
+        f"one for each of the {num_replicas()} replicas: drop the last, "
+        "smaller batch (drop_remainder=True), or change the batch size",
     )
 
 
