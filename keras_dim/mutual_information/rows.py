@@ -29,9 +29,6 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
 
     Returns:
         Float32 tensor `(anchors,)`.
-
-    Raises:
-        ValueError: for chunks of scores that are computed already.
     """
     mask = ops.cast(mask, "float32")
     if not isinstance(scores, pairs.DotProductScores):
@@ -130,12 +127,9 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
 
 
 def sum_rows(function, slope, scores, mask, chunk_size=None):
-    """Returns the sum of a function of the scores over each row's mask.
+    """Returns the sum of a function, with its derivative, over each row's mask.
 
-    Args:
-        function, slope: callables from scores to a tensor of equal shape: the
-            function and its derivative.
-        scores, mask, chunk_size: see `reduce_rows`.
+    See `reduce_rows`.
     """
 
     def of_rows(rows, mask):
@@ -153,13 +147,8 @@ def log_sum_exp_rows(
 ):
     """Returns the logarithm of the sum of each row's exponentials.
 
-    Args:
-        scores, mask, chunk_size: see `reduce_rows`.
-        outside_score: float. The score of pairs where the mask is 0. Defaults
-            to one that leaves them out.
-
-    Returns:
-        Float32 tensor `(anchors,)`.
+    `outside_score` is the score of pairs where the mask is 0; by default they
+    are left out. See `reduce_rows`.
     """
 
     def of_rows(rows, mask):
@@ -173,13 +162,9 @@ def log_sum_exp_rows(
 
 
 def count_rows(scores, mask):
-    """Returns how many pairs of each row the mask holds.
+    """Returns how many pairs of each row the mask holds, float32 `(anchors,)`.
 
-    Args:
-        scores, mask: see `reduce_rows`.
-
-    Returns:
-        Float32 tensor `(anchors,)`, or `(1,)` where all rows share one mask.
+    Where all rows share one mask, `(1,)`.
     """
     # Entries of the mask may each stand for several scores.
     counts = ops.sum(ops.cast(mask, "float32"), _axes(mask))
