@@ -53,30 +53,26 @@ def gan(scores, positives, negatives, chunk_size=None):
 
     Eq. 1 of https://arxiv.org/abs/1406.2661, with logits as scores.
     """
-    joint = _joint_mean(lambda s: -ops.softplus(-s), scores, positives)
-    functions = ops.softplus, ops.sigmoid
-    return joint - _product_mean(*functions, scores, negatives, chunk_size)
+    functions = lambda s: -ops.softplus(-s), ops.softplus, ops.sigmoid
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Kullback-Leibler bound of f-GAN: mean of s less mean of exp(s - 1)."""
-    joint = _joint_mean(lambda s: s, scores, positives)
-    functions = [lambda s: ops.exp(s - 1.0)] * 2
-    return joint - _product_mean(*functions, scores, negatives, chunk_size)
+    functions = lambda s: s, *[lambda s: ops.exp(s - 1.0)] * 2
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def reverse_kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Reverse Kullback-Leibler bound: mean of -exp(-s) less mean of s - 1."""
-    joint = _joint_mean(lambda s: -ops.exp(-s), scores, positives)
-    functions = lambda s: s - 1.0, ops.ones_like
-    return joint - _product_mean(*functions, scores, negatives, chunk_size)
+    functions = lambda s: -ops.exp(-s), lambda s: s - 1.0, ops.ones_like
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def squared_hellinger(scores, positives, negatives, chunk_size=None):
     """Squared Hellinger bound: mean of 1 - exp(-s) less mean of exp(s) - 1."""
-    joint = _joint_mean(lambda s: 1.0 - ops.exp(-s), scores, positives)
-    functions = lambda s: ops.exp(s) - 1.0, ops.exp
-    return joint - _product_mean(*functions, scores, negatives, chunk_size)
+    functions = lambda s: 1.0 - ops.exp(-s), lambda s: ops.exp(s) - 1.0, ops.exp
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
@@ -85,9 +81,15 @@ def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
     Differs from the authors' code of Deep InfoMax, whose `X2` is unbounded
     for scores of either sign.
     """
-    joint = _joint_mean(lambda s: s, scores, positives)
-    functions = lambda s: 0.25 * ops.square(s) + s, lambda s: 0.5 * s + 1.0
-    return joint - _product_mean(*functions, scores, negatives, chunk_size)
+    return _divergence(
+        lambda s: s,
+        lambda s: 0.25 * ops.square(s) + s,
+        lambda s: 0.5 * s + 1.0,
+        scores,
+        positives,
+        negatives,
+        chunk_size,
+    )
 
 
 def donsker_varadhan(scores, positives, negatives, chunk_size=None):
@@ -97,7 +99,9 @@ def donsker_varadhan(scores, positives, negatives, chunk_size=None):
     (`mode="dv"`); this is the formula of the paper, with the mean taken over
     all negative pairs of the whole batch.
     """
-    of_rows = rows.log_sum_exp_rows(scores, negatives, chunk_size=chunk_size)
+    of_rows, scores = rows.log_sum_exp_rows(
+        scores, negatives, chunk_size=chunk_size
+    )
     here = ops.logsumexp(of_rows)
     # The logarithm stands outside the mean, so all replicas must share it.
     everywhere = ops.logsumexp(distribution.stack_replicas(here))
@@ -151,7 +155,9 @@ def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
     None for the mask.
     """
     outside = rows.VERY_NEGATIVE if own_image_score is None else own_image_score
-    rivals = rows.log_sum_exp_rows(scores, negatives, outside, chunk_size)
+    rivals, scores = rows.log_sum_exp_rows(
+        scores, negatives, outside, chunk_size
+    )
     num_rivals = rows.count_rows(scores, negatives)
     own, mask = scores, positives
     if isinstance(scores, DotProductScores):
@@ -172,17 +178,26 @@ def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
     return ops.log1p(num_rivals) - ops.softplus(rivals - own), mask
 
 
+def _divergence(
+    activation, conjugate, slope, scores, positives, negatives, chunk_size
+):
+    """Returns the variational form of an f-divergence, see the module.
+
+    `slope` is the derivative of the conjugate.
+    """
+    sums, scores = rows.sum_rows(
+        conjugate, slope, scores, negatives, chunk_size
+    )
+    num_pairs = ops.maximum(_num_pairs(scores, negatives), 1.0)
+    joint = _joint_mean(activation, scores, positives)
+    return joint - ops.sum(sums) / num_pairs
+
+
 def _joint_mean(function, scores, positives):
     """Returns the mean of a function of the scores over positive pairs."""
     if isinstance(scores, DotProductScores):
         return ops.mean(function(scores.of_own_images()))
     return _mean(function(ops.cast(scores, "float32")), positives)
-
-
-def _product_mean(function, slope, scores, negatives, chunk_size):
-    """Returns the mean of a function, with its derivative, over negatives."""
-    sums = rows.sum_rows(function, slope, scores, negatives, chunk_size)
-    return ops.sum(sums) / ops.maximum(_num_pairs(scores, negatives), 1.0)
 
 
 def _num_pairs(scores, mask):
