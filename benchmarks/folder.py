@@ -23,7 +23,6 @@ from PIL import Image
 from sklearn import datasets
 
 import keras_dim.data
-from keras_dim.data import numpy_batches  # noqa: F401, loaded before the clock
 
 # As of ImageNet, and of photographs that were scaled down for the web.
 SIZES = ((500, 375), (1024, 768))

@@ -18,10 +18,7 @@ from typing import Any
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """Returns the values that are not None, to check optional arguments.
-
-    `checks.at_least(1, **checks.given(chunk_size=chunk_size))`
-    """
+    """Returns the values that are not None, to check optional arguments."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -70,12 +67,7 @@ def integers(minimum: int, maximum: float = math.inf, /, **values: Any) -> None:
 
 
 def shape(expected: tuple[int | None, ...], /, **tensors: Any) -> None:
-    """Raises a `ValueError` for a tensor of another shape.
-
-    Args:
-        expected: tuple of ints, and of None for any size.
-        **tensors: the tensors to check, by name.
-    """
+    """Raises a `ValueError` for another shape; None stands for any size."""
     for name, tensor in tensors.items():
         found = tuple(tensor.shape)
         if len(found) != len(expected) or any(
@@ -90,11 +82,7 @@ def shape(expected: tuple[int | None, ...], /, **tensors: Any) -> None:
 def keywords(function: Callable, given: Iterable[str], owner: str) -> None:
     """Raises a `ValueError` for a keyword that a function does not take.
 
-    Args:
-        function: callable or class. See `keywords_of`.
-        given: iterable of str. Names of keyword arguments.
-        owner: str. The message's name of the function, such as
-            `"The optimizer 'sgd'"`.
+    The message calls the function `owner`, such as `"The optimizer 'sgd'"`.
     """
     known = keywords_of(function)
     for name in given:
@@ -115,19 +103,16 @@ def keywords_of(function: Callable) -> list[str]:
     if inspect.isclass(function):
         inits = [vars(cls).get("__init__") for cls in function.__mro__]
         functions = [init for init in inits if init]
-    known = []
+    known = ["self"]
     for each in functions:
         parameters = inspect.signature(each).parameters.values()
-        known += [
-            parameter.name
-            for parameter in parameters
-            if parameter.kind
-            in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            and parameter.name not in ("self", *known)
-        ]
+        for p in parameters:
+            is_keyword = p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            if is_keyword and p.name not in known:
+                known.append(p.name)
         if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break
-    return known
+    return known[1:]
 
 
 def did_you_mean(value: Any, known: Iterable[Any]) -> str:
@@ -139,9 +124,9 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
 
 def _require(is_right, expected, values):
     for name, value in values.items():
-        is_number = isinstance(value, numbers.Real) and not isinstance(
-            value, bool
-        )
+        is_number = isinstance(value, numbers.Real) and value is not True
+        is_number = isinstance(value, numbers.Real)
+        is_number = is_number and not isinstance(value, bool)
         if not (is_number and math.isfinite(value) and is_right(value)):
             raise ValueError(
                 f"`{name}` must be {expected}. Received: {value!r}"

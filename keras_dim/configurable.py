@@ -10,20 +10,11 @@ class Configurable:
 
     Every argument of `__init__` must be kept as an attribute of its own name.
     Layers and models put this class before Keras's, whose `get_config` goes
-    on adding its part:
-
-    ```python
-    @keras.saving.register_keras_serializable(package="keras_dim")
-    class Scale(Configurable, keras.layers.Layer):
-        def __init__(self, factor, **kwargs):
-            super().__init__(**kwargs)
-            self.factor = factor
-    ```
+    on adding its part: `class Scale(Configurable, keras.layers.Layer)`.
 
     An argument may be a number, a string, None, a list, tuple or dict of
     these, a function registered with Keras, or an object that has such a
-    configuration itself. Tuples become lists, as in JSON. A layer that was
-    built comes back built.
+    configuration itself. Tuples become lists, as in JSON.
     """
 
     def get_config(self):
@@ -43,16 +34,11 @@ class Configurable:
     @classmethod
     def from_config(cls, config):
         """Returns a new object with the arguments of a `get_config`."""
-        own = _arguments(cls)
-        return cls(
-            **{
-                # Keras itself reads what it added.
-                name: keras.saving.deserialize_keras_object(value)
-                if name in own
-                else value
-                for name, value in config.items()
-            }
-        )
+        # Keras itself reads what it added.
+        for name in set(config) & set(_arguments(cls)):
+            value = keras.saving.deserialize_keras_object(config[name])
+            config = config | {name: value}
+        return cls(**config)
 
 
 class ConfigurableObject(Configurable):

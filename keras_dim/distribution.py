@@ -62,7 +62,15 @@ def strategy(name="auto"):
             f"The strategy {name!r} needs Keras on TensorFlow. Received: "
             f"Keras on {keras.backend.backend()!r}"
         )
-    workers = _workers()
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    try:
+        workers = _workers_of(resolver)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The environment variable TF_CONFIG names no workers: {error}. "
+            f"Expected {TF_CONFIG}, or no such variable. Received: "
+            f"{os.environ.get('TF_CONFIG')!r}"
+        ) from error
     if name == "multi_worker" or (name == "auto" and len(workers) > 1):
         if not workers:
             raise ValueError(
@@ -78,21 +86,9 @@ def strategy(name="auto"):
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _workers():
-    """Returns the addresses that `TF_CONFIG` names."""
-    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    try:
-        jobs = spec.cluster_spec().as_dict()
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The environment variable TF_CONFIG names no workers: {error}. "
-            f"Expected {TF_CONFIG}, or no such variable. Received: "
-            f"{os.environ.get('TF_CONFIG')!r}"
-        ) from error
-    return _workers_of(jobs)
-
-
-def _workers_of(jobs):
+def _workers_of(resolver):
+    """Returns the addresses of a cluster's workers."""
+    jobs = resolver.cluster_spec().as_dict()
     return [*jobs.get("chief", []), *jobs.get("worker", [])]
 
 
@@ -126,7 +122,7 @@ def is_multi_worker():
 
 
 def spans_workers(of_strategy):
-    """Returns whether a strategy spans several processes."""
+    """Returns whether a strategy, or None, spans several processes."""
     return of_strategy is not None and isinstance(
         of_strategy, tf.distribute.MultiWorkerMirroredStrategy
     )
@@ -216,10 +212,7 @@ def holds_everywhere(condition):
 
 
 def scale_loss(loss):
-    """Divides a loss by the number of replicas.
-
-    Keras sums the gradients over replicas, and does not average them.
-    """
+    """Divides a loss by the number of replicas, over which Keras sums it."""
     return loss / num_replicas()
 
 
@@ -234,9 +227,8 @@ def own_rows(tensor, num_rows):
 def first_row(batch_size):
     """Returns the index of this replica's first row in a whole batch.
 
-    Args:
-        batch_size: int, the same on all replicas, or scalar tensor, which may
-            differ. Number of rows of this replica.
+    `batch_size`, its number of rows, is an int where it is the same on all
+    replicas, else a scalar tensor.
     """
     if is_alone():
         return 0
@@ -252,11 +244,8 @@ def draw_for_own_rows(draw, batch_size):
     """Draws random rows for the whole batch and returns this replica's.
 
     So several replicas, which share one random state, get the numbers that one
-    device would.
-
-    Args:
-        draw: function of a number of rows that returns as many random rows.
-        batch_size: int or scalar tensor. See `first_row`.
+    device would. `draw` is a function of the number of rows. For `batch_size`
+    see `first_row`.
     """
     if is_alone():
         return draw(batch_size)
@@ -272,12 +261,8 @@ def shuffle_rows(tensor, seed_generator):
     """Deals the rows of all replicas out to them in a new random order.
 
     Statistics of a replica's batch then do not tell which of its rows belong
-    together. No gradient flows back.
-
-    Args:
-        tensor: tensor `(rows of this replica, ...)`.
-        seed_generator: `keras.random.SeedGenerator`. In the same state on all
-            replicas.
+    together. No gradient flows back. The seed generator is in the same state
+    on all replicas.
 
     Returns:
         Tensor like `tensor`, and the order of the rows of all replicas, for
@@ -286,17 +271,15 @@ def shuffle_rows(tensor, seed_generator):
     rows = concat_replicas(ops.stop_gradient(tensor))
     draws = keras.random.uniform((ops.shape(rows)[0],), seed=seed_generator)
     order = ops.argsort(draws)
-    return _deal(rows, order, tensor), order
+    rows = ops.take(rows, order, axis=0)
+    return own_rows(rows, ops.shape(tensor)[0]), order
 
 
 def unshuffle_rows(tensor, order):
     """Brings rows back to where they were before `shuffle_rows`."""
     rows = concat_replicas(ops.stop_gradient(tensor))
-    return _deal(rows, ops.argsort(order), tensor)
-
-
-def _deal(rows, order, tensor):
-    return own_rows(ops.take(rows, order, axis=0), ops.shape(tensor)[0])
+    rows = ops.take(rows, ops.argsort(order), axis=0)
+    return own_rows(rows, ops.shape(tensor)[0])
 
 
 def _batch_sizes(batch_size):
@@ -316,8 +299,7 @@ def _places():
     current = _current_strategy()
     num_workers = 1
     if spans_workers(current):
-        jobs = current.cluster_resolver.cluster_spec().as_dict()
-        num_workers = len(_workers_of(jobs)) or 1
+        num_workers = len(_workers_of(current.cluster_resolver)) or 1
     num_local = current.num_replicas_in_sync // num_workers
     return [
         replica % num_local * num_workers + replica // num_local

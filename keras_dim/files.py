@@ -7,8 +7,8 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,14 +33,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-        )
-        os.close(handle)
-        temporary = pathlib.Path(name)
+        temporary = _hidden(path)
+        temporary.touch(exist_ok=False)
         try:
-            # mkstemp makes the file private; those of a run are shared.
-            temporary.chmod(0o666 & ~_umask())
             yield temporary
             _sync(temporary)
             os.replace(temporary, path)
@@ -55,10 +50,8 @@ def remove_leftovers(path: str | os.PathLike) -> None:
     Whoever is writing it now meets a `FileNotFoundError`.
     """
     path = pathlib.Path(path)
-    # Eight letters, digits or underscores: the names that mkstemp draws.
-    name = re.compile(
-        rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}{re.escape(path.suffix)}"
-    )
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    name = re.compile(rf"\.{stem}-[a-z0-9_]{{8}}{suffix}")
     for other in path.parent.glob(".*"):
         if name.fullmatch(other.name):
             # Others may be tidying up, too.
@@ -77,12 +70,9 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     refuse_existing(path)
     with _room_for(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")
-        temporary = pathlib.Path(name)
+        temporary = _hidden(path)
+        temporary.mkdir(parents=True)
         try:
-            # mkdtemp makes the folder private, too.
-            temporary.chmod(0o777 & ~_umask())
             yield temporary
             for folder, _, names in os.walk(temporary):
                 for name in names:
@@ -109,8 +99,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 def write_json_once(path: str | os.PathLike, value: Any) -> None:
     """Writes `value` as JSON, unless there is something at `path` already.
 
-    Of several processes that do so at once the first one's file stays, and
-    none raises.
+    Of several processes that do so at once the first one's file stays.
     """
     if os.path.lexists(path):
         return
@@ -145,6 +134,11 @@ def refuse_existing(path: pathlib.Path) -> None:
             f"Nothing is overwritten. Received: {str(path)!r}, which exists. "
             "Choose another path, or delete it first."
         )
+
+
+def _hidden(path: pathlib.Path) -> pathlib.Path:
+    """Returns a new name beside `path`, of the same suffix."""
+    return path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
 
 
 @contextlib.contextmanager
@@ -184,13 +178,6 @@ def _number_of_no_room(error: BaseException) -> int | None:
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
-
-
-def _umask() -> int:
-    # The mask can only be read by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync(path: str | os.PathLike) -> None:

@@ -26,11 +26,6 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
     Keras loads it in safe mode, with its own classes and those that the
     program has registered. The memory that the layers take is not limited.
 
-    Args:
-        path: str or path. A file that `keras.Model.save` wrote.
-        compile: bool. Whether to compile the model as it was when saved.
-            Defaults to `False`.
-
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: for a file that is not whole, or not to be trusted.

@@ -18,13 +18,12 @@ def factory(
 ) -> tuple[Callable, dict[str, Any]]:
     """Returns the function that makes a part, and the part's arguments.
 
+    Raises a `ValueError` for an unknown name or argument, with the nearest one.
+
     Args:
         kind: str. The kind of the part in messages, such as `"critic"`.
         registry: mapping from names to functions or classes.
         part: str or mapping. A name; or a dict with `"name"` and arguments.
-
-    Raises:
-        ValueError: for an unknown name or argument, with the nearest one.
     """
     arguments = named(part)
     name = arguments.pop("name", None)
@@ -36,11 +35,10 @@ def factory(
 def build(
     kind: str, registry: Mapping[str, Callable], part: Any, **defaults: Any
 ) -> Any:
-    """Makes a part.
+    """Makes a part; what is neither a name nor a mapping is one already.
 
     Args:
-        kind, registry, part: see `factory`. Anything but a name or a mapping
-            is a part already, and is returned.
+        kind, registry, part: see `factory`.
         **defaults: arguments for a part that takes them and has no others.
     """
     if not isinstance(part, str | Mapping):

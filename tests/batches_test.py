@@ -432,6 +432,7 @@ def test_labels_become_numbers(labels):
         (tf.constant(["cat", "dog"]), "numpy.unique"),
         ([0.5, 1.0], "fractions"),
         ([0.0, np.nan], "NaN"),
+        ([0.0, np.inf], "infinity"),
         ([0, -1], "no label"),
         ([0, -2], "from 0 to 2"),
         ([0, 3], "from 0 to 2"),
@@ -442,6 +443,11 @@ def test_what_is_no_label_is_refused(labels, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         batches.labels_of(labels, num_classes=3)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_below_minus_one_are_never_labels():
+    with pytest.raises(ValueError, match="labels 0 or more. Received -2"):
+        batches.labels_of([0, -2], allow_unlabelled=True)
 
 
 def test_unlabelled_rows_may_be_allowed():

@@ -197,7 +197,7 @@ def test_no_room_for_a_temporary_folder_is_told(tmp_path, monkeypatch):
     def full(*arguments, **names):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.tempfile, "mkdtemp", full)
+    monkeypatch.setattr(files.pathlib.Path, "mkdir", full)
     with pytest.raises(OSError, match="There is no room for"):
         with files.atomic_folder(tmp_path / "run"):
             raise AssertionError("there is no folder")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_bank_method
 import tiny_optimizers
 
 import keras_dim.data
@@ -39,28 +40,18 @@ def given_draws():
     keras.random.uniform, keras.random.normal = before
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, two_replicas):
-    """What TensorFlow hands over: methods and images."""
-    folder = tmp_path_factory.mktemp("jax")
-    for name in jax_worker.METHODS:
+def save(folder, names):
+    for name in names:
         model = tiny.make(name)
         model.optimizer.build(model.trainable_variables)
         model.save(folder / f"{name}.keras")
-    (folder / "of_replicas").mkdir()
-    model = tiny.make(jax_worker.OF_REPLICAS, two_replicas)
-    model._maybe_symbolic_build()
-    model.save(folder / "of_replicas" / f"{jax_worker.OF_REPLICAS}.keras")
-    jax_worker.write_photos(folder)
-    return folder
 
 
-@pytest.fixture(scope="module")
-def results(folder):
-    """What `jax_worker.py` found: one process, as starting it takes longest."""
+def run_worker(folder, *arguments):
+    """Returns what `jax_worker.py` found."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
     done = subprocess.run(
-        [sys.executable, str(TESTS / "jax_worker.py"), str(folder)],
+        [sys.executable, TESTS / "jax_worker.py", folder, *arguments],
         env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -69,6 +60,37 @@ def results(folder):
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, two_replicas):
+    """What TensorFlow hands over: methods and images."""
+    folder = tmp_path_factory.mktemp("jax")
+    save(folder, jax_worker.METHODS)
+    (folder / "of_replicas").mkdir()
+    model = tiny.make(jax_worker.OF_REPLICAS, two_replicas)
+    model._maybe_symbolic_build()
+    model.save(folder / "of_replicas" / f"{jax_worker.OF_REPLICAS}.keras")
+    (folder / "bank").mkdir()
+    model = tiny_bank_method.make()
+    model.optimizer.build(model.trainable_variables)
+    model.save(folder / "bank" / "bank.keras")
+    jax_worker.write_photos(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """What one process found, as starting it takes longest."""
+    return run_worker(folder)
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory):
+    """The folder of further methods, and what a process found."""
+    folder = tmp_path_factory.mktemp("more")
+    save(folder, jax_worker.MORE_METHODS)
+    return folder, run_worker(folder, "methods")
 
 
 @pytest.fixture(params=jax_worker.METHODS)
@@ -91,7 +113,8 @@ def evaluate(model, name):
 
 
 def test_every_method_is_tried():
-    tried = {type(tiny.METHODS[name]()) for name in jax_worker.METHODS}
+    names = jax_worker.METHODS + jax_worker.MORE_METHODS
+    tried = {type(tiny.METHODS[name]()) for name in names}
     assert tried == set(methods.METHODS.values())
 
 
@@ -99,31 +122,48 @@ def test_tensorflow_was_not_there(results):
     assert results["modules"] == []
 
 
-def test_loss_and_terms_equal_those_of_tensorflow(
-    name, folder, results, given_draws
-):
+def assert_method_agrees(name, folder, results):
+    """Loss, training by compiled steps, and the file of what was trained."""
+    found = results["methods"][name]
     model = keras.models.load_model(folder / f"{name}.keras")
-    assert_close(results["methods"][name]["before"], evaluate(model, name))
-
-
-def test_training_by_compiled_steps_equals_that_of_tensorflow(
-    name, folder, results, given_draws
-):
-    assert results["methods"][name]["jit_compile"] is True
+    assert_close(found["before"], evaluate(model, name))
+    assert found["jit_compile"] is True
     model = keras.models.load_model(folder / f"{name}.keras")
     history = model.fit(
         dataset(name), epochs=jax_worker.NUM_EPOCHS, verbose=0
     ).history
     assert len(history["loss"]) == jax_worker.NUM_EPOCHS
-    assert_close(results["methods"][name]["history"], history)
-
-
-def test_what_jax_trained_is_loaded_by_tensorflow(
-    name, folder, results, given_draws
-):
+    assert_close(found["history"], history)
     model = keras.models.load_model(folder / "trained" / f"{name}.keras")
     assert int(model.optimizer.iterations) == 2 * jax_worker.NUM_EPOCHS
-    assert_close(evaluate(model, name), results["methods"][name]["after"])
+    assert_close(evaluate(model, name), found["after"])
+
+
+def test_a_method_equals_that_of_tensorflow(name, folder, results, given_draws):
+    assert_method_agrees(name, folder, results)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", jax_worker.MORE_METHODS)
+def test_further_methods_equal_those_of_tensorflow(name, more, given_draws):
+    assert_method_agrees(name, *more)
+
+
+def test_banks_and_averages_equal_those_of_tensorflow(folder, results):
+    model = keras.models.load_model(folder / "bank" / "bank.keras")
+    before = [np.array(weight) for weight in model.weights]
+    np.testing.assert_allclose(
+        results["bank"], tiny_bank_method.fit(model), rtol=1e-4
+    )
+    loaded = keras.models.load_model(folder / "bank" / "trained.keras")
+    for one, other, first in zip(
+        loaded.weights, model.weights, before, strict=True
+    ):
+        # Ten steps of training carry the last digits on.
+        np.testing.assert_allclose(
+            one, other, rtol=1e-3, atol=1e-5, err_msg=one.path
+        )
+        assert not np.array_equal(other, first), one.path
 
 
 def test_a_checkpoint_of_several_replicas_is_loaded(results):

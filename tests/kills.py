@@ -208,9 +208,9 @@ def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
     while len(kills) < num_kills:
         process = Process(runs[-1], epochs)
         seconds = moments.uniform(0, longest)
-        if len(kills) % 10 == 1:
+        if len(kills) % 10 == 0:
             kill = process.kill_inside_a_save()
-        elif len(kills) % 10 == 2:
+        elif len(kills) % 10 == 1:
             kill = process.kill_in_its_beginning(seconds)
         else:
             kill = process.kill_in_its_steps(seconds)

@@ -42,7 +42,7 @@ assert not any(name.startswith("keras_dim") for name in sys.modules)
 def folder(tmp_path_factory):
     """A run of the bundled digits, a fraction of the default's epochs."""
     folder = tmp_path_factory.mktemp("whole_way")
-    arguments = ["--directory", str(folder / "run"), "--epochs", "3"]
+    arguments = ["--directory", str(folder / "run"), "--epochs", "2"]
     assert main.run(["pretrain", *arguments]) == 0
     return folder
 

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_dim import distribution
-from keras_dim.batches.forms import columns
-from keras_dim.batches.forms import dtype_name
-from keras_dim.batches.forms import is_whole
-from keras_dim.batches.forms import known_shape
-from keras_dim.batches.forms import mapped
-from keras_dim.batches.forms import refuse_no_data_set
-from keras_dim.batches.forms import unpacked
-from keras_dim.batches.pixels import check
-from keras_dim.batches.pixels import check_spec
-from keras_dim.batches.pixels import refuse_few
+from keras_dim.batches import forms
+from keras_dim.batches import pixels
 
 
 def checked(
@@ -41,47 +33,45 @@ def checked(
         x: arrays in any form that `columns` takes, or a data set of such
             batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, an
             iterator or another iterable.
-        image_shape: see `check`.
+        image_shape, who, why: see `check`.
         min_images: int. Least number of images: of arrays, or of each batch.
-        who: see `check`.
-        why: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
             cut into. The last one, too, must have `min_images`.
         in_order: bool. Whether to warn of a shuffled data set, whose features
-            could not be matched with their images. Defaults to `False`.
+            could not be matched with their images.
         view_names: sequence of str. A batch may also be a dict of these views
-            of its images, of which the first is checked. Defaults to `()`.
+            of its images, of which the first is checked.
 
     Returns:
         `x` itself, or the same data set with checks.
     """
     arguments = (image_shape, min_images, who, why)
     door = _Door(arguments, in_order, view_names)
-    if is_whole(x):
+    if forms.is_whole(x):
         found = door.columns(x)
         door.check(found)
         if batch_size is not None:
             _check_rest(len(found["image"]), batch_size, min_images, who, why)
         return x
-    refuse_no_data_set(x, who)
+    forms.refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
         # Several workers take the batches of a `PyDataset` in any order.
         door.is_serial = getattr(x, "workers", 1) == 1
-        return mapped(x, door.passed)
+        return forms.mapped(x, door.passed)
     if not hasattr(x, "map"):
         # A strategy has distributed this data set already.
         return x
-    spec = door.columns(unpacked(x.element_spec))
+    spec = door.columns(forms.unpacked(x.element_spec))
     images = spec["image"]
-    check_spec(images.shape, images.dtype, image_shape, who)
-    num_images, *axes = known_shape(images.shape) or (None, None)
+    pixels.check_spec(images.shape, images.dtype, image_shape, who)
+    num_images, *axes = forms.known_shape(images.shape) or (None, None)
     if num_images is not None and num_images < min_images:
-        refuse_few(num_images, min_images, who, why)
+        pixels.refuse_few(num_images, min_images, who, why)
     is_known = None not in (axes if min_images == 1 else [num_images, *axes])
-    if dtype_name(images.dtype) == "uint8" and is_known:
+    if forms.dtype_name(images.dtype) == "uint8" and is_known:
         if not (in_order and "index" in spec):
             return x
-    return mapped(x, door.watched)
+    return forms.mapped(x, door.watched)
 
 
 def refuse_supervision(**arguments: Any) -> None:
@@ -117,11 +107,11 @@ class _Door:
     def columns(self, element: Any) -> dict[str, Any]:
         """Returns the columns of a batch, with the first view as images."""
         name = self.image_name(element)
-        return columns(element if name == "image" else element[name])
+        return forms.columns(element if name == "image" else element[name])
 
     def check(self, found: Mapping[str, Any]) -> None:
         """Checks the columns of a batch."""
-        check(found["image"], *self.arguments)
+        pixels.check(found["image"], *self.arguments)
         if self.in_order and "index" in found:
             self._check_order(np.asarray(found["index"]))
 
@@ -153,9 +143,8 @@ class _Door:
             self.in_order = False
             warnings.warn(
                 f"{self.arguments[2]} returns rows in the order of the data "
-                "set, which is not the order of the images' 'index': it is "
-                "shuffled, and its last images may be left out. Pass "
-                "keras_dim.data.load(..., shuffle=False), or use "
+                "set, which is shuffled and may leave out its last images: "
+                "pass keras_dim.data.load(..., shuffle=False), or use "
                 "keras_dim.evaluation.extract, which returns the index, too",
                 stacklevel=2,
             )
@@ -171,4 +160,4 @@ def _check_rest(num_images, batch_size, min_images, who, why):
             f"batch_size, or leave out the last {rest} image(s)"
         )
     if batch_size < min_images:
-        refuse_few(batch_size, min_images, who, why)
+        pixels.refuse_few(batch_size, min_images, who, why)

@@ -18,14 +18,9 @@ from keras_dim import distribution
 def columns(element: Any) -> dict[str, Any]:
     """Returns `"image"`, `"label"` and `"index"` of a batch or whole arrays.
 
-    Args:
-        element: images; `(images,)`; `(images, labels)`; or a dict with
-            `"image"` and perhaps `"label"`, `"index"` and others. Arrays and
-            tensors are returned as they are, other sequences as arrays.
-
-    Raises:
-        ValueError: for anything else, sample weights included, and where the
-            columns differ in length.
+    These are images; `(images,)`; `(images, labels)`; or a dict with `"image"`
+    and perhaps `"label"`, `"index"` and others. Anything else is refused, as
+    are columns of other lengths. Sequences become arrays; tensors stay.
     """
     if isinstance(element, Mapping):
         if "image" not in element:
@@ -33,10 +28,8 @@ def columns(element: Any) -> dict[str, Any]:
                 "A batch must be images, or a dict with them under 'image'. "
                 f"Received a dict with {sorted(map(str, element))}"
             )
-        found = {
-            name: element.get(name) for name in ("image", "label", "index")
-        }
-    elif isinstance(element, tuple | list) and not is_array(element):
+        found = {key: element.get(key) for key in ("image", "label", "index")}
+    elif isinstance(element, tuple | list):
         if len(element) not in (1, 2):
             raise ValueError(
                 "A batch must be images or a pair (images, labels). Received "
@@ -46,9 +39,7 @@ def columns(element: Any) -> dict[str, Any]:
         found = dict(zip(("image", "label"), element, strict=False))
     else:
         found = {"image": element}
-    if found["image"] is None or isinstance(
-        found["image"], str | bytes | os.PathLike
-    ):
+    if isinstance(found["image"], types.NoneType | str | bytes | os.PathLike):
         raise _no_images(element, "keras_dim")
     found = {
         name: column if is_array(column) else np.asarray(column)
@@ -120,8 +111,6 @@ def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     if hasattr(x, "element_spec"):
         return x.map(lambda *element: function(unpacked(element)))
     if isinstance(x, keras.utils.PyDataset):
-        if hasattr(x, "map"):
-            return x.map(function)
         return _MappedDataset(x, function)
     if isinstance(x, Iterator):
         return (function(batch) for batch in x)
@@ -138,11 +127,8 @@ def iterate(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields arrays or a data set in batches, as dicts of NumPy arrays.
 
-    Batches of a data set are cut to `batch_size`, never joined.
-
-    Raises:
-        ValueError: for anything but images, and for a data set that
-            repeats for ever.
+    Batches of a data set are cut to `batch_size`, never joined. A data set
+    that repeats for ever is refused.
     """
     refuse_no_data_set(x, who)
     # tf.data's value for a data set without an end.
@@ -204,13 +190,14 @@ def _num_rows(name, column):
     shape = known_shape(column.shape)
     if shape == ():
         raise ValueError(
-            f"There must be one {name!r} for every image of a batch. "
-            "Received a single value"
+            f"There must be one {name!r} for every image. Received one value"
         )
     return shape[0] if shape else None
 
 
 class _MappedDataset(keras.utils.PyDataset):
+    map = mapped
+
     def __init__(self, dataset, function):
         super().__init__(
             dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size
@@ -227,6 +214,9 @@ class _MappedDataset(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return self._function(self._dataset[index])
+
+    def __iter__(self):
+        return (self._function(batch) for batch in self._dataset)
 
     def on_epoch_begin(self):
         self._dataset.on_epoch_begin()

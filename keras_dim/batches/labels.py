@@ -9,14 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dim.batches.forms import columns as columns_of
-from keras_dim.batches.forms import dtype_name
-from keras_dim.batches.forms import is_whole
-from keras_dim.batches.forms import known_shape
-from keras_dim.batches.forms import refuse_no_data_set
-from keras_dim.batches.forms import unpacked
-from keras_dim.batches.pixels import check
-from keras_dim.batches.pixels import check_spec
+from keras_dim.batches import forms
+from keras_dim.batches import pixels
 
 # The label of an image without one, as in STL-10's unlabelled part.
 UNLABELLED = -1
@@ -32,16 +26,11 @@ def labels_of(
 
     Args:
         columns: dict with `"label"`, as `columns` returns it; or the labels:
-            whole numbers `(n,)` or `(n, 1)`.
+            whole numbers `(n,)` or `(n, 1)`. One-hot labels, strings, fractions
+            and numbers that are no class are refused.
         who: str. Name of the caller, for the message.
-        num_classes: int or `None`. Labels must be below it. Defaults to
-            `None`, no limit.
-        allow_unlabelled: bool. Whether -1 may stand for no label. Defaults to
-            `False`.
-
-    Raises:
-        ValueError: for one-hot labels, strings, fractions, and numbers that
-            are no class.
+        num_classes: int or `None`. Labels must be below it, if it is given.
+        allow_unlabelled: bool. Whether -1 may stand for no label.
     """
     labels = columns
     if isinstance(columns, Mapping):
@@ -55,10 +44,19 @@ def labels_of(
         labels = keras.ops.convert_to_numpy(labels)
     labels = np.asarray(labels)
     _check_label_spec(labels, who)
-    if not np.array_equal(labels, np.floor(labels)):
+    if not (np.isfinite(labels) & (labels == np.floor(labels))).all():
         raise ValueError(
-            f"{who} expects labels that are whole numbers. Received NaN or "
-            f"fractions, of dtype {labels.dtype}"
+            f"{who} expects labels that are whole numbers. Received NaN, "
+            f"infinity or fractions, of dtype {labels.dtype}"
+        )
+    limit, expected = 2.0**63, "0 or more"
+    if num_classes is not None:
+        limit, expected = num_classes, f"from 0 to {num_classes - 1}"
+    is_known = (labels >= UNLABELLED) & (labels < limit)
+    if not is_known.all():
+        raise ValueError(
+            f"{who} expects labels {expected}. Received {labels[~is_known][0]}:"
+            " numpy.unique(labels, return_inverse=True)[1] counts from 0"
         )
     labels = labels.astype("int64").reshape(len(labels))
     num_unlabelled = np.count_nonzero(labels == UNLABELLED)
@@ -68,14 +66,6 @@ def labels_of(
             f"which stands for no label, in {num_unlabelled} of {len(labels)} "
             "rows: leave them out, as images[labels >= 0] does"
         )
-    if num_classes is not None and len(labels):
-        least, most = labels.min(), labels.max()
-        if least < UNLABELLED or most >= num_classes:
-            raise ValueError(
-                f"{who} expects labels from 0 to {num_classes - 1}. Received "
-                f"labels from {least} to {most}: numpy.unique(labels, "
-                "return_inverse=True)[1] counts classes from 0"
-            )
     return labels
 
 
@@ -89,15 +79,10 @@ def check_labelled(
 
     Arrays are checked whole; of a `tf.data.Dataset` the known shapes and
     dtypes, of other data sets the first batch. Images may have no label (-1),
-    but not all of them. Iterators are refused.
-
-    Args:
-        x: labelled images, in any form that `checked` takes.
-        image_shape: see `check`.
-        who: see `check`.
-        num_classes: see `labels_of`.
+    but not all of them. Iterators are refused. `x` has any form that `checked`
+    takes; for the other arguments see `check` and `labels_of`.
     """
-    refuse_no_data_set(x, who)
+    forms.refuse_no_data_set(x, who)
     if isinstance(x, Iterator):
         raise ValueError(
             f"{who} is read for every score, and an iterator only once. Pass "
@@ -106,18 +91,18 @@ def check_labelled(
     first = getattr(x, "element_spec", None)
     is_spec = first is not None
     if not is_spec:
-        first = x if is_whole(x) else next(iter(x), ())
-    first = columns_of(unpacked(first))
+        first = x if forms.is_whole(x) else next(iter(x), ())
+    first = forms.columns(forms.unpacked(first))
     if is_spec:
         image = first["image"]
-        check_spec(image.shape, image.dtype, image_shape, who)
+        pixels.check_spec(image.shape, image.dtype, image_shape, who)
         if "label" in first:
             _check_label_spec(first["label"], who)
             return
     elif "label" in first:
-        check(first["image"], image_shape, who=who)
+        pixels.check(first["image"], image_shape, who=who)
     labels = labels_of(first, who, num_classes, allow_unlabelled=True)
-    if is_whole(x) and (labels == UNLABELLED).all():
+    if forms.is_whole(x) and (labels == UNLABELLED).all():
         raise ValueError(
             f"{who} needs labels. All {len(labels)} are {UNLABELLED}, which "
             "stands for no label"
@@ -125,7 +110,10 @@ def check_labelled(
 
 
 def _check_label_spec(labels, who):
-    shape, dtype = known_shape(labels.shape), dtype_name(labels.dtype)
+    shape, dtype = (
+        forms.known_shape(labels.shape),
+        forms.dtype_name(labels.dtype),
+    )
     message = (
         f"{who} expects labels that are whole numbers, one to an image. "
         f"Received labels of dtype {dtype}, shape {shape}"

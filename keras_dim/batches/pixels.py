@@ -35,12 +35,9 @@ def check(
         images: array or eager tensor.
         image_shape: sequence of int or `None`. `(height, width, channels)`,
             `None` for any number. Defaults to `None`, any image.
-        min_images: int. Least number of images. Defaults to `1`.
+        min_images: int. Least number of images.
         who: str. Name of the caller, for the message.
         why: str. Why there must be `min_images`, for the message.
-
-    Raises:
-        ValueError: in one line.
     """
     check_spec(images.shape, images.dtype, image_shape, who)
     if len(images) < max(min_images, 1):
@@ -74,21 +71,18 @@ def check_spec(
     if image_shape is not None:
         expected = str((None, *image_shape))
     advice = (
-        ": resize the images (data sources take `image_size` and `channels`), "
+        "resize the images (data sources take `image_size` and `channels`), "
         "and batch a data set"
     )
     if len(shape) == 3 and shape[-1] in CHANNELS:
-        advice = ": one image is a batch by images[None]; batch a data set"
+        advice = "one image is a batch by images[None]; batch a data set"
     elif len(shape) == 3:
-        advice = ": grey is one channel by images[..., None]"
+        advice = "grey is one channel by images[..., None]"
     elif len(shape) == 4 and is_channels_first(shape):
-        advice = (
-            ", which has the channels first: put them last by "
-            "numpy.transpose(images, (0, 2, 3, 1))"
-        )
+        advice = "channels first: pass numpy.transpose(images, (0, 2, 3, 1))"
     raise ValueError(
         f"{who} expects batches of shape {expected}. The images do not fit. "
-        f"Received: {shape}{advice}"
+        f"Received: {shape}: {advice}"
     )
 
 
@@ -145,25 +139,21 @@ def _check_range(pixels, dtype, who):
     is_low, is_high = low < -0.5, high > 255.5
     advice = ""
     if not (np.isfinite(low) and np.isfinite(high)):
-        advice = ": images must be finite"
+        advice = "images must be finite"
     elif is_low and high <= 1:
-        advice = ": pass (images + 1) * 127.5 where they are in [-1, 1]"
+        advice = "pass (images + 1) * 127.5 where they are in [-1, 1]"
     elif is_high and dtype in ("uint16", "int32", "int64", "uint32"):
-        advice = (
-            ": pass (images // 257).astype('uint8') where they have 16 bits"
-        )
+        advice = "pass (images // 257).astype('uint8') where they have 16 bits"
     elif is_low or is_high or (low < 0 and high <= 1):
-        advice = (
-            ": undo their standardisation, or pass numpy.clip(images, 0, 255)"
-        )
+        advice = "undo the standardisation, or pass numpy.clip(images, 0, 255)"
     elif 0 < high <= 1 and (pixels != np.rint(pixels)).any():
-        advice = ", which is nearly black: pass images * 255"
+        advice = "that is nearly black, pass images * 255"
     message = (
         f"{who} expects raw pixels in [0, 255]. Received {dtype} values from "
         f"{low:g} to {high:g}"
     )
     if advice:
-        raise ValueError(f"{message}{advice}")
+        raise ValueError(f"{message}: {advice}")
     if 0 < high <= 1:
         warnings.warn(
             f"{message}, which is nearly black: pass images * 255 if 1 is "

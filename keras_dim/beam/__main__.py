@@ -18,7 +18,7 @@ from apache_beam.options import pipeline_options
 from keras_dim import checks
 from keras_dim.beam.embedding import Embed
 from keras_dim.beam.embedding import ImageFiles
-from keras_dim.beam.saved_model import check_saved_model
+from keras_dim.beam.saved_model import SavedModelHandler
 
 _SCHEMA = pyarrow.schema(
     [
@@ -29,14 +29,7 @@ _SCHEMA = pyarrow.schema(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the pipeline to its end.
-
-    Args:
-        arguments: sequence of str or `None`, those of the process.
-
-    Raises:
-        SystemExit: with code 2, for a mistake of the user.
-    """
+    """Runs the pipeline to its end; a user's mistake is exit code 2."""
     parser = _parser()
     options, others = parser.parse_known_args(arguments)
     try:
@@ -53,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         _ = (
             embedded.features
-            | beam.MapTuple(_row)
+            | beam.MapTuple(
+                lambda path, features: {"path": path, "features": features}
+            )
             | beam.io.WriteToParquet(
                 f"{options.output}/features",
                 _SCHEMA,
@@ -63,19 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         _ = (
             embedded.skipped
-            | beam.MapTuple(_line)
+            | beam.MapTuple(
+                lambda path, reason: json.dumps(
+                    {"path": path, "reason": reason}
+                )
+            )
             | beam.io.WriteToText(
                 f"{options.output}/skipped", file_name_suffix=".jsonl"
             )
         )
-
-
-def _row(path, features):
-    return {"path": path, "features": features}
-
-
-def _line(path, reason):
-    return json.dumps({"path": path, "reason": reason})
 
 
 def _parser():
@@ -85,36 +76,23 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
+
+    def add(name, text, **options):
+        parser.add_argument(name, help=text, **options)
+
     add(
         "--saved_model",
-        required=True,
-        help="The folder of an exported version, as models/digits/1; every "
+        "The folder of an exported version, such as models/digits/1; every "
         "worker must be able to read it.",
-    )
-    add(
-        "--input",
         required=True,
-        help="The files, such as 'photos/**' for all in a folder.",
     )
-    add("--output", required=True, help="The folder to write to.")
-    add(
-        "--feature",
-        default="global",
-        help="The encoder's feature to write (default: global).",
-    )
-    add(
-        "--batch_size",
-        type=int,
-        default=64,
-        help="Most images at a time (default: 64).",
-    )
-    add(
-        "--num_shards",
-        type=int,
-        default=0,
-        help="The number of Parquet files (default: the runner chooses).",
-    )
+    add("--input", "The files, such as 'photos/**'.", required=True)
+    add("--output", "The folder to write to.", required=True)
+    add("--feature", "The feature (default: global).", default="global")
+    text = "Most images at a time (default: 64)."
+    add("--batch_size", text, type=int, default=64)
+    text = "The number of Parquet files (default: the runner chooses)."
+    add("--num_shards", text, type=int, default=0)
     return parser
 
 
@@ -122,7 +100,7 @@ def _check(options):
     """Refuses mistakes before the pipeline begins."""
     checks.integers(1, **{"--batch_size": options.batch_size})
     checks.integers(0, **{"--num_shards": options.num_shards})
-    check_saved_model(options.saved_model, options.feature)
+    SavedModelHandler(options.saved_model, options.feature, 1).load_model()
     if not _matches(options.input):
         raise ValueError(
             f"No file is called {options.input} or matches it. "

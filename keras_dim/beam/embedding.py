@@ -18,12 +18,11 @@ _MAIN = "main"
 
 
 class Embedded(NamedTuple):
-    """The result of `Embed`.
+    """The result of `Embed`: PCollections by the keys of the images.
 
     Args:
-        features: PCollection of `(key, feature)`, float32 `(width,)`.
-        skipped: PCollection of `(key, reason)`, for images that cannot be
-            read or decoded.
+        features: of `(key, feature)`, float32 `(width,)`.
+        skipped: of `(key, reason)`, for images that cannot be read or decoded.
     """
 
     features: beam.PCollection
@@ -115,7 +114,10 @@ def _read(element):
     key, image = element
     try:
         if not isinstance(image, bytes):
-            image = _bytes_of(image)
+            image_header.check_bytes(image.metadata.size_in_bytes)
+            # Its own `read` would leave the file open.
+            with image.open() as opened:
+                image = opened.read()
         image_header.read_header(io.BytesIO(image))
     except (OSError, ValueError) as error:
         yield beam.pvalue.TaggedOutput(_SKIPPED, (key, str(error)))
@@ -126,18 +128,6 @@ def _read(element):
 def _printable(path):
     # Python decodes other bytes of a file's name to lone surrogates.
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _bytes_of(file):
-    num_bytes = file.metadata.size_in_bytes
-    if num_bytes > image_header.MAX_BYTES:
-        raise ValueError(
-            f"it has {num_bytes:,} bytes, more than the limit of "
-            f"{image_header.MAX_BYTES:,}"
-        )
-    # `file.read` would leave the file open.
-    with file.open() as opened:
-        return opened.read()
 
 
 def _sorted(element):

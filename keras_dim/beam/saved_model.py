@@ -1,6 +1,5 @@
 """An exported encoder as a model of Beam's `RunInference`."""
 
-import os
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference import base
-from google.protobuf import message
-from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_dim.data.image_header import in_one_line
 
 SIGNATURE = "encoded_images"
 
@@ -30,15 +29,31 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
         self._batch_size = batch_size
 
     def load_model(self) -> Any:
-        """Loads the export; refuses one without the signature or feature."""
-        loaded = tf.saved_model.load(self._saved_model)
-        signature = loaded.signatures.get(SIGNATURE)
-        _check(
-            self._saved_model,
-            self._feature,
-            loaded.signatures,
-            signature and signature.structured_outputs,
-        )
+        """Loads the export.
+
+        Raises:
+            ValueError: if it is missing, damaged, or lacks the feature.
+        """
+        try:
+            loaded = tf.saved_model.load(self._saved_model)
+        except Exception as error:  # Damage leads to errors of any kind.
+            raise ValueError(
+                f"{self._saved_model} cannot be loaded: {in_one_line(error)} "
+                "Expected the folder of a version, as `keras-dim export` names "
+                "it, such as models/digits/1."
+            ) from error
+        if SIGNATURE not in loaded.signatures:
+            raise ValueError(
+                f"{self._saved_model} has no signature {SIGNATURE!r}, which "
+                "`keras_dim.export` writes for encoders of grey or colour "
+                f"images. Received one with: {sorted(loaded.signatures)}"
+            )
+        outputs = loaded.signatures[SIGNATURE].structured_outputs
+        if self._feature not in outputs:
+            raise ValueError(
+                f"{self._saved_model} has no feature {self._feature!r}. "
+                f"Expected one of {sorted(outputs)}."
+            )
         return loaded
 
     def run_inference(
@@ -69,46 +84,6 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
                 *self._features(signature, encoded[middle:]),
             ]
         return list(values[self._feature].numpy().reshape(len(encoded), -1))
-
-
-def check_saved_model(saved_model: str, feature: str) -> None:
-    """Refuses an export without a feature of files, before it is loaded.
-
-    Raises:
-        ValueError: also if the export is missing or damaged.
-    """
-    path = os.path.join(saved_model, "saved_model.pb")
-    if not tf.io.gfile.exists(path):
-        raise ValueError(
-            f"There is no SavedModel in {saved_model}. Expected the folder of "
-            "a version, as `keras-dim export` names it: models/digits/1"
-        )
-    with tf.io.gfile.GFile(path, "rb") as file:
-        data = file.read()
-    try:
-        graph = saved_model_pb2.SavedModel.FromString(data).meta_graphs[0]
-    except (message.DecodeError, IndexError) as error:
-        raise ValueError(
-            f"{path} is damaged: it holds no graph in its {len(data):,} bytes. "
-            "Copy or export it again."
-        ) from error
-    signatures = graph.signature_def
-    outputs = SIGNATURE in signatures and signatures[SIGNATURE].outputs
-    _check(saved_model, feature, signatures, outputs)
-
-
-def _check(saved_model, feature, signatures, outputs):
-    if SIGNATURE not in signatures:
-        raise ValueError(
-            f"{saved_model} has no signature {SIGNATURE!r}, which "
-            "`keras_dim.export` writes for encoders of grey or colour images. "
-            f"Received one with: {sorted(signatures)}"
-        )
-    if feature not in outputs:
-        raise ValueError(
-            f"{saved_model} has no feature {feature!r}. Expected one of "
-            f"{sorted(outputs)}."
-        )
 
 
 def _reason(error):

@@ -24,41 +24,23 @@ def define(parser: argparse.ArgumentParser) -> None:
     add = functools.partial(flags.add, parser)
     where = parser.add_mutually_exclusive_group(required=True)
     flags.add(where, "encoder", flags.ENCODER)
-    flags.add(
-        where,
-        "server",
-        "Where TensorFlow Serving runs the encoder: host:8500 for gRPC, "
-        "http://host:8501 for REST.",
+    server = (
+        "TensorFlow Serving: host:8500 for gRPC, http://host:8501 for REST."
     )
+    flags.add(where, "server", server)
     add("model", "The name of the encoder on the server.")
-    add(
-        "version",
-        "The version of the encoder on the server; embed.json names that of "
-        "existing shards. Default: the newest.",
-        type=int,
-    )
+    add("version", "Its version on the server. Default: the newest.", type=int)
     add("timeout", "Seconds that the server may take for a batch.", 60.0)
     add("source", flags.SOURCE, required=True)
-    add(
-        "output",
-        "The folder to be made; with --num_shards also one to be completed.",
-        required=True,
-    )
+    output = "The folder to be made or, with --num_shards, completed."
+    add("output", output, required=True)
     add("feature", flags.FEATURE)
     add("split", "The split, where there are such.", "train")
     add("batch_size", "Images at a time.", 256)
-    add(
-        "num_shards",
-        "The number of shards. Without it, all features are in one array, "
-        "which is there once it is complete.",
-        type=int,
-    )
-    add(
-        "worker",
-        "The number of this worker, from 0: it writes every num_workers-th "
-        "shard, starting with this one.",
-        0,
-    )
+    num_shards = "The number of shards. Default: one array of all features."
+    add("num_shards", num_shards, type=int)
+    worker = "The number of this worker, from 0: its first shard."
+    add("worker", worker, 0)
     add("num_workers", "How many workers there are.", 1)
 
 
@@ -67,43 +49,30 @@ def run(options) -> None:
     from keras_dim import serving
     from keras_dim import training
 
+    given = vars(options)
+
+    def chosen(*names):
+        return {name: given[name] for name in names}
+
     if options.server is None:
         if options.model is not None or options.version is not None:
             raise ValueError("--model and --version belong to a --server.")
         encoder = training.load_encoder(options.encoder)
         opened = contextlib.nullcontext(encoder)
+    elif options.model is None:
+        raise ValueError("--server needs --model, the encoder's name there.")
     else:
-        if options.model is None:
-            raise ValueError(
-                "--server needs --model, the encoder's name there."
-            )
-        opened = serving.Client(
-            options.server,
-            options.model,
-            version=options.version,
-            batch_size=options.batch_size,
-            timeout=options.timeout,
-        )
+        of_client = chosen("model", "version", "batch_size", "timeout")
+        opened = serving.Client(options.server, **of_client)
+    arguments = chosen("source", "output", "feature", "batch_size", "split")
+    arguments |= chosen("num_shards", "worker", "num_workers")
     progress = messages.Progress()
     with opened as encoder, contextlib.closing(progress):
-        result = training.embed(
-            encoder,
-            options.source,
-            options.output,
-            options.feature,
-            options.batch_size,
-            options.split,
-            report=progress,
-            num_shards=options.num_shards,
-            worker=options.worker,
-            num_workers=options.num_workers,
-        )
+        result = training.embed(encoder, report=progress, **arguments)
     where = options.output
     if options.num_shards is not None:
-        where = (
-            f"{result['num_written']:,} of {options.num_shards:,} shards in "
-            f"{options.output}"
-        )
+        written = f"{result['num_written']:,} of {options.num_shards:,}"
+        where = f"{written} shards in {where}"
     line = (
         f"{result['num_images']:,} images, {result['width']:,} features each, "
         f"in {where}"

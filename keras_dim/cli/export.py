@@ -30,12 +30,11 @@ def run(options) -> None:
     report = json.loads(parity.report_path(written).read_text("utf-8"))
     rows = []
     for runtime, found in report["runtimes"].items():
+        result = found.get("not_run")
         if "differences" in found:
             result = f"{parity.worst(found['differences']):.1e}"
         elif "failed" in found:
             result = f"failed: {found['failed']}"
-        else:
-            result = found["not_run"]
         rows.append((runtime, found.get("version", "-"), result))
     print(messages.table(("read by", "version", "difference"), rows))
     print(f"\n{written}")

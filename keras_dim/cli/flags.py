@@ -19,14 +19,13 @@ def add(
     **options: Any,
 ) -> None:
     """Adds `--name`, of the type of its default; a bool also as `--noname`."""
+    names = [f"--{name}"]
     if isinstance(default, bool):
-        names = (f"--{name}", f"--no{name}")
+        names.append(f"--no{name}")
         options |= {"action": _Switch, "nargs": 0}
-    else:
-        names = (f"--{name}",)
-        if default not in (None, {}):
-            help += f" Default: {default}."
-            options["type"] = type(default)
+    elif default not in (None, {}):
+        help += f" Default: {default}."
+        options["type"] = type(default)
     parser.add_argument(*names, help=help, default=default, **options)
 
 
@@ -36,10 +35,7 @@ class _Switch(argparse.Action):
 
 
 class Set(argparse.Action):
-    """Collects `--set NAME=VALUE` in a dict.
-
-    With `const`, the flag sets that name: `--epochs 3` is `--set epochs=3`.
-    """
+    """Collects `--set NAME=VALUE` in a dict; with `const`, that is the name."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         name, equals, value = values.partition("=")
@@ -53,9 +49,3 @@ class Set(argparse.Action):
         if name in found:
             parser.error(f"{name} is given twice.")
         setattr(namespace, self.dest, {**found, name: value})
-
-
-def add_set(parser: argparse.ArgumentParser, kind: str) -> None:
-    """Adds `--set`."""
-    help = f"{kind}; may be given several times."
-    add(parser, "set", help, {}, action=Set, metavar="NAME=VALUE")

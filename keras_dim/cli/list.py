@@ -15,9 +15,7 @@ def run(options) -> None:
         (
             preset["name"],
             "x".join(map(str, preset["image_shape"])),
-            ", ".join(
-                f"{n} {width}" for n, width in preset["features"].items()
-            ),
+            ", ".join(f"{n} {w}" for n, w in preset["features"].items()),
             f"{preset['parameters']:,}",
             _best(preset["scores"]),
         )
@@ -27,16 +25,10 @@ def run(options) -> None:
     for name, (stand_in, _) in registry.STAND_INS.items():
         if stand_in in [preset["name"] for preset in found]:
             print(f"{name}: {stand_in} is given for it")
-    header = ("recipe", "source", "image size", "batch", "epochs", "method")
+    fields = ("name", "source", "image_size", "batch_size", "epochs")
+    header = ("recipe", *fields[1:], "method")
     rows = [
-        (
-            recipe.name,
-            recipe.source,
-            recipe.image_size,
-            recipe.batch_size,
-            recipe.epochs,
-            recipe.method["name"],
-        )
+        (*(getattr(recipe, field) for field in fields), recipe.method["name"])
         for recipe in recipes.RECIPES.values()
     ]
     print(f"\n{messages.table(header, rows)}")

@@ -18,7 +18,6 @@ from keras_dim.version import __version__
 # code, and, if it has flags, `define(parser)`.
 COMMANDS = ("pretrain", "probe", "embed", "export", "list", "verify")
 
-# Exit codes.
 DONE = 0
 FAILED = 1
 USER_MISTAKE = 2
@@ -31,12 +30,11 @@ def console() -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command, given by its name and its flags.
+    """Runs a command, given by its name and its flags; returns the exit code.
 
-    Returns:
-        int. 0 for success; 1 for a failure, or a preset that does not agree
-        with its card; 2 for a mistake of the user; 130 for an interrupt; 143
-        for a training that wrote a checkpoint after SIGTERM.
+    It is 0 for success; 1 for a failure, or a preset that does not agree with
+    its card; 2 for a mistake of the user; 130 for an interrupt; 143 for a
+    training that wrote a checkpoint after SIGTERM.
     """
     try:
         return _run(arguments)
@@ -57,30 +55,30 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments):
-    parser, commands = _parsers()
+    parser = _parser()
     if not arguments:
         parser.print_help(sys.stderr)
         return USER_MISTAKE
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        flags = [f"--{name}" for name in vars(options)]
+        known = vars(options).keys() - {"command", "run"}
+        flags = [f"--{name}" for name in sorted(known)]
         raise ValueError(
             f"`keras-dim {options.command}` does not take {flag!r}."
             f"{checks.did_you_mean(flag, flags)}"
         )
     quiet.load_keras()
-    return commands[options.command].run(options) or DONE
+    return options.run(options) or DONE
 
 
-def _parsers():
-    """Returns the parser of the command line, and the commands by name."""
+def _parser():
+    """Returns the parser of the command line."""
     parser = _Parser(
         prog="keras-dim",
         description="Image encoders from unlabelled images.",
-        epilog="`keras-dim COMMAND --help` shows the flags of a command. "
-        "Without flags, `keras-dim pretrain` trains on the bundled digits, in "
-        "minutes.",
+        epilog="`keras-dim COMMAND --help` shows the flags of a command; "
+        "`keras-dim pretrain` alone trains on the bundled digits, in minutes.",
     )
     parser.add_argument(
         "--version", action="version", version=f"keras-dim {__version__}"
@@ -88,10 +86,8 @@ def _parsers():
     subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
-    commands = {}
     for name in COMMANDS:
         command = importlib.import_module(f"keras_dim.cli.{name}")
-        commands[name] = command
         of_command = subparsers.add_parser(
             name,
             help=command.__doc__.splitlines()[0],
@@ -102,7 +98,8 @@ def _parsers():
         getattr(command, "define", lambda parser: None)(of_command)
         trace = "Show where in the code an error came up."
         of_command.add_argument("--trace", action="store_true", help=trace)
-    return parser, commands
+        of_command.set_defaults(run=command.run)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,14 +111,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _reported(error):
     """Returns the message about an error, and the exit code."""
+    name = type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, ValueError | OSError | ImportError):
-        return str(error) or type(error).__name__, USER_MISTAKE
+        return str(error) or name, USER_MISTAKE
     if isinstance(error, FloatingPointError):
         # NonFiniteError: its message says where NaN appeared.
         return str(error), FAILED
-    return (
-        f"failed, which is not your mistake: {type(error).__name__}: {error} "
-        "(--trace shows where)"
-    ), FAILED
+    what = f"{name}: {error} (--trace shows where)"
+    return f"failed, which is not your mistake: {what}", FAILED

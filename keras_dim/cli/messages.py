@@ -23,14 +23,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     columns = []
     for column in zip(header, *rows, strict=True):
         cells = [str(cell) for cell in column]
-        is_right = bool(rows) and all(map(_is_number, cells[1:]))
+        align = ">" if all(map(_is_number, cells[1:])) else "<"
         width = max(map(len, cells))
-        columns.append(
-            [f"{c:{'>' if is_right else '<'}{width}}" for c in cells]
-        )
-    return "\n".join(
-        "  ".join(row).rstrip() for row in zip(*columns, strict=True)
-    )
+        columns.append([f"{cell:{align}{width}}" for cell in cells])
+    lines = zip(*columns, strict=True)
+    return "\n".join("  ".join(cells).rstrip() for cells in lines)
 
 
 def _is_number(cell):

@@ -30,30 +30,20 @@ def define(parser: argparse.ArgumentParser) -> None:
         "Name of a recipe (`keras-dim list` shows them) or path of a "
         f"recipe.json. Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
     )
-    flags.add_set(parser, "A field of the recipe, or an argument of its parts")
+    setting = {"default": {}, "action": flags.Set}
+    help = "A field of the recipe, or an argument of its parts; repeatable."
+    add("set", help, metavar="NAME=VALUE", **setting)
+    setting |= {"dest": "set"}
     for name, help in (
         ("source", flags.SOURCE),
         ("epochs", "Passes over the images."),
     ):
-        options = {"const": name, "dest": "set", "metavar": name.upper()}
-        add(name, help, {}, action=flags.Set, **options)
-    add(
-        "directory",
-        "Folder of the run. Default: runs/ and the recipe's name.",
-        type=pathlib.Path,
-    )
-    add(
-        "resume",
-        "Continue a run that was stopped, from its last checkpoint; start it "
-        "if there is none.",
-        False,
-    )
-    add(
-        "checkpoint_minutes",
-        "Also write a checkpoint this often within an epoch. Default: only "
-        "after each epoch, and after SIGTERM.",
-        type=float,
-    )
+        add(name, help, const=name, metavar=name.upper(), **setting)
+    add("directory", "Folder of the run. Default: runs/ and the recipe's name.")
+    resume = "Continue a run from its last checkpoint; start it without one."
+    add("resume", resume, False)
+    minutes = "Also write a checkpoint this often within an epoch."
+    add("checkpoint_minutes", minutes, type=float)
     add(
         "strategy",
         "The devices to train on. one: one device. mirrored: all GPUs of this "
@@ -72,28 +62,19 @@ def run(options) -> None:
     # Workers must be joined before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
     is_chief = distribution.is_chief(strategy)
-    directory = options.directory
-    if directory is None:
-        name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
-        directory = pathlib.Path("runs", name)
+    name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
+    directory = pathlib.Path(options.directory or f"runs/{name}")
     recipe = _recipe(options, directory)
-    images = None
-    if options.probe and is_chief:
-        images = _labelled_images(recipe)
+    images = _labelled_images(recipe) if options.probe and is_chief else None
     verbose = 0
     if is_chief:
         print(f"Training {recipe.name} on {recipe.source} in {directory}")
         # A bar on a terminal, else a line for each epoch.
         verbose = 1 if sys.stdout.isatty() else 2
     try:
-        training.pretrain(
-            recipe,
-            directory,
-            resume=options.resume,
-            verbose=verbose,
-            checkpoint_minutes=options.checkpoint_minutes,
-            strategy=strategy,
-        )
+        given = {"verbose": verbose, "strategy": strategy}
+        given |= {"checkpoint_minutes": options.checkpoint_minutes}
+        training.pretrain(recipe, directory, options.resume, **given)
     except (KeyboardInterrupt, training.Terminated) as error:
         cause = "SIGTERM" if isinstance(error, SystemExit) else "Ctrl-C"
         print(
@@ -112,15 +93,14 @@ def _recipe(options, directory):
     from keras_dim import recipes
     from keras_dim import training
 
-    name = options.recipe
-    if name is None and options.resume and (directory / "recipe.json").exists():
-        name = str(directory / "recipe.json")
+    name, path = options.recipe, directory / "recipe.json"
+    if name is None and options.resume and path.exists():
+        name = str(path)
     if name is None and "source" in options.set:
         raise ValueError(
-            f"Name a recipe for {options.set['source']}: --recipe NAME. The "
-            f"default, {_DEFAULT_RECIPE}, is for grey images of 28 pixels. "
-            "`keras-dim list` shows all; deep_infomax_cifar10 with --set "
-            "image_size=32 suits small colour images"
+            f"Name a recipe for {options.set['source']}: --recipe NAME "
+            "(`keras-dim list`). The default is for grey digits. For small "
+            "colour images: deep_infomax_cifar10 with --set image_size=32"
         )
     name = name or _DEFAULT_RECIPE
     is_file = name.endswith(".json")
@@ -150,21 +130,17 @@ def _print_scores(directory, images):
 
     print("\nScoring the encoder on labelled images...", flush=True)
     scores = training.score_run(directory, images)
-    columns = {
-        "raw pixels": "raw_pixels",
-        "untrained": "untrained",
-        "trained": "accuracy",
-    }
+    header = "probe", "feature", "labels", "raw pixels", "untrained", "trained"
+    accuracies = "raw_pixels", "untrained", "accuracy"
     rows = [
         (
             score["probe"],
             score["feature"],
             f"{score['num_train']:,}",
-            *(messages.percent(score[entry]) for entry in columns.values()),
+            *(messages.percent(score[entry]) for entry in accuracies),
         )
         for score in scores
     ]
-    header = ("probe", "feature", "labels", *columns)
     print(f"\n{messages.table(header, rows)}\n")
     print(
         f"Accuracy on {scores[0]['num_test']:,} test images, in percent. The "

@@ -21,18 +21,10 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("split", "The split that the probe is fitted to.", "train")
     add("test_split", "The split that is scored.", "test")
     add("feature", flags.FEATURE)
-    add(
-        "probe",
-        "A logistic regression, the paper's network of 200 units, or the "
-        "nearest neighbours.",
-        "linear",
-        choices=_PROBES,
-    )
-    flags.add_set(
-        parser,
-        "An argument of the probe, such as k=5 of the neighbours, or "
-        "labels_per_class=10 of any",
-    )
+    help = "A logistic regression, the paper's network, or nearest neighbours."
+    add("probe", help, "linear", choices=_PROBES)
+    help = "An argument of the probe, such as k=5 or labels_per_class=10."
+    add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
 
 
 def run(options) -> None:

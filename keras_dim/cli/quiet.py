@@ -1,7 +1,4 @@
-"""Loads Keras and TensorFlow without their own messages.
-
-No other module sets the environment.
-"""
+"""Loads Keras and TensorFlow without their own messages."""
 
 import contextlib
 import logging as python_logging
@@ -25,8 +22,7 @@ _FOR_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
 def load_keras() -> None:
     """Imports Keras, and prints log messages as plain lines.
 
-    Variables that the user has set in the environment stay. The backend is
-    TensorFlow unless `KERAS_BACKEND` names another one.
+    Variables that the user has set in the environment stay.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -48,9 +44,10 @@ class _Handler(python_logging.Handler):
 
     def emit(self, record):
         message = record.getMessage()
+        if any(words in message for words in _FOR_DEVELOPERS):
+            return
         if record.levelno >= python_logging.WARNING:
-            if not any(words in message for words in _FOR_DEVELOPERS):
-                print(f"keras-dim: {message}", file=sys.stderr)
+            print(f"keras-dim: {message}", file=sys.stderr)
         elif "keras_dim" in pathlib.PurePath(record.pathname).parts:
             print(message, flush=True)
 
@@ -72,11 +69,9 @@ def _stderr_held_back() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            sys.stderr.flush()
             held.seek(0)
             os.write(stream, held.read())
             raise
         finally:
-            sys.stderr.flush()
             os.dup2(stream, 2)
             os.close(stream)

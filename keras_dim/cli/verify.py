@@ -9,60 +9,41 @@ import argparse
 from keras_dim.cli import flags
 from keras_dim.cli import messages
 
-_DISAGREES = 1
-
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("preset", metavar="PRESET", help="A preset's name.")
-    flags.add(
-        parser,
-        "tolerance",
-        "Most percentage points between card and measurement. Default: the "
-        "preset's own, or 0.5.",
-        type=float,
+    most = (
+        "Most percentage points of difference. Default: the preset's, or 0.5."
     )
-    flags.add(
-        parser,
-        "presets",
-        "The folder of presets. Default: those that come with keras_dim.",
-    )
+    flags.add(parser, "tolerance", most, type=float)
+    flags.add(parser, "presets", "The folder of presets. Default: keras_dim's.")
 
 
 def run(options) -> int:
     """Prints both columns and says whether they agree."""
     from keras_dim import training
-    from keras_dim.presets import cards
+    from keras_dim.presets import saving
+
+    def row(result):
+        measured = "not measured"
+        if result["measured"] is not None:
+            measured = messages.percent(result["measured"])
+        card = messages.percent(result["card"])
+        agrees = "yes" if result["agrees"] else "no"
+        probe = saving.probe_of(result)
+        return result["feature"], probe, card, measured, agrees
+
+    def report(result):
+        feature, probe, _, measured, _ = row(result)
+        print(f"{feature}, {probe}: {measured}", flush=True)
 
     results = training.verify(
-        options.preset,
-        options.presets,
-        options.tolerance,
-        lambda result: print(
-            f"{result['feature']}, {cards.probe_of(result)}: "
-            f"{_measured(result)}",
-            flush=True,
-        ),
+        options.preset, options.presets, options.tolerance, report
     )
     header = ("feature", "probe", "card", "measured", "agrees")
-    rows = [
-        (
-            result["feature"],
-            cards.probe_of(result),
-            messages.percent(result["card"]),
-            _measured(result),
-            "yes" if result["agrees"] else "no",
-        )
-        for result in results
-    ]
-    print(f"\n{messages.table(header, rows)}")
-    for reason in dict.fromkeys(result.get("reason") for result in results):
-        if reason:
-            print(f"not measured: {reason}")
-    return 0 if all(result["agrees"] for result in results) else _DISAGREES
-
-
-def _measured(result):
-    if result["measured"] is None:
-        return "not measured"
-    return messages.percent(result["measured"])
+    print(f"\n{messages.table(header, list(map(row, results)))}")
+    reasons = [each["reason"] for each in results if "reason" in each]
+    for reason in dict.fromkeys(reasons):
+        print(f"not measured: {reason}")
+    return int(not all(result["agrees"] for result in results))

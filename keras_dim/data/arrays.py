@@ -22,13 +22,10 @@ _BLOCK_BYTES = 2**24
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ArraySource(Source):
-    """Images in an array.
+    """Images in a uint8 array `(num_images, height, width, channels)`.
 
-    Args:
-        images: uint8 array `(num_images, height, width, channels)`. Of a
-            memory-mapped one only the batches are read.
-        index: int64 array `(num_images,)` or `None`. The images' indices, if
-            they are not their places.
+    Of a memory-mapped one only the batches are read. `index` has the images'
+    indices, if they are not their places.
     """
 
     images: np.ndarray
@@ -41,11 +38,9 @@ class ArraySource(Source):
 
     def image(self, item: int) -> np.ndarray:
         image = np.asarray(self.images[item])
-        return numpy_images.convert(image, self.image_shape, resize=True)
+        return numpy_images.convert(image, self.image_shape)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        if not self.decoded:
-            return super().read(rows)
         batch = {
             "image": np.asarray(self.images[rows]),
             "index": rows if self.index is None else self.index[rows],
@@ -80,10 +75,13 @@ def open_arrays(
 ) -> ArraySource:
     """Opens an array or list of images, alone or as a pair with labels."""
     images, labels = arrays, None
-    if isinstance(arrays, tuple | list):
-        if len(arrays) == 2 and _are_images_and_labels(*arrays):
+    if isinstance(arrays, tuple | list) and len(arrays) == 2:
+        first, second = arrays
+        # Otherwise these are two images.
+        if not hasattr(first, "__array__") or (
+            np.ndim(first) == 4 or np.ndim(first) != np.ndim(second)
+        ):
             images, labels = arrays
-        images = _stacked(images, name)
     images = _checked_images(images, name)
     if labels is not None:
         labels = batches.labels_of(
@@ -102,11 +100,11 @@ def open_arrays(
 def open_array_file(
     path: pathlib.Path, split: str | None, pixels: Pixels
 ) -> ArraySource:
-    """Opens a `.npy` file of images or a `.npz` file of images and labels.
+    """Opens a `.npy` file, which is mapped and not loaded, or a `.npz` file.
 
-    A `.npy` file is mapped, not loaded. In a `.npz` file the images are
-    called `images`, `x` or the like, perhaps with the split before or after
-    (`x_train`, `test_images`), and so are the labels (`labels`, `y`).
+    In a `.npz` file the images are called `images`, `x` or the like, perhaps
+    with the split before or after (`x_train`, `test_images`), and so are the
+    labels (`labels`, `y`).
     """
     has_splits = False
     try:
@@ -180,39 +178,25 @@ def _arrays_of_npz(path, split):
                 labels = key(_LABEL_KEYS, part)
                 return (file[images], labels and file[labels]), part is not None
         raise ValueError(
-            f"there are no images of the split {split!r}, which would be an "
-            f"array called images, x, images_{split} or x_{split}, but "
-            f"{sorted(file.files)}."
+            f"there are no images of the split {split!r}, such as an array "
+            f"{f'x_{split}' if split else 'x'}, but {sorted(file.files)}."
         )
-
-
-def _are_images_and_labels(images, labels):
-    """Returns whether a pair is not two images."""
-    if not hasattr(images, "__array__"):
-        return True
-    return np.ndim(images) == 4 or np.ndim(images) != np.ndim(labels)
-
-
-def _stacked(images, name):
-    """Returns a list of images as one array."""
-    if hasattr(images, "__array__"):
-        return images
-    shapes = sorted({np.shape(image) for image in images})
-    if len(shapes) != 1:
-        raise ValueError(
-            f"The images of {name} must have one shape. Received a list of "
-            f"{len(images)} arrays of the shapes {str(shapes[:3])[1:-1]}"
-        )
-    return np.stack(images)
 
 
 def _checked_images(images, name):
+    if isinstance(images, tuple | list):
+        shapes = {np.shape(image) for image in images}
+        if len(shapes) != 1:
+            raise ValueError(
+                f"The images of {name} must have one shape. Received a list of "
+                f"{len(images)} arrays of the shapes {sorted(shapes)[:3]}"
+            )
     if not isinstance(images, np.ndarray):  # Memory maps stay as they are.
         images = np.asarray(images)
     if images.dtype != np.uint8:
         raise ValueError(
             f"The images of {name} must be uint8 pixels from 0 to 255. "
-            f"Received: {images.dtype}. Scale them to that range, then use "
+            f"Received: {images.dtype}. Scale them, and use "
             'images.astype("uint8").'
         )
     if images.ndim == 3:
@@ -224,8 +208,7 @@ def _checked_images(images, name):
         )
     if batches.is_channels_first(images.shape):
         raise ValueError(
-            f"The images of {name} have the shape {images.shape}, which is "
-            "channels first. Expected (n, height, width, channels): pass "
+            f"The images of {name} are channels first: {images.shape}. Pass "
             "images.transpose(0, 2, 3, 1)."
         )
     if 0 in images.shape:

@@ -1,17 +1,16 @@
-"""Images in files: a folder, with or without classes and splits, or a list."""
+"""Images in files: a folder, perhaps with classes and splits, or a list."""
 
 import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 
 import numpy as np
 from absl import logging
 
-from keras_dim.data.image_header import MAX_BYTES
+from keras_dim.data.image_header import check_bytes
 from keras_dim.data.image_header import is_meant_as_image
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Pixels
@@ -33,9 +32,8 @@ _SPLITS = {
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ImageFileSource(Source):
-    """Images in files of `num_bytes`, read when they are needed."""
+    """Images in files, read when they are needed."""
 
-    num_bytes: list[int]
     pixels: Pixels
 
     def image(self, item: int) -> np.ndarray:
@@ -43,8 +41,10 @@ class ImageFileSource(Source):
         return self.pixels.decode(encoded, self.image_shape)
 
     def contents(self) -> str:
-        names = map(os.path.basename, self.paths)
-        return digest_of_files(zip(names, self.num_bytes, strict=True))
+        return digest_of_files(
+            (os.path.basename(path), os.path.getsize(path))
+            for path in self.paths
+        )
 
 
 def digest_of_files(facts: Iterable[tuple]) -> str:
@@ -55,51 +55,39 @@ def digest_of_files(facts: Iterable[tuple]) -> str:
 
 
 def open_image_files(
-    paths: Iterable[str],
-    name: str,
-    pixels: Pixels,
-    labels_of: Callable[[list[str]], tuple] = lambda paths: (None, None),
+    paths: Iterable[str], name: str, pixels: Pixels
 ) -> ImageFileSource:
-    """Opens image files, in their order, and reads their headers.
-
-    `labels_of` is a function of the paths of the readable images that returns
-    labels and class names.
-    """
-    sizes, unreadable = {}, {}
+    """Opens image files, in their order, and reads their headers."""
+    readable, unreadable = [], {}
 
     def headers():
         for path in paths:
             try:
                 with open(path, "rb") as file:
-                    num_bytes = _checked_bytes(file)
+                    # A file with holes takes no room on the disk, but all of
+                    # it in memory.
+                    check_bytes(os.fstat(file.fileno()).st_size)
                     header = read_header(file, path)
             except (ValueError, OSError) as error:
                 unreadable[path] = str(error)
                 continue
-            sizes[path] = num_bytes
+            readable.append(path)
             yield path, header, pathlib.Path(path).read_bytes
 
     shape = survey(name, headers(), pixels)
     if shape is None:
-        first = ", ".join(
-            f"{printable(os.path.basename(path))}: {reason}"
-            for path, reason in list(unreadable.items())[:1]
-        )
+        path, reason = next(iter(unreadable.items()), ("none", "no file"))
         raise ValueError(
             f"There is no image in {name} ({len(unreadable)} unreadable, the "
-            f"first: {first or 'none'}). Expected files such as JPEG, PNG, "
-            "WebP or TIFF, at any depth."
+            f"first: {printable(os.path.basename(path))}: {reason}). Expected "
+            "files such as JPEG, PNG, WebP or TIFF, at any depth."
         )
-    labels, class_names = labels_of(list(sizes))
     source = ImageFileSource(
         name=name,
-        num_images=len(sizes),
+        num_images=len(readable),
         image_shape=pixels.shape(shape, name),
-        paths=tuple(sizes),
-        num_bytes=list(sizes.values()),
+        paths=tuple(readable),
         pixels=pixels,
-        labels=labels,
-        class_names=class_names,
     )
     for path, reason in unreadable.items():
         source.skip(path, reason)
@@ -118,22 +106,26 @@ def open_image_folder(
     two or more sub-folders, these are their classes.
     """
     root, splits = _split_folder(folder, split)
-    beside = folder.iterdir() if splits else []
-    stray = [child.name for child in beside if _is_image(child)]
+    beside = sorted(folder.iterdir()) if splits else []
+    stray = [
+        child.name
+        for child in beside
+        # Neither hidden files nor pipes, which would block.
+        if child.name[0] != "."
+        and child.is_file()
+        and is_meant_as_image(str(child))
+    ]
     if stray:
         logging.warning(
             "%d image(s) of %s lie beside its splits and are left out, the "
             "first: %s.",
             len(stray),
             folder,
-            printable(min(stray)),
+            printable(stray[0]),
         )
-    source = open_image_files(
-        filter(is_meant_as_image, _files(root)),
-        str(root),
-        pixels,
-        lambda paths: _labels_of(paths, root, splits),
-    )
+    paths = filter(is_meant_as_image, _files(root))
+    source = open_image_files(paths, str(root), pixels)
+    source.labels, source.class_names = _labels_of(source.paths, root, splits)
     if not splits:
         source.check_split(split)
     return source
@@ -147,11 +139,8 @@ def _split_folder(folder, split):
             f"Received split={split!r} for the folder {folder}."
         )
     children = _folders(folder)
-    kinds = {
-        child: _SPLITS[child.name.lower()]
-        for child in children
-        if child.name.lower() in _SPLITS
-    }
+    kinds = {child: _SPLITS.get(child.name.lower()) for child in children}
+    kinds = {child: kind for child, kind in kinds.items() if kind}
     others = [
         child
         for child in children
@@ -189,11 +178,6 @@ def _split_folder(folder, split):
     )
 
 
-def _is_image(path):
-    is_file = path.name[0] != "." and path.is_file()
-    return is_file and is_meant_as_image(str(path))
-
-
 def _folders(folder):
     """Returns the visible folders in a folder, by name."""
     return [
@@ -203,22 +187,10 @@ def _folders(folder):
     ]
 
 
-def _checked_bytes(file):
-    # A file with holes takes no room on the disk, but all of it in memory.
-    num_bytes = os.fstat(file.fileno()).st_size
-    if num_bytes > MAX_BYTES:
-        raise ValueError(
-            f"it has {num_bytes:,} bytes, more than the {MAX_BYTES:,} that "
-            "are read"
-        )
-    return num_bytes
-
-
 def _files(root: pathlib.Path) -> Iterator[str]:
     """Yields the visible regular files below a folder, in sorted order.
 
-    Links to folders are followed. Each folder is visited once, so that loops
-    end.
+    Links to folders are followed, each folder once, so that loops end.
     """
     visited = set()
 

@@ -18,42 +18,28 @@ MAX_PIXELS = 2**28 // 3
 MAX_BYTES = 2**30
 
 _HEAD_BYTES = 132
-# The first bytes of the files of each format.
-_BEGINNINGS = {
-    kind: re.compile(pattern, re.DOTALL)
-    for kind, pattern in {
-        "jpeg": rb"\xff\xd8\xff",
-        "png": rb"\x89PNG\r\n\x1a\n",
-        "gif": rb"GIF8[79]a",
-        "webp": rb"RIFF....WEBP",
-        "tiff": rb"II[*+]\0|MM\0[*+]",
-        "jpeg2000": rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
-        "avif": rb"....ftyp(?:avi[fs]|m[is]f1.{0,40}avi[fs])",
-        "bmp": rb"BM",
-        "ppm": rb"P[1-6][\s#]",
-        "heic": rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1)",
-        "raw": rb"....ftypcrx|FUJIFILMCCD-RAW",
-        "jpeg_xl": rb"\xff\x0a|\0\0\0\x0cJXL ",
-        "psd": rb"8BPS",
-        "openexr": rb"\x76\x2f\x31\x01",
-        "dicom": rb".{128}DICM",
-    }.items()
+# The first bytes of the files of each format, and the name of its class in
+# Pillow where it is read.
+_FORMATS = {
+    "jpeg": (rb"\xff\xd8\xff", "Jpeg"),
+    "png": (rb"\x89PNG\r\n\x1a\n", "Png"),
+    "gif": (rb"GIF8[79]a", "Gif"),
+    "webp": (rb"RIFF....WEBP", "WebP"),
+    "tiff": (rb"II[*+]\0|MM\0[*+]", "Tiff"),
+    "jpeg2000": (rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", "Jpeg2K"),
+    "avif": (rb"....ftyp(?:avi[fs]|m[is]f1.{0,40}avi[fs])", "Avif"),
+    "bmp": (rb"BM", "Bmp"),
+    "ppm": (rb"P[1-6][\s#]", "Ppm"),
+    "heic": (rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1)", None),
+    "raw": (rb"....ftypcrx|FUJIFILMCCD-RAW", None),
+    "jpeg_xl": (rb"\xff\x0a|\0\0\0\x0cJXL ", None),
+    "psd": (rb"8BPS", None),
+    "openexr": (rb"\x76\x2f\x31\x01", None),
+    "dicom": (rb".{128}DICM", None),
 }
 # Other files begin with these two letters, too: without the name of an image,
 # these are images only if their whole header is.
 _WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
-# The formats that are read, with the names of their classes in Pillow.
-_PILLOW_NAMES = {
-    "jpeg": "Jpeg",
-    "png": "Png",
-    "gif": "Gif",
-    "webp": "WebP",
-    "tiff": "Tiff",
-    "jpeg2000": "Jpeg2K",
-    "avif": "Avif",
-    "bmp": "Bmp",
-    "ppm": "Ppm",
-}
 _READ_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .tif .tiff .bmp .dib "
     ".ppm .pgm .pbm .pnm .jp2 .j2k .jpf .jpx .avif".split()
@@ -79,16 +65,11 @@ _PHOTOMETRIC, _DNG_VERSION, _ORIENTATION = 262, 50706, 274
 class ImageHeader:
     """The facts that the header of an image file states.
 
-    Args:
-        kind: str. The format, such as `"jpeg"`.
-        height: int. In pixels, as stored.
-        width: int. In pixels, as stored.
-        channels: int. 1 for grey, 3 for colour, without transparency.
-        orientation: int. EXIF's number from 1 (upright) to 8. Pillow turns
-            TIFF files itself: 1.
-        is_deep: bool. Whether samples have 16 bits, of which a camera may
-            have used fewer.
-        has_more_pages: bool. Whether a TIFF file has several pages.
+    `height` and `width` are pixels as stored, `channels` 1 for grey and 3 for
+    colour, without transparency. `orientation` is EXIF's number from 1
+    (upright) to 8; Pillow turns TIFF files itself: 1. Where a sample `is_deep`
+    it has 16 bits, of which a camera may have used fewer. `has_more_pages` is
+    about TIFF files.
     """
 
     kind: str
@@ -108,8 +89,8 @@ class ImageHeader:
 
 def image_kind(head: bytes) -> str | None:
     """Returns the format of a file by its first 132 bytes, or `None`."""
-    for kind, beginning in _BEGINNINGS.items():
-        if beginning.match(head):
+    for kind, (beginning, _) in _FORMATS.items():
+        if re.match(beginning, head, re.DOTALL):
             return kind
     return None
 
@@ -184,6 +165,15 @@ def open_image(
     return header, image
 
 
+def check_bytes(num_bytes: int) -> None:
+    """Refuses a file that is too large to be read."""
+    if num_bytes > MAX_BYTES:
+        raise ValueError(
+            f"it has {num_bytes:,} bytes, more than the {MAX_BYTES:,} that "
+            "are read"
+        )
+
+
 def in_one_line(error: Exception) -> str:
     """Returns the message of an error on one line of at most 200 letters."""
     text = " ".join(str(error).split()) or type(error).__name__
@@ -197,15 +187,13 @@ def _checked_kind(head, name):
         raise ValueError(_not_read("raw files of cameras"))
     if not head:
         raise ValueError("the file is empty")
-    if kind is None and suffix in _OTHER_SUFFIXES:
-        raise ValueError(_not_read(f"{suffix} files"))
-    if kind is None:
+    if kind is None and suffix not in _OTHER_SUFFIXES:
         raise ValueError(
             "it is not an image: expected JPEG, PNG, GIF, WebP, BMP, TIFF, "
             "PPM, JPEG 2000 or AVIF"
         )
-    if kind not in _PILLOW_NAMES:
-        raise ValueError(_not_read(f"{kind} files"))
+    if kind is None or _FORMATS[kind][1] is None:
+        raise ValueError(_not_read(f"{kind or suffix} files"))
     return kind
 
 
@@ -217,7 +205,7 @@ def _not_read(files):
 
 
 def _open_by_pillow(kind, file):
-    name = _PILLOW_NAMES[kind]
+    name = _FORMATS[kind][1]
     try:
         module = importlib.import_module(f"PIL.{name}ImagePlugin")
     except ImportError:

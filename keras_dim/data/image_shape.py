@@ -1,6 +1,7 @@
 """The size and the number of channels of the images of a source."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -43,8 +44,13 @@ class Pixels:
 
     def decode(self, encoded: bytes, image_shape: tuple) -> np.ndarray:
         """Decodes an image to the shape of its source."""
-        resize = self.image_size is not None
-        return numpy_images.decode_as(encoded, image_shape, resize, self.orient)
+        # Resizing is faster before the copy into an array.
+        size = self.image_size if image_shape[-1] == 3 else None
+        image = numpy_images.decode(encoded, image_shape[-1], self.orient, size)
+        if self.image_size is None and image.shape[:2] != image_shape[:2]:
+            height, width = image.shape[:2]
+            raise ValueError(f"its size is now {height}x{width}")
+        return numpy_images.convert(image, image_shape)
 
 
 def parse_image_size(image_size: Any) -> tuple[int, int] | None:
@@ -52,18 +58,16 @@ def parse_image_size(image_size: Any) -> tuple[int, int] | None:
     if image_size is None:
         return None
     sizes = image_size
-    if not isinstance(image_size, tuple | list):
-        sizes = (image_size, image_size)
-    try:
-        sizes = tuple(int(size) for size in sizes if int(size) == size)
-    except (TypeError, ValueError):
-        sizes = ()
-    if len(sizes) != 2 or min(sizes) < 1:
+    if not isinstance(sizes, tuple | list):
+        sizes = (sizes, sizes)
+    if len(sizes) != 2 or not all(
+        isinstance(size, numbers.Integral) and size > 0 for size in sizes
+    ):
         raise ValueError(
             "`image_size` must be a positive integer or a pair (height, "
             f"width) of them. Received: {image_size!r}"
         )
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def survey(

@@ -15,82 +15,22 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 def decode(
-    encoded: bytes, channels: int = 3, orient: bool = True
+    encoded: bytes,
+    channels: int = 3,
+    orient: bool = True,
+    size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Decodes an image of any format to uint8 `(height, width, channels)`.
 
     The first frame of an animation and the first page of a TIFF file are
     read. Samples of 16 bits are divided by 256. With 3 channels, transparency
-    is cut off: the colours under it stay.
+    is cut off: the colours under it stay. Images are resized to `size`,
+    `(height, width)`, if it is given.
 
     Raises:
         ValueError: if it is not a whole image, or has more than `MAX_PIXELS`
             pixels.
     """
-    return np.asarray(_load(encoded, channels, orient))
-
-
-def decode_as(
-    encoded: bytes,
-    image_shape: tuple[int, int, int],
-    resize: bool,
-    orient: bool = True,
-) -> np.ndarray:
-    """Decodes an image to `image_shape`, see `decode` and `convert`."""
-    height, width, channels = image_shape
-    image = _load(encoded, channels, orient)
-    if resize and channels == 3:
-        # Faster than after the copy into an array.
-        image = _resized(image, height, width)
-    return convert(np.asarray(image), image_shape, resize)
-
-
-def largest_sample(encoded: bytes) -> int:
-    """Returns the largest value of an image of 16 bits; 0 if it is damaged."""
-    try:
-        image = open_image(io.BytesIO(encoded))[1]
-        largest = int(np.asarray(image).max())
-    except Exception:  # Decoding it reports the damage.
-        return 0
-    # Of colours, Pillow keeps the upper 8 bits.
-    return largest if image.mode[0] == "I" else 256 * largest + 255
-
-
-def convert(
-    image: np.ndarray, image_shape: tuple[int, int, int], resize: bool
-) -> np.ndarray:
-    """Converts one image, as `tensorflow_images.convert` does.
-
-    Pillow's bilinear filter is TensorFlow's with antialiasing, to within one
-    grey level.
-
-    Raises:
-        ValueError: for another size without `resize`.
-    """
-    from PIL import Image
-
-    height, width, channels = image_shape
-    if image.shape[:2] != (height, width) and not resize:
-        raise ValueError(
-            f"Expected an image of {height}x{width} pixels. Received: "
-            f"{image.shape[0]}x{image.shape[1]}"
-        )
-    if channels == 1 and image.shape[-1] == 3:
-        # To [0, 1] and back by halves of a level, as in TensorFlow.
-        grey = (image.astype(np.float32) / 255) @ _LUMINANCE
-        image = (grey[..., None] * 255.5).astype(np.uint8)
-    if image.shape[:2] != (height, width):
-        # Pillow takes a fourth channel for transparency.
-        planes = [image] if image.shape[-1] == 3 else np.moveaxis(image, -1, 0)
-        planes = [Image.fromarray(np.ascontiguousarray(p)) for p in planes]
-        planes = [np.asarray(_resized(p, height, width)) for p in planes]
-        image = planes[0] if planes[0].ndim == 3 else np.stack(planes, axis=-1)
-    if channels == 3 and image.shape[-1] == 1:
-        image = np.repeat(image, 3, axis=-1)
-    return image
-
-
-def _load(encoded, channels, orient):
     from PIL import Image
 
     mode = "RGBA" if channels == 4 else "RGB"
@@ -107,11 +47,46 @@ def _load(encoded, channels, orient):
         image = image if image.mode == mode else image.convert(mode)
         if orient and header.orientation != 1:
             image = image.transpose(_TURNS[header.orientation])
-        return image
     except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
             f"it cannot be decoded: {in_one_line(error)}"
         ) from error
+    return np.asarray(image if size is None else _resized(image, *size))
+
+
+def largest_sample(encoded: bytes) -> int:
+    """Returns the largest value of an image of 16 bits; 0 if it is damaged."""
+    try:
+        image = open_image(io.BytesIO(encoded))[1]
+        largest = int(np.asarray(image).max())
+    except Exception:  # Decoding it reports the damage.
+        return 0
+    # Of colours, Pillow keeps the upper 8 bits.
+    return largest if image.mode[0] == "I" else 256 * largest + 255
+
+
+def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Converts one image, as `tensorflow_images.convert` does.
+
+    Pillow's bilinear filter is TensorFlow's with antialiasing, to within one
+    grey level.
+    """
+    from PIL import Image
+
+    height, width, channels = image_shape
+    if channels == 1 and image.shape[-1] == 3:
+        # To [0, 1] and back by halves of a level, as in TensorFlow.
+        grey = (image.astype(np.float32) / 255) @ _LUMINANCE
+        image = (grey[..., None] * 255.5).astype(np.uint8)
+    if image.shape[:2] != (height, width):
+        # Pillow takes a fourth channel for transparency.
+        planes = [image] if image.shape[-1] == 3 else np.moveaxis(image, -1, 0)
+        planes = [Image.fromarray(np.ascontiguousarray(p)) for p in planes]
+        planes = [np.asarray(_resized(p, height, width)) for p in planes]
+        image = planes[0] if planes[0].ndim == 3 else np.stack(planes, axis=-1)
+    if channels == 3 and image.shape[-1] == 1:
+        image = np.repeat(image, 3, axis=-1)
+    return image
 
 
 def _resized(image, height, width):

@@ -8,12 +8,8 @@ from typing import Any
 
 from absl import logging
 
-from keras_dim.data.arrays import are_arrays
-from keras_dim.data.arrays import open_array_file
-from keras_dim.data.arrays import open_arrays
-from keras_dim.data.arrays import open_digits
-from keras_dim.data.image_files import open_image_files
-from keras_dim.data.image_files import open_image_folder
+from keras_dim.data import arrays
+from keras_dim.data import image_files
 from keras_dim.data.image_header import is_meant_as_image
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import parse_image_size
@@ -45,16 +41,15 @@ def open_source(
             * a folder of images at any depth, with or without folders of
               splits and classes: JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG
               2000 and, where Pillow reads it, AVIF. Hidden files and files
-              that are no image are passed over; damaged images, other formats
-              (HEIC, raw files of cameras, ...) and images of more than
-              89,478,485 pixels are skipped, with a warning, and listed in the
-              source's `skipped`;
+              that are no image are passed over; images that are damaged, of
+              other formats or of more than 89,478,485 pixels are skipped,
+              with a warning, and listed in the source's `skipped`;
             * image files: a glob pattern, or a list in any order;
             * TFRecord files: a path, a glob pattern or a list of them;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,
-              channels)`, a list of arrays `(height, width)` or `(height,
-              width, channels)`, or a pair of either and integer labels;
+              channels)`, a list of such images, or a pair of either and
+              integer labels;
             * `"digits"`: scikit-learn's bundled handwritten digits;
             * a tensorflow-datasets name, such as `"cifar10"` or
               `"imagenet_resized/64x64"`.
@@ -64,13 +59,11 @@ def open_source(
             `Testing` or the like; for `.npz` files a part of the arrays'
             names. Other sources have `"train"` alone, and `None` is all of
             their images. Arrays ignore it. Defaults to `"train"`.
-        image_size: int or `(height, width)`. Images are resized to it by
+        image_size: int or `(height, width)`, to which images are resized by
             bilinear interpolation with antialiasing, without keeping their
-            aspect ratio. Defaults to `None`: the images' own size, which
-            must be one for all.
+            aspect ratio. Defaults to `None`, their own size, one for all.
         channels: int. 1 turns colour into grey (luminance), 3 repeats grey.
-            Defaults to `None`: as stored; colour where grey and colour are
-            mixed.
+            Defaults to `None`: as stored; colour in a mixture.
         exif_orientation: bool. Whether to turn image files and TFRecords as
             their EXIF orientation says. TIFF files are always turned, images
             of tensorflow-datasets never. Defaults to `True`.
@@ -98,8 +91,8 @@ def open_source(
     ```
     """
     pixels = Pixels(parse_image_size(image_size), channels, exif_orientation)
-    if are_arrays(source):
-        return open_arrays(source, pixels)
+    if arrays.are_arrays(source):
+        return arrays.open_arrays(source, pixels)
     if isinstance(source, tuple | list):
         return _open_files(_paths_of(source), split, pixels)
     if not isinstance(source, str | os.PathLike):
@@ -118,10 +111,10 @@ def open_source(
     if path.is_dir():
         if all((path / name).is_file() for name in _PREPARED):
             return _open_named(str(path), split, pixels, None)
-        return open_image_folder(path, split, pixels)
+        return image_files.open_image_folder(path, split, pixels)
     if path.is_file():
         if path.suffix in (".npy", ".npz"):
-            return open_array_file(path, split, pixels)
+            return arrays.open_array_file(path, split, pixels)
         if is_meant_as_image(str(path)):
             raise ValueError(
                 f"{path} is one image. Expected a folder or a list of images."
@@ -130,7 +123,7 @@ def open_source(
     if glob.has_magic(name) and (paths := _paths_of([name])):
         return _open_files(paths, split, pixels)
     if source == "digits":
-        return open_digits(split, pixels)
+        return arrays.open_digits(split, pixels)
     _refuse_missing_path(source, name)
     return _open_named(name, split, pixels, data_dir and os.fspath(data_dir))
 
@@ -147,10 +140,9 @@ def has_tensorflow() -> bool:
 def _require_tensorflow(name, kind):
     if not has_tensorflow():
         raise ModuleNotFoundError(
-            f"Received {name!r}, taken for {kind}, which is read with "
-            "TensorFlow, and that cannot be imported here. Install tensorflow, "
-            "or pass a folder of images, an .npy or .npz file, arrays or "
-            "'digits'.",
+            f"Received {name!r}, taken for {kind}, which needs TensorFlow, and "
+            "that cannot be imported here. Install tensorflow, or pass a "
+            "folder of images, an .npy or .npz file, arrays or 'digits'.",
             name="tensorflow",
         )
 
@@ -168,7 +160,7 @@ def _open_files(paths, split, pixels):
         raise ValueError("Expected paths of files. Received an empty list.")
     if any(map(is_meant_as_image, paths)):
         name = f"{paths[0]} and {len(paths) - 1} more files"
-        source = open_image_files(paths, name, pixels)
+        source = image_files.open_image_files(paths, name, pixels)
         source.check_split(split)
         return source
     _require_tensorflow(paths[0], "a TFRecord file")

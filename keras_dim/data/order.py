@@ -1,38 +1,10 @@
 """The order of an epoch: a pure function of a seed and the epoch's number."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """Which images to read, and in which order.
-
-    Args:
-        seed: int or `None`. Seed of the shuffling; `None` does not shuffle.
-        shard_index: int. This worker, from 0.
-        num_shards: int. Number of workers. Their images are disjoint and
-            together complete.
-        rows: range or `None`. Reads only these indices. `None` reads all.
-    """
-
-    seed: int | None = None
-    shard_index: int = 0
-    num_shards: int = 1
-    rows: range | None = None
-
-    def indices(self, size: int) -> np.ndarray:
-        """Returns this worker's share of `range(size)`, int64 `(n,)`."""
-        if self.rows is not None:
-            return np.array(self.rows, np.int64)
-        indices = np.arange(size)
-        if self.seed is not None:
-            indices = permutation(self.seed, size)
-        return indices[self.shard_index :: self.num_shards]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

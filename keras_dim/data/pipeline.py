@@ -2,17 +2,18 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
+import numpy as np
 from absl import logging
 
+from keras_dim import batches
 from keras_dim import checks
-from keras_dim.data.numpy_batches import NumpyBatches
 from keras_dim.data.opening import open_source
-from keras_dim.data.order import Order
 from keras_dim.data.order import epoch_seed
 from keras_dim.data.reading import Epoch
 from keras_dim.data.reading import held_in_memory
@@ -56,9 +57,7 @@ def load(
         source: The source, as in `open_source`, or an open `Source`.
         split: str or `None`. As in `open_source`. Defaults to `"train"`.
         batch_size: int. Images in a batch. Defaults to `128`.
-        image_size: int or `(height, width)`. As in `open_source`.
-        channels: int. As in `open_source`.
-        exif_orientation: bool. As in `open_source`.
+        image_size, channels, exif_orientation: As in `open_source`.
         shuffle: bool. Defaults to `None`, which shuffles splits that begin
             with "train".
         seed: int. Defaults to `0`.
@@ -88,10 +87,8 @@ def load(
         always known.
 
     Raises:
-        ValueError: if an argument is wrong, no batch would be left, or the
-            source cannot be opened.
-        FileNotFoundError: if the source does not exist.
-        ModuleNotFoundError: if the source needs TensorFlow, which is missing.
+        ValueError, FileNotFoundError, ModuleNotFoundError: as `open_source`
+            does; and if an argument is wrong, or no batch would be left.
 
     Example:
 
@@ -104,10 +101,10 @@ def load(
         shuffle = split is not None and split.startswith("train")
     drop_remainder = shuffle if drop_remainder is None else drop_remainder
     checks.integers(1, batch_size=batch_size, num_shards=num_shards)
+    checks.integers(0, num_shards - 1, shard_index=shard_index)
     checks.integers(
         0, seed=seed, first_epoch=first_epoch, first_batch=first_batch
     )
-    checks.integers(0, num_shards - 1, shard_index=shard_index)
     if keras.config.image_data_format() == "channels_first":
         logging.warning(
             "keras.config.image_data_format() is 'channels_first'. The images "
@@ -125,32 +122,32 @@ def load(
             f"Pass {' and '.join(options)} to `open_source`: the source is "
             "open."
         )
-    sizes = batch_size, drop_remainder, shard_index, num_shards
-    _num_batches(source.num_images, *sizes)
+    shard = shard_index, num_shards
+    # Before the images are decoded, and after, as some may be damaged.
+    _num_batches(source.num_images, batch_size, drop_remainder, *shard)
     images = held_in_memory(source)
-    num_batches = _num_batches(images.num_images, *sizes)
+    num_batches = _num_batches(
+        images.num_images, batch_size, drop_remainder, *shard
+    )
     if first_batch >= num_batches:
         raise ValueError(
             f"`first_batch` must be below {num_batches}, the number of batches "
             f"to an epoch. Received: {first_batch}"
         )
     numbers = range(first_batch, num_batches)
-    orders = (
-        Order(
-            epoch_seed(seed, epoch) if shuffle else None,
-            shard_index,
-            num_shards,
-        )
+    seeds = (
+        epoch_seed(seed, epoch) if shuffle else None
         for epoch in itertools.count(first_epoch)
     )
     if not images.random_access or keras.backend.backend() == "tensorflow":
         from keras_dim.data.tensorflow_batches import tensorflow_batches
 
         return tensorflow_batches(
-            images, orders, batch_size, drop_remainder, numbers, num_shards
+            images, seeds, batch_size, drop_remainder, numbers, shard
         )
     epochs = (
-        Epoch(images, order, batch_size, drop_remainder) for order in orders
+        Epoch(images, batch_size, None, one, drop_remainder, shard)
+        for one in seeds
     )
     return NumpyBatches(epochs, numbers)
 
@@ -175,3 +172,48 @@ def _num_batches(
             "`batch_size` or pass drop_remainder=False."
         )
     return share // batch_size
+
+
+class NumpyBatches(keras.utils.PyDataset):
+    """The result of `load` where Keras does not run on TensorFlow.
+
+    Each iteration is one epoch, with the batches that `tf.data` would give.
+    In `fit`, `evaluate` and `predict` an epoch ends when Keras reports its
+    end after the last batch. Pass `shuffle=False` to a `fit` of your own, as
+    Keras would shuffle the batches. Datasets derived by `map` share the count
+    of epochs.
+    """
+
+    def __init__(self, epochs: Iterator[Epoch], numbers: range):
+        # With one worker, batches are asked for in their order.
+        super().__init__(workers=1)
+        self._epochs = epochs
+        self._numbers = numbers
+        self._epoch: Epoch | None = None
+        self._is_over = False
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+        if number not in range(len(self)):
+            raise IndexError(
+                f"There are {len(self)} batches. Received: {number}"
+            )
+        if self._epoch is None:
+            self._epoch = next(self._epochs)
+        self._is_over = self._is_over or number == len(self) - 1
+        return self._epoch.batch(self._numbers[number])
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        return next(self._epochs).batches(self._numbers)
+
+    def on_epoch_end(self) -> None:
+        # Keras also calls this after looking at the first batch alone.
+        if self._is_over:
+            self._epoch = None
+            self._is_over = False
+
+    def map(self, function: Any) -> keras.utils.PyDataset:
+        """Returns the same batches, each passed through `function`."""
+        return batches.mapped(self, function)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_dim.data.arrays import ArraySource
-from keras_dim.data.order import Order
+from keras_dim.data.order import permutation
 from keras_dim.data.source import Source
 
 # Larger sources are decoded in every epoch. CIFAR-10 takes 154 MB.
@@ -24,22 +24,39 @@ _NUM_AHEAD = 64
 class Epoch:
     """The batches of one pass over a source with random access.
 
-    An image that cannot be read is left out. With `fill`, images that follow
-    the batch take its place, so that every batch is whole.
+    Images come in the order of `rows`, or of all indices shuffled by a seed.
+    One that cannot be read is left out. With `fill`, images that follow the
+    batch take its place, so that every batch is whole.
     """
 
     def __init__(
-        self, source: Source, order: Order, batch_size: int, fill: bool
+        self,
+        source: Source,
+        batch_size: int,
+        rows: range | np.ndarray | None = None,
+        seed: int | None = None,
+        fill: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ):
         self._source = source
-        self._rows = order.indices(source.num_images)
         self._batch_size = batch_size
+        self._rows = np.arange(source.num_images)
+        if rows is not None:
+            self._rows = np.array(rows, np.int64)
+        elif seed is not None:
+            self._rows = permutation(seed, source.num_images)
+        self._rows = self._rows[shard[0] :: shard[1]]
         self._fill = fill
         self._ahead: tuple[int | None, list] = (None, [])
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        for number in range(-(-len(self._rows) // self._batch_size)):
-            yield self.batch(number)
+    def batches(
+        self, numbers: range | None = None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the batches of some numbers, or all."""
+        if numbers is None:
+            numbers = range(-(-len(self._rows) // self._batch_size))
+        # A batch is empty if all of its images are damaged.
+        return (b for b in map(self.batch, numbers) if len(b["index"]))
 
     def batch(self, number: int) -> dict[str, np.ndarray]:
         """Returns the batch of a number from 0, decoding the next one ahead."""
@@ -71,34 +88,42 @@ class Epoch:
 
 def batches(
     source: Source,
-    order: Order,
     batch_size: int,
+    rows: range | np.ndarray | None = None,
+    seed: int | None = None,
     drop_remainder: bool = False,
     numbers: range | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the batches of one pass over a source, or those of some numbers.
+    """Yields the batches of one pass over a source.
 
-    Images that cannot be read are added to the source's `skipped`.
+    Args:
+        source: `Source`. Images that cannot be read go to its `skipped`.
+        batch_size: int. Images in a batch.
+        rows: range or `None`. Reads only these indices, in their order. With
+            random access it may be an array.
+        seed: int or `None`. Shuffles the images, if it is given.
+        drop_remainder: bool. Whether all batches must be whole.
+        numbers: range or `None`. The numbers of the batches to return, from 0.
+        shard: tuple of int. Number of this worker, from 0, and of all workers,
+            which share the images.
 
     Raises:
         ValueError: if a record file is damaged.
     """
     if source.random_access:
-        epoch = Epoch(source, order, batch_size, drop_remainder)
-        found = map(epoch.batch, numbers) if numbers else iter(epoch)
-        # A batch is empty if all of its images are damaged.
-        return (batch for batch in found if len(batch["index"]))
-    found = _stream(source, order, batch_size, drop_remainder)
-    if numbers:
+        epoch = Epoch(source, batch_size, rows, seed, drop_remainder, shard)
+        return epoch.batches(numbers)
+    # Each worker reads all records, and takes its share.
+    records = itertools.islice(
+        source.records(rows, seed), shard[0], None, shard[1]
+    )
+    found = _stream(source, records, batch_size)
+    if drop_remainder:
+        found = (b for b in found if len(b["index"]) == batch_size)
+    if numbers is not None:
         found = itertools.islice(found, numbers.start, numbers.stop)
     return found
-
-
-def batches_in_order(
-    source: Source, batch_size: int, rows: range | None = None
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the images of some indices (all by default), in their order."""
-    return batches(source, Order(rows=rows), batch_size)
 
 
 def held_in_memory(source: Source) -> Source:
@@ -110,7 +135,7 @@ def held_in_memory(source: Source) -> Source:
     if source.decoded:
         return source
     is_held = source.num_images * np.prod(source.image_shape) <= HELD_BYTES
-    found = batches(source, Order(), 256 if is_held else 1)
+    found = batches(source, 256 if is_held else 1)
     if not is_held and (source.exact or any(found)):
         return source
     found = list(found)
@@ -136,18 +161,16 @@ def held_in_memory(source: Source) -> Source:
     )
 
 
-def _stream(source, order, batch_size, drop_remainder):
+def _stream(source, records, batch_size):
     """Yields batches of a source that is read one record after the other."""
-    whole = _whole(source, _decoded_ahead(source, order))
+    whole = _whole(source, _decoded_ahead(source, records))
     while images := list(itertools.islice(whole, batch_size)):
-        if len(images) < batch_size and drop_remainder:
-            return
         yield source.batch(images)
 
 
-def _decoded_ahead(source, order):
+def _decoded_ahead(source, records):
     pending = collections.deque()
-    for index, label, encoded in source.records(order):
+    for index, label, encoded in records:
         image = _threads().submit(source.image, encoded)
         pending.append((index, label, image))
         if len(pending) > _NUM_AHEAD:
@@ -159,11 +182,9 @@ def _whole(source: Source, images: Iterable[tuple]) -> Iterator[Any]:
     """Yields the images that can be read, and skips the others."""
     for index, label, future in images:
         try:
-            image = future.result()
+            yield index, label, future.result()
         except (OSError, ValueError) as error:
             source.skip(source.place(index), str(error))
-        else:
-            yield index, label, image
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """The interface of a set of images."""
 
 import abc
-import contextlib
 import dataclasses
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -9,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-
-from keras_dim.data.order import Order
 
 
 class NoSplitError(ValueError):
@@ -27,7 +24,6 @@ class Source(abc.ABC):
             images that may turn out to be damaged.
         image_shape: tuple. `(height, width, channels)` of the images returned.
         labels: int64 array `(num_images,)` or `None`.
-        has_labels: bool. Whether batches have a `"label"`.
         class_names: sequence of str or `None`. The name of each label.
         paths: sequence of str or `None`. The file of each index, where each
             image has a file of its own.
@@ -42,56 +38,45 @@ class Source(abc.ABC):
     # Whether `image` reads any image by its index; otherwise `records` reads
     # them one after the other.
     random_access = True
-    # Whether `read` copies images from memory.
+    # Whether a method `read` copies the images of some rows from memory.
     decoded = False
 
     name: str
     num_images: int
     image_shape: tuple[int, ...]
     labels: np.ndarray | None = None
-    has_labels: bool = False
     class_names: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
     exact: bool = False
 
     def __post_init__(self):
         self.skipped: list[str] = []
-        self.has_labels = self.has_labels or self.labels is not None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether batches have a `"label"`."""
+        return self.labels is not None
 
     @abc.abstractmethod
     def image(self, item: Any) -> np.ndarray:
         """Returns an image, uint8 of `image_shape`. Threads call it at once.
 
-        Args:
-            item: int, the index; without `random_access` bytes, the file.
-
-        Raises:
-            OSError, ValueError: if the image cannot be read.
+        `item` is the index, or without `random_access` the bytes of the file.
+        An image that cannot be read is an `OSError` or a `ValueError`.
         """
 
-    def records(self, order: Order) -> Iterator[tuple[int, int | None, bytes]]:
+    def records(
+        self, rows: range | None = None, seed: int | None = None
+    ) -> Iterator[tuple[int, int | None, bytes]]:
         """Yields index, label and file of images without `random_access`."""
         raise NotImplementedError
-
-    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the readable images of some indices, see `batch`."""
-        found = []
-        for row in rows.tolist():
-            with contextlib.suppress(OSError, ValueError):
-                found.append((row, self.label(row), self.image(row)))
-        return self.batch(found)
 
     def label(self, row: int) -> int | None:
         """Returns the label of an index, if there are labels."""
         return None if self.labels is None else self.labels[row]
 
     def batch(self, images: Sequence[tuple]) -> dict[str, np.ndarray]:
-        """Joins tuples of index, label and image.
-
-        Returns:
-            dict of `"image"`, uint8 `(batch, height, width, channels)`,
-            `"index"`, int64 `(batch,)`, and `"label"`, int64 `(batch,)`.
-        """
+        """Joins tuples of index, label and image, as `load` returns them."""
         pixels = np.array([image for _, _, image in images], np.uint8)
         batch = {
             "image": pixels.reshape(-1, *self.image_shape),
@@ -107,7 +92,7 @@ class Source(abc.ABC):
         """Returns a text that differs for other images of the same name."""
 
     def place(self, index: int) -> str:
-        """Returns how messages call an image."""
+        """Returns the name of an image in messages."""
         return f"image {index}" if self.paths is None else self.paths[index]
 
     def skip(self, place: str, reason: str) -> None:
@@ -126,11 +111,8 @@ class Source(abc.ABC):
     def check_split(self, split: str | None) -> None:
         """Refuses a split other than `"train"` of a source without splits.
 
-        Otherwise a "test" score would be that of the training images.
-        Without labels there is no score, and a warning is enough.
-
-        Raises:
-            NoSplitError: if there are labels.
+        Otherwise a "test" score would be that of the training images. Without
+        labels there is no score, and a warning is enough.
         """
         if split in (None, "", "train", "all"):
             return

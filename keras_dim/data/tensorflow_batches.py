@@ -5,25 +5,30 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from keras_dim import distribution
-from keras_dim.data.order import Order
 from keras_dim.data.reading import batches
 from keras_dim.data.source import Source
 
 
 def tensorflow_batches(
     source: Source,
-    orders: Iterator[Order],
+    seeds: Iterator[int | None],
     batch_size: int,
     drop_remainder: bool,
     numbers: range,
-    num_shards: int,
+    shard: tuple[int, int],
 ) -> tf.data.Dataset:
-    """Returns a dataset of which each iteration is the next order's epoch."""
+    """Returns a dataset of which each iteration is the next seed's epoch."""
 
     def epoch():
         try:
             yield from batches(
-                source, next(orders), batch_size, drop_remainder, numbers
+                source,
+                batch_size,
+                None,
+                next(seeds),
+                drop_remainder,
+                numbers,
+                shard,
             )
         except ValueError as error:
             # `distribution.value_errors` makes it one line again.
@@ -49,6 +54,6 @@ def tensorflow_batches(
     options.autotune.enabled = False
     policies = tf.data.experimental.AutoShardPolicy
     options.experimental_distribute.auto_shard_policy = (
-        policies.DATA if num_shards == 1 else policies.OFF
+        policies.DATA if shard[1] == 1 else policies.OFF
     )
     return dataset.prefetch(2).with_options(options)

@@ -27,7 +27,7 @@ def open_tensorflow_datasets(
     """Opens a split of a data set, which is downloaded if it is not prepared.
 
     The name may have a configuration and a version, or be the folder of one
-    prepared version. Images are never turned.
+    prepared version.
     """
     builder = _find_builder(name, data_dir)
     features = builder.info.features
@@ -35,8 +35,8 @@ def open_tensorflow_datasets(
     label_key = _only(features, tfds.features.ClassLabel, "label")
     if image_key is None or features[image_key].np_dtype != np.uint8:
         raise ValueError(
-            f"Expected {builder.name} to have one image in each example, of "
-            f"uint8. Received: {list(features)}"
+            f"{builder.name} must have one image in each example, of uint8. "
+            f"Received: {list(features)}"
         )
     if not builder.is_prepared():
         _prepare(builder)
@@ -44,8 +44,7 @@ def open_tensorflow_datasets(
     stored_as = info.file_format.value if info.file_format else "nothing"
     if stored_as != "tfrecord":
         raise ValueError(
-            f"{info.full_name} must be stored in TFRecord files. Received: "
-            f"{stored_as}"
+            f"{info.full_name} is not stored in TFRecord files: {stored_as}"
         )
     try:
         instructions = info.splits[split].file_instructions

@@ -23,22 +23,14 @@ _EXIF_BYTES = 2048
 def decode_request(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a file that anyone may have sent to a server, and turns it.
 
-    It takes JPEG, PNG, still WebP and true-colour BMP files of at most
-    `MAX_PIXELS` pixels; larger ones are refused before memory is taken for
-    them. GIF files and animations are refused, since TensorFlow decodes all
-    frames at once, and bitmaps with a palette, since it takes their indices
-    for grey values. Pixels are those of Pillow; samples of 16 bits are
-    divided by 256. The EXIF orientation is that of JPEG files with a block at
-    their front.
-
-    Args:
-        encoded: scalar string tensor. The file.
-
-    Returns:
-        uint8 tensor `(height, width, 3)`.
-
-    Raises:
-        InvalidArgumentError: of TensorFlow, when the graph runs.
+    Takes JPEG, PNG, still WebP and true-colour BMP files of at most
+    `MAX_PIXELS` pixels, in a scalar string; others are TensorFlow's
+    `InvalidArgumentError` before memory is taken for them. GIF files and
+    animations are refused, since TensorFlow decodes all frames at once, and
+    bitmaps with a palette, since it takes their indices for grey values.
+    Returns the pixels of Pillow, uint8 `(height, width, 3)`; samples of 16 bits
+    are divided by 256. The EXIF orientation is that of JPEG files with a block
+    at their front.
     """
     encoded = assert_sound(encoded)
     head = _head(encoded)
@@ -71,14 +63,16 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     front = tf.strings.substr(encoded, 0, _EXIF_BYTES)
     found = tf.strings.regex_replace(front, _EXIF, r"\1\2")
     byte = tf.cast(tf.io.decode_raw(found, tf.uint8), tf.int64)
-    return tf.cond(tf.size(byte) == 1, lambda: byte[0], lambda: _int64(1)[0])
+    # Without a match the file itself comes back.
+    upright = tf.constant(1, tf.int64)
+    return tf.cond(tf.size(byte) == 1, lambda: byte[0], lambda: upright)
 
 
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns an image upright, given its EXIF orientation from 1 to 8."""
 
     def turn(step, orientations, image):
-        is_due = tf.reduce_any(orientation == _int64(*orientations))
+        is_due = tf.reduce_any(orientation == orientations)
         return tf.cond(is_due, lambda: step(image), lambda: image)
 
     image = turn(tf.image.transpose, (5, 6, 7, 8), image)
@@ -86,38 +80,28 @@ def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return turn(tf.image.flip_up_down, (3, 4, 7, 8), image)
 
 
-def convert(
-    images: tf.Tensor, image_shape: tuple[int, int, int], resize: bool
-) -> tf.Tensor:
-    """Converts images to `image_shape`.
+def convert(images: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
+    """Converts uint8 images `(..., height, width, channels)` to `image_shape`.
 
     Colour becomes grey by luminance, grey becomes colour by repetition, and
-    sizes change by bilinear interpolation with antialiasing.
-
-    Args:
-        images: uint8 tensor `(..., height, width, channels)` of rank 3 or 4,
-            with static channels.
-        image_shape: tuple. `(height, width, channels)`.
-        resize: bool. Whether the size may change.
+    sizes change by bilinear interpolation with antialiasing. The channels must
+    be static.
     """
-    height, width, channels = image_shape
+    size, channels = tuple(image_shape[:2]), image_shape[2]
     if channels == 1 and images.shape[-1] == 3:
         images = tf.image.rgb_to_grayscale(images)
-    if resize and tuple(images.shape[-3:-1]) != (height, width):
-        images = _resize(images, (height, width))
-    if channels == 3 and images.shape[-1] == 1:
-        images = tf.image.grayscale_to_rgb(images)
-    batch = [None] * (len(images.shape) - 3)
-    return tf.ensure_shape(images, [*batch, *image_shape])
 
-
-def _resize(images, size):
     def resized():
         pixels = tf.image.resize(images, size, "bilinear", antialias=True)
         return tf.saturate_cast(tf.round(pixels), tf.uint8)
 
-    present = tf.shape(images)[-3:-1]
-    return tf.cond(tf.reduce_all(present == size), lambda: images, resized)
+    if tuple(images.shape[-3:-1]) != size:
+        has_size = tf.reduce_all(tf.shape(images)[-3:-1] == size)
+        images = tf.cond(has_size, lambda: images, resized)
+    if channels == 3 and images.shape[-1] == 1:
+        images = tf.image.grayscale_to_rgb(images)
+    batch = [None] * (len(images.shape) - 3)
+    return tf.ensure_shape(images, [*batch, *image_shape])
 
 
 def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
@@ -125,7 +109,7 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
     head = _head(encoded)
     is_jpeg = _begins(head, b"\xff\xd8\xff")
     is_png = _begins(head, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    has_colors = tf.reduce_any(_number(head[28:30]) == _int64(24, 32))
+    has_colors = tf.reduce_any(_number(head[28:30]) == (24, 32))
     is_bmp = _begins(head, b"BM") & has_colors
     is_extended, is_lossless, is_lossy = (
         _begins(head, b"RIFF") & _begins(head[8:], b"WEBPVP8" + letter)
@@ -140,15 +124,9 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
         (is_bmp, _number(head[18:22]), _number(head[22:26])),
         (is_extended, 1 + _number(head[24:27]), 1 + _number(head[27:30])),
         (is_lossless, 1 + bits % 2**14, 1 + bits // 2**14 % 2**14),
-        (
-            is_lossy,
-            _number(head[26:28]) % 2**14,
-            _number(head[28:30]) % 2**14,
-        ),
+        (is_lossy, *(_number(head[i : i + 2]) % 2**14 for i in (26, 28))),
     ]
-    size = tf.reduce_sum(
-        [tf.where(is_kind, sides, 0) for is_kind, *sides in kinds], axis=0
-    )
+    size = sum(tf.where(is_kind, sides, 0) for is_kind, *sides in kinds)
     # TensorFlow takes a BMP's sides from these bytes, whatever its header.
     # They are negative where rows run from the top down.
     size = tf.where(is_bmp, tf.minimum(size, 2**32 - size), size)
@@ -159,6 +137,8 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
         lambda: size,
     )
     is_image = tf.reduce_any([is_jpeg, *(is_kind for is_kind, *_ in kinds)])
+    # As floats, since the product of two sides may have 64 bits.
+    is_small = tf.reduce_prod(tf.cast(size, tf.float64)) <= MAX_PIXELS
     checks = [
         tf.debugging.Assert(
             is_image,
@@ -169,8 +149,7 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
             ],
         ),
         tf.debugging.Assert(
-            # As floats, since the product of two sides may have 64 bits.
-            tf.reduce_prod(tf.cast(size, tf.float64)) <= MAX_PIXELS,
+            is_small,
             [
                 f"An image has more pixels than the {MAX_PIXELS:,} that are "
                 "decoded. Send a smaller one. Received (width, height):",
@@ -181,10 +160,6 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
     # Eagerly, an assertion that holds is `None`.
     with tf.control_dependencies([one for one in checks if one is not None]):
         return tf.identity(encoded)
-
-
-def _int64(*values):
-    return tf.constant(values, tf.int64)
 
 
 def _head(encoded):

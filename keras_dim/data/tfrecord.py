@@ -18,19 +18,17 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from keras_dim.data import image_header
 from keras_dim.data.image_files import digest_of_files
-from keras_dim.data.image_header import in_one_line
-from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import survey
-from keras_dim.data.order import Order
 from keras_dim.data.order import permutation
 from keras_dim.data.order import shuffled
 from keras_dim.data.source import Source
 
 IMAGE_KEYS = ("image", "image/encoded")
 LABEL_KEYS = ("label", "image/class/label")
-# Most records, and most of their bytes, in the buffer that shuffles them.
+# Most records, and bytes of them, in the buffer that shuffles them.
 SHUFFLE_RECORDS = 50_000
 SHUFFLE_BYTES = 512 * 2**20
 
@@ -76,7 +74,7 @@ class RecordSource(Source):
     """Encoded images in the records of files, one `tf.train.Example` each.
 
     The features `image_key` and `label_key` hold the image and the label, which
-    is -1 in records without it. `identity` is returned by `contents`.
+    is -1 in records without it. `identity` is what `contents` returns.
     """
 
     random_access = False
@@ -89,13 +87,16 @@ class RecordSource(Source):
 
     def __post_init__(self):
         super().__post_init__()
-        self.has_labels = self.label_key is not None
         begins = itertools.accumulate(file.take for file in self.files)
         *begins, self.num_images = 0, *begins
         self.files = [
             dataclasses.replace(file, begin=begin)
             for file, begin in zip(self.files, begins, strict=True)
         ]
+
+    @property
+    def has_labels(self) -> bool:
+        return self.label_key is not None
 
     def contents(self) -> str:
         return self.identity
@@ -107,48 +108,41 @@ class RecordSource(Source):
         file = next(f for f in self.files if index < f.begin + f.take)
         return f"{file.path}:{index - file.begin + file.skip}"
 
-    def records(self, order: Order) -> Iterator[tuple[int, int | None, bytes]]:
-        """Yields index, label and file of the images of an order.
+    def records(
+        self, rows: range | None = None, seed: int | None = None
+    ) -> Iterator[tuple[int, int | None, bytes]]:
+        """Yields index, label and file of the images of some indices, or all.
 
         Without a seed they come in the order of their indices. With a seed,
-        files in random order are read in turns, and their records shuffled.
-        Each worker reads all records and takes its share. A damaged file or
-        record is a `ValueError`.
+        files in random order are read in turns, and their records shuffled. A
+        damaged file or record is a `ValueError`.
         """
-        records = self._parsed(order)
-        if order.num_shards > 1:
-            records = itertools.islice(
-                records, order.shard_index, None, order.num_shards
-            )
-        if order.seed is not None:
-            num_bytes = sum(file.num_bytes for file in self.files)
-            size = shuffle_buffer(self.num_images, num_bytes)
-            records = shuffled(records, order.seed, size)
-        return records
+        rows = range(self.num_images) if rows is None else rows
+        if seed is None:
+            return self._parsed(file.records(rows) for file in self.files)
+        order = permutation(seed, len(self.files))
+        files = (self.files[index].records(rows) for index in order)
+        num_bytes = sum(file.num_bytes for file in self.files)
+        size = shuffle_buffer(self.num_images, num_bytes)
+        return shuffled(self._parsed(files, _NUM_OPEN), seed, size)
 
-    def _parsed(self, order):
-        rows = range(self.num_images) if order.rows is None else order.rows
-        files, num_open = self.files, 1
-        if order.seed is not None:
-            files = [files[i] for i in permutation(order.seed, len(files))]
-            num_open = _NUM_OPEN
-        opened = (file.records(rows) for file in files)
+    def _parsed(self, files, num_open=1):
         try:
-            for index, record in _in_turns(opened, num_open):
-                yield self._parse(index, record)
+            for index, record in _in_turns(files, num_open):
+                features = tf.train.Example.FromString(record).features.feature
+                label = None
+                if self.label_key:
+                    label = _value(features, self.label_key, "int64_list", -1)
+                yield (
+                    index,
+                    label,
+                    _value(features, self.image_key, "bytes_list", b""),
+                )
         except (tf.errors.OpError, DecodeError, ValueError) as error:
             # Without the names of TensorFlow's operations.
-            reason = in_one_line(error).split("}} ")[-1]
+            reason = image_header.in_one_line(error).split("}} ")[-1]
             reason = re.split(r"\s*\[(?:\[|Op:)", reason)[0]
             raise ValueError(f"{self.name} is damaged: {reason}.") from None
-
-    def _parse(self, index, record):
-        features = tf.train.Example.FromString(record).features.feature
-        encoded = _value(features, self.image_key, "bytes_list", b"")
-        label = None
-        if self.label_key:
-            label = _value(features, self.label_key, "int64_list", -1)
-        return index, label, encoded
 
 
 def open_records(
@@ -176,12 +170,11 @@ def open_records(
 
 def _headers(source):
     """Yields place, header and file of the images of a source."""
-    records = source.records(Order())
     for index, _, encoded in itertools.islice(
-        records, _SAMPLE if source.pixels.image_size else None
+        source.records(), _SAMPLE if source.pixels.image_size else None
     ):
         try:
-            header = read_header(io.BytesIO(encoded))
+            header = image_header.read_header(io.BytesIO(encoded))
         except ValueError:
             continue
         yield source.place(index), header, lambda one=encoded: one
@@ -199,8 +192,8 @@ def open_tfrecord(
     """Opens TFRecord files, plain or compressed with GZIP.
 
     Each record is a `tf.train.Example` whose feature `image` or
-    `image/encoded` holds an image file; `label` or `image/class/label` may
-    hold an integer. Indices follow the names of the files.
+    `image/encoded` is an image file, and `label` or `image/class/label` an
+    integer, if it is there. Indices follow the names of the files.
     """
     paths = sorted(set(paths))
     files = [_open_file(path) for path in paths]
@@ -236,12 +229,10 @@ def _open_file(path):
 
 
 def _count(file, path):
-    """Counts records without reading them.
-
-    A record is its length (8 bytes), a checksum (4), the data, and their
-    checksum (4).
-    """
+    """Counts records without reading them."""
     count = 0
+    # A record is its length (8 bytes), a checksum (4), the data, and their
+    # checksum (4).
     try:
         while head := file.read(12):
             file.seek(struct.unpack("<Q", head[:8])[0] + 3, os.SEEK_CUR)

@@ -75,15 +75,10 @@ def amdim_resnet(
     )
     image, x = blocks.raw_pixels(image_size, channels, mean, deviation)
 
-    def convolution(x, kernel_size, strides):
-        return blocks.convolution(
-            x,
-            base_width,
-            kernel_size,
-            strides,
-            use_bias=not use_batch_norm,
-            batch_norm=use_batch_norm,
-        )
+    norm_or_bias = {
+        "batch_norm": use_batch_norm,
+        "use_bias": not use_batch_norm,
+    }
 
     def residual(x, filters, kernel_size, strides):
         """A branch of two convolutions beside average pooling."""
@@ -115,8 +110,8 @@ def amdim_resnet(
     width = base_width
     if image_size == 128:
         x = ops.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]], "reflect")
-        x = convolution(x, 5, 2)
-    x = convolution(x, 3, 1)
+        x = blocks.convolution(x, base_width, 5, 2, **norm_or_bias)
+    x = blocks.convolution(x, base_width, 3, 1, **norm_or_bias)
     if image_size == 32:
         x = residual(x, width, 1, 1)
     else:

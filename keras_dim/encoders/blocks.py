@@ -79,10 +79,8 @@ def dense(
 
 def encoder(image, features, global_units, variational, name):
     """Returns a model of features and of a global vector, linear in `"fc"`."""
-    outputs = dict(features)
+    outputs, fc = dict(features), features["fc"]
     for output in ["global", "global_log_variance"][: 1 + variational]:
-        layer = initializers.dense(
-            global_units, features["fc"].shape[-1], name=output
-        )
-        outputs[output] = layer(features["fc"])
+        layer = initializers.dense(global_units, fc.shape[-1], name=output)
+        outputs[output] = layer(fc)
     return keras.Model(image, outputs, name=name)

@@ -7,22 +7,13 @@ from keras_dim.encoders import blocks
 from keras_dim.encoders import patches
 
 # Filters of the five convolutions, and which are followed by max pooling.
-CONVOLUTIONS = (
-    (96, True),
-    (192, True),
-    (384, False),
-    (384, False),
-    (192, True),
-)
+FILTERS = (96, 192, 384, 384, 192)
+POOLED = (0, 1, 4)
 PATCH_SIZE = 16
 
 
 def dim_alexnet(
-    image_size=64,
-    channels=3,
-    units=4096,
-    global_units=64,
-    variational=False,
+    image_size=64, channels=3, units=4096, global_units=64, variational=False
 ):
     """AlexNet-like encoder of Deep InfoMax, alex64x64.
 
@@ -102,19 +93,14 @@ def folded_dim_alexnet(
     def normal():
         return keras.initializers.RandomNormal(stddev=0.02)
 
+    def options():
+        return {"dropout": 0.1, "kernel_initializer": normal()}
+
     x = _convolutions(x, use_bias=True, make_initializer=normal)[-1]
     local = patches.fold(x, image_size, PATCH_SIZE)
-    x = blocks.convolution(
-        local, 384, 3, 2, dropout=0.1, kernel_initializer=normal()
-    )
-    fc = blocks.dense(
-        layers.Flatten()(x),
-        units,
-        name="fc",
-        use_bias=True,
-        kernel_initializer=normal(),
-        dropout=0.1,
-    )
+    x = blocks.convolution(local, 384, 3, 2, **options())
+    x = layers.Flatten()(x)
+    fc = blocks.dense(x, units, name="fc", use_bias=True, **options())
     features = {"local": local, "conv": local, "fc": fc}
     name = f"folded_dim_alexnet_{image_size}"
     return blocks.encoder(image, features, global_units, variational, name)
@@ -123,16 +109,11 @@ def folded_dim_alexnet(
 def _convolutions(x, use_bias=False, make_initializer=lambda: None):
     """Returns the map after each convolution."""
     maps = []
-    for filters, pool in CONVOLUTIONS:
-        x = blocks.convolution(
-            x,
-            filters,
-            3,
-            padding=1,
-            use_bias=use_bias,
-            kernel_initializer=make_initializer(),
-        )
-        if pool:
+    for index, filters in enumerate(FILTERS):
+        options = {"use_bias": use_bias, "padding": 1}
+        options["kernel_initializer"] = make_initializer()
+        x = blocks.convolution(x, filters, 3, **options)
+        if index in POOLED:
             x = layers.MaxPooling2D(3, 2)(x)
         maps.append(x)
     return maps

@@ -6,28 +6,19 @@ from typing import Any
 
 import keras
 
-# The name of the feature of a model with a single output without a name.
+# The name of a single output without a name.
 SINGLE_OUTPUT = "output"
 GLOBAL = "global"
 
 
 def feature_shapes(encoder, *required):
-    """Returns the shape of each named feature, None where a size is unknown.
-
-    Args:
-        encoder, *required: see `features_of`.
-    """
+    """Returns the shape of each named feature; see `features_of`."""
     found = features_of(encoder, *required)
     return {name: tuple(output.shape) for name, output in found.items()}
 
 
 def named(outputs: Any) -> dict[str, Any]:
-    """Returns the outputs of an encoder by name.
-
-    Args:
-        outputs: dict of tensors; or one tensor, alone or in a list, whose
-            name is `"output"`.
-    """
+    """Returns an encoder's outputs by name; a single one is `"output"`."""
     if isinstance(outputs, Mapping):
         return dict(outputs)
     if not isinstance(outputs, list | tuple):
@@ -41,22 +32,16 @@ def named(outputs: Any) -> dict[str, Any]:
 
 
 def features_of(encoder: keras.Model, *names: str) -> dict[str, Any]:
-    """Returns the symbolic outputs of a functional encoder by name.
+    """Returns the symbolic outputs of an encoder by name.
 
-    Args:
-        encoder: functional `keras.Model` with one input, the images.
-        *names: str. Outputs that it must have.
-
-    Raises:
-        ValueError: for another model, and for an encoder without one of the
-            outputs.
+    Raises a `ValueError` unless it is a functional model with one input, the
+    images, and has outputs of these names.
     """
     if not is_functional(encoder):
         raise ValueError(
             "The encoder must be a functional keras.Model. Received: "
-            f"{type(encoder).__name__}, whose outputs are unknown before it "
-            "is called. Wrap it: `image = keras.Input((height, width, "
-            "channels)); encoder = keras.Model(image, mine(image))`"
+            f"{type(encoder).__name__}. Wrap it: `image = keras.Input((height, "
+            "width, channels)); encoder = keras.Model(image, mine(image))`"
         )
     found = named(_symbolic(encoder))
     if len(encoder.inputs) != 1:
@@ -92,9 +77,6 @@ def default_feature(encoder: keras.Model | Iterable[str]) -> str:
     Args:
         encoder: `keras.Model`; or the names of an encoder's outputs. A model
             that is not functional is taken to have `"global"`.
-
-    Raises:
-        ValueError: for an encoder of several outputs without `"global"`.
     """
     if isinstance(encoder, keras.Model):
         outputs = _symbolic(encoder)

@@ -1,21 +1,20 @@
 """Extracts features, scores them by probes, and reports on a run."""
 
-from keras_dim.evaluation.ceiling_report import CeilingReport
-from keras_dim.evaluation.collapse_report import CollapseReport
+from keras_dim.evaluation.callbacks import CeilingReport
+from keras_dim.evaluation.callbacks import CollapseReport
+from keras_dim.evaluation.callbacks import OnlineProbe
+from keras_dim.evaluation.callbacks import ProbeCallback
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
+from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.features import stream
-from keras_dim.evaluation.few_shot import few_shot
 from keras_dim.evaluation.labelled_images import LabelledImages
 from keras_dim.evaluation.labelled_images import NoLabelsError
 from keras_dim.evaluation.labelled_images import labelled_images
-from keras_dim.evaluation.linear_probe import linear_probe
-from keras_dim.evaluation.mlp_probe import mlp_probe
-from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
-from keras_dim.evaluation.online_probe import OnlineProbe
-from keras_dim.evaluation.probe_callback import ProbeCallback
-from keras_dim.evaluation.raw_pixels import raw_pixels
-from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+from keras_dim.evaluation.probes import few_shot
+from keras_dim.evaluation.probes import linear_probe
+from keras_dim.evaluation.probes import mlp_probe
+from keras_dim.evaluation.probes import nearest_neighbors
 from keras_dim.evaluation.scoring import PROBES
 from keras_dim.evaluation.scoring import check_arguments
 from keras_dim.evaluation.scoring import compare
@@ -44,7 +43,6 @@ __all__ = [
     "linear_probe",
     "mlp_probe",
     "nearest_neighbors",
-    "raw_pixels",
     "raw_pixels_encoder",
     "relative_deviation",
     "run_probe",

@@ -22,8 +22,8 @@ def extract(
     """Runs an encoder over images and returns the named features.
 
     The encoder runs in inference mode, and computes only the layers that the
-    wanted features need. Every batch has the same shape (the last one is
-    padded and cut again), so that the model is traced once.
+    features need. The last batch is padded and cut again, so that the model is
+    traced once.
 
     Args:
         encoder: `keras.Model`. Any model with one input. Features are the
@@ -31,11 +31,10 @@ def extract(
             one feature, `"output"`.
         images: raw pixels in [0, 255], of the size that the encoder takes: an
             array `(num_images, height, width, channels)`; a pair of arrays
-            `(images, labels)`; a dict of arrays with `"image"`; or an
-            iterable of batches, such as a `tf.data.Dataset`, of images, of
-            `(images, labels)` pairs or of dicts with `"image"` and, where
-            there are any, `"label"` and `"index"`.
-        features: str or sequence of str. The wanted features. Defaults to
+            `(images, labels)`; a dict of arrays with `"image"` and perhaps
+            `"label"` and `"index"`; or an iterable of such batches, such as a
+            `tf.data.Dataset`.
+        features: str or sequence of str. Defaults to
             `encoders.default_feature(encoder)`.
         batch_size: int. Most images per call of the encoder. Batches of an
             iterable are cut to it, never joined. Defaults to `256`.
@@ -46,17 +45,10 @@ def extract(
         images came with them.
 
     Raises:
-        ValueError: for a feature that the encoder does not have, for images
-            of another shape than the encoder's or another range (see
-            `keras_dim.batches.check`), and for no images at all.
-
-    Example:
-    ```python
-    found = extract(encoder, (images, labels), features=("fc", "global"))
-    found["fc"].shape  # (num_images, 1024)
-    ```
+        ValueError: for an unknown feature, no images, and images that
+            `keras_dim.batches.check` refuses.
     """
-    columns: dict[str, list[np.ndarray]] = {}
+    columns = {}
     for batch in stream(encoder, images, features, batch_size):
         if columns and batch.keys() != columns.keys():
             raise ValueError(
@@ -79,8 +71,7 @@ def stream(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the results of `extract` batch by batch, in constant memory.
 
-    A feature that a functional encoder does not have is refused at once,
-    everything else at the batch where it shows.
+    A feature that a functional encoder does not have is refused at once.
     """
     names = feature_names(features, encoder)
     checks.integers(1, batch_size=batch_size)
@@ -92,12 +83,9 @@ def feature_model(
 ) -> keras.Model:
     """Returns a model that computes the named features and nothing else.
 
-    It shares the encoder's weights. Whoever extracts again and again keeps it,
-    so that the model is traced only once. For the arguments see `extract`.
-
-    Returns:
-        `keras.Model`. The encoder itself where there is nothing to leave out,
-        and where it is not functional.
+    It shares the encoder's weights, and is the encoder itself where there is
+    nothing to leave out, or where that is not functional. Keep it to extract
+    repeatedly: another one would be traced anew.
     """
     names = feature_names(features, encoder)
     if not encoder_features.is_functional(encoder):
@@ -106,11 +94,16 @@ def feature_model(
     found = encoder_features.features_of(encoder, *names)
     if set(names) == set(found):
         return encoder
-    return keras.Model(
-        encoder.inputs[0],
-        {name: found[name] for name in names},
-        name="features",
-    )
+    outputs = {name: found[name] for name in names}
+    return keras.Model(encoder.inputs[0], outputs, name="features")
+
+
+def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
+    """Returns an encoder whose one feature, `"raw_pixels"`, is the image."""
+    images = keras.Input(tuple(image_shape), dtype="float32")
+    pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
+    pixels = keras.layers.Flatten(dtype="float32")(pixels)
+    return keras.Model(images, {"raw_pixels": pixels}, name="raw_pixels")
 
 
 def feature_names(
@@ -137,15 +130,12 @@ def _stream(model, images, names, batch_size):
     for batch in batches.iterate(images, batch_size):
         pixels = batch.pop("image")
         batches.check(pixels, image_shape, who="The encoder")
-        # The first batch sets the size: all are padded to it, because another
-        # size would be traced, and compiled, anew.
+        # The first batch sets the size: another one would be traced anew.
         num_rows = num_rows or len(pixels)
         for start in range(0, len(pixels), num_rows):
             part = slice(start, start + num_rows)
-            yield {
-                **_run(model, pixels[part], num_rows, names),
-                **{name: column[part] for name, column in batch.items()},
-            }
+            others = {name: column[part] for name, column in batch.items()}
+            yield {**_run(model, pixels[part], num_rows, names), **others}
 
 
 def _run(model, images, num_rows, names):
@@ -154,16 +144,17 @@ def _run(model, images, num_rows, names):
         padding = np.zeros((num_rows - rows, *images.shape[1:]), images.dtype)
         images = np.concatenate([images, padding])
     if distribution.num_replicas_of(model) == 1:
-        found = encoder_features.named(model.predict_on_batch(images))
+        found = model.predict_on_batch(images)
     else:
         # Keras would have each replica predict the batch, and join all of
         # their results.
-        found = encoder_features.named(model(images, training=False))
+        found = model(images, training=False)
+    found = encoder_features.named(found)
     encoder_features.check_names(names, found)
     values = {}
     for name in names:
         value = keras.ops.convert_to_numpy(found[name])
-        if value.ndim == 0 or len(value) < num_rows:
+        if value.ndim == 0 or len(value) != num_rows:
             raise ValueError(
                 f"Feature {name!r} must have one row per image. Received "
                 f"shape {value.shape} for {num_rows} images"

@@ -1,7 +1,6 @@
 """The labelled images that an encoder is scored on."""
 
 import dataclasses
-import functools
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -20,10 +19,8 @@ class NoLabelsError(ValueError):
 class LabelledImages:
     """Images that probes are fitted to, and images that they are scored on.
 
-    Args:
-        train, test: data sets of batches, dicts with `"image"` and `"label"`.
-        note: str. The end of a protocol's sentence, on how the images were
-            drawn and cut.
+    Each are a data set of batches, dicts with `"image"` and `"label"`. `note`
+    is the end of a protocol's sentence, on how they were drawn and cut.
     """
 
     train: Iterable[dict[str, Any]]
@@ -44,22 +41,19 @@ def labelled_images(
     """Opens the labelled images that an encoder is to be scored on.
 
     Args:
-        source: a source for `keras_dim.data.load`.
-        split: str. The split that probes are fitted to. Defaults to
-            `"train"`.
-        test_split: str or None. The split that is scored. Defaults to
-            `"test"`.
+        source: see `keras_dim.data.load`.
+        split: str. The split to fit probes to. Defaults to `"train"`.
+        test_split: str or None. The split to score. Defaults to `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
             and whose centre is cut out. Defaults to the encoder's.
-        max_train_images: int or None. The most images that probes are fitted
-            to; where there are more, so many are drawn. Defaults to None.
+        max_train_images: int or None. Number of training images to draw where
+            there are more. Defaults to None, all.
         batch_size: int. Defaults to `256`.
 
     Raises:
-        NoLabelsError: if the images have no labels, or there is no split of
-            their own to score on.
+        NoLabelsError: without labels, or a split of its own to score on.
         ValueError, FileNotFoundError: as `keras_dim.data.load` does.
     """
     height, width, channels = image_shape
@@ -79,10 +73,11 @@ def labelled_images(
             raise NoLabelsError(f"{source} has no labels in {part!r}")
         opened.append(found)
     train, test = (
-        data.load(found, part, batch_size, shuffle=False)
-        for found, part in zip(opened, (split, test_split), strict=True)
+        data.load(found, batch_size=batch_size, shuffle=False)
+        for found in opened
     )
-    if _are_the_same(train, test):
+    first = [np.asarray(next(iter(part))["image"]) for part in (train, test)]
+    if np.array_equal(*first):
         raise NoLabelsError(
             f"{source} has no split {test_split!r} of its own: its images "
             "are those of training"
@@ -90,46 +85,34 @@ def labelled_images(
     note = ""
     total = opened[0].num_images
     if max_train_images is not None and total > max_train_images:
-        train = _DrawnImages(train, total, max_train_images)
-        note += (
-            f"; {max_train_images:,} of {total:,} training images, drawn with "
-            "seed 0"
-        )
-    if height and opened[0].image_shape[:2] != (height, width):
-        cut = functools.partial(_cut_center, height=height, width=width)
+        rows = np.random.default_rng(0).permutation(total)[:max_train_images]
+        train = _Rows(train, rows)
+        drawn = f"{max_train_images:,} of {total:,} training images"
+        note += f"; {drawn}, drawn with seed 0"
+    rows, columns = opened[0].image_shape[:2]
+    if height and (rows, columns) != (height, width):
+        top, left = (rows - height) // 2, (columns - width) // 2
+
+        def cut(batch):
+            pixels = batch["image"][:, top : top + height]
+            return {**batch, "image": pixels[:, :, left : left + width]}
+
         train, test = (batches.mapped(part, cut) for part in (train, test))
         note += f"; centre crops of {height} x {width} pixels"
     return LabelledImages(train, test, note)
 
 
-def _are_the_same(train, test):
-    """Whether two splits begin with the very same images."""
-    return np.array_equal(
-        *(np.asarray(next(iter(part))["image"]) for part in (train, test))
-    )
+class _Rows:
+    """The images of some indices, in the order of their data set."""
 
-
-class _DrawnImages:
-    """A number of images of a data set, drawn with seed 0, in its order."""
-
-    def __init__(self, images, num_images, num_drawn):
+    def __init__(self, images, rows):
         self._images = images
-        order = np.random.default_rng(0).permutation(num_images)
-        self._is_drawn = np.zeros(num_images, bool)
-        self._is_drawn[order[:num_drawn]] = True
+        self._rows = rows
 
     def __iter__(self):
         for batch in self._images:
             batch = {name: np.asarray(part) for name, part in batch.items()}
             # A source that has lost some images still counts their indices.
-            rows = self._is_drawn[batch["index"]]
-            if rows.any():
-                yield {name: part[rows] for name, part in batch.items()}
-
-
-def _cut_center(batch, height, width):
-    pixels = batch["image"]
-    top = (pixels.shape[1] - height) // 2
-    left = (pixels.shape[2] - width) // 2
-    pixels = pixels[:, top : top + height, left : left + width]
-    return {**batch, "image": pixels}
+            found = np.isin(batch["index"], self._rows)
+            if found.any():
+                yield {name: part[found] for name, part in batch.items()}

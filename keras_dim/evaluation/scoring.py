@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,15 +11,14 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation.features import extract
-from keras_dim.evaluation.few_shot import few_shot_probe
+from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.labelled_images import LabelledImages
-from keras_dim.evaluation.linear_probe import linear_probe
-from keras_dim.evaluation.mlp_probe import mlp_probe
-from keras_dim.evaluation.nearest_neighbors import nearest_neighbors
-from keras_dim.evaluation.raw_pixels import raw_pixels_encoder
+from keras_dim.evaluation.probes import few_shot_probe
+from keras_dim.evaluation.probes import linear_probe
+from keras_dim.evaluation.probes import mlp_probe
+from keras_dim.evaluation.probes import nearest_neighbors
 
-# Functions of training features and labels, test features and labels, and
-# arguments of their own.
+# Functions of the features and labels of training, those of test, and others.
 PROBES = {
     "linear_probe": linear_probe,
     "mlp_probe": mlp_probe,
@@ -28,12 +26,8 @@ PROBES = {
     "few_shot": few_shot_probe,
 }
 # Arguments of `run_probe` beside those of each probe.
-COMMON = {
-    "labels_per_class": None,
-    "num_draws": 1,
-    "draw_seed": 0,
-    "test_classes": "all",
-}
+COMMON = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
+COMMON |= {"test_classes": "all"}
 TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
 
@@ -51,8 +45,7 @@ def score(
         encoder: `keras.Model`.
         images: `LabelledImages`.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        probe: str. One of `PROBES`. Defaults to `"linear_probe"`.
-        arguments: mapping. See `run_probe`.
+        probe, arguments: see `run_probe`.
 
     Returns:
         dict as of `compare`, without `"untrained"` and `"raw_pixels"`.
@@ -65,37 +58,30 @@ def score(
     """
     check_arguments(probe, arguments)
     feature = feature or encoder_features.default_feature(encoder)
-    parts = extract_parts(encoder, images, feature)
-    return score_features(feature, *parts, images.note, probe, arguments)
+    extracted = Extracted(encoder, images, feature)
+    return extracted.score(feature, probe, arguments)
 
 
-def extract_parts(
-    encoder: keras.Model, images: LabelledImages, features: str | Sequence[str]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns the features of training and of test images, as `extract`."""
-    return tuple(
-        extract(encoder, part, features) for part in (images.train, images.test)
-    )
+class Extracted:
+    """Features of labelled images, extracted once to be scored repeatedly."""
 
+    def __init__(self, encoder, images, features):
+        self._note = images.note
+        self.train = extract(encoder, images.train, features)
+        self.test = extract(encoder, images.test, features)
 
-def score_features(
-    feature: str,
-    train: Mapping[str, np.ndarray],
-    test: Mapping[str, np.ndarray],
-    note: str = "",
-    probe: str = "linear_probe",
-    arguments: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Returns the dict of `score` for features that were extracted before."""
-    rows = train[feature], train["label"], test[feature], test["label"]
-    result = run_probe(*rows, probe, arguments)
-    return {
-        "feature": feature,
-        "probe": probe,
-        "arguments": dict(arguments or {}),
-        **result,
-        "protocol": result["protocol"] + note,
-    }
+    def score(self, feature, probe, arguments) -> dict[str, Any]:
+        """Returns the dict of `score`."""
+        columns = (feature, "label")
+        rows = [part[x] for part in (self.train, self.test) for x in columns]
+        result = run_probe(*rows, probe, arguments)
+        return {
+            "feature": feature,
+            "probe": probe,
+            "arguments": dict(arguments or {}),
+            **result,
+            "protocol": result["protocol"] + self._note,
+        }
 
 
 def run_probe(
@@ -113,30 +99,26 @@ def run_probe(
             `linear_probe`.
         probe: str. One of `PROBES`. Defaults to `"linear_probe"`.
         arguments: mapping. The probe's own keyword arguments, and
-
-            * `"labels_per_class"`: int. So many training rows of each class
-              are drawn. Defaults to None, all rows;
-            * `"num_draws"`: int. How often; the accuracy is the mean.
-              Defaults to 1;
-            * `"draw_seed"`: int. Defaults to 0;
-            * `"test_classes"`: str. `"trained"` leaves out the test rows of
-              classes that no training row has, which else count as wrong.
-              Defaults to `"all"`.
+            `"labels_per_class"`: int. So many training rows of each class are
+            drawn. Defaults to None, all rows;
+            `"num_draws"`: int. How often; the accuracy is the mean. Defaults
+            to 1;
+            `"draw_seed"`: int. Defaults to 0;
+            `"test_classes"`: str. `"trained"` leaves out the test rows of
+            classes without training rows, which else count as wrong. Defaults
+            to `"all"`.
 
     Returns:
-        The probe's results; with `"labels_per_class"` also
-        `"accuracies"`, one for each draw.
+        The probe's results; with `"labels_per_class"` also `"accuracies"`,
+        one for each draw.
 
-    Raises:
-        ValueError: for an unknown probe or argument, and for a class with
-            too few rows.
+    An unknown probe or argument and a class with too few rows are
+    `ValueError`s.
     """
     check_arguments(probe, arguments)
-    train_labels = batches.labels_of(
-        train_labels, "train_labels", allow_unlabelled=True
-    )
-    test_labels = batches.labels_of(
-        test_labels, "test_labels", allow_unlabelled=True
+    train_labels, test_labels = (
+        batches.labels_of(labels, f"{part}_labels", allow_unlabelled=True)
+        for part, labels in (("train", train_labels), ("test", test_labels))
     )
     own = dict(arguments or {})
     num_labels, num_draws, seed, test_classes = (
@@ -149,23 +131,17 @@ def run_probe(
         note = "; test images of the classes that have training images"
     draws = [slice(None)]
     if num_labels is not None:
-        generator = np.random.default_rng(seed)
+        draw = np.random.default_rng(seed).choice
         draws = [
-            _draw_rows(train_labels, num_labels, generator)
-            for _ in range(num_draws)
+            _drawn(train_labels, num_labels, draw) for _ in range(num_draws)
         ]
         note = (
             f"; {num_labels} labels to a class, mean of {num_draws} draws with "
             f"seed {seed}{note}"
         )
+    test = test_features, test_labels
     results = [
-        PROBES[probe](
-            train_features[rows],
-            train_labels[rows],
-            test_features,
-            test_labels,
-            **own,
-        )
+        PROBES[probe](train_features[rows], train_labels[rows], *test, **own)
         for rows in draws
     ]
     result = {**results[-1], "protocol": results[-1]["protocol"] + note}
@@ -198,8 +174,8 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Scores an encoder beside itself before training, and raw pixels.
 
-    A linear probe with all labels, nearest neighbours, and a linear probe
-    with 10 labels to a class, on the features `"fc"` and `"global"`.
+    A linear probe with all labels, nearest neighbours, and a linear probe with
+    10 labels to a class, on the features `"fc"` and `"global"`.
 
     Args:
         trained, untrained: `keras.Model`, of the same outputs.
@@ -216,18 +192,27 @@ def compare(
     names = [name for name in ("fc", "global") if name in found]
     names = names or [encoder_features.default_feature(trained)]
     pixels = raw_pixels_encoder(trained.input_shape[1:])
-    of_pixels = extract_parts(pixels, images, "raw_pixels")
-    before = extract_parts(untrained, images, names)
-    after = extract_parts(trained, images, names)
+    of_pixels = Extracted(pixels, images, "raw_pixels")
+    before = Extracted(untrained, images, names)
+    after = Extracted(trained, images, names)
+    labels = after.train["label"]
+    labels = labels[labels != batches.UNLABELLED]
+    _, counts = np.unique(labels, return_counts=True)
+    k = min(20, len(labels))
+    probes = [("linear_probe", {}), ("nearest_neighbors", {"k": k})]
+    # With hardly more than these, few labels are all labels.
+    if min(counts, default=0) >= 2 * _NUM_FEW_LABELS:
+        few = {"labels_per_class": _NUM_FEW_LABELS, "num_draws": 5}
+        probes.append(("linear_probe", few))
     scores = []
-    for probe, arguments in _default_probes(after[0]["label"]):
+    for probe, arguments in probes:
         if test_classes != "all":
             arguments["test_classes"] = test_classes
-        how = images.note, probe, arguments
-        baseline = score_features("raw_pixels", *of_pixels, *how)
+        baseline = of_pixels.score("raw_pixels", probe, arguments)
         for name in names:
-            entry = score_features(name, *after, *how)
-            entry["untrained"] = score_features(name, *before, *how)["accuracy"]
+            untrained = before.score(name, probe, arguments)
+            entry = after.score(name, probe, arguments)
+            entry["untrained"] = untrained["accuracy"]
             entry["raw_pixels"] = baseline["accuracy"]
             scores.append(entry)
             if report:
@@ -235,28 +220,15 @@ def compare(
     return scores
 
 
-def _default_probes(labels):
-    labels = labels[labels >= 0]
-    _, counts = np.unique(labels, return_counts=True)
-    probes = [
-        ("linear_probe", {}),
-        ("nearest_neighbors", {"k": min(20, len(labels))}),
-    ]
-    # With hardly more than these, few labels are all labels.
-    if counts.min() >= 2 * _NUM_FEW_LABELS:
-        few = {"labels_per_class": _NUM_FEW_LABELS, "num_draws": 5}
-        probes.append(("linear_probe", few))
-    return probes
-
-
-def _draw_rows(labels, num_labels, generator):
+def _drawn(labels, num_labels, draw):
+    """Returns the numbers of some rows of each class, in order."""
     chosen = []
-    for name in np.unique(labels[labels >= 0]):
+    for name in np.unique(labels[labels != batches.UNLABELLED]):
         rows = np.flatnonzero(labels == name)
         if len(rows) < num_labels:
             raise ValueError(
                 f"There are only {len(rows)} images of class {name}. "
                 f"Received: labels_per_class={num_labels}"
             )
-        chosen.append(generator.choice(rows, num_labels, replace=False))
+        chosen.append(draw(rows, num_labels, replace=False))
     return np.sort(np.concatenate(chosen))

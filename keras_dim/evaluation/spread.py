@@ -1,7 +1,4 @@
-"""Measures of how much features vary, and in how many directions.
-
-Each takes a float array `(num_images, units)` of two images or more.
-"""
+"""How much features vary, and in how many directions."""
 
 import numpy as np
 
@@ -10,17 +7,14 @@ def effective_rank(features: np.ndarray) -> float:
     """Returns how many directions features vary in, as if all were equal.
 
     It is the exponential of the entropy of the singular values of the
-    features, their mean being taken off: 1 for features on a line, the
-    number of units for features that vary equally in all directions.
+    features without their mean: 1 for features on a line, the number of units
+    for features that vary equally in all directions, 0 for features that do
+    not vary, NaN for features that are not finite.
 
     Args:
-        features: float array `(num_images, units)`. The rank is at most
-            `min(num_images - 1, units)`: take several images to a unit, or
-            compare only measurements with equally many.
-
-    Returns:
-        float. 0 for features that do not vary at all, NaN for features that
-        are not finite.
+        features: float array `(num_images, units)` of two images or more. The
+            rank is at most `min(num_images - 1, units)`: take several images
+            to a unit, or compare only measurements with equally many.
 
     Reference: O Roy and M Vetterli, The effective rank: a measure of effective
     dimensionality, EUSIPCO 2007.
@@ -29,10 +23,9 @@ def effective_rank(features: np.ndarray) -> float:
     if not np.all(np.isfinite(features)):
         return float("nan")
     singular = np.linalg.svd(features - features.mean(axis=0), compute_uv=False)
-    total = singular.sum()
-    if not total:
+    if not singular.any():
         return 0.0
-    shares = singular[singular > 0] / total
+    shares = singular[singular > 0] / singular.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
@@ -42,18 +35,15 @@ def deviations(features: np.ndarray) -> np.ndarray:
 
 
 def relative_deviation(features: np.ndarray) -> float:
-    """Returns how much features vary, measured by how large they are.
+    """Returns the size of features without their mean, relative to their size.
 
-    The root mean square of the features without their mean, over that of the
-    features: 0 for features that are the same for all images, or all zero; 1
-    for features whose mean is zero.
+    Sizes are root mean squares. It is 0 for features that are the same for all
+    images, or all zero; 1 for features whose mean is zero.
     """
     features = _checked(features)
-    size = np.sqrt(np.mean(np.square(features)))
-    if not size:
-        return 0.0
-    varying = features - features.mean(axis=0)
-    return float(np.sqrt(np.mean(np.square(varying))) / size)
+    size = np.linalg.norm(features)
+    varying = np.linalg.norm(features - features.mean(axis=0))
+    return float(varying / size) if size else 0.0
 
 
 def _checked(features):

@@ -12,9 +12,7 @@ FORMATS = ("saved_model", "litert", "onnx")
 
 
 def export(
-    encoder: keras.Model,
-    path: str | os.PathLike,
-    format: str = "saved_model",
+    encoder: keras.Model, path: str | os.PathLike, format: str = "saved_model"
 ) -> pathlib.Path:
     """Writes an encoder to files that run without keras_dim.
 
@@ -46,15 +44,13 @@ def export(
 
     Every export is read back by those of its runtimes that are installed.
     `export_report.json` beside it holds the differences of their features from
-    the encoder's, see `keras_dim.exporting.parity`. Differences above 1e-5 and
-    runtimes that fail are warned about.
+    the encoder's. Those above 1e-5 and runtimes that fail are warned about.
 
     Args:
         encoder: `keras.Model`. A built model with one input, the images, and
             one output or a dict of named outputs.
         path: str or path. Folder or file to write, wholly or not at all.
-        format: str. `"saved_model"`, `"litert"` or `"onnx"`. Defaults to
-            `"saved_model"`.
+        format: str. One of `FORMATS`. Defaults to `"saved_model"`.
 
     Returns:
         path. The folder of the version, or the file.
@@ -74,23 +70,6 @@ def export(
     ```
     """
     checks.one_of(FORMATS, format=format)
-    _check(encoder)
-    if keras.backend.backend() != "tensorflow":
-        raise ImportError(
-            "Only TensorFlow exports encoders. Received: Keras on "
-            f"{keras.backend.backend()!r}. Save the encoder as a .keras file, "
-            "and export that file where KERAS_BACKEND is 'tensorflow'."
-        )
-    # Imported here, since they load TensorFlow.
-    from keras_dim.exporting import saved_model
-    from keras_dim.exporting import single_file
-
-    if format == "saved_model":
-        return saved_model.write(encoder, pathlib.Path(path))
-    return single_file.write(encoder, pathlib.Path(path), format)
-
-
-def _check(encoder) -> None:
     inputs = getattr(encoder, "inputs", None)
     if not isinstance(encoder, keras.Model) or not inputs or len(inputs) != 1:
         raise ValueError(
@@ -108,3 +87,15 @@ def _check(encoder) -> None:
         )
     # A Sequential model before its first call has no `output`.
     features.named(getattr(encoder, "output", None))
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"Keras on {keras.backend.backend()!r} exports no encoders. Save a "
+            ".keras file, and export it where KERAS_BACKEND is 'tensorflow'."
+        )
+    # Imported here, since they load TensorFlow.
+    from keras_dim.exporting import saved_model
+    from keras_dim.exporting import single_file
+
+    if format == "saved_model":
+        return saved_model.write(encoder, pathlib.Path(path))
+    return single_file.write(encoder, pathlib.Path(path), format)

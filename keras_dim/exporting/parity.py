@@ -28,17 +28,6 @@ def report_path(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(f"{path.name}.{REPORT}")
 
 
-def report_on_saved_model(
-    encoder: keras.Model, folder: pathlib.Path
-) -> dict[str, Any]:
-    """Returns the report on a SavedModel; see `report`."""
-    runtimes = {
-        "tf.saved_model.load": ("tensorflow", run_saved_model),
-        "openvino": ("openvino", run_openvino),
-    }
-    return report(encoder, runtimes, folder)
-
-
 def report(
     encoder: keras.Model,
     runtimes: Mapping[str, tuple[str, Callable]],
@@ -49,7 +38,7 @@ def report(
     The images are random pixels with seed 0. The difference of a feature is
     the largest difference of its values, divided by its largest value; NaN
     agrees with nothing. A runtime that disagrees or fails is warned about:
-    other readers of the file may work.
+    other readers of the file may work. An error of TensorFlow is raised.
 
     Args:
         encoder: `keras.Model`.
@@ -61,10 +50,6 @@ def report(
         dict. `"images"`, `"tolerance"` and `"runtimes"`: for each runtime
         `"version"`, `"differences"` of every feature and `"agrees"`; or
         `"version"` and `"failed"`, the reason; or `"not_run"`, the reason.
-
-    Raises:
-        RuntimeError: if a runtime returns other features than the encoder has.
-        Exception: any error of TensorFlow: such an export is no SavedModel.
     """
     height, width, channels = encoder.inputs[0].shape[1:]
     shape = (NUM_IMAGES, height or 64, width or 64, channels)
@@ -109,14 +94,14 @@ def report(
     }
 
 
-def run_saved_model(folder, images):
+def _run_saved_model(folder, images):
     """Runs TensorFlow, without Keras."""
     loaded = tf.saved_model.load(folder)
     features = loaded.signatures["native"](images=tf.constant(images))
     return {name: value.numpy() for name, value in features.items()}
 
 
-def run_openvino(folder, images):
+def _run_openvino(folder, images):
     """Runs OpenVINO in float32, also where it would choose fewer bits."""
     import openvino
 
@@ -137,6 +122,15 @@ def run_openvino(folder, images):
         for name in output.names
         if name in names
     }
+
+
+def report_on_saved_model(encoder, folder):
+    """Returns the report on a SavedModel; see `report`."""
+    runtimes = {
+        "tf.saved_model.load": ("tensorflow", _run_saved_model),
+        "openvino": ("openvino", _run_openvino),
+    }
+    return report(encoder, runtimes, folder)
 
 
 def worst(differences: Mapping[str, float]) -> float:

@@ -51,8 +51,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
     functions = signatures.signatures_of(encoder)
     with files.atomic_folder(folder / str(version)) as temporary:
         signatures.save(encoder, functions, temporary)
-        specs = {name: spec for name, (_, spec) in functions.items()}
-        _write_warmup(temporary, encoder, specs, folder.name)
+        _write_warmup(temporary, encoder, functions, folder.name)
         report = parity.report_on_saved_model(encoder, temporary)
         files.write_json(temporary / parity.REPORT, report)
     # Last, so that a failed export leaves none. Edited ones are kept.
@@ -78,8 +77,7 @@ def _folder_and_version(path):
         return path.parent, int(path.name)
     if path.exists() and not path.is_dir():
         raise ValueError(
-            f"Expected the folder of a model. Received: {str(path)!r}, which "
-            "is a file"
+            f"Expected the folder of a model. Received a file: {str(path)!r}"
         )
     entries = path.iterdir() if path.is_dir() else ()
     versions = [int(e.name) for e in entries if _is_number(e.name)]
@@ -90,7 +88,7 @@ def _is_number(name):
     return name.isdecimal() and name.isascii()
 
 
-def _write_warmup(folder, encoder, specs, model_name):
+def _write_warmup(folder, encoder, functions, model_name):
     """Writes requests that a server runs before it takes others.
 
     The first request of a shape is slow, since TensorFlow plans for it.
@@ -102,7 +100,7 @@ def _write_warmup(folder, encoder, specs, model_name):
     extra.mkdir()
     path = extra / "tf_serving_warmup_requests"
     with tf.io.TFRecordWriter(str(path)) as file:
-        for name, spec in specs.items():
+        for name, (_, spec) in functions.items():
             values = [np.stack([image] * n) for n in (1, _MAX_BATCH_SIZE)]
             if spec.dtype == tf.string:
                 values = [np.array([tf.io.encode_png(image).numpy()])]

@@ -1,8 +1,6 @@
 """The functions of an exported encoder."""
 
-import pathlib
 from collections.abc import Callable
-from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -26,11 +24,11 @@ def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
         }
 
     def any_size(images):
-        return native(tensorflow_images.convert(images, shape, resize=True))
+        return native(tensorflow_images.convert(images, shape))
 
     def decode(encoded):
         image = tensorflow_images.decode_request(encoded)
-        return tensorflow_images.convert(image, shape, resize=True)
+        return tensorflow_images.convert(image, shape)
 
     def encoded_images(encoded_images):
         images = tf.map_fn(
@@ -43,31 +41,25 @@ def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
         )
         return native(images)
 
-    of_native = native, _images(*shape)
-    if None in shape:
-        return {"serving_default": of_native, "native": of_native}
+    def spec_of(*shape):
+        return tf.TensorSpec((None, *shape), tf.uint8, name="images")
+
     found = {
-        "serving_default": (any_size, _images(None, None, shape[-1])),
-        "native": of_native,
+        "serving_default": (any_size, spec_of(None, None, shape[-1])),
+        "native": (native, spec_of(*shape)),
     }
-    if shape[-1] in (1, 3):
+    if None in shape:
+        found["serving_default"] = found["native"]
+    elif shape[-1] in (1, 3):
         spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
         found["encoded_images"] = encoded_images, spec
     return found
 
 
-def save(
-    encoder: keras.Model,
-    signatures: Mapping[str, Signature],
-    folder: pathlib.Path,
-) -> None:
+def save(encoder, signatures, folder):
     """Writes a SavedModel with some signatures."""
     archive = keras.export.ExportArchive()
     archive.track(encoder)
     for name, (function, spec) in signatures.items():
         archive.add_endpoint(name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
-
-
-def _images(*shape):
-    return tf.TensorSpec((None, *shape), tf.uint8, name="images")

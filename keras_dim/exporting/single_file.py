@@ -79,15 +79,10 @@ def _convert_to_onnx(encoder, path):
     )
 
 
+_LITERT = {"litert": ("ai_edge_litert", run_litert)}
+_ONNX = {"onnxruntime": ("onnxruntime", run_onnx)}
+# By format: the file's suffix, the converter, and the runtimes.
 _FORMATS = {
-    "litert": (
-        ".tflite",
-        _convert_to_litert,
-        {"litert": ("ai_edge_litert", run_litert)},
-    ),
-    "onnx": (
-        ".onnx",
-        _convert_to_onnx,
-        {"onnxruntime": ("onnxruntime", run_onnx)},
-    ),
+    "litert": (".tflite", _convert_to_litert, _LITERT),
+    "onnx": (".onnx", _convert_to_onnx, _ONNX),
 }

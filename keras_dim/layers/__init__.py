@@ -5,6 +5,7 @@ Critics, projections, priors and mixtures; queues, banks and teachers.
 
 from keras_dim.layers.critics import ConcatenateCritic
 from keras_dim.layers.critics import DotProductCritic
+from keras_dim.layers.heads import Projection
 from keras_dim.layers.location_sampler import LocationSampler
 from keras_dim.layers.memory import FeatureQueue
 from keras_dim.layers.memory import MemoryBank
@@ -17,7 +18,6 @@ from keras_dim.layers.norm import SplitBatchNormalization
 from keras_dim.layers.norm import split_batch_norms
 from keras_dim.layers.priors import AdversarialPrior
 from keras_dim.layers.priors import VariationalPrior
-from keras_dim.layers.projection import Projection
 from keras_dim.layers.teacher import Teacher
 
 __all__ = [

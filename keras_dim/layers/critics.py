@@ -17,10 +17,10 @@ from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim import parts
+from keras_dim.layers import heads
 from keras_dim.layers import initializers
 from keras_dim.layers import location_sampler
 from keras_dim.layers import norm
-from keras_dim.layers import projection
 from keras_dim.mutual_information import pairs
 
 
@@ -30,7 +30,9 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
 
     Locations and summaries pass a `Projection` each; a summary of `units` is
     taken as it is, as in the authors' code. A whole map passes two strided
-    convolutions and two dense layers, and the summary one dense layer.
+    convolutions and two dense layers, and the summary one dense layer; these
+    are the layers of the authors' CIFAR network, where their code repeats the
+    encoder's own.
 
     Args:
         units: int. Width of the space of the scores. Defaults to 2048.
@@ -40,9 +42,6 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
         negatives_from: str. `"all_replicas"` or, with less to exchange and
             fewer negatives, `"own_replica"`. Defaults to the first.
         whole_map: bool. Whether each map has one score. Defaults to `False`.
-
-    Differs from the authors' code, which repeats the encoder's own layers on a
-    whole map; these are the layers of their CIFAR network.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
     Appendix A.
@@ -74,11 +73,11 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
                 self.units, summaries_shape[-1], **policy
             )
         else:
-            self.map_projection = projection.Projection(
+            self.map_projection = heads.Projection(
                 self.units, name="map_projection", **policy
             )
             if tuple(summaries_shape[1:]) != (self.units,):
-                self.summary_projection = projection.Projection(
+                self.summary_projection = heads.Projection(
                     self.units, name="summary_projection", **policy
                 )
         self.map_projection.build(maps_shape)
@@ -89,44 +88,36 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
         maps = self.map_projection(maps, training=training)
         if self.summary_projection is not None:
             summaries = self.summary_projection(summaries, training=training)
+        temperature = self.temperature or math.sqrt(self.units)
         return pairs.dot_product_pairs(
-            summaries,
-            maps,
-            self.temperature or math.sqrt(self.units),
-            self.negatives_from,
+            summaries, maps, temperature, self.negatives_from
         )
 
     def _whole_map_projection(self, maps_shape):
         policy = {"dtype": self.dtype_policy}
 
         def convolution(filters):
+            options = {"padding": "same", "use_bias": False, **policy}
+            kernel = initializers.torch_default()
             return layers.Conv2D(
-                filters,
-                4,
-                2,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=initializers.torch_default(),
-                **policy,
+                filters, 4, 2, kernel_initializer=kernel, **options
             )
 
         def norm_and_relu():
             return norm.batch_normalization(**policy), layers.ReLU(**policy)
 
-        return keras.Sequential(
-            [
-                keras.Input(maps_shape[1:]),
-                convolution(maps_shape[-1]),
-                *norm_and_relu(),
-                convolution(2 * maps_shape[-1]),
-                *norm_and_relu(),
-                layers.Flatten(**policy),
-                initializers.dense(1024, **policy),
-                *norm_and_relu(),
-                initializers.dense(self.units, 1024, **policy),
-            ],
-            name="map_projection",
-        )
+        stack = [
+            keras.Input(maps_shape[1:]),
+            convolution(maps_shape[-1]),
+            *norm_and_relu(),
+            convolution(2 * maps_shape[-1]),
+            *norm_and_relu(),
+            layers.Flatten(**policy),
+            initializers.dense(1024, **policy),
+            *norm_and_relu(),
+            initializers.dense(self.units, 1024, **policy),
+        ]
+        return keras.Sequential(stack, name="map_projection")
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -140,16 +131,13 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         units: int. Width of both hidden layers. Defaults to 512.
         num_negatives: int. How many other images every summary is paired
             with: the ones that follow it in the batch. Defaults to 1.
-        negatives_from: str. `"all_replicas"` or `"own_replica"`. Defaults to
-            the first.
-        whole_map: bool. Whether the map is flattened to one location. Defaults
-            to `False`.
+        negatives_from, whole_map: see `DotProductCritic`. A whole map is
+            flattened to one location.
 
     Differs from the authors' code, which shuffles the locations of the map
     each on its own and may pair an image with itself.
 
-    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
-    Appendix A.
+    Reference: see `DotProductCritic`.
     """
 
     def __init__(
@@ -173,13 +161,12 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         num_inputs = summaries_shape[-1] + math.prod(channels)
         policy = {"dtype": self.dtype_policy}
         stack = [
+            keras.Input((num_inputs,)),
             initializers.dense(self.units, activation="relu", **policy),
             initializers.dense(self.units, activation="relu", **policy),
             initializers.dense(1, **policy),
         ]
-        self.network = keras.Sequential(
-            [keras.Input((num_inputs,)), *stack], name="network"
-        )
+        self.network = keras.Sequential(stack, name="network")
 
     def call(self, summaries, maps, training=False):
         if self.whole_map:
@@ -188,13 +175,11 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         candidates = self._candidates(pairs.flat_locations(maps))[:, None]
         summaries = pairs.flat_locations(summaries)[:, :, None, None, :]
         shape = (*ops.shape(summaries)[:2], *ops.shape(candidates)[2:4])
-        both = ops.concatenate(
-            [
-                ops.broadcast_to(part, (*shape, part.shape[-1]))
-                for part in (summaries, candidates)
-            ],
-            axis=-1,
-        )
+        both = [
+            ops.broadcast_to(part, (*shape, part.shape[-1]))
+            for part in (summaries, candidates)
+        ]
+        both = ops.concatenate(both, axis=-1)
         # Dense layers take the pairs as one long batch.
         scores = self.network(ops.reshape(both, (-1, both.shape[-1])))
         step = ops.arange(1 + self.num_negatives)[None, :, None]
@@ -229,12 +214,8 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
 class MultiscaleCritic(layers.Layer):
     """Scores pairs of features across scales: inner products, clipped softly.
 
-    See `AMDIM`, which builds it from its own arguments, so that it needs no
-    config. Maps are projected to the width of the global feature.
-
-    Args:
-        shapes: dict. Shapes of the encoder's features by name.
-        chunk_size: int, or None to compute all scores at once.
+    Maps are projected to the width of the global feature. `AMDIM` builds it
+    from its own arguments, so that it needs no config.
     """
 
     def __init__(
@@ -263,7 +244,7 @@ class MultiscaleCritic(layers.Layer):
         self.projections = {}
         for name in sorted({name for pairing in pairings for name in pairing}):
             if len(shapes[name]) == 4:
-                self.projections[name] = projection.Projection(
+                self.projections[name] = heads.Projection(
                     units,
                     output_norm="batch",
                     hidden_norm=use_batch_norm,
@@ -318,21 +299,11 @@ def _check_pairings(pairings, shapes):
                 )
 
 
-CRITICS = {
-    "dot_product": DotProductCritic,
-    "concatenate": ConcatenateCritic,
-}
+CRITICS = {"dot_product": DotProductCritic, "concatenate": ConcatenateCritic}
 
 
 def get(critic, units=None, bound=None):
-    """Returns a critic by its name, or the critic itself.
-
-    Args:
-        critic: str, one of `CRITICS`; a dict of a name and arguments, such as
-            `{"name": "dot_product", "units": 512}`; or a layer like them.
-        units: int or None. Width of a critic by name.
-        bound: the bound that takes its scores, or None.
-    """
+    """Returns a critic by its name, of these `units`, or the critic itself."""
     made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
     if units is not None and made.units != units:
         raise ValueError(
@@ -342,13 +313,7 @@ def get(critic, units=None, bound=None):
     chunk_size = getattr(bound, "chunk_size", None)
     if chunk_size and isinstance(made, ConcatenateCritic):
         raise ValueError(
-            "`chunk_size` is for scores that are inner products, those of a "
-            f"DotProductCritic. Received: chunk_size={chunk_size} with a "
-            "ConcatenateCritic"
+            "`chunk_size` needs a DotProductCritic. Received: "
+            f"chunk_size={chunk_size} with a ConcatenateCritic"
         )
     return made
-
-
-def copy(critic, **changes):
-    """Returns a new critic with the arguments of another, but for changes."""
-    return type(critic).from_config(critic.get_config() | changes)

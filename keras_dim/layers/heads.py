@@ -1,11 +1,107 @@
-"""Heads: small networks between an encoder's feature and the loss."""
+"""Heads: small networks between an encoder's features and the loss."""
 
 import keras
 from keras import layers
+from keras import ops
 
 from keras_dim import checks
+from keras_dim import configurable
 from keras_dim.layers import initializers
 from keras_dim.layers import norm
+
+OUTPUT_NORMS = ("layer", "batch")
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class Projection(configurable.Configurable, layers.Layer):
+    """Projects features by one hidden layer beside a linear shortcut.
+
+    `Norm(W_2 ReLU(BN(W_1 x)) + W_s x + b)` at every location. The shortcut
+    `W_s` starts as a noisy identity where the space is at least as wide as the
+    features.
+
+    The defaults are the `MI1x1ConvNet` of Deep InfoMax. The `FakeRKHSConvNet`
+    of AMDIM is `output_norm="batch"`, `hidden_norm=False` and
+    `zero_start=True`.
+
+    Args:
+        units: int. Width of the space.
+        output_norm: str. `"layer"` or `"batch"`. Defaults to `"layer"`.
+        hidden_norm: bool. Whether to batch-normalise the hidden layer.
+            Defaults to `True`.
+        zero_start: bool. Whether `W_2` starts at zero. Defaults to `False`.
+
+    Input shape: `(batch, ..., channels)`. Output shape: `(batch, ..., units)`.
+
+    Reference: the code of [Hjelm et al., 2019](
+    https://arxiv.org/abs/1808.06670) and of [Bachman et al., 2019](
+    https://arxiv.org/abs/1906.00910).
+    """
+
+    def __init__(
+        self,
+        units,
+        output_norm="layer",
+        hidden_norm=True,
+        zero_start=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        checks.integers(1, units=units)
+        checks.one_of(OUTPUT_NORMS, output_norm=output_norm)
+        self.units = units
+        self.output_norm = output_norm
+        self.hidden_norm = hidden_norm
+        self.zero_start = zero_start
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        hidden_shape = (*input_shape[:-1], self.units)
+        policy = {"dtype": self.dtype_policy}
+
+        def dense(name, shape, **options):
+            kernel = {"kernel_initializer": initializers.torch_default()}
+            options = {"name": name} | policy | kernel | options
+            layer = layers.Dense(self.units, **options)
+            layer.build(shape)
+            return layer
+
+        self.hidden = dense("hidden", input_shape, use_bias=False)
+        if self.hidden_norm:
+            self.hidden_batch_norm = norm.batch_normalization(
+                name="hidden_batch_norm", **policy
+            )
+            self.hidden_batch_norm.build(hidden_shape)
+        start = "zeros" if self.zero_start else initializers.torch_default()
+        self.projection = dense(
+            "projection", hidden_shape, use_bias=False, kernel_initializer=start
+        )
+        start = initializers.noisy_identity
+        if self.units < channels:
+            start = initializers.torch_default
+        self.shortcut = dense(
+            "shortcut",
+            input_shape,
+            kernel_initializer=start(),
+            # Each code draws the bias with the layer that has it there.
+            bias_initializer=initializers.torch_default_bias(
+                channels if self.zero_start else self.units
+            ),
+        )
+        if self.output_norm == "layer":
+            self.norm = layers.LayerNormalization(
+                epsilon=1e-5, name="norm", **policy
+            )
+        else:
+            self.norm = norm.batch_normalization(name="norm", **policy)
+        self.norm.build(hidden_shape)
+
+    def call(self, features, training=False):
+        hidden = self.hidden(features)
+        if self.hidden_norm:
+            hidden = self.hidden_batch_norm(hidden, training=training)
+        projected = self.projection(ops.relu(hidden)) + self.shortcut(features)
+        return self.norm(projected, training=training)
 
 
 def mlp(
@@ -53,6 +149,6 @@ def mlp(
 
 def normalized(vectors):
     """Returns vectors of length one, in float32 whatever their precision."""
-    vectors = keras.ops.cast(vectors, "float32")
-    squares = keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True)
-    return vectors * keras.ops.rsqrt(keras.ops.maximum(squares, 1e-12))
+    vectors = ops.cast(vectors, "float32")
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))

@@ -19,12 +19,7 @@ def torch_default_bias(fan_in):
 
 
 def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
-    """Returns a `Dense` layer whose weights start as PyTorch's.
-
-    Args:
-        units, kernel_initializer, **kwargs: see `keras.layers.Dense`.
-        num_inputs: int, or None for a layer without bias.
-    """
+    """Returns a `Dense` layer as PyTorch's; without `num_inputs`, no bias."""
     kernel_initializer = kernel_initializer or torch_default()
     bias = {"use_bias": False}
     if num_inputs is not None:

@@ -26,15 +26,9 @@ class StateLayer(layers.Layer):
 
     def add_state(self, name, shape=(), initializer="zeros", dtype=None):
         """Returns a new weight that is not trained."""
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            dtype=dtype,
-            trainable=False,
-            # Half precision would round it where a method reads it.
-            autocast=False,
-        )
+        # By autocast, half precision would round it where a method reads it.
+        options = {"trainable": False, "autocast": False}
+        return self.add_weight(shape, initializer, dtype, name=name, **options)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -48,13 +42,6 @@ class FeatureQueue(configurable.Configurable, StateLayer):
         size: int. Number of features in the queue.
         units: int. Width of a feature.
         seed: int or None for a random one. Seed of the first features.
-
-    Example:
-    ```python
-    queue = FeatureQueue(size=65536, units=128)
-    negatives = queue.read()
-    queue.enqueue(distribution.concat_replicas(keys))
-    ```
 
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722).
     """
@@ -86,12 +73,10 @@ class FeatureQueue(configurable.Configurable, StateLayer):
         features = ops.cast(ops.stop_gradient(features), "float32")
         count = ops.shape(features)[0]
         rows = self.pointer + ops.arange(count, dtype=self.pointer.dtype)
+        rows = ops.mod(rows, self.size)
         # More than fit would overwrite each other, in any order.
-        distribution.write_rows(
-            self.features,
-            ops.mod(rows, self.size)[-self.size :],
-            features[-self.size :],
-        )
+        newest = slice(-self.size, None)
+        distribution.write_rows(self.features, rows[newest], features[newest])
         end = self.pointer + ops.cast(count, self.pointer.dtype)
         self.pointer.assign(ops.mod(end, self.size))
 
@@ -146,10 +131,8 @@ class MemoryBank(configurable.Configurable, StateLayer):
                 images in the data set.
         """
         if indices is None:
-            rows = ops.convert_to_tensor(self.features)
-        else:
-            rows = distribution.read_rows(self.features, indices)
-        return ops.stop_gradient(rows)
+            return ops.stop_gradient(ops.convert_to_tensor(self.features))
+        return ops.stop_gradient(distribution.read_rows(self.features, indices))
 
     def update(self, indices, features):
         """Moves rows of the bank; where an image comes twice, its last counts.
@@ -166,9 +149,8 @@ class MemoryBank(configurable.Configurable, StateLayer):
         features = ops.take(features, _last_places(indices), axis=0)
         old = self.read(indices)
         new = self.momentum * old + (1.0 - self.momentum) * features
-        distribution.write_rows(
-            self.features, indices, ops.normalize(new, axis=-1)
-        )
+        new = ops.normalize(new, axis=-1)
+        distribution.write_rows(self.features, indices, new)
 
 
 def _last_places(indices):

@@ -1,5 +1,7 @@
 """Several versions of a representation, for AMDIM with mixtures."""
 
+import math
+
 import keras
 from keras import layers
 from keras import ops
@@ -63,6 +65,11 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         changes = ops.reshape(changes, (-1, self.num_mixtures, units))
         return representation[:, None, :] + changes
 
+    @property
+    def gain(self):
+        """The most by which `combine` exceeds the greatest of its scores."""
+        return math.log(self.num_mixtures) / self.temperature
+
     def combine(self, nce_scores):
         """Returns the value of each target, see `mixtures.combine`."""
         return mixtures.combine(nce_scores, self.num_mixtures, self.temperature)
@@ -83,13 +90,7 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
 
 
 def get(mixture, bound):
-    """Returns a mixture for a bound, which must be InfoNCE.
-
-    Args:
-        mixture: int; a dict of arguments of `MixtureFeatures`; a layer like
-            it; or None for no mixture.
-        bound: bound object.
-    """
+    """Returns a mixture by its size, by a dict of arguments, or itself."""
     if isinstance(mixture, int):
         mixture = {"num_mixtures": mixture}
     if isinstance(mixture, dict):

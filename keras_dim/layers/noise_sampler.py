@@ -72,6 +72,23 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
         is_kept = chance < ops.take(self._keep, drawn)
         return ops.where(is_kept, drawn, ops.take(self._alias, drawn))
 
+    def draw_beside(self, own, num_draws):
+        """Returns outcomes of one's own with draws, and log-probabilities.
+
+        Args:
+            own: int tensor `(batch,)`.
+            num_draws: int. Draws for each of them.
+
+        Returns:
+            Tuple of tensors `(batch, 1 + num_draws)`: the outcomes, the own
+            ones first, and their log-probabilities.
+        """
+        drawn = self.draw(ops.shape(own)[0], num_draws)
+        chosen = ops.concatenate(
+            [own[:, None], ops.cast(drawn, own.dtype)], axis=1
+        )
+        return chosen, self.log_probability(chosen)
+
     def log_probability(self, outcomes):
         """Returns the log-probability of each outcome, float32."""
         if self.frequencies is None:

@@ -123,12 +123,11 @@ def split_batch_norms(model, num_splits):
     """
 
     def split(part):
-        config = dict(part["config"])
-        config.pop("num_splits", None)
+        config = part["config"] | {"num_splits": num_splits}
         if num_splits is None:
+            del config["num_splits"]
             layer = layers.BatchNormalization.from_config(config)
         else:
-            config["num_splits"] = num_splits
             layer = SplitBatchNormalization.from_config(config)
         return part | keras.saving.serialize_keras_object(layer)
 

@@ -77,16 +77,11 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
         self._kernels_and_biases = []
         num_inputs = features_shape["global"][-1]
         for index, units in enumerate((*HIDDEN_UNITS, 1)):
-            kernel = self.add_weight(
-                name=f"kernel_{index}",
-                shape=(num_inputs, units),
-                initializer=initializers.torch_default(),
-            )
-            bias = self.add_weight(
-                name=f"bias_{index}",
-                shape=(units,),
-                initializer=initializers.torch_default_bias(num_inputs),
-            )
+            start = initializers.torch_default()
+            shape, name = (num_inputs, units), f"kernel_{index}"
+            kernel = self.add_weight(shape, start, name=name)
+            start = initializers.torch_default_bias(num_inputs)
+            bias = self.add_weight((units,), start, name=f"bias_{index}")
             self._kernels_and_biases.append((kernel, bias))
             num_inputs = units
 
@@ -107,18 +102,15 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
         _, slopes_of_samples = ops.split(ops.stop_gradient(slopes), 2)
         # The score of the samples with constant weights: its value, and its
         # slope.
-        seen = ops.stop_gradient(of_samples) + ops.sum(
-            slopes_of_samples * (samples - ops.stop_gradient(samples)),
-            axis=-1,
-            keepdims=True,
-        )
+        change = slopes_of_samples * (samples - ops.stop_gradient(samples))
+        change = ops.sum(change, axis=-1, keepdims=True)
+        seen = ops.stop_gradient(of_samples) + change
+        # The mean over both is half the sum of their means.
+        penalty = ops.mean(ops.sum(ops.square(slopes), axis=-1))
         return summaries, {
             "prior_discrimination": ops.mean(ops.softplus(-of_draws))
             + ops.mean(ops.softplus(of_samples)),
-            # The mean over both is half the sum of their means.
-            "prior_gradient_penalty": ops.mean(
-                ops.sum(ops.square(slopes), axis=-1)
-            ),
+            "prior_gradient_penalty": penalty,
             "prior_fooling": ops.mean(ops.softplus(-seen)),
         }
 
@@ -131,11 +123,9 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
         )
 
     def score_and_input_gradient(self, samples):
-        """Returns the logits of samples, and their gradients by the samples.
-
-        The gradient is written out, as Keras has none that all backends share.
-        It can itself be differentiated with respect to the weights.
-        """
+        """Returns the logits of samples, and their gradients by the samples."""
+        # Written out, as Keras has no gradient that all backends share. It can
+        # itself be differentiated with respect to the weights.
         (first, bias_1), (second, bias_2), (last, bias_3) = (
             self._kernels_and_biases
         )
@@ -178,17 +168,15 @@ class VariationalPrior(configurable.Configurable, layers.Layer):
         mean, log_variance = (
             ops.cast(features[name], "float32") for name in self.features
         )
-        noise = distribution.draw_for_own_rows(
-            lambda num_rows: random.normal(
-                (num_rows, *mean.shape[1:]), seed=self.seed_generator
-            ),
-            ops.shape(mean)[0],
-        )
+
+        def draw(num_rows):
+            shape = num_rows, *mean.shape[1:]
+            return random.normal(shape, seed=self.seed_generator)
+
+        noise = distribution.draw_for_own_rows(draw, ops.shape(mean)[0])
+        drawn = mean + ops.exp(0.5 * log_variance) * noise
         divergence = divergences.normal_to_standard_normal(mean, log_variance)
-        return (
-            mean + ops.exp(0.5 * log_variance) * noise,
-            {"prior_divergence": ops.mean(divergence)},
-        )
+        return drawn, {"prior_divergence": ops.mean(divergence)}
 
 
 PRIORS = {
@@ -197,11 +185,5 @@ PRIORS = {
 
 
 def get(prior, seed=None):
-    """Returns a prior by its name, or the prior itself, which may be None.
-
-    Args:
-        prior: str, one of `PRIORS`; a dict of a name and arguments; a layer
-            like `AdversarialPrior`; or None.
-        seed: int or None. Seed of a prior by name.
-    """
+    """Returns a prior by its name, with that seed, or the prior or None."""
     return parts.build("prior", PRIORS, prior, seed=seed)

@@ -21,8 +21,6 @@ class Teacher(memory.StateLayer):
     teacher after the optimizer's step, as the authors do, except that after
     the last step the teacher has not moved yet.
 
-    A method builds its teacher from its own networks, so it needs no config.
-
     Args:
         networks: layer or model, or list of them to be applied one after the
             other. All are built.
@@ -61,11 +59,9 @@ class Teacher(memory.StateLayer):
         self.fresh_start = fresh_start
         self.feature = feature
         self.networks = [_clone(student) for student in networks]
-        pairs = [
-            pair
-            for own, student in zip(self.networks, networks, strict=True)
-            for pair in zip(own.weights, student.weights, strict=True)
-        ]
+        pairs = []
+        for own, student in zip(self.networks, networks, strict=True):
+            pairs += zip(own.weights, student.weights, strict=True)
         self._move = _MoveTowards([pair for pair in pairs if pair[0].trainable])
         for slow, fast in pairs:
             if not (fresh_start and slow.trainable):

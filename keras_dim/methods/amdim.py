@@ -46,8 +46,7 @@ class AMDIM(base.SelfSupervisedModel):
         score_limit: float or None. Limit to which scores are clipped. Defaults
             to 20.
         score_penalty: float. Weight of the mean squared score, over negatives
-            and positives, before clipping. Defaults to 0.05, that of the
-            authors' code; the paper says 0.04.
+            and positives, before clipping. Defaults to 0.05.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         mixture: int, or `layers.MixtureFeatures`. Number of features that are
             computed from the global one, among which each target chooses those
@@ -127,19 +126,18 @@ class AMDIM(base.SelfSupervisedModel):
 
     def ceilings(self, batch_size):
         shapes = encoder_features.feature_shapes(self.encoder)
-        others = batch_size - 1
-        return {
-            term: self.bound.ceiling(others * math.prod(shapes[target][1:-1]))
-            for term, (_, target) in self._pairing_of.items()
-        }
+        found = {}
+        for term, (source, target) in self._pairing_of.items():
+            locations = math.prod(shapes[target][1:-1])
+            found[term] = self.bound.ceiling((batch_size - 1) * locations)
+            if self.mixture and source == "global":
+                found[term] += self.mixture.gain
+        return found
 
     def outputs(self, views, training):
-        projected = [
-            self.critic.project(
-                self.encoder(views[name], training=training), training
-            )
-            for name in self.view_names
-        ]
+        views = [views[name] for name in self.view_names]
+        found = [self.encoder(view, training=training) for view in views]
+        projected = [self.critic.project(each, training) for each in found]
         return {
             term: [
                 self.critic.pairs(one, other, *pairing, training)
@@ -149,9 +147,8 @@ class AMDIM(base.SelfSupervisedModel):
         }
 
     def loss_terms(self, outputs):
-        terms = {"score_penalty": 0.0}
+        terms = dict.fromkeys(("score_penalty", *self._pairing_of), 0.0)
         for term, (source, _) in self._pairing_of.items():
-            terms[term] = 0.0
             share = 1 / len(outputs[term])
             for pairs in outputs[term]:
                 terms[term] += share * self._information(pairs, source)
@@ -173,8 +170,7 @@ class AMDIM(base.SelfSupervisedModel):
             target: str. Name of the map. Defaults to `"map_7"`.
 
         Returns:
-            Float tensor `(batch, height, width, num_mixtures)` of
-            probabilities.
+            Probabilities `(batch, height, width, num_mixtures)`.
         """
         if not self.mixture:
             raise ValueError("Only a mixture has assignments: set `mixture`")

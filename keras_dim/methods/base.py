@@ -12,8 +12,9 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     """Trains an encoder from unlabelled images.
 
     A method states what it computes from the views of a batch (`outputs`) and
-    which scalars it makes of that (`loss_terms`); the loss is their weighted
-    sum. The trained product is `self.encoder`, a functional `keras.Model`.
+    which scalars it makes of that (`loss_terms`); the loss is their sum,
+    weighted by `term_weights`, negative for a term to be maximised. The
+    trained product is `self.encoder`, a functional `keras.Model`.
 
     `fit` takes arrays or data sets of images, of pairs of images and labels,
     which are ignored, of dicts with `"image"`, or of dicts with the method's
@@ -22,13 +23,6 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     Every argument of a subclass's `__init__` is an attribute of the same name,
     from which `get_config` reads it. All layers are built in `__init__`, so
     that a saved model has every weight to be loaded into.
-
-    Args:
-        encoder: functional `keras.Model` from images to named features.
-        views: layer from images to a dict of views.
-        term_weights: dict from the name of a term to its weight in the loss,
-            negative for a term to be maximised.
-        **kwargs: `name`, `dtype` and `trainable`, handed on to Keras.
     """
 
     def __init__(self, encoder, views, term_weights, **kwargs):

@@ -34,9 +34,8 @@ class BYOL(base.SelfSupervisedModel):
         hidden_units: int. Width of the hidden layers of projector and
             predictor. Defaults to 4096.
         momentum: float. Of the teacher at the beginning. Defaults to 0.996.
-        num_steps: int, or None for a constant momentum. Number of updates of
-            the encoder over which the momentum rises along half a cosine to
-            1, those of the whole training.
+        num_steps: int, or None for a constant momentum. Number of updates in
+            which the momentum rises to 1, those of the whole training.
         seed: int, or None for a random one. Seed of the default views.
 
     Views: `"view_1"`, `"view_2"`, or the names of `views`.

@@ -1,6 +1,7 @@
 """CMC: tell an image by what its channels know of each other."""
 
 import itertools
+import math
 
 import keras
 from keras import ops
@@ -15,7 +16,6 @@ from keras_dim.layers import memory
 from keras_dim.layers import noise_contrast
 from keras_dim.layers import noise_sampler
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import nce
 
 GRAPHS = ("core", "full")
@@ -120,23 +120,22 @@ class CMC(base.SelfSupervisedModel):
             name: heads.mlp(shapes[name][-1], None, units, name=f"{name}_head")
             for name in features
         }
-        seeds = [None if seed is None else seed + i for i in range(len(shapes))]
         self.banks = {
             name: memory.MemoryBank(num_images, units, bank_momentum, own)
-            for name, own in zip(features, seeds, strict=False)
-        }
-        self.contrasts = {
-            name: noise_contrast.NoiseContrast(
-                num_images, temperature, normalizer
+            for name, own in zip(
+                features, views_lib.seeds_from(seed, len(features)), strict=True
             )
-            for name in named
+        }
+        settings = num_images, temperature, normalizer
+        self.contrasts = {
+            name: noise_contrast.NoiseContrast(*settings) for name in named
         }
         self.sampler = noise_sampler.NoiseSampler(num_images, seed=seed)
         self.built = True
 
     def ceilings(self, batch_size):
-        ceiling = bounds.InfoNCE().ceiling(self.num_noise)
-        return dict.fromkeys(self.directions if self.softmax else (), ceiling)
+        limited = self.directions if self.softmax else ()
+        return dict.fromkeys(limited, math.log1p(self.num_noise))
 
     def views_of(self, inputs, training):
         views = super().views_of(inputs, training)
@@ -149,32 +148,25 @@ class CMC(base.SelfSupervisedModel):
             name: heads.normalized(head(features[name], training=training))
             for name, head in self.heads.items()
         }
-        drawn = self.sampler.draw(ops.shape(index)[0], self.num_noise)
-        chosen = ops.concatenate(
-            [index[:, None], ops.cast(drawn, index.dtype)], axis=1
-        )
-        log_noise = self.sampler.log_probability(chosen)
-        ratios = {
-            term: self.contrasts[term](
-                vectors[source],
-                self.banks[target].read(chosen),
-                log_noise,
-                training=training,
+        chosen, log_noise = self.sampler.draw_beside(index, self.num_noise)
+        ratios = {}
+        for term, (source, target) in self.directions.items():
+            rows = self.banks[target].read(chosen)
+            ratios[term] = self.contrasts[term](
+                vectors[source], rows, log_noise, training=training
             )
-            for term, (source, target) in self.directions.items()
-        }
         return vectors, index, ratios
 
     def loss_terms(self, outputs):
-        # The own row comes first.
-        is_own = ops.cast(ops.arange(1 + self.num_noise) == 0, "float32")
-        is_own = is_own[None, :]
-        return {
-            term: bounds.info_nce(ratios, is_own, 1.0 - is_own)
-            if self.softmax
-            else ops.mean(nce.binary_nce(ratios[:, 0], ratios[:, 1:]))
-            for term, ratios in outputs[2].items()
-        }
+        terms = {}
+        for term, ratios in outputs[2].items():
+            own, others = ratios[:, 0], ratios[:, 1:]
+            if self.softmax:
+                gaps = ops.logsumexp(ratios, axis=1) - own
+                terms[term] = math.log1p(self.num_noise) - ops.mean(gaps)
+            else:
+                terms[term] = ops.mean(nce.binary_nce(own, others))
+        return terms
 
     def after_loss(self, outputs):
         vectors, index, _ = outputs

@@ -137,11 +137,9 @@ class CPC(base.SelfSupervisedModel):
             turned = ops.flip(turned, axis=1) if turn % 2 else turned
             context = self.context(turned, training=training)
             targets = self.target(turned) if self.target else turned
-            for k, (name, predictor) in zip(
-                self.steps, predictors.items(), strict=True
-            ):
-                predicted = self.score_scale * predictor(context)
-                of_steps[name].append(self._pairs(predicted, targets, k))
+            for step, name in zip(self.steps, predictors, strict=True):
+                predicted = self.score_scale * predictors[name](context)
+                of_steps[name].append(self._pairs(predicted, targets, step))
         return of_steps
 
     def loss_terms(self, outputs):
@@ -151,19 +149,16 @@ class CPC(base.SelfSupervisedModel):
         }
 
     def _pairs(self, predictions, targets, step):
+        given = predictions, targets, step
         if self.num_negatives is None:
-            return pairs.row_pairs(
-                predictions, targets, step, self.negatives_from
-            )
+            return pairs.row_pairs(*given, self.negatives_from)
         rows, columns = targets.shape[1:3]
         shape = (rows - step, columns, self.num_negatives)
         draws = distribution.draw_for_own_rows(
-            lambda images: random.uniform(
-                (images, *shape), seed=self.seed_generator
-            ),
+            lambda n: random.uniform((n, *shape), seed=self.seed_generator),
             ops.shape(targets)[0],
         )
-        return pairs.drawn_row_pairs(predictions, targets, step, draws)
+        return pairs.drawn_row_pairs(*given, draws)
 
 
 def _linear(num_inputs, units):

@@ -9,8 +9,7 @@ from keras_dim.layers import location_sampler
 from keras_dim.layers import priors
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
-from keras_dim.views import single_view
-from keras_dim.views.seeds import seeds_from
+from keras_dim.views import pipelines
 
 GLOBAL_PAIRINGS = ("map", "summary")
 
@@ -40,15 +39,14 @@ class DeepInfoMax(base.SelfSupervisedModel):
         critic: str, `"dot_product"` or `"concatenate"`, or a layer:
             `layers.DotProductCritic(units=512)`, `layers.ConcatenateCritic()`.
             Each objective has a critic of its own with these arguments.
-            Defaults to `"dot_product"`.
         critic_units: int, or None for the critic's own. Width of a critic that
             is given by its name.
         bound: str, one of `bounds.BOUNDS`, or an object:
-            `bounds.InfoNCE(chunk_size=64)`. Defaults to `"info_nce"`.
+            `bounds.InfoNCE(chunk_size=64)`.
         prior: str, `"uniform"`, `"normal"` or `"variational"`, or a layer:
             `layers.AdversarialPrior(gradient_penalty=10.0)`; or None. An
             adversarial prior has a discriminator that the encoder must fool;
-            a variational one draws the summaries. Defaults to `"uniform"`.
+            a variational one draws the summaries.
         global_pairing: str. Whether the global objective pairs the summary
             with the whole `"map"` or with the `"summary"` itself, of which a
             variational prior makes one draw. Defaults to `"map"`.
@@ -98,14 +96,14 @@ class DeepInfoMax(base.SelfSupervisedModel):
         if not weights:
             raise ValueError("`alpha` or `beta` must be above 0. Received: 0")
         # The first two seeds are those of `views.dim` with the same seed.
-        prior = priors.get(prior, seeds_from(seed, 3)[2])
+        prior = priors.get(prior, pipelines.seeds_from(seed, 3)[2])
         prior = prior if gamma else None
         terms = weights | (prior.term_weights(gamma) if prior else {})
         shapes = encoder_features.feature_shapes(
             encoder, "local", "global", *(prior.features if prior else ())
         )
         super().__init__(
-            encoder, views or single_view.SingleView(), terms, **kwargs
+            encoder, views or pipelines.SingleView(), terms, **kwargs
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.bound = bounds.get(bound)
@@ -123,11 +121,11 @@ class DeepInfoMax(base.SelfSupervisedModel):
         for name in weights:
             is_global = name == "global_information"
             of_summary = is_global and global_pairing == "summary"
-            self.critics[name] = critics.copy(
-                self.critic,
-                whole_map=is_global and not of_summary,
-                name=f"{name}_critic",
-            )
+            config = self.critic.get_config() | {
+                "whole_map": is_global and not of_summary,
+                "name": f"{name}_critic",
+            }
+            self.critics[name] = type(self.critic).from_config(config)
             candidates = shapes["global" if of_summary else "local"]
             self.critics[name].build(shapes["global"], candidates)
         # A prior that was loaded is built already.

@@ -126,8 +126,8 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         own = {name: store[name] for name in store.keys()}
         for index, state in enumerate(self._random_states()):
             state.assign(own.pop(f"{RANDOM_STATE}{index}"))
-        means = [name for name in own if name.startswith(RUNNING_MEAN)]
-        means = {name: own.pop(name) for name in means}
+        names = [name for name in own if name.startswith(RUNNING_MEAN)]
+        means = {name: own.pop(name) for name in names}
         # A model that is not compiled has no mean of its loss.
         if len(means) == len(self.metrics_variables):
             for index, part in enumerate(self.metrics_variables):
@@ -143,7 +143,8 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
 
     def _refuse_what_keras_cannot_distribute(self):
         # Keras would fail deep inside a step: issues 17187, 20763, 20582.
-        if distribution.num_replicas_of(self) == 1 or not self.compiled:
+        num_replicas = distribution.num_replicas_of(self)
+        if num_replicas == 1 or not self.compiled:
             return
         for option, is_set in (
             ("jit_compile=True", self.jit_compile),
@@ -151,10 +152,9 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         ):
             if is_set:
                 raise ValueError(
-                    f"Keras cannot use {option} under a tf.distribute strategy "
-                    f"of several replicas: leave it out, or train on one "
-                    f"device. Received: {distribution.num_replicas_of(self)} "
-                    "replicas"
+                    f"Keras cannot use {option} under several replicas: leave "
+                    "it out, or train on one device. Received: "
+                    f"{num_replicas} replicas"
                 )
 
     def _agree_on_finite_gradients(self):

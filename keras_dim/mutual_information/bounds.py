@@ -54,38 +54,26 @@ def gan(scores, positives, negatives, chunk_size=None):
 
     Eq. 1 of https://arxiv.org/abs/1406.2661, with logits as scores.
     """
-    return _joint_mean(
-        lambda s: -ops.softplus(-s), scores, positives
-    ) - _product_mean(ops.softplus, ops.sigmoid, scores, negatives, chunk_size)
+    functions = lambda s: -ops.softplus(-s), ops.softplus, ops.sigmoid
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Kullback-Leibler bound of f-GAN: mean of s less mean of exp(s - 1)."""
-    return _joint_mean(lambda s: s, scores, positives) - _product_mean(
-        lambda s: ops.exp(s - 1.0),
-        lambda s: ops.exp(s - 1.0),
-        scores,
-        negatives,
-        chunk_size,
-    )
+    functions = lambda s: s, *[lambda s: ops.exp(s - 1.0)] * 2
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def reverse_kullback_leibler(scores, positives, negatives, chunk_size=None):
     """Reverse Kullback-Leibler bound: mean of -exp(-s) less mean of s - 1."""
-    return _joint_mean(
-        lambda s: -ops.exp(-s), scores, positives
-    ) - _product_mean(
-        lambda s: s - 1.0, ops.ones_like, scores, negatives, chunk_size
-    )
+    functions = lambda s: -ops.exp(-s), lambda s: s - 1.0, ops.ones_like
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def squared_hellinger(scores, positives, negatives, chunk_size=None):
     """Squared Hellinger bound: mean of 1 - exp(-s) less mean of exp(s) - 1."""
-    return _joint_mean(
-        lambda s: 1.0 - ops.exp(-s), scores, positives
-    ) - _product_mean(
-        lambda s: ops.exp(s) - 1.0, ops.exp, scores, negatives, chunk_size
-    )
+    functions = lambda s: 1.0 - ops.exp(-s), lambda s: ops.exp(s) - 1.0, ops.exp
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
@@ -94,10 +82,12 @@ def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
     Differs from the authors' code of Deep InfoMax, whose `X2` is unbounded
     for scores of either sign.
     """
-    return _joint_mean(lambda s: s, scores, positives) - _product_mean(
+    return _divergence(
+        lambda s: s,
         lambda s: 0.25 * ops.square(s) + s,
         lambda s: 0.5 * s + 1.0,
         scores,
+        positives,
         negatives,
         chunk_size,
     )
@@ -110,9 +100,10 @@ def donsker_varadhan(scores, positives, negatives, chunk_size=None):
     (`mode="dv"`); this is the formula of the paper, with the mean taken over
     all negative pairs of the whole batch.
     """
-    here = ops.logsumexp(
-        rows.log_sum_exp_rows(scores, negatives, chunk_size=chunk_size)
+    of_rows, scores = rows.log_sum_exp_rows(
+        scores, negatives, chunk_size=chunk_size
     )
+    here = ops.logsumexp(of_rows)
     # The logarithm stands outside the mean, so all replicas must share it.
     everywhere = ops.logsumexp(distribution.stack_replicas(here))
     num_pairs = distribution.sum_replicas(_num_pairs(scores, negatives))
@@ -129,11 +120,10 @@ def info_nce(
     none of the other positives. Saturates at `log(1 + negatives per row)`.
 
     Args:
-        scores, positives, negatives: see the module.
+        scores, positives, negatives, chunk_size: see `jensen_shannon`.
         own_image_score: float, or None to leave pairs that are not negatives
             out of the denominator. The authors' code sets them to -10 there,
             which matters little beside scores of tens.
-        chunk_size: int or None. See `jensen_shannon`.
     """
     posteriors, mask = _log_posteriors(
         scores, positives, negatives, own_image_score, chunk_size
@@ -147,12 +137,9 @@ def nce_scores(
     """Returns the terms whose mean is `info_nce`, for each anchor's own image.
 
     The log probability of picking the positive out of itself and all negatives
-    of its row, plus the logarithm of their number. The arguments are those of
+    of its row, plus the logarithm of their number, in nats. The shape is that
+    of the scores without the candidates' axis. The arguments are those of
     `info_nce`; each anchor has one row of positives.
-
-    Returns:
-        Float32 tensor `(own anchors, ...)`, in nats: the axes of the scores
-        but that of the candidates.
     """
     posteriors, mask = _log_posteriors(
         scores, positives, negatives, own_image_score, chunk_size
@@ -169,7 +156,9 @@ def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
     None for the mask.
     """
     outside = rows.VERY_NEGATIVE if own_image_score is None else own_image_score
-    rivals = rows.log_sum_exp_rows(scores, negatives, outside, chunk_size)
+    rivals, scores = rows.log_sum_exp_rows(
+        scores, negatives, outside, chunk_size
+    )
     num_rivals = rows.count_rows(scores, negatives)
     own, mask = scores, positives
     if isinstance(scores, DotProductScores):
@@ -190,17 +179,26 @@ def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
     return ops.log1p(num_rivals) - ops.softplus(rivals - own), mask
 
 
+def _divergence(
+    activation, conjugate, slope, scores, positives, negatives, chunk_size
+):
+    """Returns the variational form of an f-divergence, see the module.
+
+    `slope` is the derivative of the conjugate.
+    """
+    sums, scores = rows.sum_rows(
+        conjugate, slope, scores, negatives, chunk_size
+    )
+    num_pairs = ops.maximum(_num_pairs(scores, negatives), 1.0)
+    joint = _joint_mean(activation, scores, positives)
+    return joint - ops.sum(sums) / num_pairs
+
+
 def _joint_mean(function, scores, positives):
     """Returns the mean of a function of the scores over positive pairs."""
     if isinstance(scores, DotProductScores):
         return ops.mean(function(scores.of_own_images()))
     return _mean(function(ops.cast(scores, "float32")), positives)
-
-
-def _product_mean(function, slope, scores, negatives, chunk_size):
-    """Returns the mean of a function, with its derivative, over negatives."""
-    sums = rows.sum_rows(function, slope, scores, negatives, chunk_size)
-    return ops.sum(sums) / ops.maximum(_num_pairs(scores, negatives), 1.0)
 
 
 def _num_pairs(scores, mask):
@@ -247,11 +245,7 @@ class Bound(configurable.ConfigurableObject):
         return BOUNDS[self.name](*pairs, chunk_size=self.chunk_size)
 
     def ceiling(self, num_negatives):
-        """Returns the greatest value, or None for a bound without one.
-
-        Args:
-            num_negatives: int. Negatives in each row.
-        """
+        """Returns the greatest value at so many negatives in a row, or None."""
         return 2.0 * math.log(2.0) if self.name == "jensen_shannon" else None
 
 

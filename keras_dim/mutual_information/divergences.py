@@ -6,17 +6,14 @@ from keras import ops
 def normal_to_standard_normal(mean, log_variance):
     """Kullback-Leibler divergence of N(mean, variance) from N(0, I), in nats.
 
-    `0.5 * sum(mean^2 + variance - log(variance) - 1)` over the units, the
-    closed form that variational autoencoders use as regulariser;
-    Eq. 10 and Appendix B of https://arxiv.org/abs/1312.6114.
+    `0.5 * sum(mean^2 + variance - log(variance) - 1)` over the units;
+    Appendix B of https://arxiv.org/abs/1312.6114.
 
     Args:
-        mean: tensor `(batch, units)`.
-        log_variance: tensor `(batch, units)`, the natural logarithm of the
-            variance of each unit.
+        mean, log_variance: tensors `(batch, units)`.
 
     Returns:
-        Tensor `(batch,)`, float32, not negative.
+        Float32 tensor `(batch,)`.
     """
     mean = ops.cast(mean, "float32")
     log_variance = ops.cast(log_variance, "float32")

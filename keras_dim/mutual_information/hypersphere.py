@@ -55,7 +55,7 @@ def uniformity(vectors, t=2.0):
     # |x - y|^2 = 2 - 2 x . y
     scores = 2.0 * t * (pairs.dot_products(vectors, others) - 1.0)
     mask = 1.0 - pairs.same_id(own_ids, ids)
-    here = ops.logsumexp(rows.log_sum_exp_rows(scores, mask))
+    here = ops.logsumexp(rows.log_sum_exp_rows(scores, mask)[0])
     everywhere = ops.logsumexp(distribution.stack_replicas(here))
     num_images = ops.cast(ops.shape(others)[0], "float32")
     return everywhere - ops.log(num_images) - ops.log(num_images - 1.0)

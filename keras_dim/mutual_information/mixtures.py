@@ -15,9 +15,6 @@ from keras import ops
 def assignment(nce_scores, temperature, axis=-1):
     """Returns how much each target is explained by each feature, in [0, 1].
 
-    The distribution that maximises the expected score plus its entropy, whose
-    weight is `1 / temperature`; Eq. 7 of the paper.
-
     Args:
         nce_scores: tensor. Scores of NCE in nats, see `bounds.nce_scores`.
         temperature: float. The higher, the greedier.
@@ -29,19 +26,13 @@ def assignment(nce_scores, temperature, axis=-1):
 def value_of_assignment(nce_scores, temperature, axis=-1):
     """Returns the expected score plus the weighted entropy, at its maximum.
 
-    In closed form, `logsumexp(temperature scores) / temperature`. Its slope at
-    each score is the assignment.
-
-    Args:
-        nce_scores, temperature, axis: see `assignment`.
+    Its slope at each score is the assignment. See `assignment`.
     """
     return ops.logsumexp(temperature * nce_scores, axis=axis) / temperature
 
 
 def combine(nce_scores, num_mixtures, temperature):
     """Returns the value of each target under its best assignment; Eq. 6.
-
-    With one feature, the scores themselves.
 
     Args:
         nce_scores: tensor `(images * num_mixtures, ...)`. Scores of NCE in

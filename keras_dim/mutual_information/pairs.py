@@ -60,11 +60,7 @@ class DotProductScores(typing.NamedTuple):
         return soft_clip(self.computed().products, self.limit)
 
     def of_own_images(self):
-        """Returns the scores of this replica's anchors with their own images.
-
-        Returns:
-            Float32 tensor `(own anchors, ...)`, without the candidates' axis.
-        """
+        """Returns this replica's positive scores, `(own anchors, ...)`."""
         anchors = self.own_anchors if self.rows_are_split else self.anchors
         *locations, units = self.candidates.shape[1:]
         num_images = ops.shape(self.candidates)[0]
@@ -78,13 +74,10 @@ class DotProductScores(typing.NamedTuple):
         return soft_clip(products, self.limit)
 
     def mean_square(self):
-        """Returns the mean of all squared scores before clipping.
-
-        Where the inner products are not `computed`, from the second moments
-        of anchors and candidates, whose memory does not grow with the batch.
-        """
+        """Returns the mean of all squared scores before clipping."""
         if self.products is not None:
             return ops.mean(ops.square(self.products))
+        # The memory of second moments does not grow with the batch.
         moments = []
         for factor in (self.anchors, self.candidates):
             flat = ops.reshape(factor, (-1, factor.shape[-1]))
@@ -110,10 +103,8 @@ class Pairs(typing.NamedTuple):
     def clipped(self, limit, chunk_size=None):
         """Returns pairs whose scores are clipped softly, see `soft_clip`.
 
-        Args:
-            limit: float or None.
-            chunk_size: int, or None where scores fit into memory at once. They
-                are computed then, once for the bound and for a penalty.
+        Without a `chunk_size`, the scores fit into memory at once. They are
+        computed then, once for the bound and for a penalty.
         """
         scores = self.scores if chunk_size else self.scores.computed()
         return self._replace(scores=scores._replace(limit=limit))
@@ -262,42 +253,20 @@ def drawn_row_pairs(predictions, targets, step, draws):
 
 
 def same_id(anchor_ids, candidate_ids):
-    """Returns which pairs of anchor and candidate come from one image.
-
-    Args:
-        anchor_ids: int tensor `(anchors,)`.
-        candidate_ids: int tensor `(candidates,)`.
-
-    Returns:
-        Float tensor `(anchors, candidates)` of 0 and 1.
-    """
+    """Returns which pairs come from one image, `(anchors, candidates)`."""
     return ops.cast(anchor_ids[:, None] == candidate_ids[None, :], "float32")
 
 
 def soft_clip(scores, limit):
-    """Returns `limit tanh(scores / limit)`, which stays within the limit.
+    """Returns `limit tanh(scores / limit)`; without a limit, the scores.
 
     Section 3.3 of https://arxiv.org/abs/1906.00910.
-
-    Args:
-        scores: tensor.
-        limit: float, or None to return the scores as they are.
     """
-    if limit is None:
-        return scores
-    return limit * ops.tanh(scores / limit)
+    return scores if limit is None else limit * ops.tanh(scores / limit)
 
 
 def dot_products(anchors, candidates):
-    """Returns all inner products in float32, from factors of any precision.
-
-    Args:
-        anchors: tensor `(anchors, units)`.
-        candidates: tensor `(candidates, ..., units)`.
-
-    Returns:
-        Tensor `(anchors, candidates, ...)`.
-    """
+    """Returns all inner products in float32, `(anchors, candidates, ...)`."""
     # One plain matrix product: the shape that matrix units are built for.
     products = ops.matmul(anchors, ops.transpose(_rows(candidates)))
     products = ops.cast(products, "float32")

@@ -28,10 +28,9 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
             `DotProductScores` only.
 
     Returns:
-        Float32 tensor `(anchors,)`.
-
-    Raises:
-        ValueError: for chunks of scores that are computed already.
+        Float32 tensor `(anchors,)`; and the scores, for other terms of the
+        loss. What these add to the gradient of the candidates is then added
+        to in place, which saves a tensor as large as the candidates.
     """
     mask = ops.cast(mask, "float32")
     if not isinstance(scores, pairs.DotProductScores):
@@ -41,9 +40,9 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
                 "pass DotProductScores(anchors, candidates) as `scores`. "
                 f"Received: {type(scores).__name__}"
             )
-        return of_rows(ops.cast(scores, "float32"), mask)
+        return of_rows(ops.cast(scores, "float32"), mask), scores
     if chunk_size is None:
-        return of_rows(scores.whole(), mask)
+        return of_rows(scores.whole(), mask), scores
     num_anchors = ops.shape(scores.anchors)[0]
     num_chunks = (num_anchors + chunk_size - 1) // chunk_size
     mask = ops.broadcast_to(mask, (num_anchors, *ops.shape(mask)[1:]))
@@ -83,9 +82,12 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
             (fill(anchors), ops.zeros((num_chunks * chunk_size,), "float32")),
         )[1]
 
-        def gradient(*upstreams, upstream=None):
-            upstream = fill(upstreams[0] if upstreams else upstream)
+        def gradient(*upstreams):
+            # JAX passes those of both outputs as one.
+            upstream, added = upstreams if len(upstreams) > 1 else upstreams[0]
+            upstream = fill(upstream)
             flat = ops.reshape(candidates, (-1, candidates.shape[-1]))
+            added = ops.cast(ops.reshape(added, ops.shape(flat)), "float32")
 
             def add_slopes(chunk, carry):
                 anchors, candidate_slopes = carry
@@ -117,25 +119,23 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
                 0,
                 num_chunks,
                 add_slopes,
-                (fill(anchors), ops.zeros(ops.shape(flat), "float32")),
+                (fill(anchors), added),
             )
             return anchor_slopes[:num_anchors], ops.cast(
                 ops.reshape(candidate_slopes, ops.shape(candidates)),
                 candidates.dtype,
             )
 
-        return values[:num_anchors], gradient
+        return (values[:num_anchors], candidates), gradient
 
-    return values_of(scores.anchors, scores.candidates)
+    values, candidates = values_of(scores.anchors, scores.candidates)
+    return values, scores._replace(candidates=candidates)
 
 
 def sum_rows(function, slope, scores, mask, chunk_size=None):
-    """Returns the sum of a function of the scores over each row's mask.
+    """Returns the sum of a function over each row's mask, and the scores.
 
-    Args:
-        function, slope: callables from scores to a tensor of equal shape: the
-            function and its derivative.
-        scores, mask, chunk_size: see `reduce_rows`.
+    `slope` is the function's derivative. See `reduce_rows`.
     """
 
     def of_rows(rows, mask):
@@ -151,15 +151,10 @@ def sum_rows(function, slope, scores, mask, chunk_size=None):
 def log_sum_exp_rows(
     scores, mask, outside_score=VERY_NEGATIVE, chunk_size=None
 ):
-    """Returns the logarithm of the sum of each row's exponentials.
+    """Returns the log of the sum of each row's exponentials, and the scores.
 
-    Args:
-        scores, mask, chunk_size: see `reduce_rows`.
-        outside_score: float. The score of pairs where the mask is 0. Defaults
-            to one that leaves them out.
-
-    Returns:
-        Float32 tensor `(anchors,)`.
+    `outside_score` is the score of pairs where the mask is 0; by default they
+    are left out. See `reduce_rows`.
     """
 
     def of_rows(rows, mask):
@@ -173,13 +168,9 @@ def log_sum_exp_rows(
 
 
 def count_rows(scores, mask):
-    """Returns how many pairs of each row the mask holds.
+    """Returns how many pairs of each row the mask holds, float32 `(anchors,)`.
 
-    Args:
-        scores, mask: see `reduce_rows`.
-
-    Returns:
-        Float32 tensor `(anchors,)`, or `(1,)` where all rows share one mask.
+    Where all rows share one mask, `(1,)`.
     """
     # Entries of the mask may each stand for several scores.
     counts = ops.sum(ops.cast(mask, "float32"), _axes(mask))

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dim import checks
-from keras_dim.optimizers import base
+from keras_dim.optimizers import pytorch
 
 DEFINITIONS = ("simclr", "byol", "lightly")
 # Biases, and the scales and offsets of normalisations.
@@ -12,7 +12,7 @@ BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class LARS(base.Optimizer):
+class LARS(pytorch.Optimizer):
     """Steps in proportion to the norm of each variable, for large batches.
 
     Published codes define the step in three ways. With
@@ -79,10 +79,8 @@ class LARS(base.Optimizer):
     def build(self, variables):
         super().build(variables)
         paths = [f"/{variable.path}" for variable in variables]
-        self._is_excluded = [
-            path.endswith(tuple(f"/{name}" for name in self.exclude))
-            for path in paths
-        ]
+        ends = tuple(f"/{name}" for name in self.exclude)
+        self._is_excluded = [path.endswith(ends) for path in paths]
         for name in set(self.exclude) - set(BIASES_AND_NORMS):
             if not any(path.endswith(f"/{name}") for path in paths):
                 raise ValueError(
@@ -98,9 +96,8 @@ class LARS(base.Optimizer):
         else:
             step = self.with_l2(gradient, variable)
             step = step * self._ratio(gradient, step, variable)
-        inner, outer = (
-            (rate, 1.0) if self.definition == "simclr" else (1.0, rate)
-        )
+        is_simclr = self.definition == "simclr"
+        inner, outer = (rate, 1.0) if is_simclr else (1.0, rate)
         step = self.momentum * momentum + inner * step
         self.assign(momentum, step)
         self.assign_sub(variable, outer * step)

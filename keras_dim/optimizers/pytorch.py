@@ -6,11 +6,36 @@ import keras
 from keras import ops
 
 from keras_dim import checks
-from keras_dim.optimizers import base
+from keras_dim import configurable
+
+
+class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
+    """Base of the optimizers: state for each variable, 0 at first."""
+
+    slot_names = ("momentum",)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._slots = [
+            [self.add_variable_from_reference(v, name=name) for v in variables]
+            for name in self.slot_names
+        ]
+
+    def slots_of(self, variable):
+        """Returns the state of a variable, in the order of `slot_names`."""
+        index = self._get_variable_index(variable)
+        return [slots[index] for slots in self._slots]
+
+    def with_l2(self, gradient, variable):
+        """Returns the gradient of the loss with the L2 penalty."""
+        gradient = ops.cast(gradient, variable.dtype)
+        return gradient + self.l2 * variable if self.l2 else gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class Adam(base.Optimizer):
+class Adam(Optimizer):
     """Adam as PyTorch computes it, with an optional L2 penalty.
 
     Keras's own Adam adds `epsilon` to the root of the second moment before
@@ -60,17 +85,12 @@ class Adam(base.Optimizer):
             second, (ops.square(gradient) - second) * (1 - self.beta_2)
         )
         step = ops.cast(self.iterations + 1, "float32")
-        rate = ops.cast(learning_rate, "float32") / _one_minus_power(
-            self.beta_1, step
-        )
+        rate = ops.cast(learning_rate, "float32")
+        rate = rate / _one_minus_power(self.beta_1, step)
         correction = ops.sqrt(_one_minus_power(self.beta_2, step))
-        rate, correction = (
-            ops.cast(number, variable.dtype) for number in (rate, correction)
-        )
-        self.assign_sub(
-            variable,
-            rate * first / (ops.sqrt(second) / correction + self.epsilon),
-        )
+        rate = ops.cast(rate, variable.dtype)
+        root = ops.sqrt(second) / ops.cast(correction, variable.dtype)
+        self.assign_sub(variable, rate * first / (root + self.epsilon))
 
 
 def _one_minus_power(base, exponent):
@@ -79,7 +99,7 @@ def _one_minus_power(base, exponent):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class SGD(base.Optimizer):
+class SGD(Optimizer):
     """Stochastic gradient descent as PyTorch computes it.
 
     Differs from `keras.optimizers.SGD` in that the learning rate multiplies
@@ -95,12 +115,7 @@ class SGD(base.Optimizer):
     """
 
     def __init__(
-        self,
-        learning_rate=0.01,
-        momentum=0.0,
-        nesterov=False,
-        l2=0.0,
-        **kwargs,
+        self, learning_rate=0.01, momentum=0.0, nesterov=False, l2=0.0, **kwargs
     ):
         checks.between(0, 1, momentum=momentum)
         checks.at_least(0, l2=l2)

@@ -50,18 +50,17 @@ class Schedule(
         checks.integers(0, warmup_steps=warmup_steps)
         for boundary in boundaries:
             checks.integers(0, boundaries=boundary)
-        checks.integers(
-            warmup_steps + 1, **checks.given(total_steps=total_steps)
-        )
+        optional = checks.given(total_steps=total_steps)
+        checks.integers(warmup_steps + 1, **optional)
         for name, needed_by, is_given in (
             ("total_steps", "cosine", total_steps is not None),
             ("boundaries", "steps", bool(boundaries)),
         ):
             if is_given != (kind == needed_by):
+                received = "with" if is_given else "without"
                 raise ValueError(
                     f"The kind {needed_by!r}, and no other, takes `{name}`. "
-                    f"Received: kind={kind!r} "
-                    f"{'with' if is_given else 'without'} `{name}`"
+                    f"Received: kind={kind!r} {received} `{name}`"
                 )
         self.learning_rate = learning_rate
         self.kind = kind

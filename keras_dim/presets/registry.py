@@ -1,13 +1,11 @@
 """Finds, checks and loads pretrained encoders."""
 
-import inspect
 import json
 import math
 import os
 import pathlib
 import re
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -30,28 +28,24 @@ SUMMED = (CONFIG, ENCODER, METADATA)
 STAND_INS = {
     "amdim_stl10": (
         "amdim_tiny_imagenet",
-        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', "
-        "AMDIM's network for 64 pixels trained on Tiny ImageNet, which like "
-        "the unlabelled part of STL-10 is drawn from ImageNet. To train on "
-        "STL-10 itself: keras-dim pretrain --recipe amdim_stl10 --directory "
-        "RUN",
-    ),
+        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', of "
+        "other images of ImageNet. To train on STL-10 itself: keras-dim "
+        "pretrain --recipe amdim_stl10 --directory RUN",
+    )
 }
+_Path = str | os.PathLike
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def pretrained(
-    name_or_path: str | os.PathLike,
-    directory: str | os.PathLike | None = None,
+    name_or_path: _Path, directory: _Path | None = None
 ) -> keras.Model:
     """Returns a pretrained encoder.
 
-    Before the encoder is opened, the files are compared with the checksums in
-    `SHA256SUMS`, if the preset has that file, and the encoder with the one in
-    its metadata. It is loaded in Keras's safe mode, in which loading runs no
-    code from the file. Instead of `"amdim_stl10"`, which has not been trained,
-    another preset is loaded, with a warning.
+    Its files are compared with their checksums before it is loaded, and
+    loading runs no code from them. Instead of `"amdim_stl10"`, which has not
+    been trained, another preset is loaded, with a warning.
 
     Args:
         name_or_path: str or path. One of the names of `list_pretrained()`, or
@@ -66,49 +60,30 @@ def pretrained(
         out.
 
     Raises:
-        ValueError: for an unknown name, for a preset that is incomplete or
-            was changed, and for a path together with `directory`.
+        ValueError: for an unknown name, and for a preset that is incomplete
+            or was changed.
         FileNotFoundError: when the path or `directory` does not exist.
-
-    Example:
-    ```python
-    encoder = keras_dim.pretrained("deep_infomax_cifar10")
-    features = encoder.predict(images)["global"]
-    ```
     """
-    if directory is None and not is_name(name_or_path):
-        return _load_preset(_existing(name_or_path))
-    root = presets_folder(directory)
-    name, message = resolve(name_or_path, root)
+    folder, message = folder_of(name_or_path, directory)
     if message:
         warnings.warn(message, stacklevel=2)
-    names = preset_names(root)
-    if name not in names:
-        raise ValueError(
-            f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
-            f"Expected one of {names}, or a folder, such as './my_encoder'."
-        )
-    return _load_preset(root / name)
+    return _load_preset(folder)
 
 
-def list_pretrained(
-    directory: str | os.PathLike | None = None,
-) -> list[dict[str, Any]]:
+def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
     """Describes the pretrained encoders.
 
     Args:
-        directory: str or path. The folder of presets. Defaults to those that
-            come with keras_dim.
+        directory: see `pretrained`.
 
     Returns:
-        list of dicts, ordered by name: the metadata of `save_preset`, such as
-        `"name"`, `"description"`, `"scores"` and `"licence"`, with
+        list of dicts, ordered by name: the metadata of `save_preset`, with
         `"image_shape"` as a tuple and `"features"` as a dict from name to
         width, maps flattened.
 
     Raises:
         ValueError: for a preset whose metadata cannot be read.
-        FileNotFoundError: when `directory` is given and does not exist.
+        FileNotFoundError: when `directory` does not exist.
     """
     root = presets_folder(directory)
     table = []
@@ -117,11 +92,9 @@ def list_pretrained(
         row = read_json(path)
         try:
             shapes = row["features"].items()
-            row |= {
-                "name": name,
-                "image_shape": tuple(row["image_shape"]),
-                "features": {key: math.prod(shape) for key, shape in shapes},
-            }
+            row["name"] = name
+            row["image_shape"] = tuple(row["image_shape"])
+            row["features"] = {key: math.prod(shape) for key, shape in shapes}
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(
                 f"{str(path)!r} must have the entries 'image_shape', a list, "
@@ -131,12 +104,23 @@ def list_pretrained(
     return table
 
 
-def resolve(name: str, root: pathlib.Path | None) -> tuple[str, str | None]:
-    """Returns the name of the preset to load, and a warning or None."""
+def folder_of(
+    name: _Path, directory: _Path | None = None
+) -> tuple[pathlib.Path, str]:
+    """Returns the folder of the preset to load, and a warning or `""`."""
+    if directory is None and not is_name(name):
+        return _existing(name), ""
+    message = ""
+    root = presets_folder(directory)
     names = preset_names(root)
     if name in STAND_INS and name not in names and STAND_INS[name][0] in names:
-        return STAND_INS[name]
-    return name, None
+        name, message = STAND_INS[name]
+    if name not in names:
+        raise ValueError(
+            f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
+            f"Expected one of {names}, or a folder, such as './my_encoder'."
+        )
+    return root / name, message
 
 
 def is_name(name: Any) -> bool:
@@ -144,14 +128,8 @@ def is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(_NAME.fullmatch(name))
 
 
-def presets_folder(
-    directory: str | os.PathLike | None = None,
-) -> pathlib.Path | None:
-    """Returns the folder of presets, or `None` where there is none.
-
-    That is `directory` if it is given, else `saved_models` inside the
-    installed package, else `saved_models` beside it in a checkout.
-    """
+def presets_folder(directory: _Path | None = None) -> pathlib.Path | None:
+    """Returns `directory` or else the package's own presets, None without."""
     if directory is not None:
         return _existing(directory)
     folders = [_PACKAGE / "saved_models"]
@@ -176,15 +154,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """Reads a preset's JSON file, which must hold an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("Expected an object.")
     except (RecursionError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} is not readable as JSON: {error}"
         ) from error
-    if not isinstance(value, dict):
-        raise ValueError(
-            f"{str(path)!r} must hold an object. Received: "
-            f"{type(value).__name__}"
-        )
     return value
 
 
@@ -196,9 +171,8 @@ def named_outputs(encoder: keras.Model) -> dict[str, list[int | None]]:
 
 def sums(folder: pathlib.Path) -> str:
     """Returns the content of a preset's `SHA256SUMS`."""
-    return "".join(
-        f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED
-    )
+    lines = [f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED]
+    return "".join(lines)
 
 
 def _existing(path):
@@ -208,16 +182,22 @@ def _existing(path):
     return path
 
 
-def _load_preset(folder: pathlib.Path) -> keras.Model:
+def _load_preset(folder):
     for name in SUMMED:
         if not (folder / name).is_file():
-            raise ValueError(
-                f"The preset in {str(folder)!r} is incomplete: there is no "
-                f"{name}."
-            )
+            what = f"The preset in {str(folder)!r} is incomplete"
+            raise ValueError(f"{what}: there is no {name}.")
     # Presets of older versions have no such file.
-    if (folder / SUMS).is_file():
-        _check_sums(folder)
+    path = folder / SUMS
+    lines = path.read_bytes().splitlines() if path.is_file() else None
+    # The encoder is compared with the checksum in the metadata.
+    for name in (CONFIG, METADATA):
+        line = f"{files.sha256(folder / name)}  {name}".encode()
+        if lines is not None and line not in lines:
+            raise ValueError(
+                f"{str(folder / name)!r} or {SUMS} beside it has changed. If "
+                f"you did it: sha256sum {' '.join(SUMMED)} > {SUMS}"
+            )
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
@@ -227,7 +207,18 @@ def _load_preset(folder: pathlib.Path) -> keras.Model:
             f"{str(path)!r} is damaged or was changed, and is not loaded. "
             f"Expected sha256 {expected}. Received: {received}"
         )
-    encoder = _load_encoder(path, config, metadata)
+    try:
+        encoder = model_files.load_model(path)
+    except ValueError:
+        written_by = metadata.get("versions", {}).get("keras", "0")
+        build = encoders.ENCODERS.get(str(config.get("encoder")))
+        if build is None or _numbers(written_by) <= _numbers(keras.__version__):
+            raise
+        # An older Keras refuses some settings of layers that a newer one has
+        # saved: build the encoder from `config`, and load only its weights.
+        known = checks.keywords_of(build)
+        encoder = build(**{k: v for k, v in config.items() if k in known})
+        encoder.load_weights(path)
     expected, received = config.get("features"), named_outputs(encoder)
     if received != expected:
         raise ValueError(
@@ -237,38 +228,5 @@ def _load_preset(folder: pathlib.Path) -> keras.Model:
     return encoder
 
 
-def _check_sums(folder):
-    lines = (folder / SUMS).read_bytes().decode("ascii", "replace").splitlines()
-    # The encoder is compared with the checksum in the metadata.
-    for name in (CONFIG, METADATA):
-        if f"{files.sha256(folder / name)}  {name}" not in lines:
-            raise ValueError(
-                f"{str(folder / name)!r} or {SUMS} beside it has changed "
-                "since the preset was saved, and the preset is not loaded. "
-                "If you changed it yourself, write the checksums anew: "
-                f"sha256sum {' '.join(SUMMED)} > {SUMS}"
-            )
-
-
-def _load_encoder(
-    path: pathlib.Path, config: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> keras.Model:
-    try:
-        return model_files.load_model(path)
-    except ValueError:
-        written_by = metadata.get("versions", {}).get("keras", "0")
-        build = encoders.ENCODERS.get(str(config.get("encoder")))
-        if build is None or _parts(written_by) <= _parts(keras.__version__):
-            raise
-    # An older Keras refuses some settings of layers that a newer one has
-    # saved: build the encoder from `config`, and load only its weights.
-    arguments = inspect.signature(build).parameters
-    encoder = build(
-        **{key: value for key, value in config.items() if key in arguments}
-    )
-    encoder.load_weights(path)
-    return encoder
-
-
-def _parts(version: str) -> list[int]:
+def _numbers(version):
     return [int(part) for part in re.findall(r"\d+", version)[:3]]

@@ -2,6 +2,8 @@
 
     keras-dim pretrain --recipe cmc_cifar10 --directory RUN
 
+Paper: Tian et al., 2019.
+
 The authors train on ImageNet and STL-10, and have no score of CIFAR-10. Here
 two ResNet-18 of half the width see luminance and chrominance. Not measured.
 """

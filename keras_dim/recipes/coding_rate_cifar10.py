@@ -2,6 +2,8 @@
 
     keras-dim pretrain --recipe coding_rate_cifar10 --directory RUN
 
+Paper: Tong et al., 2023.
+
 The authors reach 90.7 after 10 epochs of 20 crops with this ResNet-18, by a
 linear probe of a mean over 128 crops. Not measured here.
 """

@@ -2,6 +2,8 @@
 
     keras-dim pretrain --recipe cpc_stl10 --directory RUN
 
+Paper: van den Oord et al., 2018.
+
 Random crops of 64 pixels become 7 x 7 patches of 16. Not measured here.
 """
 

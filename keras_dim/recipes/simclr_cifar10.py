@@ -2,6 +2,8 @@
 
     keras-dim pretrain --recipe simclr_cifar10 --directory RUN
 
+Paper: Chen et al., 2020.
+
 The authors reach about 91 by a linear probe with this ResNet-18 after 1,000
 epochs, and 94.0 with a ResNet-50 and batches of 1,024. Not measured here.
 """

@@ -5,6 +5,7 @@ import ipaddress
 import re
 import urllib.parse
 
+# The default ports of the two protocols that a URL may have.
 _PORTS = {"http": 80, "https": 443}
 _ADDRESS = re.compile(
     r"((?P<protocol>[a-zA-Z]+)://)?"
@@ -54,35 +55,28 @@ def parse_address(text: str) -> Address:
         ValueError: for anything else.
     """
     try:
-        return _parse(text)
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            "A server's address is host:port for gRPC, such as "
-            "'localhost:8500', or http://host:port for REST, such as "
-            "'http://localhost:8501', where a path may follow, without "
-            f"/v1/models. IPv6 addresses stand in brackets. Received: {text!r}"
-        ) from None
-
-
-def _parse(text):
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        raise ValueError
-    protocol = (match["protocol"] or "grpc").lower()
-    prefix = (match["prefix"] or "").rstrip("/")
-    port = int(match["port"] or _PORTS[protocol])
-    is_known = protocol in _PORTS or (not match["protocol"] and not prefix)
-    is_api = prefix.endswith("/v1") or "/v1/models" in prefix
-    if not is_known or is_api or not 0 < port < 2**16:
-        raise ValueError
-    if match["ipv6"]:
-        ipaddress.IPv6Address(match["ipv6"])
-    else:
-        # `getaddrinfo` would fail on other names.
-        match["name"].encode("idna")
-    return Address(
-        protocol,
-        match["ipv6"] or match["name"].lower(),
-        port,
-        urllib.parse.quote(prefix, safe="/%-._~!$&'()*+,;=:@"),
+        protocol, ipv6, name, port, prefix = _ADDRESS.fullmatch(text).group(
+            "protocol", "ipv6", "name", "port", "prefix"
+        )
+        prefix = (prefix or "").rstrip("/")
+        is_grpc = protocol is None and not prefix
+        protocol = "grpc" if is_grpc else protocol.lower()
+        port = int(port or _PORTS[protocol])
+        is_known = is_grpc or protocol in _PORTS
+        is_api = prefix.endswith("/v1") or "/v1/models" in prefix
+        if is_known and not is_api and 0 < port < 2**16:
+            if ipv6:
+                ipaddress.IPv6Address(ipv6)
+            else:
+                # `getaddrinfo` would fail on other names.
+                name.encode("idna")
+            prefix = urllib.parse.quote(prefix, safe="/%-._~!$&'()*+,;=:@")
+            return Address(protocol, ipv6 or name.lower(), port, prefix)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise ValueError(
+        "A server's address is host:port for gRPC, such as 'localhost:8500', "
+        "or http://host:port for REST, such as 'http://localhost:8501', where "
+        "a path may follow, without /v1/models. IPv6 addresses stand in "
+        f"brackets. Received: {text!r}"
     )

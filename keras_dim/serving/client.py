@@ -1,6 +1,7 @@
 """A client that extracts features with an encoder on a server."""
 
 import copy
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable
@@ -16,9 +17,6 @@ from keras_dim.serving import transport
 from keras_dim.serving.address import Address
 from keras_dim.serving.address import parse_address
 
-# The most bytes of a message beside its images: names, sizes, tags.
-_BYTES_BESIDE_IMAGES = 4096
-
 
 class Client:
     """An encoder on TensorFlow Serving, or on a server with its interface.
@@ -27,17 +25,16 @@ class Client:
     JSON, in up to four times the bytes, and needs no TensorFlow.
 
     Features come in the order of the images. All features of one call are of
-    the version that was chosen, or that was the newest, or had the label, when
-    the call began. A request that fails with `UNAVAILABLE` (REST: HTTP status
-    503, or a refused connection) is retried with exponential backoff until
-    `timeout`; other failures are final.
+    one version: the one that was chosen, or was the newest, or had the label,
+    when the call began. A request that fails with `UNAVAILABLE` (REST: HTTP
+    status 503, or a refused connection) is retried with exponential backoff
+    until `timeout`; other failures are final.
 
     Threads may share a client. Proxies that the environment names are not
     used.
 
     Args:
-        host: str. `"host:port"` for gRPC, or a URL for REST; see
-            `parse_address`.
+        host: str. See `parse_address`.
         model: str. The name of the model on the server.
         version: int, str or None. The number of a version, or the label of
             one. Defaults to None, the newest.
@@ -46,9 +43,8 @@ class Client:
             between them. Defaults to `60.0`.
         max_retries: int or None. Most retries of a request. Defaults to None,
             as many as `timeout` has room for.
-        max_message_bytes: int. The largest message to send or receive, where
-            a proxy allows less than TensorFlow Serving does. Defaults to
-            `2**31 - 1`.
+        max_message_bytes: int. The largest message to send or receive.
+            Defaults to `2**31 - 1`, TensorFlow Serving's own limit.
 
     Raises:
         ValueError: for an invalid address, name or number.
@@ -73,7 +69,6 @@ class Client:
         max_retries: int | None = None,
         max_message_bytes: int = transport.MAX_MESSAGE_BYTES,
     ):
-        largest = transport.MAX_MESSAGE_BYTES
         self._address = parse_address(host)
         _check_name("model", model)
         if isinstance(version, str):
@@ -85,8 +80,10 @@ class Client:
         # Sockets and gRPC overflow at more seconds.
         checks.between(1e-3, 1e6, timeout=timeout)
         checks.integers(0, **checks.given(max_retries=max_retries))
-        checks.integers(1, largest, max_message_bytes=max_message_bytes)
-        self._model = transport.ModelName(model, version)
+        checks.integers(
+            1, transport.MAX_MESSAGE_BYTES, max_message_bytes=max_message_bytes
+        )
+        self._model = transport.Request(model, version)
         self.batch_size = batch_size
         self.timeout = float(timeout)
         self.max_retries = max_retries
@@ -116,10 +113,9 @@ class Client:
                 `tf.data.Dataset`.
             feature: str or None. The only feature to return. Defaults to
                 None, all of them.
-            signature: str. The function of the model. `"serving_default"`
-                takes images of any size and resizes them, `"native"` takes
-                images of the encoder's own size. Defaults to
-                `"serving_default"`.
+            signature: str. The function of the model. `"serving_default"`, the
+                default, resizes images, `"native"` takes them of the encoder's
+                own size.
 
         Returns:
             dict of float32 arrays `(num_images, ...)`, the features by their
@@ -128,7 +124,7 @@ class Client:
         Raises:
             ValueError: for images that the model does not take, for no images
                 at all, and for an unknown signature or feature.
-            ServerError: one of the errors in `keras_dim.serving.errors`.
+            ServerError: if the server returns no features.
         """
         parts = _image_batches(images, self.batch_size)
         return self._embed(parts, feature, signature, {"images": "uint8"})
@@ -148,8 +144,8 @@ class Client:
 
         Raises:
             ValueError: as `embed`, and for anything but bytes.
-            ServerError: `RequestRefusedError` for bytes that are no image,
-                and the other errors in `keras_dim.serving.errors`.
+            RequestRefusedError: for bytes that are no image.
+            ServerError: as `embed`.
         """
         parts = _file_batches(images, self.batch_size)
         expected = {"encoded_images": "string"}
@@ -168,22 +164,16 @@ class Client:
         """
         if self._signatures is not None:
             return self
-        version, signatures = self._call(
-            "metadata", transport.Request(self._model)
-        )
+        version, signatures = self._call("metadata", self._model)
         pinned = self if self.version is not None else copy.copy(self)
         pinned._signatures = signatures
         if version is not None:
-            pinned._model = transport.ModelName(self._model.name, version)
+            pinned._model = transport.Request(self._model.model, version)
         return pinned
 
     def status(self) -> dict[int, str]:
-        """Returns the state of each version of the model.
-
-        The states are `"START"`, `"LOADING"`, `"AVAILABLE"`, `"UNLOADING"` and
-        `"END"`.
-        """
-        return self._call("versions", transport.Request(self._model))
+        """Returns the state of each version: `"AVAILABLE"`, `"LOADING"`, ..."""
+        return self._call("versions", self._model)
 
     def close(self) -> None:
         """Closes the connections. The client cannot be used afterwards."""
@@ -204,63 +194,41 @@ class Client:
         if first is None:
             raise ValueError("There are no images. Received no batch of them.")
         client = self.pinned()
-        signature = client._signature(name, expected)
+        takes = {
+            key: {k: spec.dtype for k, spec in signature.inputs.items()}
+            for key, signature in client._signatures.items()
+            if not key.startswith("__")
+        }
+        if takes.get(name) != expected:
+            raise ValueError(
+                f"{client} has no signature {name!r} that takes {expected}. It "
+                f"has {takes}."
+            )
+        signature = client._signatures[name]
         if feature not in (None, *signature.outputs):
             raise ValueError(
                 f"{client} has no feature {feature!r}. Expected one of "
                 f"{sorted(signature.outputs)}."
             )
         names = tuple(signature.outputs) if feature is None else (feature,)
+        (shape,) = (spec.shape for spec in signature.inputs.values())
         columns = {key: [] for key in names}
         for images in itertools.chain([first], parts):
-            request = transport.Request(
-                client._model, name, signature, images, names
+            request = dataclasses.replace(
+                client._model,
+                signature_name=name,
+                signature=signature,
+                images=images,
+                features=names,
             )
-            client._check_fits(request)
+            if shape is not None:
+                checks.shape(shape, **{f"images for {name!r}": request})
             answer = client._call("predict", request)
             for key, column in columns.items():
                 column.append(_rows(answer.get(key), key, len(images), column))
         # One feature at a time, so that only one is in memory twice.
         found = {key: np.concatenate(columns.pop(key)) for key in names}
         return found if feature is None else found[feature]
-
-    def _signature(self, name, expected):
-        """Returns a signature, which must take the expected inputs."""
-        takes = {
-            key: {k: spec.dtype for k, spec in signature.inputs.items()}
-            for key, signature in self._signatures.items()
-            if not key.startswith("__")
-        }
-        if takes.get(name) != expected:
-            raise ValueError(
-                f"{self} has no signature {name!r} that takes {expected}. It "
-                f"has {takes}."
-            )
-        return self._signatures[name]
-
-    def _check_fits(self, request):
-        """Refuses images that the signature or a message does not take."""
-        (spec,) = request.signature.inputs.values()
-        shape, expected = request.shape, spec.shape
-        if expected is not None and (
-            len(shape) != len(expected)
-            or any(
-                e not in (None, s) for e, s in zip(expected, shape, strict=True)
-            )
-        ):
-            raise ValueError(
-                f"The signature {request.signature_name!r} of {self} takes "
-                f"batches of shape {expected}. Received: {shape}. The "
-                "signature 'serving_default' resizes images."
-            )
-        size = self._transport.bytes_per_image(request.images)
-        room = self.max_message_bytes - _BYTES_BESIDE_IMAGES
-        if len(request.images) * size > room:
-            raise errors.MessageTooLargeError(
-                f"{len(request.images)} images have up to {size:,} bytes each, "
-                f"and `max_message_bytes` is {self.max_message_bytes:,}.",
-                max(room // size, 0),
-            )
 
     def _call(self, method, request):
         """Calls a method of the transport, with retries."""
@@ -275,7 +243,6 @@ class Client:
         except transport.Failure as failure:
             versions = None
             if failure.code == "NOT_FOUND":
-                # The error is raised in time, with versions or without.
                 seconds = min(self.timeout, 2.0)
                 try:
                     versions = self._transport.versions(request, seconds)

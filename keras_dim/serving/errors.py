@@ -43,7 +43,7 @@ class MessageTooLargeError(ServerError, ValueError):
 
     Args:
         message: str.
-        batch_size: int. The most images that fit; 0 if not even one does.
+        batch_size: int. The most images that fit, if they are alike; or 0.
     """
 
     def __init__(self, message: str, batch_size: int):
@@ -56,24 +56,21 @@ class UnexpectedAnswerError(ServerError):
 
 
 _EXHAUSTED = "RESOURCE_EXHAUSTED"
+_REFUSED = (RequestRefusedError, "It refused the request.")
+_UNEXPECTED = (UnexpectedAnswerError, "Is it TensorFlow Serving?")
+_TIMEOUT = "Raise `timeout`, or lower `batch_size`."
+_NO_REST = "Does REST listen there? Its default port is 8501."
 # The error for each code, and its advice.
 _ERRORS = {
     "UNAVAILABLE": (UnavailableError, "Does a server listen there?"),
-    transport.CONNECTION_FAILED: (
-        UnavailableError,
-        "Does REST listen there? Its default port is 8501.",
-    ),
-    "DEADLINE_EXCEEDED": (
-        ServerDeadlineError,
-        "Raise `timeout`, or lower `batch_size`.",
-    ),
+    transport.CONNECTION_FAILED: (UnavailableError, _NO_REST),
+    "DEADLINE_EXCEEDED": (ServerDeadlineError, _TIMEOUT),
     "NOT_FOUND": (ModelNotFoundError, "It does not serve this model."),
     _EXHAUSTED: (UnavailableError, "Try later, or lower `batch_size`."),
-    "INVALID_ARGUMENT": (RequestRefusedError, "It refused the request."),
-    "FAILED_PRECONDITION": (RequestRefusedError, "It refused the request."),
-    "OUT_OF_RANGE": (RequestRefusedError, "It refused the request."),
+    "INVALID_ARGUMENT": _REFUSED,
+    "FAILED_PRECONDITION": _REFUSED,
+    "OUT_OF_RANGE": _REFUSED,
 }
-_UNEXPECTED = (UnexpectedAnswerError, "Is it TensorFlow Serving?")
 # Messages of TensorFlow Serving and of gRPC, with their numbers.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
@@ -110,7 +107,14 @@ def explain(
             )
         code, (error, advice) = _EXHAUSTED, _UNEXPECTED
     if error is RequestRefusedError:
-        advice += _reason(request, said)
+        if too_many := _BATCH_TOO_LARGE.search(said):
+            advice += f" {_advice(too_many[1])}"
+        elif request.signature:
+            ((name, spec),) = request.signature.inputs.items()
+            advice += (
+                f" Its signature {request.signature_name!r} takes {name}, "
+                f"{spec.dtype} {spec.shape}. Sent: {request.shape}."
+            )
     elif error is ModelNotFoundError:
         if request.features:
             # The model was there when its signatures were read.
@@ -123,22 +127,10 @@ def explain(
         # A server of HTTP/1 does not understand gRPC's HTTP/2.
         advice = "It does not speak gRPC: write http:// in front for REST."
     return error(
-        f"{address} failed a request to the model {request.model} with {code} "
+        f"{address} failed a request to the model {request} with {code} "
         f"(attempts: {failure.num_attempts}, within {timeout:g} seconds). "
         f"{advice}{quote}",
         code,
-    )
-
-
-def _reason(request, said):
-    if too_many := _BATCH_TOO_LARGE.search(said):
-        return f" {_advice(too_many[1])}"
-    if request.signature is None:
-        return ""
-    ((name, spec),) = request.signature.inputs.items()
-    return (
-        f" Its signature {request.signature_name!r} takes {name}, "
-        f"{spec.dtype} {spec.shape}. Sent: {request.shape}."
     )
 
 

@@ -1,9 +1,4 @@
-"""Requests by gRPC, which sends pixels as they are.
-
-Importing it loads TensorFlow, as the messages' package does.
-"""
-
-import math
+"""Requests by gRPC, whose messages' package loads TensorFlow."""
 
 import grpc
 import numpy as np
@@ -19,21 +14,19 @@ from keras_dim.serving.address import Address
 
 # tensorflow/core/framework/types.proto
 _DT_FLOAT, _DT_UINT8, _DT_STRING = 1, 4, 7
-# The tag and the length of a string.
-_BYTES_AROUND_STRING = 6
+# The most bytes around a string, and beside the images: names, sizes, tags.
+_BYTES_AROUND_STRING, _BYTES_BESIDE_IMAGES = 6, 4096
 _SIGNATURES = "signature_def"
 
 
 class GrpcTransport(transport.Transport):
-    """Requests by gRPC.
+    """Requests by gRPC, not encrypted, which is TensorFlow Serving's default.
 
-    Args:
-        address: `Address` of the protocol `"grpc"`. The connection is not
-            encrypted, which is TensorFlow Serving's default.
-        max_message_bytes: int. The largest message to send or receive.
+    `max_message_bytes` is the largest message to send or receive.
     """
 
     def __init__(self, address: Address, max_message_bytes: int):
+        self._max_message_bytes = max_message_bytes
         self._channel = grpc.insecure_channel(
             # Without the scheme a host named "unix" would be a file.
             f"dns:///{address.host_and_port}",
@@ -41,9 +34,8 @@ class GrpcTransport(transport.Transport):
                 # gRPC's own limit is 4 MB.
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_receive_message_length", max_message_bytes),
-                # After a refused connection gRPC fails requests for 1 to 120
-                # seconds by default without connecting: retries would reach
-                # nobody.
+                # By default gRPC connects again only after 1 to 120 seconds:
+                # retries would reach nobody.
                 ("grpc.initial_reconnect_backoff_ms", 50),
                 ("grpc.max_reconnect_backoff_ms", 500),
                 # As by REST: connections are direct.
@@ -56,18 +48,26 @@ class GrpcTransport(transport.Transport):
 
     def predict(self, request, timeout):
         message = predict_pb2.PredictRequest(output_filter=request.features)
-        _set_model(message.model_spec, request.model)
+        _set_model(message.model_spec, request)
         message.model_spec.signature_name = request.signature_name
         (input_name,) = request.signature.inputs
         tensor = message.inputs[input_name]
         for size in request.shape:
             tensor.tensor_shape.dim.add(size=size)
         if isinstance(request.images, np.ndarray):
+            num_bytes = request.images.nbytes
             tensor.dtype = _DT_UINT8
             tensor.tensor_content = request.images.tobytes()
         else:
+            num_bytes = sum(
+                len(image) + _BYTES_AROUND_STRING for image in request.images
+            )
             tensor.dtype = _DT_STRING
             tensor.string_val.extend(request.images)
+        # protobuf itself fails on more than 2 GB.
+        transport.check_size(
+            num_bytes + _BYTES_BESIDE_IMAGES, self._max_message_bytes
+        )
         response = _ask(self._predictions.Predict, message, timeout)
         return {
             name: _to_array(name, tensor)
@@ -78,7 +78,7 @@ class GrpcTransport(transport.Transport):
         message = get_model_metadata_pb2.GetModelMetadataRequest(
             metadata_field=[_SIGNATURES]
         )
-        _set_model(message.model_spec, request.model)
+        _set_model(message.model_spec, request)
         response = _ask(self._predictions.GetModelMetadata, message, timeout)
         found = get_model_metadata_pb2.SignatureDefMap()
         with transport.reading("metadata"):
@@ -92,14 +92,9 @@ class GrpcTransport(transport.Transport):
 
     def versions(self, request, timeout):
         message = get_model_status_pb2.GetModelStatusRequest()
-        message.model_spec.name = request.model.name
+        message.model_spec.name = request.model
         response = _ask(self._models.GetModelStatus, message, timeout)
         return transport.parse_versions(_to_json(response))
-
-    def bytes_per_image(self, images):
-        if isinstance(images, np.ndarray):
-            return math.prod(images.shape[1:])
-        return max(map(len, images)) + _BYTES_AROUND_STRING
 
     def close(self):
         super().close()
@@ -115,12 +110,12 @@ def _ask(method, message, timeout):
         ) from error
 
 
-def _set_model(spec, model):
-    spec.name = model.name
-    if isinstance(model.version, str):
-        spec.version_label = model.version
-    elif model.version is not None:
-        spec.version.value = model.version
+def _set_model(spec, request):
+    spec.name = request.model
+    if isinstance(request.version, str):
+        spec.version_label = request.version
+    elif request.version is not None:
+        spec.version.value = request.version
 
 
 def _to_array(name, tensor):

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import json
-import math
 import socket
 import threading
 import time
@@ -41,15 +40,10 @@ _LONGEST_QUOTE = 200
 
 
 class RestTransport(transport.Transport):
-    """Requests by REST.
+    """Requests by REST, without redirects.
 
-    Pixels are sent as decimal numbers, up to four bytes to each: gRPC sends a
-    quarter of that. Each request has a connection of its own, so that threads
-    and forked processes share nothing. Redirects are not followed.
-
-    Args:
-        address: `Address` of the protocol `"http"` or `"https"`.
-        max_message_bytes: int. The largest answer to receive.
+    Each has a connection of its own, so that threads and forked processes
+    share nothing. `max_message_bytes` is the largest to send or receive.
     """
 
     def __init__(self, address: Address, max_message_bytes: int):
@@ -63,7 +57,7 @@ class RestTransport(transport.Transport):
             # By columns: rows would repeat the name of the input.
             "inputs": {input_name: _to_json(request.images)},
         }
-        path = f"{_path(request.model)}:predict"
+        path = f"{_path(request)}:predict"
         outputs = self._ask("POST", path, timeout, body).get("outputs")
         names = request.signature.outputs
         if len(names) == 1 and not isinstance(outputs, dict):
@@ -78,22 +72,12 @@ class RestTransport(transport.Transport):
         return found
 
     def metadata(self, request, timeout):
-        path = f"{_path(request.model)}/metadata"
+        path = f"{_path(request)}/metadata"
         return transport.parse_metadata(self._ask("GET", path, timeout))
 
     def versions(self, request, timeout):
-        path = f"/v1/models/{_quote(request.model.name)}"
+        path = f"/v1/models/{_quote(request.model)}"
         return transport.parse_versions(self._ask("GET", path, timeout))
-
-    def bytes_per_image(self, images):
-        if isinstance(images, np.ndarray):
-            shape = images.shape[1:]
-            # Three digits and a comma to a number. A list, be it an image, a
-            # row or a pixel, has two brackets, and a comma after it.
-            lists = sum(math.prod(shape[:axis]) for axis in range(len(shape)))
-            return 4 * math.prod(shape) + 2 * lists
-        # base64 writes three bytes as four; {"b64":""}, around it.
-        return 4 * math.ceil(max(map(len, images)) / 3) + 11
 
     def _ask(self, method, path, timeout, body=None):
         status, reason, content = self._answer(method, path, body, timeout)
@@ -107,18 +91,18 @@ class RestTransport(transport.Transport):
         code = _CODES.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             raise transport.Failure(code, answer["error"])
-        # A 404 without JSON comes from another server, which has no models.
+        if code == "NOT_FOUND":
+            # Without JSON it comes from another server, which has no models.
+            code = "UNIMPLEMENTED"
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
-        raise transport.Failure(
-            "UNIMPLEMENTED" if code == "NOT_FOUND" else code,
-            f"HTTP status {status} {reason}. {text}",
-        )
+        raise transport.Failure(code, f"HTTP status {status} {reason}. {text}")
 
     def _answer(self, method, path, body, timeout):
         """Returns the status, the reason and the content."""
         end = time.monotonic() + timeout
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
+            transport.check_size(len(body), self._max_message_bytes)
         try:
             with contextlib.closing(self._connection(end)) as connection:
                 connection.connect()
@@ -137,39 +121,34 @@ class RestTransport(transport.Transport):
         except _ERRORS as error:
             cause = error.__cause__ or error
             if isinstance(cause, ConnectionRefusedError):
-                raise transport.Failure("UNAVAILABLE", str(cause)) from error
-            if time.monotonic() >= end or isinstance(cause, TimeoutError):
-                raise transport.Failure("DEADLINE_EXCEEDED", "") from error
-            reason = f"{type(cause).__name__}: {cause}"
-            raise transport.Failure(
-                transport.CONNECTION_FAILED, reason
-            ) from error
+                failure = "UNAVAILABLE", str(cause)
+            elif time.monotonic() >= end or isinstance(cause, TimeoutError):
+                failure = "DEADLINE_EXCEEDED", ""
+            else:
+                reason = f"{type(cause).__name__}: {cause}"
+                failure = transport.CONNECTION_FAILED, reason
+            raise transport.Failure(*failure) from error
         if time.monotonic() >= end:
             # Content without a length ends where its socket is shut down.
-            raise transport.Failure("DEADLINE_EXCEEDED", "")
+            raise transport.Failure("DEADLINE_EXCEEDED")
         return response.status, response.reason, content
 
     def _connection(self, end):
-        # Sockets take no 0.
-        timeout = max(end - time.monotonic(), 1e-3)
         host = self._address.host
         if ":" not in host:
             # urllib3 itself needs the package idna for other alphabets.
             host = host.encode("idna").decode()
         make = _CONNECTIONS[self._address.protocol]
+        # Sockets take no 0.
+        timeout = max(end - time.monotonic(), 1e-3)
         return make(host, self._address.port, timeout=timeout)
 
     def _read(self, response):
         content = bytearray()
         for chunk in response.stream(_CHUNK_BYTES):
             content += chunk
-            if len(content) > self._max_message_bytes:
-                size = len(content) + (response.length_remaining or 0)
-                raise transport.Failure(
-                    transport.MESSAGE_TOO_LARGE,
-                    "CLIENT: Received message larger than max "
-                    f"({size} vs. {self._max_message_bytes})",
-                )
+            size = len(content) + (response.length_remaining or 0)
+            transport.check_size(size, self._max_message_bytes)
         return content
 
 
@@ -196,11 +175,11 @@ def _closed_at(end, opened):
         timer.join()
 
 
-def _path(model):
-    path = f"/v1/models/{_quote(model.name)}"
-    if isinstance(model.version, str):
-        return f"{path}/labels/{_quote(model.version)}"
-    return path if model.version is None else f"{path}/versions/{model.version}"
+def _path(request):
+    path, version = f"/v1/models/{_quote(request.model)}", request.version
+    if isinstance(version, str):
+        return f"{path}/labels/{_quote(version)}"
+    return path if version is None else f"{path}/versions/{version}"
 
 
 def _quote(name):

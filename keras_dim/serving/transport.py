@@ -1,6 +1,5 @@
 """What gRPC and REST share: requests, retries, and the answers' JSON."""
 
-import abc
 import contextlib
 import dataclasses
 import itertools
@@ -52,27 +51,16 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelName:
-    """A model in a version: a number, a label, or None for the newest."""
-
-    name: str
-    version: int | str | None = None
-
-    def __str__(self) -> str:
-        if self.version is None:
-            return repr(self.name)
-        return f"{self.name!r} in version {self.version!r}"
-
-
-@dataclasses.dataclass(frozen=True)
 class Request:
     """A request to a model: for its description or, with images, features.
 
-    `images` is the value of the one input of the signature, a uint8 array or
-    a list of bytes. `features` names the outputs to return.
+    `version` is a number, a label, or None for the newest. `images` is the
+    value of the one input of the signature, a uint8 array or a list of bytes.
+    `features` names the outputs to return.
     """
 
-    model: ModelName
+    model: str
+    version: int | str | None = None
     signature_name: str = ""
     signature: Signature | None = None
     images: np.ndarray | list[bytes] = ()
@@ -83,6 +71,11 @@ class Request:
         """The shape of the images."""
         return getattr(self.images, "shape", (len(self.images),))
 
+    def __str__(self) -> str:
+        if self.version is None:
+            return repr(self.model)
+        return f"{self.model!r} in version {self.version!r}"
+
 
 class Failure(Exception):
     """A request failed. The client turns it into a `ServerError`.
@@ -91,7 +84,7 @@ class Failure(Exception):
     from the server or the operating system.
     """
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str = ""):
         super().__init__(message)
         self.code = code
         self.num_attempts = 1
@@ -108,29 +101,29 @@ def reading(part: str) -> Iterator[None]:
         ) from error
 
 
-class Transport(abc.ABC):
-    """Requests to one server. They raise `Failure`; `timeout` is seconds."""
+def check_size(num_bytes: int, limit: int) -> None:
+    """Raises a `Failure`, in gRPC's words, for a message above the limit."""
+    if num_bytes > limit:
+        raise Failure(
+            MESSAGE_TOO_LARGE,
+            f"CLIENT: message larger than max ({num_bytes} vs. {limit})",
+        )
+
+
+class Transport:
+    """Requests to one server, by gRPC or REST; abstract.
+
+    * `predict(request, timeout)` returns the features of the images, a dict of
+      float32 arrays;
+    * `metadata(request, timeout)` the version, if known, and the signatures;
+    * `versions(request, timeout)` the state of each version of the model.
+
+    `timeout` is in seconds. Requests raise a `Failure`.
+    """
 
     is_closed = False
 
-    @abc.abstractmethod
-    def predict(self, request, timeout):
-        """Returns the features of the images, a dict of float32 arrays."""
-
-    @abc.abstractmethod
-    def metadata(self, request, timeout):
-        """Returns the version of the model, if known, and its signatures."""
-
-    @abc.abstractmethod
-    def versions(self, request, timeout):
-        """Returns the state of each version of the model."""
-
-    @abc.abstractmethod
-    def bytes_per_image(self, images):
-        """Returns the most bytes that one of the images has in a message."""
-
     def close(self):
-        """Closes the connections."""
         self.is_closed = True
 
 
@@ -140,26 +133,24 @@ def with_retries(
     """Retries an attempt that is `UNAVAILABLE`, with exponential backoff.
 
     gRPC and urllib3 retry a number of times; this retries for `timeout`
-    seconds, or `max_retries` times if that is sooner. `attempt` is a function
-    of the seconds that are left. The last `Failure` but a timeout is raised,
-    as soon as the next wait would outlast the time.
+    seconds, or `max_retries` times if that is sooner. `attempt` gets the
+    seconds that are left. The last `Failure` but a timeout is raised.
     """
     end = time.monotonic() + timeout
     most = math.inf if max_retries is None else max_retries
-    wait = 0.1
-    last = None
+    last, wait = None, 0.1
     for num_attempts in itertools.count(1):
         try:
             return attempt(end - time.monotonic())
         except Failure as failure:
             is_late = failure.code == "DEADLINE_EXCEEDED"
             last = last if last and is_late else failure
-            last.num_attempts = num_attempts
-            # At random, so that clients do not all return at once.
-            seconds = wait * random.uniform(0.5, 1.0)
-            is_over = is_late or time.monotonic() + seconds >= end
-            if last.code != "UNAVAILABLE" or num_attempts > most or is_over:
-                raise last from last.__cause__
+        last.num_attempts = num_attempts
+        # At random, so that clients do not all return at once.
+        seconds = wait * random.uniform(0.5, 1.0)
+        is_over = is_late or time.monotonic() + seconds >= end
+        if last.code != "UNAVAILABLE" or num_attempts > most or is_over:
+            raise last from last.__cause__
         time.sleep(seconds)
         wait = min(2 * wait, 5.0)
 

@@ -9,7 +9,7 @@ from keras_dim.training.alarms import NonFiniteAlarm
 from keras_dim.training.alarms import NonFiniteError
 from keras_dim.training.checkpoints import Checkpoint
 from keras_dim.training.embedding import embed
-from keras_dim.training.embedding_shards import read_embedding
+from keras_dim.training.embedding import read_embedding
 from keras_dim.training.encoders import in_float32
 from keras_dim.training.encoders import load_encoder
 from keras_dim.training.lost_workers import WorkerLostError
@@ -17,8 +17,8 @@ from keras_dim.training.pretraining import pretrain
 from keras_dim.training.recipe import Recipe
 from keras_dim.training.scoring import labelled_images_of
 from keras_dim.training.scoring import score_run
+from keras_dim.training.scoring import verify
 from keras_dim.training.termination import Terminated
-from keras_dim.training.verification import verify
 
 __all__ = [
     "Checkpoint",

@@ -1,10 +1,8 @@
 """Stops a training in which a number becomes NaN or infinite."""
 
-import contextlib
 import functools
 import math
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,9 +16,8 @@ class NonFiniteError(FloatingPointError):
 
     Attributes:
         epoch: int. From 0.
-        steps: range. Steps of that epoch, from 0, in one of which it happened.
-        terms: tuple of str. The terms that are not finite; none if only
-            weights are not.
+        steps: range. The steps, from 0, in one of which it happened.
+        terms: tuple of str. The terms; none if only weights are not finite.
         layer: str or None. The path of the first such layer, if it was found.
     """
 
@@ -29,9 +26,8 @@ class NonFiniteError(FloatingPointError):
         self.steps = steps
         self.terms = tuple(terms)
         self.layer = layer
-        step = f"step {steps.start + 1}"
-        if len(steps) > 1:
-            step = f"steps {steps.start + 1} to {steps.stop}"
+        first, last = steps.start + 1, steps.stop
+        step = f"step {last}" if first == last else f"steps {first} to {last}"
         names = " and ".join(map(repr, self.terms)) or "weights"
         super().__init__(
             f"Training stopped at {step} of epoch {epoch + 1}: {names} became "
@@ -43,8 +39,8 @@ class NonFiniteError(FloatingPointError):
 class StepCallback(keras.callbacks.Callback):
     """Calls `on_steps_end` after one or, by `steps_per_execution`, more steps.
 
-    Its `epoch` and its `steps`, a range, count from 0 in the run and in the
-    epoch. A resumed run had done `first_step` steps of its first epoch.
+    `epoch` and `steps`, a range, count from 0 in the run and in the epoch. A
+    resumed run had done `first_step` steps of its first epoch.
     """
 
     def __init__(self, first_step: int = 0):
@@ -83,15 +79,9 @@ class NonFiniteAlarm(StepCallback):
     Args:
         batch_at: function of an epoch and a step, both from 0, that returns
             the batch of that step again; or `None`.
-        model_before: function that returns the model as it was last saved, or
-            `None`.
+        model_before: function that returns the last saved model; or `None`.
         first_step: int. Steps of the first epoch that a run had done before
             it was resumed. Defaults to 0.
-
-    Example:
-    ```python
-    model.fit(images, epochs=10, callbacks=[NonFiniteAlarm()])
-    ```
     """
 
     def __init__(
@@ -128,10 +118,8 @@ class NonFiniteAlarm(StepCallback):
         broken = non_finite_layers(self.model)
         trained = _layers_of(self.model.trainable_variables)
         if broken and not set(trained) <= set(broken):
-            return broken[0], (
-                "The first layer whose weights are not finite is "
-                f"{broken[0]!r}, one of {len(broken)}"
-            )
+            where = "The first layer whose weights are not finite is"
+            return broken[0], f"{where} {broken[0]!r}, one of {len(broken)}"
         model, state = self.model, "All weights are finite"
         diverged = "it appeared in the loss itself, or in a random view"
         if broken:
@@ -146,10 +134,8 @@ class NonFiniteAlarm(StepCallback):
             batch = self.batch_at(self.epoch, step)
             layer = first_non_finite_output(model, batch)
             if layer:
-                return layer, (
-                    f"{state}, the first layer whose output for these images "
-                    f"is not finite is {layer!r}"
-                )
+                where = "the first layer whose output for these images is not"
+                return layer, f"{state}, {where} finite is {layer!r}"
         return None, f"{state}, every layer's output is finite: {diverged}"
 
 
@@ -157,10 +143,8 @@ def refuse_non_finite(model: keras.Model, epoch: int, steps: range) -> None:
     """Raises a `NonFiniteError` if a model has weights that are not finite."""
     broken = non_finite_layers(model)
     if broken:
-        where = (
-            f"The first layer with such weights is {broken[0]!r}, one of "
-            f"{len(broken)}, while the loss was still finite"
-        )
+        first = f"The first layer with such weights is {broken[0]!r}, one of"
+        where = f"{first} {len(broken)}, while the loss was still finite"
         raise NonFiniteError(epoch, steps, (), where, broken[0])
 
 
@@ -177,14 +161,27 @@ def non_finite_layers(model: keras.Model) -> list[str]:
 def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
     """Returns the path of the first layer whose output is not finite.
 
-    An inner layer comes before the layer that contains it. Of a method, the
-    loss terms are computed, too.
+    An inner layer comes before its outer one; loss terms are computed, too.
     """
-    found: list[str] = []
-    with _recording(model, found):
+    found = []
+
+    def recorded(layer, call, *args, **kwargs):
+        outputs = call(*args, **kwargs)
+        if not all(map(is_finite, keras.tree.flatten(outputs))):
+            found.append(layer.path or layer.name)
+        return outputs
+
+    layers = list(model._flatten_layers(include_self=False))
+    for layer in layers:
+        layer.call = functools.partial(recorded, layer, layer.call)
+    try:
         outputs = model(batch, training=True)
         if isinstance(model, base.SelfSupervisedModel):
             model.loss_terms(outputs)
+    finally:
+        for layer in layers:
+            # The method of the class is no longer hidden by the attribute.
+            del layer.call
     return found[0] if found else None
 
 
@@ -200,26 +197,5 @@ def is_finite(value: Any) -> bool:
 
 def _layers_of(variables):
     """Returns the paths of the layers of variables, without duplicates."""
-    paths = [v.path.rpartition("/")[0] or v.path for v in variables]
+    paths = (v.path.rpartition("/")[0] or v.path for v in variables)
     return list(dict.fromkeys(paths))
-
-
-@contextlib.contextmanager
-def _recording(model: keras.Model, found: list[str]) -> Iterator[None]:
-    """Makes each layer append its path if its output is not finite."""
-
-    def recorded(layer, call, *args, **kwargs):
-        outputs = call(*args, **kwargs)
-        if not all(map(is_finite, keras.tree.flatten(outputs))):
-            found.append(layer.path or layer.name)
-        return outputs
-
-    layers = list(model._flatten_layers(include_self=False))
-    for layer in layers:
-        layer.call = functools.partial(recorded, layer, layer.call)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            # The method of the class is no longer hidden by the attribute.
-            del layer.call

@@ -32,9 +32,8 @@ class Checkpoint(alarms.StepCallback):
 
     `epoch_00002.keras` is the file after two epochs,
     `epoch_00002_step_00000040.keras` after forty more steps. Put this after
-    the callbacks that write logs, so that a checkpoint is never ahead of the
-    logs. A model with weights that are not finite is refused by a
-    `NonFiniteError`.
+    callbacks that write logs, so that it is never ahead of them. A model with
+    weights that are not finite is refused by a `NonFiniteError`.
 
     Args:
         directory: str or path. Folder of the checkpoints.
@@ -43,16 +42,12 @@ class Checkpoint(alarms.StepCallback):
         keep: int. How many checkpoints are kept. Defaults to 2: if the last
             one is damaged, there is one more.
         minutes: float or `None`. Within an epoch, the model is also saved
-            this long after the last checkpoint. Defaults to `None`, only
-            after epochs.
-        first_step: int. Steps of the first epoch that the run had done before
-            it was resumed. Defaults to 0.
+            this long after the last checkpoint. Defaults to `None`, never.
+        first_step: int. See `NonFiniteAlarm`. Defaults to 0.
         sigterm: `termination.Notice` or `None`. After SIGTERM, the model is
-            saved at the next step and `termination.Terminated` is raised.
-            Defaults to `None`.
+            saved at the next step and `Terminated` is raised.
         strategy: `tf.distribute.Strategy` or `None`. Of several workers only
             the chief saves. All of them stop if one received SIGTERM.
-            Defaults to `None`.
     """
 
     def __init__(
@@ -80,10 +75,8 @@ class Checkpoint(alarms.StepCallback):
         if self.steps.stop < self.steps_per_epoch:
             seconds = time.monotonic() - self._saved_at
             is_due = self.minutes is not None and seconds >= 60 * self.minutes
-            self._save_if_asked(
-                f"epoch_{self.epoch:05d}_step_{self.steps.stop:08d}.keras",
-                _SAVE if is_due else _NOTHING,
-            )
+            name = f"epoch_{self.epoch:05d}_step_{self.steps.stop:08d}.keras"
+            self._save_if_asked(name, _SAVE if is_due else _NOTHING)
 
     def on_epoch_end(self, epoch, logs=None):
         self._save_if_asked(f"epoch_{epoch + 1:05d}.keras", _SAVE)
@@ -94,8 +87,8 @@ class Checkpoint(alarms.StepCallback):
         )
         if asked == _NOTHING:
             return
-        last = range(self.steps.stop - 1, self.steps.stop)
-        alarms.refuse_non_finite(self.model, self.epoch, last)
+        last = self.steps.stop
+        alarms.refuse_non_finite(self.model, self.epoch, range(last - 1, last))
         path = self.directory / name
         if distribution.is_chief(self.strategy):
             for pattern in _LEFTOVERS:
@@ -106,8 +99,7 @@ class Checkpoint(alarms.StepCallback):
             for _, old in list_checkpoints(self.directory)[: -self.keep]:
                 old.unlink()
         else:
-            # To save running means, Keras sums them over all workers: each
-            # worker has to take part.
+            # Keras sums running means over all workers to save them.
             with tempfile.TemporaryDirectory() as folder:
                 self.model.save(pathlib.Path(folder, name))
         self._saved_at = time.monotonic()
@@ -119,10 +111,7 @@ class Checkpoint(alarms.StepCallback):
 
 
 class RunningMeans(keras.callbacks.Callback):
-    """Restores the means of the logs in the rest of an epoch.
-
-    The model was saved within the epoch. Keras resets them where `fit` begins.
-    """
+    """Restores the means of a broken epoch, which `fit` resets at its start."""
 
     def on_train_begin(self, logs=None):
         variables = self.model.metrics_variables
@@ -148,11 +137,10 @@ def list_checkpoints(
 def load_latest(
     directory: pathlib.Path,
 ) -> tuple[keras.Model | None, tuple[int, int]]:
-    """Loads the latest checkpoint that is not damaged.
+    """Loads the latest checkpoint that is not damaged, compiled.
 
-    Returns:
-        tuple. The compiled model, or None if there are no checkpoints; and the
-        number of epochs done, with the number of steps of the next epoch.
+    Returns the model, or None without checkpoints; and the numbers of epochs
+    done and of steps of the next epoch.
     """
     found = list_checkpoints(directory)
     for done, path in reversed(found):
@@ -175,11 +163,7 @@ def load_latest(
 
 
 def set_damaged_aside(directory: pathlib.Path, done: tuple[int, int]) -> None:
-    """Renames the checkpoints that are later than the one that was loaded.
-
-    Under their old names they would count among the checkpoints to keep, and
-    a good one would be deleted instead.
-    """
+    """Renames checkpoints later than `done`, which would count as kept ones."""
     for position, path in list_checkpoints(directory):
         if position > done:
             aside = path.replace(path.with_name(f"{path.name}.damaged"))

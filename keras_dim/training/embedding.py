@@ -1,12 +1,13 @@
 """Writes one feature of every image of a source, in constant memory."""
 
+import contextlib
 import csv
 import functools
 import hashlib
+import json
 import os
 import pathlib
 from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,14 +16,17 @@ from absl import logging
 
 from keras_dim import checks
 from keras_dim import data
+from keras_dim import encoders
+from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import serving
-from keras_dim.data.reading import batches_in_order
-from keras_dim.training.embedding_shards import MAX_SHARDS
-from keras_dim.training.embedding_shards import EmbeddingShards
-from keras_dim.training.feature_stream import FeatureStream
-from keras_dim.training.feature_stream import feature_stream
+from keras_dim.data import reading
+from keras_dim.training import run_folder
 from keras_dim.version import __version__
+
+MANIFEST = "embed.json"
+# Each shard is three files in one folder.
+MAX_SHARDS = 1_000_000
 
 
 def embed(
@@ -47,30 +51,27 @@ def embed(
     read, which have no row. Memory does not grow with the number of images.
 
     With `num_shards` there are such files for each shard, named like
-    `features-00003-of-00064.npy`, and `read_embedding` maps them all. This
-    process writes the shards `worker`, `worker + num_workers` and so on.
-    Workers share nothing but the folder. Each shard is written whole or not
-    at all, and the same call again skips the shards that are done. Shards
-    are consecutive parts of the rows without shards, equal to them up to
-    rounding. Many shards of record files want many files: each is read from
-    its beginning.
+    `features-00003-of-00064.npy`, and `read_embedding` maps them all. Shards
+    are consecutive parts of the rows. This process writes the shards `worker`,
+    `worker + num_workers` and so on; workers share nothing but the folder.
+    Each shard is written whole or not at all, and the same call again skips
+    the shards that are done. Many shards of record files want many files: each
+    is read from its beginning.
 
     Args:
         encoder: `keras.Model`, or a `keras_dim.serving.Client` of one on a
             server. Images are resized to the size that it takes.
-        source: the same as for `keras_dim.data.load`.
+        source, split: see `keras_dim.data.load`.
         output: str or path. The folder to be made. Without `num_shards` it
             is written whole or not at all.
         feature: str. Maps are flattened. Defaults to
             `encoders.default_feature(encoder)`.
         batch_size: int. Defaults to `256`.
-        split: str. Defaults to `"train"`.
         report: function that is called after each batch with the number of
             images done and the number of all images of this worker.
-        num_shards: int or None. Number of shards. Defaults to None, a single
-            array.
+        num_shards: int or None, for a single array. Defaults to None.
         worker: int. Number of this worker, from 0. Defaults to `0`.
-        num_workers: int. Number of workers. Defaults to `1`.
+        num_workers: int. Defaults to `1`.
 
     Returns:
         dict. `"num_images"`, `"num_skipped"` and `"width"`. With `num_shards`
@@ -79,16 +80,10 @@ def embed(
 
     Raises:
         ValueError: if `output` exists and is not a part of the same embedding,
-            of the same source, encoder and version of this package; if the
-            encoder has no such feature; if the source cannot be opened.
+            of the same source, encoder and version of this package; for an
+            unknown feature and a source that cannot be opened.
         FileNotFoundError: if there is no such source.
         ServerError: if a server gives no features, see `keras_dim.serving`.
-
-    Example:
-    ```python
-    embed(keras_dim.pretrained("deep_infomax_cifar10"), "photos", "features")
-    features = numpy.load("features/features.npy", mmap_mode="r")
-    ```
     """
     output = pathlib.Path(output)
     if num_shards is not None:
@@ -97,29 +92,26 @@ def embed(
         checks.integers(0, num_workers - 1, worker=worker)
     elif (worker, num_workers) != (0, 1):
         raise ValueError(
-            "Workers share the shards of an embedding: pass `num_shards`, the "
-            f"same to all workers. Received: worker={worker!r}, "
-            f"num_workers={num_workers!r}, num_shards=None"
+            "Workers share shards: pass `num_shards`, too. Received: "
+            f"worker={worker!r}, num_workers={num_workers!r}"
         )
     else:
         files.refuse_existing(output)
-    stream = feature_stream(encoder, feature, batch_size)
-    feature = stream.feature
-    *size, channels = stream.image_shape
-    images = data.open_source(
-        source,
-        split,
-        image_size=None if None in size else size,
-        channels=channels,
-    )
+    if isinstance(encoder, serving.Client):
+        found = _of_server(encoder, feature)
+    else:
+        found = _of_model(encoder, feature, batch_size)
+    feature, image_shape, run, identity = found
+    *size, channels = image_shape
+    sizes = {"image_size": None if None in size else size, "channels": channels}
+    images = data.open_source(source, split, **sizes)
     total = images.num_images
-    seen, taken = (
-        "x".join(str(size or "?") for size in shape)
-        for shape in (images.image_shape, stream.image_shape)
-    )
+    seen = "x".join(map(str, images.image_shape))
+    taken = "x".join(str(size or "?") for size in image_shape)
     logging.info(f"{total:,} images {seen} -> encoder {taken} -> {feature}")
-    width = stream.width(images.image_shape)
-    write = functools.partial(_write, stream, images, batch_size, width)
+    black = np.zeros((1, *images.image_shape), np.uint8)
+    width = next(iter(run([{"image": black}])))[feature].shape[1]
+    write = functools.partial(_write, run, images, feature, width, batch_size)
     report = report or (lambda done, total: None)
     if num_shards is None:
         with files.atomic_folder(output) as folder:
@@ -128,109 +120,193 @@ def embed(
             num_rows = write(range(total), paths, 0, lambda n: report(n, total))
             if not num_rows:
                 raise ValueError(f"No image of {images.name} can be read.")
-        return {
-            "num_images": num_rows,
-            "num_skipped": len(images.skipped),
-            "width": width,
-        }
-    paths = os.fsencode("\0".join(images.paths or ()))
-    name = images.name
-    if os.path.exists(name):
-        name = os.path.abspath(name)
-    shards = EmbeddingShards(output, num_shards)
-    shards.begin(
-        {
-            "keras_dim": __version__,
-            "backend": keras.backend.backend(),
-            "source": name,
-            "split": split,
-            "num_images": total,
-            "image_shape": list(images.image_shape),
-            "paths_sha256": images.paths and hashlib.sha256(paths).hexdigest(),
-            "contents": images.contents(),
-            "encoder": stream.identity(),
-            "feature": feature,
-            "width": width,
-            "num_shards": num_shards,
-        }
-    )
-    own = range(worker, num_shards, num_workers)
-    return {"width": width, **_write_shards(write, images, shards, own, report)}
+        done = {"num_images": num_rows, "num_skipped": len(images.skipped)}
+        return {"width": width, **done}
+    names = os.fsencode("\0".join(images.paths or ()))
+    is_path = os.path.exists(images.name)
+    manifest = {
+        "keras_dim": __version__,
+        "backend": keras.backend.backend(),
+        "source": os.path.abspath(images.name) if is_path else images.name,
+        "split": split,
+        "num_images": total,
+        "image_shape": list(images.image_shape),
+        "paths_sha256": images.paths and hashlib.sha256(names).hexdigest(),
+        "contents": images.contents(),
+        "encoder": identity(),
+        "feature": feature,
+        "width": width,
+        "num_shards": num_shards,
+    }
+    begin(output, manifest)
+    shards = range(worker, num_shards, num_workers)
+    done = _write_shards(write, images, output, shards, num_shards, report)
+    return {"width": width, **done}
 
 
-def _write_shards(write, images, shards, own, report):
+def _write_shards(write, images, folder, shards, num_shards, report):
     """Writes the shards that are not done; returns what was written."""
-    parts = {shard: shards.rows(shard, images.num_images) for shard in own}
-    total = sum(map(len, parts.values()))
+    num_rows = images.num_images
+    starts = [num_rows * n // num_shards for n in range(num_shards + 1)]
+    total = sum(starts[shard + 1] - starts[shard] for shard in shards)
     done = num_images = num_skipped = num_written = 0
-    for shard, rows in parts.items():
-        if not shards.is_done(shard):
-            # Images that were skipped when the source was opened belong to
-            # no shard: the first one lists them.
+    for shard in shards:
+        rows = range(starts[shard], starts[shard + 1])
+        paths = shard_paths(folder, shard, num_shards)
+        if not paths[0].exists():
+            # The first shard lists what was skipped when the source was opened.
             known = len(images.skipped) if shard else 0
 
             def report_rows(num_rows, before=done):
                 report(before + num_rows, total)
 
-            with shards.writing(shard) as paths:
-                num_rows = write(rows, paths, known, report_rows)
-            num_images += num_rows
+            with _writing(paths) as temporary:
+                num_images += write(rows, temporary, known, report_rows)
             num_skipped += len(images.skipped) - known
             num_written += 1
-        shards.remove_leftovers(shard)
+        for path in paths:
+            # What other writers, killed or not, left of this shard.
+            files.remove_leftovers(path)
         done += len(rows)
         report(done, total)
     return {
         "num_images": num_images,
         "num_skipped": num_skipped,
         "num_written": num_written,
-        "num_passed_over": len(parts) - num_written,
+        "num_passed_over": len(shards) - num_written,
     }
 
 
-def _write(
-    stream: FeatureStream,
-    images: data.Source,
-    batch_size: int,
-    width: int,
-    rows: range,
-    paths: Sequence[pathlib.Path],
-    num_known: int,
-    report: Callable[[int], None],
-) -> int:
-    """Writes the features of some images, and returns how many there are.
+def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
+    """Maps the features of all shards.
 
     Args:
-        stream, images, batch_size, width: see `embed`.
-        rows: range. The indices of the images.
-        paths: of the array, of the table of its rows and of that of the
-            skipped images, of which `num_known` are listed elsewhere.
-        report: function that is called with the number of rows so far.
+        folder: str or path. The output of `embed(num_shards=...)`.
+
+    Returns:
+        list of float32 arrays `(rows, width)`, one for each shard, in order.
+        They are mapped from the files and read when they are used.
+
+    Raises:
+        ValueError: if shards are missing, or if the folder holds none.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise ValueError(
+            f"There is no {MANIFEST} in {folder}: it is no embedding in "
+            "shards. One without `num_shards` is the array features.npy."
+        )
+    num_shards = _read_manifest(folder)["num_shards"]
+    paths = [shard_paths(folder, n, num_shards)[0] for n in range(num_shards)]
+    missing = [n for n, path in enumerate(paths) if not path.exists()]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {num_shards} shards are missing in {folder}, "
+            f"the first of them number {missing[0]}: call `embed` again."
+        )
+    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+
+
+def shard_paths(
+    folder: pathlib.Path, shard: int, num_shards: int
+) -> list[pathlib.Path]:
+    """Returns the paths of the array, the index and the skipped images."""
+    number = f"{shard:05d}-of-{num_shards:05d}"
+    kinds = {"features": "npy", "index": "csv", "skipped": "csv"}
+    return [folder / f"{kind}-{number}.{end}" for kind, end in kinds.items()]
+
+
+def begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
+    """Writes the manifest, or raises a `ValueError` if another one exists."""
+    if os.path.lexists(folder):
+        names = os.listdir(folder) if folder.is_dir() else ["other"]
+        # A hidden file may be the manifest that another worker is writing.
+        if MANIFEST not in names and any(name[0] != "." for name in names):
+            raise ValueError(
+                f"{folder} exists and holds no embedding in shards: it has no "
+                f"{MANIFEST}. Choose another folder."
+            )
+    files.write_json_once(folder / MANIFEST, manifest)
+    files.remove_leftovers(folder / MANIFEST)
+    changes = run_folder.differences(_read_manifest(folder), manifest)
+    if changes:
+        raise ValueError(
+            f"{folder} was begun as another embedding: {changes}. Pass the "
+            "same arguments as then, or choose a new folder."
+        )
+
+
+def _read_manifest(folder):
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        num_shards = manifest["num_shards"]
+        if type(num_shards) is not int or not 1 <= num_shards <= MAX_SHARDS:
+            raise ValueError(f"num_shards is {num_shards!r:.40}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged: {error!r:.200}. Put the file back, or choose "
+            "a new folder."
+        ) from error
+    return manifest
+
+
+@contextlib.contextmanager
+def _writing(paths):
+    """Yields temporary paths that become `paths`, the first one last."""
+    try:
+        with contextlib.ExitStack() as stack:
+            atomic = map(files.atomic_path, paths)
+            yield [stack.enter_context(path) for path in atomic]
+    except FileNotFoundError:
+        # Another process has written the same shard in the meantime and
+        # removed our files.
+        if not paths[0].exists():
+            raise
+
+
+def _write(run, images, feature, width, batch_size, rows, paths, known, report):
+    """Writes the features of the images `rows`; returns how many there are.
+
+    `paths` are those of the array, of the table of its rows and of that of the
+    skipped images, without the `known` first ones.
     """
     num_rows = 0
+    # Functions of an index and a label.
+    columns = {"index": lambda index, _: index}
+    if images.paths is not None:
+        columns = {"path": lambda index, _: images.paths[index]}
+    if images.has_labels:
+        columns["label"] = lambda _, label: label
+    if images.has_labels and images.class_names is not None:
+        names = [*images.class_names, ""]
+        columns["class"] = lambda _, label: names[label]
     with open(paths[0], "wb") as features, _open_csv(paths[1]) as index:
         table = csv.writer(index)
-        table.writerow(_columns(images))
+        table.writerow(["row", *columns])
         _write_header(features, len(rows), width)
-        for batch in stream.run(batches_in_order(images, batch_size, rows)):
-            values = np.ascontiguousarray(batch[stream.feature], "<f4")
+        for batch in run(reading.batches(images, batch_size, rows)):
+            values = np.ascontiguousarray(batch[feature], "<f4")
             if values.shape[1] != width:
                 raise ValueError(
-                    f"The feature {stream.feature!r} has changed its width "
-                    f"from {width} to {values.shape[1]}."
+                    f"The feature {feature!r} has changed its width from "
+                    f"{width} to {values.shape[1]}."
                 )
             features.write(values.data)
-            table.writerows(_lines(images, batch, num_rows))
-            num_rows += len(values)
+            indices = batch["index"].tolist()
+            labels = batch.get("label", batch["index"]).tolist()
+            for index_and_label in zip(indices, labels, strict=True):
+                cells = [cell(*index_and_label) for cell in columns.values()]
+                table.writerow([num_rows, *cells])
+                num_rows += 1
             report(num_rows)
         # Only now the number of readable images is known. NumPy pads headers,
         # so that another number takes no more room.
         features.seek(0)
         _write_header(features, num_rows, width)
     with _open_csv(paths[2]) as skipped:
-        table = csv.writer(skipped)
-        table.writerow(["path"])
-        table.writerows([place] for place in images.skipped[num_known:])
+        places = images.skipped[known:]
+        csv.writer(skipped).writerows([["path"], *([p] for p in places)])
     return num_rows
 
 
@@ -247,22 +323,68 @@ def _open_csv(path):
     )
 
 
-def _columns(images):
-    columns = ["row", "index" if images.paths is None else "path"]
-    if images.has_labels:
-        columns.append("label")
-        if images.class_names is not None:
-            columns.append("class")
-    return columns
+def _of_model(encoder, feature, batch_size):
+    """Returns what `embed` needs to know of an encoder.
+
+    The name of the feature; the shape of an image; a function from batches
+    with `"image"` to batches with the feature, `(rows, width)`; and a function
+    that returns a dict for JSON, which differs for another encoder.
+    """
+    feature = feature or encoders.default_feature(encoder)
+    encoders.features.features_of(encoder, feature)
+    model = evaluation.feature_model(encoder, feature)
+
+    def run(batches):
+        return evaluation.stream(model, batches, feature, batch_size)
+
+    def identity():
+        digest = hashlib.sha256()
+        for weight in model.get_weights():
+            digest.update(f"{weight.dtype} {weight.shape}\n".encode())
+            digest.update(np.ascontiguousarray(weight).tobytes())
+        try:
+            config = json.dumps(model.get_config(), sort_keys=True)
+        except (NotImplementedError, TypeError):
+            # A custom class without a configuration for JSON.
+            config = type(model).__qualname__
+        digest.update(config.encode())
+        return {"sha256": digest.hexdigest()}
+
+    return feature, model.inputs[0].shape[1:], run, identity
 
 
-def _lines(images, batch, first):
-    for offset, index in enumerate(batch["index"].tolist()):
-        line = [first + offset]
-        line.append(index if images.paths is None else images.paths[index])
-        if images.has_labels:
-            label = int(batch["label"][offset])
-            line.append(label)
-            if images.class_names is not None:
-                line.append(images.class_names[label] if label >= 0 else "")
-        yield line
+def _of_server(client, feature):
+    """Returns the tuple of `_of_model` for an encoder on a server."""
+    # All features must be of one version, even if the server gets a newer one.
+    client = client.pinned()
+    signatures = client.metadata()
+    # Exports without this signature take the encoder's size by default.
+    name = "native" if "native" in signatures else "serving_default"
+    signature = signatures.get(name, serving.Signature({}, {}))
+    images = signature.inputs.get("images", serving.TensorSpec("", None))
+    if images.dtype != "uint8" or len(images.shape or ()) != 4:
+        raise ValueError(
+            f"{client} must take images, uint8 (batch, height, width, "
+            f"channels), by its signature {name!r}. It takes {signature.inputs}"
+        )
+    feature = feature or encoders.default_feature(signature.outputs)
+    encoders.features.check_names([feature], signature.outputs)
+
+    def run(batches):
+        for batch in batches:
+            columns = {key: np.asarray(column) for key, column in batch.items()}
+            pixels = columns.pop("image")
+            values = client.embed(pixels, feature, name)
+            yield {feature: values.reshape(len(pixels), -1), **columns}
+
+    def identity():
+        found = {"server": str(client), "version": client.version}
+        if client.version is None:
+            # With a version, others may change and the features stay the same.
+            states = client.status()
+            found["versions"] = sorted(
+                key for key, state in states.items() if state == "AVAILABLE"
+            )
+        return found
+
+    return feature, images.shape[1:], run, identity

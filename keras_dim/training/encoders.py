@@ -15,13 +15,10 @@ from keras_dim.training.run_folder import RECIPE
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
-    """Returns a copy of an encoder that computes in float32 on one device.
+    """Returns a copy of a functional encoder, in float32 and on one device.
 
-    It has the same weights, and loads wherever Keras is installed, whichever
-    precision and strategy it was trained with.
-
-    Args:
-        encoder: functional `keras.Model`.
+    It loads wherever Keras is installed, whichever precision and strategy it
+    was trained with.
     """
 
     def converted(layer):
@@ -51,13 +48,8 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is no such file, folder or preset.
-        ValueError: if the folder holds no encoder, or the file no model, is
-            damaged or would run code: see `model_files.load_model`.
-
-    Example:
-    ```python
-    encoder = load_encoder("runs/deep_infomax_digits")
-    ```
+        ValueError: if the folder holds no encoder, or for a file that
+            `model_files.load_model` refuses.
     """
     path = pathlib.Path(where)
     if path.is_dir():
@@ -65,10 +57,8 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         if not path.is_file():
             hint = "it is neither a run nor a preset"
             if (path.parent / RECIPE).is_file():
-                hint = (
-                    "its run has not finished. Resume it: keras-dim pretrain "
-                    f"--resume --directory {where}"
-                )
+                resume = f"keras-dim pretrain --resume --directory {where}"
+                hint = f"its run has not finished. Resume it: {resume}"
             raise ValueError(f"There is no {ENCODER} in {where}: {hint}")
     if path.is_file():
         model = model_files.load_model(path)

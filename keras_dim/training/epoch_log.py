@@ -14,14 +14,8 @@ class EpochLog(keras.callbacks.Callback):
     """Writes the logs of each epoch to a CSV file, with its seconds.
 
     The whole file is written each time, so that a killed run leaves whole
-    rows.
-
-    Args:
-        path: path. The CSV file.
-        num_images: int. Number of images of an epoch.
-        num_epochs_done: int. Number of epochs whose rows are kept.
-        num_images_done: int. Number of images of the next epoch that were
-            seen before the run was resumed.
+    rows. An epoch has `num_images`; a resumed run has done some epochs, whose
+    rows are kept, and some images of the next one.
     """
 
     def __init__(
@@ -44,13 +38,9 @@ class EpochLog(keras.callbacks.Callback):
         seconds = time.monotonic() - self._start
         num_images = self.num_images - self.num_images_done
         self.num_images_done = 0
-        row = {
-            "epoch": epoch + 1,
-            **{name: float(value) for name, value in (logs or {}).items()},
-            "seconds": seconds,
-            "images_per_second": num_images / seconds,
-        }
-        self.rows.append(row)
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        rate = {"seconds": seconds, "images_per_second": num_images / seconds}
+        self.rows.append({"epoch": epoch + 1, **logs, **rate})
         # A probe that was added later adds a column.
         names = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
@@ -60,22 +50,19 @@ class EpochLog(keras.callbacks.Callback):
         files.write_text(self.path, text.getvalue())
 
 
-def _read(path: pathlib.Path) -> list[dict[str, float]]:
+def _read(path):
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [
+            return [
                 {
-                    name: int(value) if name == "epoch" else float(value)
-                    for name, value in row.items()
+                    "epoch": int(row.pop("epoch")),
+                    **{name: float(value) for name, value in row.items()},
                 }
                 for row in csv.DictReader(file)
             ]
-        if rows and "epoch" not in rows[0]:
-            raise ValueError("it has no column epoch")
-        return rows
-    except (TypeError, ValueError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         # csv gives None or a list for rows with too few or too many values.
         raise ValueError(
-            f"{path} is not the log of a run any more: {error}. Move it away: "
-            "the run then continues without the rows of past epochs."
+            f"{path} is not the log of a run any more: {error!r}. Move it "
+            "away: the run then continues without the rows of past epochs."
         ) from error

@@ -36,9 +36,9 @@ def raise_worker_lost(strategy: Any) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:300]
         raise WorkerLostError(
-            "A worker has died, and the others cannot go on without it. Start "
-            "all workers again with resume=True (--resume): they continue "
-            f"from the last checkpoint. TensorFlow's error: {reason}"
+            "A worker has died. Start all workers again with resume=True "
+            "(--resume): they continue from the last checkpoint. TensorFlow's "
+            f"error: {reason}"
         ) from error
 
 

@@ -50,25 +50,23 @@ def pretrain(
     `views.png` (the first images and their views) and `metrics.json` (the
     terms of the last epoch, seconds, images per second).
 
-    A run that was stopped continues from its last checkpoint with
-    `resume=True`, and ends with the weights of an unbroken run. Checkpoints
-    are written after each epoch, every `checkpoint_minutes` if given, and at
-    the next step after SIGTERM, unless this is called from another thread than
-    the main one, where Python delivers no signals.
+    With `resume=True` a stopped run continues from its last checkpoint, and
+    ends with the weights of an unbroken one. Checkpoints are written after
+    each epoch, every `checkpoint_minutes` if given, and at the next step after
+    SIGTERM, which Python notices in its main thread only.
 
     Args:
-        recipe: `Recipe`. Data, method, encoder and optimizer.
+        recipe: `Recipe`.
         directory: str or path. A new or empty folder, or that of the run to
             resume.
         resume: bool. Whether to continue the run in the folder, which must be
-            of the same recipe; only `epochs` may differ, if the learning rate
-            does not depend on it. Defaults to `False`.
+            of the same recipe; only `epochs` may differ, if neither the
+            learning rate nor the method depends on it. Defaults to `False`.
         callbacks: callbacks for `fit`. They are called before those that
             write logs.
         verbose: as of `fit`. Defaults to `"auto"`.
-        checkpoint_minutes: float or `None`. Within an epoch, a checkpoint is
-            also written this long after the last one. Defaults to `None`,
-            only after epochs.
+        checkpoint_minutes: float or `None`. Defaults to `None`, no checkpoints
+            within epochs.
         strategy: str, or `tf.distribute.Strategy`. The devices and machines
             to train on, see `distribution.strategy`. Each of several workers
             is called with the same arguments, and with a `directory` that all
@@ -78,8 +76,7 @@ def pretrain(
         The encoder, in float32.
 
     Raises:
-        ValueError: for a folder that cannot be used, a recipe that makes no
-            sense, and a batch size that the replicas cannot share evenly.
+        ValueError: for a folder, recipe or batch size that cannot be used.
             Nothing has been written then.
         WorkerLostError: if one of several workers has died.
         NonFiniteError: if a loss or a weight became NaN or infinite. All
@@ -98,32 +95,40 @@ def pretrain(
         # The average over each replica's images has the same weight.
         raise ValueError(
             f"`batch_size` must be a multiple of the {replicas} replicas that "
-            "share it: change it, or the number of devices. Received: "
-            f"{recipe.batch_size}"
+            f"share it. Received: {recipe.batch_size}"
         )
     with lost_workers.raise_worker_lost(strategy), _settings(recipe):
-        source = reading.held_in_memory(recipe.open_source())
+        source = recipe.open_source()
+        # Of those that cannot be read, too: their numbers stay.
+        num_images = source.num_images
+        source = reading.held_in_memory(source)
         # `_parts` refuses a batch of more images than there are.
         steps = max(1, source.num_images // recipe.batch_size)
         with strategy.scope() if strategy else contextlib.nullcontext():
             model, done = checkpoints.load_latest(saved)
             is_new = model is None
             if is_new:
-                model = recipe.build_model(source.image_shape, steps)
+                model = recipe.build_model(
+                    source.image_shape, steps, num_images
+                )
                 model.compile(
                     recipe.build_optimizer(steps),
                     steps_per_execution=min(recipe.steps_per_execution, steps),
                 )
-        parts = _parts(recipe, source, done)
+
+        def load(epoch, batch):
+            options = {"batch_size": recipe.batch_size, "seed": recipe.seed}
+            options |= {"first_epoch": epoch, "first_batch": batch}
+            return data.load(source, shuffle=True, **options)
+
+        parts = _parts(recipe, load, done)
         # Nothing is written before this point, so that a mistake leaves no
         # folder behind and every worker finds the folder unchanged.
         run_folder.check_workers_agree(strategy, directory, done)
         if is_chief:
             run_folder.prepare(directory, recipe, done)
-            images, seen = (
-                "x".join(map(str, shape))
-                for shape in (source.image_shape, model.encoder.input_shape[1:])
-            )
+            images = "x".join(map(str, source.image_shape))
+            seen = "x".join(map(str, model.encoder.input_shape[1:]))
             logging.info(
                 f"{source.num_images:,} images {images} -> views {seen} -> "
                 f"encoder {seen}"
@@ -132,24 +137,21 @@ def pretrain(
             _save(model.encoder, directory / run_folder.UNTRAINED)
             # Not from the batches of training, which count how far they were
             # read.
-            images = next(reading.batches_in_order(source, 8))["image"]
+            images = next(reading.batches(source, 8))["image"]
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
         epochs_done, steps_done = done
-        log = epoch_log.EpochLog(
-            directory / run_folder.LOG,
-            steps * recipe.batch_size,
-            epochs_done,
-            steps_done * recipe.batch_size,
-        )
+        size, path = recipe.batch_size, directory / run_folder.LOG
+        seen = epochs_done, steps_done * size
+        log = epoch_log.EpochLog(path, steps * size, *seen)
         writers = [log] if is_chief else []
         if is_chief and opening.has_tensorflow():
             path = directory / run_folder.TENSORBOARD
             writers.append(keras.callbacks.TensorBoard(path, write_graph=False))
         with termination.noticed() as sigterm:
             alarm = alarms.NonFiniteAlarm(
-                lambda *step: next(iter(_batches(recipe, source, *step))),
+                lambda *step: next(iter(load(*step))),
                 lambda: checkpoints.load_latest(saved)[0],
                 steps_done,
             )
@@ -161,13 +163,27 @@ def pretrain(
                 sigterm=sigterm,
                 strategy=strategy,
             )
-            watchers = [
+            callbacks = [
                 alarm,
                 *callbacks,
                 _collapse_report(model.encoder, source),
                 evaluation.CeilingReport(model.ceilings(recipe.batch_size)),
+                *writers,
+                checkpoint,
             ]
-            _fit(model, parts, verbose, [*watchers, *writers, checkpoint])
+            for first, last, images in parts:
+                is_rest = first < parts[-1][0]
+                means = [checkpoints.RunningMeans()] if is_rest else []
+                model.fit(
+                    images,
+                    epochs=last,
+                    initial_epoch=first,
+                    callbacks=[*means, *callbacks],
+                    shuffle=False,
+                    verbose=verbose,
+                )
+                if model.stop_training:
+                    break
         if not is_chief:
             return encoders.in_float32(model.encoder)
         encoder = _save(model.encoder, directory / run_folder.ENCODER)
@@ -194,7 +210,7 @@ def _settings(recipe: Recipe) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _parts(recipe, source, done):
+def _parts(recipe, load, done):
     """Returns the calls of `fit`: first epoch, last epoch, their batches.
 
     The rest of an epoch needs a call of its own, since Keras assumes that all
@@ -204,50 +220,18 @@ def _parts(recipe, source, done):
     calls = [(epoch, recipe.epochs, 0)]
     if step and epoch < recipe.epochs:
         calls = [(epoch, epoch + 1, step), (epoch + 1, recipe.epochs, 0)]
-    return [
-        (first, last, _batches(recipe, source, first, batch))
-        for first, last, batch in calls
-    ]
-
-
-def _batches(recipe, source, epoch, batch):
-    """Returns all batches from one batch of one epoch on."""
-    return data.load(
-        source,
-        recipe.split,
-        recipe.batch_size,
-        shuffle=True,
-        seed=recipe.seed,
-        first_epoch=epoch,
-        first_batch=batch,
-    )
-
-
-def _fit(model, parts, verbose, callbacks):
-    for number, (first, last, images) in enumerate(parts):
-        is_rest = number < len(parts) - 1
-        means = [checkpoints.RunningMeans()] if is_rest else []
-        model.fit(
-            images,
-            epochs=last,
-            initial_epoch=first,
-            callbacks=[*means, *callbacks],
-            shuffle=False,
-            verbose=verbose,
-        )
-        if model.stop_training:
-            return
+    return [(first, last, load(first, batch)) for first, last, batch in calls]
 
 
 def _collapse_report(encoder, source):
     """Returns a report on images from all over the source."""
+    rows = None
     if source.random_access:
         rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
-        images = source.read(np.unique(rows.astype(np.int64)))["image"]
-    else:
-        images = next(reading.batches_in_order(source, NUM_WATCHED))["image"]
+        rows = np.unique(rows.astype(np.int64))
+    images = next(reading.batches(source, NUM_WATCHED, rows))["image"]
     shape = encoder.input_shape[1:]
-    images = [numpy_images.convert(one, shape, resize=True) for one in images]
+    images = [numpy_images.convert(one, shape) for one in images]
     return evaluation.CollapseReport(np.stack(images))
 
 

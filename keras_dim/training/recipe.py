@@ -1,4 +1,4 @@
-"""Everything that decides how a training run comes out."""
+"""Recipes of training runs, as objects, JSON and text."""
 
 import ast
 import dataclasses
@@ -43,7 +43,7 @@ PARTS_OF_METHODS = {
 }
 # Arguments of parts that come from the recipe's fields or its other parts.
 FROM_RECIPE = {
-    "method": ("encoder", "views", "seed", "num_steps"),
+    "method": ("encoder", "views", "seed", "num_steps", "num_images"),
     "encoder": ("image_size", "channels"),
     "views": ("image_size", "seed"),
     "optimizer": (),
@@ -58,11 +58,10 @@ class Recipe:
 
     A part is a name, or a dict of `"name"` and arguments of the function or
     class of that name, such as `{"name": "adam", "learning_rate": 1e-3}`. An
-    argument may be a part itself: `{"name": "deep_infomax", "critic": {"name":
-    "dot_product", "units": 512}}`.
+    argument may be a part itself: `{"name": "deep_infomax", "critic": {...}}`.
 
     Args:
-        name: str. Name of the recipe.
+        name: str.
         source: str. The name or path that `keras_dim.data.load` reads.
         method: part, of `methods.METHODS`.
         encoder: part, of `encoders.ENCODERS`. Its image size and channels are
@@ -89,9 +88,7 @@ class Recipe:
         steps_per_execution: int. Steps to a call of the compiled function.
         seed: int. Seed of the weights, the views and the order of the images.
 
-    Raises:
-        ValueError: for a value out of range, and for an unknown name or
-            argument of a part, with the nearest one.
+    An impossible value or an unknown name is a `ValueError`.
     """
 
     name: str
@@ -130,35 +127,31 @@ class Recipe:
         min_images = methods.METHODS[self.method["name"]].min_images
         checks.integers(min_images, batch_size=self.batch_size)
         checks.integers(0, seed=self.seed)
-        sizes = checks.given(
-            image_size=self.image_size,
-            channels=self.channels,
-            probe_image_size=self.probe_image_size,
-        )
-        checks.integers(
-            1,
-            epochs=self.epochs,
-            steps_per_execution=self.steps_per_execution,
-            **sizes,
-        )
+        sizes = "image_size", "channels", "probe_image_size"
+        for name in (*sizes, "epochs", "steps_per_execution"):
+            checks.integers(1, **checks.given(**{name: getattr(self, name)}))
         checks.one_of(DTYPE_POLICIES, dtype_policy=self.dtype_policy)
         checks.one_of(scoring.TEST_CLASSES, test_classes=self.test_classes)
         # An optimizer that cannot be built is refused before images are read.
-        self.build_optimizer(steps_per_epoch=1)
+        try:
+            self.build_optimizer(steps_per_epoch=1)
+        except TypeError as error:
+            raise ValueError(
+                f"An argument of the optimizer or the schedule: {error}"
+            ) from error
 
     def open_source(self) -> data.Source:
         """Opens the images to train on."""
-        return data.open_source(
-            self.source,
-            self.split,
-            image_size=self.image_size,
-            channels=self.channels,
-        )
+        sizes = {"image_size": self.image_size, "channels": self.channels}
+        return data.open_source(self.source, self.split, **sizes)
 
     def build_model(
-        self, image_shape: tuple[int, int, int], steps_per_epoch: int = 1
+        self,
+        image_shape: tuple[int, int, int],
+        steps_per_epoch: int = 1,
+        num_images: int = 1,
     ) -> keras.Model:
-        """Returns the untrained method for images of that shape."""
+        """Returns the untrained method for so many images of that shape."""
         height, width, channels = self.encoder_shape(image_shape)
         if height != width:
             raise ValueError(
@@ -166,34 +159,27 @@ class Recipe:
                 f"views of {height} x {width} pixels"
             )
         prior = parts.named(self.method.get("prior") or "none")["name"]
-        encoder = self._build(
-            "encoder",
-            image_size=height,
-            channels=channels,
-            variational=prior == "variational",
-        )
+        sizes = {"image_size": height, "channels": channels}
+        variational = prior == "variational"
+        encoder = self._build("encoder", variational=variational, **sizes)
+        made = self._build("views", image_size=image_shape[0])
+        num_steps = self.epochs * steps_per_epoch
         return self._build(
             "method",
             encoder=encoder,
-            views=self._build("views", image_size=image_shape[0]),
-            num_steps=self.epochs * steps_per_epoch,
+            views=made,
+            num_steps=num_steps,
+            num_images=num_images,
         )
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.Optimizer:
         """Returns the optimizer with the recipe's schedule."""
-        make, arguments = parts.factory(
-            "optimizer", optimizers.OPTIMIZERS, self.optimizer
-        )
+        make = optimizers.OPTIMIZERS[self.optimizer["name"]]
         default = inspect.signature(make).parameters["learning_rate"].default
-        schedule = self._build(
-            "schedule",
-            learning_rate=arguments.pop("learning_rate", default),
-            epochs=self.epochs,
-            steps_per_epoch=steps_per_epoch,
-        )
-        return optimizers.get(
-            self.optimizer["name"], learning_rate=schedule, **arguments
-        )
+        rate = self.optimizer.get("learning_rate", default)
+        steps = {"epochs": self.epochs, "steps_per_epoch": steps_per_epoch}
+        schedule = self._build("schedule", learning_rate=rate, **steps)
+        return optimizers.get(**self.optimizer | {"learning_rate": schedule})
 
     def encoder_shape(
         self, image_shape: tuple[int, int, int]
@@ -207,8 +193,8 @@ class Recipe:
             if isinstance(each, views.RandomCrop) and 2 * each.size < smaller:
                 raise ValueError(
                     f"Crops of {each.size} pixels show less than a quarter of "
-                    f"images of {image_shape[0]} x {image_shape[1]} pixels: "
-                    f"set views.crop_size={smaller}, or image_size={each.size}"
+                    f"images of {smaller}: set views.crop_size={smaller}, or "
+                    f"image_size={each.size}"
                 )
         made = layer(np.zeros((1, *image_shape), "uint8"), training=True)
         return tuple(next(iter(made.values())).shape[1:])
@@ -221,8 +207,6 @@ class Recipe:
                 (`method.gamma`), one of a part of it (`critic.units`), or just
                 the argument where one part alone has it (`gamma`). Text, as
                 from a command line, is read as a literal.
-
-        An unknown name is a `ValueError` with the nearest one.
         """
         fields = self.to_dict()
         for name, value in changes.items():
@@ -254,12 +238,8 @@ class Recipe:
             if not isinstance(fields, dict):
                 raise ValueError("Expected an object.")
             checks.keywords(cls, fields, "A recipe")
-            for field in dataclasses.fields(cls):
-                is_required = field.default is dataclasses.MISSING
-                if is_required and field.name not in fields:
-                    raise ValueError(f"The recipe has no {field.name}.")
             return cls(**fields)
-        except (OverflowError, RecursionError, ValueError) as error:
+        except (OverflowError, RecursionError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{path} holds no recipe: {reason}") from error
 
@@ -289,7 +269,7 @@ def literal(value: Any, name: str = "") -> Any:
         return words[value.lower()]
     try:
         return ast.literal_eval(value)
-    except (SyntaxError, ValueError):
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
         return value
 
 

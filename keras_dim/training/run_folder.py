@@ -1,11 +1,14 @@
 """The folder of a run: the names of its files, and whether a run may use it."""
 
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import files
+from keras_dim import methods
 from keras_dim.data.source import printable
 from keras_dim.training import checkpoints
 from keras_dim.training.recipe import Recipe
@@ -24,10 +27,9 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
     """Raises a `ValueError` if the run cannot begin or go on in a folder."""
     path = directory / RECIPE
     if not path.exists():
+        found = directory.iterdir() if directory.exists() else ()
         # A run that was killed while it wrote its recipe left hidden files.
-        if directory.exists() and any(
-            not path.name.startswith(".recipe-") for path in directory.iterdir()
-        ):
+        if not all(path.name.startswith(".recipe-") for path in found):
             raise ValueError(
                 f"{directory} is not empty and holds no run: choose a new "
                 "folder"
@@ -38,9 +40,12 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
             f"{directory} already holds a run: resume it (resume=True, "
             "--resume), or choose a new folder"
         )
-    saved, wanted = Recipe.load(path).to_dict(), recipe.to_dict()
-    if recipe.schedule["name"] == "constant":
-        # The learning rate of other schedules depends on this.
+    # In JSON, a tuple of a part is a list.
+    wanted = json.loads(json.dumps(recipe.to_dict()))
+    saved = Recipe.load(path).to_dict()
+    takes = checks.keywords_of(methods.METHODS[recipe.method["name"]])
+    # Other learning rates, and a teacher's momentum, depend on the epochs.
+    if recipe.schedule["name"] == "constant" and "num_steps" not in takes:
         saved["epochs"] = wanted["epochs"]
     changes = differences(saved, wanted)
     if changes:
@@ -59,24 +64,19 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     )
 
 
-def check_workers_agree(
-    strategy: Any, directory: pathlib.Path, done: tuple[int, int]
-) -> None:
+def check_workers_agree(strategy, directory, done) -> None:
     """Blocks until all workers are here, and refuses different checkpoints."""
     epochs, steps = done
     number = epochs * 10**9 + steps
     least, most = distribution.min_max_over_workers(strategy, number)
     if least != most:
         raise ValueError(
-            f"The workers find different checkpoints in {directory}: it must "
-            "be a folder that all of them share. Received: epochs "
-            f"{least // 10**9} to {most // 10**9}"
+            f"The workers find different checkpoints in {directory}, which "
+            f"they must share: of epochs {least // 10**9} to {most // 10**9}"
         )
 
 
-def prepare(
-    directory: pathlib.Path, recipe: Recipe, done: tuple[int, int]
-) -> None:
+def prepare(directory: pathlib.Path, recipe: Recipe, done) -> None:
     """Tidies up after killed runs, and writes the recipe."""
     checkpoints.set_damaged_aside(directory / CHECKPOINTS, done)
     for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):

@@ -7,19 +7,19 @@ from keras_dim.optimizers import Schedule
 AMDIM_BOUNDARIES = (5 / 6, 14 / 15)
 
 
-def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0):
+def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0, **falling):
     """Returns a learning rate that rises for some epochs, and then stays."""
-    warmup = _steps(warmup_epochs, steps_per_epoch)
-    return Schedule(learning_rate, warmup_steps=warmup)
+    checks.at_least(0, warmup_epochs=warmup_epochs)
+    warmup_steps = round(warmup_epochs * steps_per_epoch)
+    return Schedule(learning_rate, warmup_steps=warmup_steps, **falling)
 
 
 def cosine(learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
     """Returns a learning rate that falls to zero along half a cosine."""
-    warmup = _steps(warmup_epochs, steps_per_epoch)
-    total = max(epochs * steps_per_epoch, warmup + 1)
-    return Schedule(
-        learning_rate, "cosine", total_steps=total, warmup_steps=warmup
-    )
+    least = round(warmup_epochs * steps_per_epoch) + 1
+    total = max(epochs * steps_per_epoch, least)
+    falling = {"kind": "cosine", "total_steps": total}
+    return constant(learning_rate, steps_per_epoch, warmup_epochs, **falling)
 
 
 def steps(
@@ -33,18 +33,9 @@ def steps(
     """Returns a learning rate that falls by a factor after shares of epochs."""
     for boundary in boundaries:
         checks.between(0, 1, boundaries=boundary)
-    return Schedule(
-        learning_rate,
-        "steps",
-        warmup_steps=_steps(warmup_epochs, steps_per_epoch),
-        boundaries=[round(b * epochs) * steps_per_epoch for b in boundaries],
-        factor=factor,
-    )
-
-
-def _steps(epochs, steps_per_epoch):
-    checks.at_least(0, warmup_epochs=epochs)
-    return round(epochs * steps_per_epoch)
+    ends = [round(share * epochs) * steps_per_epoch for share in boundaries]
+    falling = {"kind": "steps", "boundaries": ends, "factor": factor}
+    return constant(learning_rate, steps_per_epoch, warmup_epochs, **falling)
 
 
 SCHEDULES = {"constant": constant, "cosine": cosine, "steps": steps}

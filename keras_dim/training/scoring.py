@@ -1,21 +1,28 @@
-"""Scores of a run: of its recipe's images, written to its folder."""
+"""Scores of a run, written to its folder, and those of a preset's card."""
 
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from keras_dim import checks
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
+from keras_dim import presets
+from keras_dim.evaluation import scoring
+from keras_dim.presets import registry
 from keras_dim.training import run_folder
 from keras_dim.training.recipe import Recipe
 
 # Most bytes of pixels in float32 that the scores of a run are fitted to.
 MAX_PIXEL_BYTES = 2**30
+# Most percentage points between a card and a measurement: another processor
+# rounds, and a probe learns, a little differently.
+TOLERANCE = 0.5
+_DATA = ("source", "split", "test_split")
 
 
 def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
@@ -27,8 +34,8 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         recipe.test_split,
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
-        # The split does not depend on the feature, so that scores compare.
-        max_train_images=MAX_PIXEL_BYTES // (4 * int(np.prod(image_shape))),
+        # The same for every feature, so that scores compare.
+        max_train_images=MAX_PIXEL_BYTES // (4 * math.prod(image_shape)),
     )
 
 
@@ -41,14 +48,12 @@ def score_run(
 
     Args:
         directory: str or path. The folder of a finished run.
-        images: `LabelledImages`. Defaults to those of the run's recipe.
+        images: `LabelledImages`. Defaults to those of the run's recipe, which
+            raise what `evaluation.labelled_images` does.
         report: function that is called with each score as it comes.
 
     Returns:
         list of dicts, see `evaluation.compare`.
-
-    Raises:
-        NoLabelsError: see `evaluation.labelled_images`.
     """
     directory = pathlib.Path(directory)
     recipe = Recipe.load(directory / run_folder.RECIPE)
@@ -63,3 +68,96 @@ def score_run(
     metrics = json.loads(path.read_text(encoding="utf-8"))
     files.write_json(path, {**metrics, "scores": scores})
     return scores
+
+
+def verify(
+    name: str | os.PathLike,
+    directory: str | os.PathLike | None = None,
+    tolerance: float | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Runs every score of a preset's card again, and compares.
+
+    The metadata's entry `"data"` names the images: `"source"`, `"split"`,
+    `"test_split"` and, where images are larger than the encoder takes,
+    `"image_size"`. A score may have `"data"` of its own.
+
+    Args:
+        name, directory: see `presets.pretrained`.
+        tolerance: float. Most percentage points between card and measurement.
+            Defaults to the metadata's `"tolerance"`, or 0.5.
+        report: function that is called with each result as it comes.
+
+    Returns:
+        list of dicts: `"feature"`, `"probe"`, `"arguments"`, `"card"` and
+        `"measured"` (in `[0, 1]`), `"agrees"`. Of images that are not here,
+        `"measured"` is None, and `"reason"` says why.
+
+    Raises:
+        ValueError: for an unknown or damaged preset, metadata that do not say
+            how to repeat the scores, and where none of the images are here.
+    """
+    checks.at_least(0, **checks.given(tolerance=tolerance))
+    encoder = presets.pretrained(name, directory)
+    folder, _ = registry.folder_of(name, directory)
+    metadata = registry.read_json(folder / registry.METADATA)
+    if tolerance is None:
+        tolerance = float(metadata.get("tolerance", TOLERANCE))
+    scores = [
+        {"data": metadata.get("data"), **score}
+        for score in metadata.get("scores") or []
+    ]
+    if not scores:
+        raise ValueError(f"The metadata of {name} hold no score to repeat.")
+    for score in scores:
+        data = score["data"] if isinstance(score["data"], dict) else {}
+        if missing := {*_DATA, "arguments"} - {*data, *score}:
+            raise ValueError(
+                f"A score of {name} does not say how to repeat it: its "
+                f"'arguments', or 'data' with {list(_DATA)}. Missing: "
+                f"{sorted(missing)}"
+            )
+        scoring.check_arguments(score["probe"], score["arguments"])
+    # Missing data sets are reported before hours of work, not after.
+    opened = {}
+    for score in scores:
+        score["key"] = key = json.dumps(score["data"], sort_keys=True)
+        if key not in opened:
+            opened[key] = _opened(score["data"], encoder)
+    if all(isinstance(images, Exception) for images in opened.values()):
+        raise next(iter(opened.values()))
+    results = []
+    extracted = of_extracted = None
+    for score in scores:
+        entries = "feature", "probe", "arguments"
+        result = {entry: score[entry] for entry in entries}
+        images, wanted = opened[score["key"]], (score["key"], score["feature"])
+        if isinstance(images, Exception):
+            found = {"measured": None, "agrees": False, "reason": str(images)}
+        else:
+            if of_extracted != wanted:
+                # One at a time: those of a map are large.
+                extracted = None
+                extracted = scoring.Extracted(encoder, images, wanted[1])
+                of_extracted = wanted
+            measured = extracted.score(**result)["accuracy"]
+            difference = 100 * abs(measured - score["accuracy"])
+            # The tolerance itself is still within it.
+            agrees = difference <= tolerance + 1e-9
+            found = {"measured": measured, "agrees": agrees}
+        results.append({**result, "card": score["accuracy"], **found})
+        if report:
+            report(results[-1])
+    return results
+
+
+def _opened(about, encoder):
+    """Returns labelled images, or the error where they are not here."""
+    try:
+        return evaluation.labelled_images(
+            *(about[entry] for entry in _DATA),
+            image_shape=encoder.input_shape[1:],
+            image_size=about.get("image_size"),
+        )
+    except (ValueError, FileNotFoundError) as error:
+        return error

@@ -8,14 +8,10 @@ from collections.abc import Iterator
 
 
 class Terminated(SystemExit):
-    """A run was stopped by SIGTERM, after it had written a checkpoint.
+    """A run was stopped by SIGTERM, after it had written `checkpoint`.
 
-    It is a `SystemExit`: a script that does not catch it ends with exit code
-    143, which is 128 plus SIGTERM's number, and without a traceback.
-
-    Attributes:
-        checkpoint: path. The checkpoint from which the run can be resumed.
-        code: int. 143.
+    It is a `SystemExit`: a script that does not catch it ends without a
+    traceback and with `code` 143, which is 128 plus SIGTERM's number.
     """
 
     def __init__(self, checkpoint: pathlib.Path):
@@ -37,9 +33,8 @@ class Notice:
 def noticed() -> Iterator[Notice]:
     """Lets the block go on when SIGTERM is received, and tells it by a notice.
 
-    If the block finishes without an exception, a SIGTERM that was received is
-    raised again after it. Python handles signals in the main thread only: in
-    another thread, SIGTERM has its usual effect.
+    After a block without an exception it is raised again. In another thread
+    than the main one, where Python handles no signals, it has its usual effect.
     """
     notice = Notice()
     if threading.current_thread() is not threading.main_thread():

@@ -1,8 +1,15 @@
 """Random augmentations of images, and the views of published methods."""
 
+from keras_dim.views.color import RandomGrayscale
+from keras_dim.views.color import RandomSolarize
 from keras_dim.views.color_jitter import ColorJitter
+from keras_dim.views.geometry import RandomCrop
+from keras_dim.views.geometry import RandomFlip
+from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.lab_split import LabSplit
 from keras_dim.views.multi_crop import MultiCrop
+from keras_dim.views.pipelines import SingleView
+from keras_dim.views.pipelines import TwoViews
 from keras_dim.views.published import alignment_uniformity
 from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
@@ -14,16 +21,9 @@ from keras_dim.views.published import moco_v1
 from keras_dim.views.published import moco_v2
 from keras_dim.views.published import multi_crop
 from keras_dim.views.published import simclr
-from keras_dim.views.random_crop import RandomCrop
-from keras_dim.views.random_flip import RandomFlip
-from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
-from keras_dim.views.random_grayscale import RandomGrayscale
-from keras_dim.views.random_resized_crop import RandomResizedCrop
-from keras_dim.views.random_solarize import RandomSolarize
-from keras_dim.views.random_translation import RandomTranslation
+from keras_dim.views.resampling import RandomGaussianBlur
+from keras_dim.views.resampling import RandomResizedCrop
 from keras_dim.views.show import show_views
-from keras_dim.views.single_view import SingleView
-from keras_dim.views.two_views import TwoViews
 
 VIEWS = {
     "alignment_uniformity": alignment_uniformity,

@@ -20,10 +20,6 @@ class Augmentation(configurable.Configurable, layers.Layer):
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
     before and after. They become float32, whatever the policy, except where a
     subclass only moves pixels (`moves_pixels`).
-
-    Args:
-        seed: int or None for a random one.
-        **kwargs: `name` and `trainable`, passed on to Keras.
     """
 
     num_draws = 1
@@ -37,12 +33,7 @@ class Augmentation(configurable.Configurable, layers.Layer):
         self.built = True
 
     def augment(self, images, draws):
-        """Returns the changed images.
-
-        Args:
-            images: tensor `(batch, height, width, channels)`.
-            draws: float32 tensor `(batch, num_draws)`, uniform in [0, 1).
-        """
+        """Changes images by draws `(batch, num_draws)`, uniform in [0, 1)."""
         raise NotImplementedError
 
     def infer(self, images):
@@ -54,12 +45,12 @@ class Augmentation(configurable.Configurable, layers.Layer):
 
     def draw(self, batch_size):
         """Returns the next draws, shape `(batch, num_draws)`."""
-        return distribution.draw_for_own_rows(
-            lambda num_rows: random.uniform(
-                (num_rows, self.num_draws), seed=self.seed_generator
-            ),
-            batch_size,
-        )
+
+        def draw(num_rows):
+            shape = num_rows, self.num_draws
+            return random.uniform(shape, seed=self.seed_generator)
+
+        return distribution.draw_for_own_rows(draw, batch_size)
 
     def call(self, images, training=False):
         check_images(images.shape)
@@ -103,12 +94,7 @@ def uniform(draws, low, high):
 
 
 def integers(draws, count):
-    """Turns draws from [0, 1) into equally likely ints, 0 to `count - 1`.
-
-    Args:
-        draws: float tensor.
-        count: number, or float tensor that broadcasts with `draws`.
-    """
+    """Turns draws from [0, 1) into equally likely ints, 0 to `count - 1`."""
     # A draw that float32 has rounded up to 1 would give `count` itself.
     found = ops.minimum(ops.floor(draws * count), count - 1.0)
     return ops.cast(found, "int32")

@@ -1,14 +1,64 @@
-"""The channels of images one by one, and their grey value."""
+"""Images that become grey or inverted, and helpers for colours."""
 
+import keras
 from keras import ops
+
+from keras_dim import checks
+from keras_dim.views import augmentation
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomGrayscale(augmentation.Augmentation):
+    """Takes the colours out of images; never in inference.
+
+    Grey images keep three channels, all alike. Images of other than three
+    channels have no colours, and pass through.
+
+    Args:
+        probability: float. Share of images that become grey.
+        seed: int or None for a random one.
+    """
+
+    def __init__(self, probability, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        self.probability = probability
+
+    def augment(self, images, draws):
+        if images.shape[-1] != 3:
+            return images
+        planes = to_planes(images)
+        is_grey, levels = draws[:, :1] < self.probability, grey(planes)
+        planes = [ops.where(is_grey, levels, plane) for plane in planes]
+        return to_images(planes, images.shape)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomSolarize(augmentation.Augmentation):
+    """Inverts the pixels from a threshold on; never in inference.
+
+    Args:
+        threshold: float. Grey level, of 0 to 255. Defaults to 128.
+        probability: float. Share of images that are changed. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    def __init__(self, threshold=128.0, probability=1.0, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        self.threshold = threshold
+        self.probability = probability
+
+    def augment(self, images, draws):
+        is_changed = (draws[:, 0] < self.probability)[:, None, None, None]
+        is_bright = ops.logical_and(is_changed, images >= self.threshold)
+        return ops.where(is_bright, 255.0 - images, images)
 
 
 def to_planes(images):
-    """Returns the channels one by one, as tensors `(batch, pixels)`.
-
-    Planes make channels contiguous. The transposition that ends one change
-    and that which begins the next cancel out in a graph.
-    """
+    """Returns the channels one by one, as tensors `(batch, pixels)`."""
+    # Planes make channels contiguous. The transposition that ends one change
+    # and that which begins the next cancel out in a graph.
     height, width, channels = images.shape[1:]
     planes = ops.transpose(images, (3, 0, 1, 2))
     planes = ops.reshape(planes, (channels, -1, height * width))

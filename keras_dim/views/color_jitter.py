@@ -60,13 +60,11 @@ class ColorJitter(augmentation.Augmentation):
         """Returns the factors, turns and orders that `draws` stand for."""
         is_changed = draws[:, 0] < self.probability
         strengths = (self.brightness, self.contrast, self.saturation)
-        factors = [
-            augmentation.uniform(draw, max(0.0, 1.0 - strength), 1.0 + strength)
-            for draw, strength in zip(
-                ops.unstack(draws[:, 1:4], axis=1), strengths, strict=True
-            )
-        ]
-        factors = [ops.where(is_changed, factor, 1.0) for factor in factors]
+        factors = []
+        for index, strength in enumerate(strengths, 1):
+            low, high = max(0.0, 1.0 - strength), 1.0 + strength
+            factor = augmentation.uniform(draws[:, index], low, high)
+            factors.append(ops.where(is_changed, factor, 1.0))
         turns = augmentation.uniform(draws[:, 4], -self.hue, self.hue)
         turns = ops.where(is_changed, turns, 0.0)
         orders = augmentation.integers(draws[:, 5], float(len(ORDERS)))
@@ -82,15 +80,13 @@ def jitter(images, brightness, contrast, saturation, turns, order):
     rounding to whole grey levels.
 
     Args:
-        images: float tensor `(batch, height, width, channels)` in [0, 255].
-        brightness: float tensor `(batch,)`. Factors of the pixels.
-        contrast: float tensor `(batch,)`. Factors of the distance of pixels
-            to the image's mean grey value.
-        saturation: float tensor `(batch,)`. Factors of the distance of pixels
-            to their own grey value.
+        images: float tensor `(batch, height, width, channels)`.
+        brightness, contrast, saturation: float tensors `(batch,)`. Factors of
+            the pixels, of their distance to the image's mean grey value, and
+            of that to their own grey value.
         turns: float tensor `(batch,)`. By which share of the whole circle the
-            hue turns, from red towards green, -0.5 to 0.5. Saturation and
-            value of the HSV model stay.
+            hue turns, from red towards green. Saturation and value of the HSV
+            model stay.
         order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
     """
     planes = color.to_planes(images)

@@ -1,22 +1,136 @@
-"""Pixels moved to other places, each image in its own way."""
+"""Images whose pixels move to other places: crops, flips, translations."""
 
+import keras
 from keras import ops
+
+from keras_dim import checks
+from keras_dim.views import augmentation
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomCrop(augmentation.Augmentation):
+    """Cuts a square out of each image at a random place; centred in inference.
+
+    Args:
+        size: int. Height and width of the crop.
+        padding: int. Pixels by which the image is first reflected outwards on
+            each side. Defaults to 0.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 2
+    moves_pixels = True
+
+    def __init__(self, size, padding=0, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.integers(1, size=size)
+        checks.integers(0, padding=padding)
+        self.size = size
+        self.padding = padding
+
+    def augment(self, images, draws):
+        # Each of the `free + 1` corners is as likely as the next.
+        free = ops.array(self._free(images.shape), "float32")
+        return self._crop(images, augmentation.integers(draws, free + 1.0))
+
+    def infer(self, images):
+        corner = [free // 2 for free in self._free(images.shape)]
+        return self._crop(images, ops.array([corner], "int32"))
+
+    def check(self, images_shape):
+        smallest = min(images_shape[1:3])
+        if min(self._free(images_shape)) < 0 or self.padding >= smallest:
+            raise ValueError(
+                f"A crop of {self.size} pixels does not fit into images of "
+                f"shape {tuple(images_shape)} with padding={self.padding}"
+            )
+
+    def _crop(self, images, corners):
+        corners = corners - self.padding
+        return crop(images, corners[:, 0], corners[:, 1], self.size, self.size)
+
+    def _free(self, images_shape):
+        """Returns by how many pixels a crop may move down and right."""
+        around = 2 * self.padding - self.size
+        return [length + around for length in images_shape[1:3]]
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomFlip(augmentation.Augmentation):
+    """Mirrors images left to right; never in inference.
+
+    Args:
+        probability: float. Share of images that are mirrored. Defaults to
+            0.5.
+        seed: int or None for a random one.
+    """
+
+    moves_pixels = True
+
+    def __init__(self, probability=0.5, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        self.probability = probability
+
+    def augment(self, images, draws):
+        num_images = ops.shape(images)[0]
+        is_mirrored = ops.cast(draws[:, 0] < self.probability, "int32")
+        # Whole images are copied, which is faster than a choice by pixels.
+        both = ops.concatenate([images, ops.flip(images, axis=2)])
+        rows = ops.arange(num_images) + num_images * is_mirrored
+        return ops.take(both, rows, axis=0)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomTranslation(augmentation.Augmentation):
+    """Moves images by whole pixels; never in inference.
+
+    How far down and how far right are drawn apart, each of the whole numbers
+    from `-max_pixels` to `max_pixels` as likely as the next. What comes in at
+    the border is the image's own reflection, which does not repeat the edge.
+
+    Args:
+        max_pixels: int. The farthest that an image moves along each axis.
+        probability: float. Share of images that are moved. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 3
+    moves_pixels = True
+
+    def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        checks.integers(0, max_pixels=max_pixels)
+        self.max_pixels = max_pixels
+        self.probability = probability
+
+    def augment(self, images, draws):
+        is_moved = draws[:, :1] < self.probability
+        moves = augmentation.integers(draws[:, 1:], 2.0 * self.max_pixels + 1.0)
+        moves = ops.where(is_moved, moves - self.max_pixels, 0)
+        return crop(images, -moves[:, 0], -moves[:, 1], *images.shape[1:3])
+
+    def check(self, images_shape):
+        if self.max_pixels >= min(images_shape[1:3]):
+            raise ValueError(
+                "`max_pixels` must be smaller than the images, which reflect "
+                f"no farther. Received: {self.max_pixels} for images of shape "
+                f"{tuple(images_shape)}"
+            )
 
 
 def crop(images, tops, lefts, height, width):
-    """Cuts a box out of each image.
+    """Cuts a box out of each image, of the images' dtype.
 
     Beyond its edges an image goes on as its reflection, which does not repeat
     the edge.
 
     Args:
-        images: tensor `(batch, height, width, channels)`.
+        images: tensor `(batch, old height, old width, channels)`.
         tops, lefts: int tensors `(batch,)`, or `(1,)` for all images. First
             row and column of each box. They may be negative.
         height, width: int. Size of the boxes.
-
-    Returns:
-        Tensor `(batch, height, width, channels)`, of the dtype of `images`.
     """
     num_images = ops.shape(images)[0]
     old_height, old_width, channels = images.shape[1:]

@@ -1,22 +1,22 @@
 """The views of published methods, by the name of the method."""
 
+from keras_dim import checks
+from keras_dim.views.color import RandomGrayscale
+from keras_dim.views.color import RandomSolarize
 from keras_dim.views.color_jitter import ColorJitter
+from keras_dim.views.geometry import RandomCrop
+from keras_dim.views.geometry import RandomFlip
+from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.multi_crop import MultiCrop
-from keras_dim.views.random_crop import RandomCrop
-from keras_dim.views.random_flip import RandomFlip
-from keras_dim.views.random_gaussian_blur import RandomGaussianBlur
-from keras_dim.views.random_grayscale import RandomGrayscale
-from keras_dim.views.random_resized_crop import RandomResizedCrop
-from keras_dim.views.random_solarize import RandomSolarize
-from keras_dim.views.random_translation import RandomTranslation
-from keras_dim.views.seeds import seeds_from
-from keras_dim.views.single_view import SingleView
-from keras_dim.views.two_views import TwoViews
+from keras_dim.views.pipelines import SingleView
+from keras_dim.views.pipelines import TwoViews
+from keras_dim.views.pipelines import seeds_from
+from keras_dim.views.resampling import RandomGaussianBlur
+from keras_dim.views.resampling import RandomResizedCrop
 
 # By image size: what images are resized to in inference, and how far the hue
 # turns.
-AMDIM_INFERENCE_SIZES = {64: 70, 128: 146}
-AMDIM_HUES = {32: 0.2, 64: 0.2, 128: 0.1}
+AMDIM_SIZES = {32: (None, 0.2), 64: (70, 0.2), 128: (146, 0.1)}
 # Images of up to this size are taken for those of CIFAR, for which authors
 # blur nothing.
 CIFAR_SIZE = 32
@@ -29,9 +29,7 @@ def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
     crops of 64 pixels with flips of STL-10: `dim(crop_size=64, flip=True)`.
 
     Args:
-        crop_size: int, or None not to crop. Height and width of the crops.
-        crop_padding: int. Pixels by which images are reflected outwards
-            before they are cropped. Defaults to 0.
+        crop_size, crop_padding: int, or None not to crop. See `RandomCrop`.
         flip: bool. Whether half of the images are mirrored. Defaults to
             `False`.
         seed: int or None for a random one.
@@ -40,6 +38,10 @@ def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
     steps = []
     if crop_size is not None:
         steps.append(RandomCrop(crop_size, crop_padding, crop_seed))
+    elif crop_padding:
+        raise ValueError(
+            f"`crop_padding` needs `crop_size`. Received: {crop_padding}"
+        )
     if flip:
         steps.append(RandomFlip(seed=flip_seed))
     return SingleView(steps)
@@ -79,13 +81,15 @@ def amdim(
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
-    if image_size not in AMDIM_HUES:
+    if image_size not in AMDIM_SIZES:
         raise ValueError(
             "AMDIM's views have an `image_size` of 32, 64 or 128; build others "
             f"from `views.TwoViews`. Received: {image_size!r}"
         )
     flip_seed, geometry_seed, jitter_seed, gray_seed = seeds_from(seed, 4)
     flip = RandomFlip(seed=flip_seed)
+    inference_size, published_hue = AMDIM_SIZES[image_size]
+    hue = published_hue if hue is None else hue
     if image_size == 32:
         geometry = RandomTranslation(4, probability=0.8, seed=geometry_seed)
     else:
@@ -93,10 +97,9 @@ def amdim(
             image_size,
             scale=(min_scale, 1.0),
             ratio=(0.7, 1.4),
-            inference_size=AMDIM_INFERENCE_SIZES[image_size],
+            inference_size=inference_size,
             seed=geometry_seed,
         )
-    hue = AMDIM_HUES[image_size] if hue is None else hue
     augmentations = [
         geometry,
         ColorJitter(0.4, 0.4, 0.4, hue, probability=0.8, seed=jitter_seed),
@@ -170,6 +173,7 @@ def moco_v2(
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2003.04297).
     """
+    checks.integers(1, image_size=image_size)
     is_small = image_size <= CIFAR_SIZE
     if min_scale is None:
         min_scale = 0.08 if is_small else 0.2
@@ -212,16 +216,11 @@ def byol(
     In inference, both views are as those of `moco_v2`, resized bicubically.
 
     Args:
-        image_size: int. Height and width of the views.
-        min_scale: float. Smallest share of the area in a box. Defaults to
-            0.08.
+        image_size, min_scale, gray_probability, seed: see `moco_v2`.
         blur_probabilities: tuple of two floats, or None for `(1.0, 0.1)`, up
             to 32 pixels `(0.0, 0.0)`. Shares of first and of second views.
         solarize_probabilities: tuple of two floats. Shares of first and of
             second views. Defaults to `(0.0, 0.2)`.
-        gray_probability: float. Share of views that become grey. Defaults to
-            0.2.
-        seed: int or None for a random one.
 
     Differs from the authors' code in the jitter: brightness is multiplied,
     not added to, and contrast changes about the image's mean grey, not about
@@ -229,6 +228,7 @@ def byol(
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
+    checks.integers(1, image_size=image_size)
     if blur_probabilities is None:
         is_small = image_size <= CIFAR_SIZE
         blur_probabilities = (0.0, 0.0) if is_small else (1.0, 0.1)

@@ -1,10 +1,20 @@
-"""Boxes of images resized, each image its own box.
+"""Images resampled: random boxes resized to squares, and Gaussian blur.
 
 Each new row is a weighted sum of old ones, and each new column likewise, so
 that images are resampled by two batched matrix products.
 """
 
+import math
+
+import keras
+import numpy as np
 from keras import ops
+
+from keras_dim import checks
+from keras_dim.views import augmentation
+
+# How many boxes are drawn for an image, of which the first that fits is taken.
+NUM_TRIES = 10
 
 
 def _bicubic(distances):
@@ -33,8 +43,7 @@ def weights(starts, lengths, size, new_size, method="bicubic"):
     Args:
         starts, lengths: float tensors `(batch,)`. Where each box begins and
             how long it is, in pixels.
-        size: int. Pixels of the images.
-        new_size: int. Pixels of the resampled boxes.
+        size, new_size: int. Pixels of the images, and of the resampled boxes.
         method: str. A name of `KERNELS`. Defaults to `"bicubic"`.
 
     Returns:
@@ -62,9 +71,6 @@ def resample(images, row_weights, column_weights):
         images: float tensor `(batch, height, width, channels)` in [0, 255].
         row_weights: tensor `(batch, new_height, height)`.
         column_weights: tensor `(batch, new_width, width)`.
-
-    Returns:
-        Float tensor `(batch, new_height, new_width, channels)` in [0, 255].
     """
     height, width, channels = images.shape[1:]
     new_height, new_width = row_weights.shape[1], column_weights.shape[1]
@@ -81,3 +87,203 @@ def resample(images, row_weights, column_weights):
     rows = ops.clip(ops.matmul(row_weights, rows), 0.0, 255.0)
     rows = ops.reshape(rows, (-1, new_height, channels, new_width))
     return ops.transpose(rows, (0, 1, 3, 2))
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomResizedCrop(augmentation.Augmentation):
+    """Cuts a random box out of each image and resizes it to a square.
+
+    The box has an area uniform in `scale`, as a share of the image, and a
+    ratio of width to height log-uniform in `ratio`; its sides are rounded to
+    whole pixels. If it does not fit into the image, another one is drawn. If
+    none of ten fits, the box is the largest centred one whose ratio is within
+    `ratio`.
+
+    In inference, images are resized as a whole, their shorter side to
+    `inference_size`, and the square in the middle is cut out.
+
+    Args:
+        size: int. Height and width of the result.
+        scale: tuple of two floats. Defaults to `(0.08, 1.0)`.
+        ratio: tuple of two floats. Defaults to `(3 / 4, 4 / 3)`.
+        method: str. `"bilinear"` or `"bicubic"`. Defaults to `"bicubic"`.
+        inference_size: int, or None for `size`.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 2 * NUM_TRIES + 2
+
+    def __init__(
+        self,
+        size,
+        scale=(0.08, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        method="bicubic",
+        inference_size=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(seed, **kwargs)
+        checks.integers(1, size=size)
+        checks.one_of(KERNELS, method=method)
+        augmentation.check_ranges(scale=scale, ratio=ratio)
+        checks.between(0, 1, scale=scale[1])
+        checks.at_least(size, **checks.given(inference_size=inference_size))
+        self.size = size
+        self.scale = tuple(scale)
+        self.ratio = tuple(ratio)
+        self.method = method
+        self.inference_size = inference_size
+
+    def augment(self, images, draws):
+        height, width = images.shape[1:3]
+        tops, lefts, heights, widths = draw_boxes(
+            draws, (height, width), self.scale, self.ratio
+        )
+        new = self.size, self.method
+        return resample(
+            images,
+            weights(tops, heights, height, *new),
+            weights(lefts, widths, width, *new),
+        )
+
+    def infer(self, images):
+        starts = ops.zeros((ops.shape(images)[0],))
+
+        def middle(length):
+            new_length = (self.inference_size or self.size) * length
+            new_length //= min(images.shape[1:3])
+            first = round((new_length - self.size) / 2)
+            whole = starts, starts + length, length, new_length, self.method
+            return weights(*whole)[:, first : first + self.size]
+
+        return resample(images, *map(middle, images.shape[1:3]))
+
+
+def draw_boxes(draws, image_size, scale, ratio):
+    """Turns uniform draws into boxes within an image; see `RandomResizedCrop`.
+
+    Args:
+        draws: float tensor `(batch, 2 * NUM_TRIES + 2)` in [0, 1).
+        image_size: `(height, width)` of the images.
+
+    Returns:
+        `(tops, lefts, heights, widths)`, float tensors `(batch,)` of whole
+        numbers.
+    """
+    height, width = image_size
+    areas = augmentation.uniform(draws[:, :NUM_TRIES], *scale)
+    areas = areas * (height * width)
+    logs = draws[:, NUM_TRIES : 2 * NUM_TRIES]
+    ratios = ops.exp(augmentation.uniform(logs, *map(math.log, ratio)))
+    heights = ops.round(ops.sqrt(areas / ratios))
+    widths = ops.round(ops.sqrt(areas * ratios))
+    fits = ops.logical_and(
+        ops.logical_and(heights >= 1.0, heights <= height),
+        ops.logical_and(widths >= 1.0, widths <= width),
+    )
+    some_fits = ops.any(fits, axis=1)
+    first = ops.argmax(ops.cast(fits, "int32"), axis=1)[:, None]
+
+    def choose(lengths, fallback):
+        of_first = ops.take_along_axis(lengths, first, axis=1)[:, 0]
+        return ops.where(some_fits, of_first, fallback)
+
+    def place(draws, free):
+        anywhere = augmentation.integers(draws, free + 1.0)
+        middle = ops.floor(free / 2.0)
+        return ops.where(some_fits, ops.cast(anywhere, "float32"), middle)
+
+    # The largest box whose ratio is within bounds.
+    heights = choose(heights, float(min(height, round(width / ratio[0]))))
+    widths = choose(widths, float(min(width, round(height * ratio[1]))))
+    tops = place(draws[:, -2], height - heights)
+    lefts = place(draws[:, -1], width - widths)
+    return tops, lefts, heights, widths
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomGaussianBlur(augmentation.Augmentation):
+    """Blurs images with a Gaussian kernel; never in inference.
+
+    Args:
+        sigma: tuple of two floats. The kernel's standard deviation is uniform
+            between them, in pixels. Defaults to `(0.1, 2.0)`.
+        kernel_size: int, or None for the first odd number that reaches three
+            of the largest standard deviations to each side.
+        probability: float. Share of images that are blurred. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 2
+
+    def __init__(
+        self,
+        sigma=(0.1, 2.0),
+        kernel_size=None,
+        probability=1.0,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        augmentation.check_ranges(sigma=sigma)
+        if kernel_size is None:
+            kernel_size = 2 * math.ceil(3.0 * sigma[1]) + 1
+        checks.integers(1, kernel_size=kernel_size)
+        if not kernel_size % 2:
+            raise ValueError(
+                f"`kernel_size` must be odd. Received: {kernel_size}"
+            )
+        self.sigma = tuple(sigma)
+        self.kernel_size = kernel_size
+        self.probability = probability
+
+    def augment(self, images, draws):
+        sigmas = self.amounts(draws)
+        return resample(
+            images,
+            *(
+                blur_weights(sigmas, size, self.kernel_size)
+                for size in images.shape[1:3]
+            ),
+        )
+
+    def amounts(self, draws):
+        """Returns the standard deviations that `draws` stand for, or 0."""
+        sigmas = augmentation.uniform(draws[:, 1], *self.sigma)
+        return ops.where(draws[:, 0] < self.probability, sigmas, 0.0)
+
+    def check(self, images_shape):
+        if self.kernel_size // 2 >= min(images_shape[1:3]):
+            raise ValueError(
+                "The kernel reaches beyond the reflection of the image: set a "
+                f"smaller `kernel_size`. Received: {self.kernel_size} for "
+                f"images of shape {tuple(images_shape)}"
+            )
+
+
+def blur_weights(sigmas, size, kernel_size):
+    """Returns the weights of old pixels in blurred ones, along one axis.
+
+    Images are padded with their reflection, which does not repeat the edge.
+
+    Args:
+        sigmas: float tensor `(batch,)`. Standard deviations, in pixels; 0
+            leaves an image as it is.
+        size, kernel_size: int. Pixels of the images and of the kernel.
+
+    Returns:
+        Float32 tensor `(batch, size, size)`. Its rows add up to 1.
+    """
+    steps = np.arange(kernel_size) - kernel_size // 2
+    # A deviation this small puts all weight on the pixel itself.
+    sigmas = ops.maximum(ops.cast(sigmas, "float32"), 1e-3)[:, None]
+    kernels = ops.exp(-0.5 * (steps.astype("float32") / sigmas) ** 2)
+    kernels = kernels / ops.sum(kernels, axis=1, keepdims=True)
+    last = size - 1
+    places = last - np.abs(last - np.abs(np.arange(size)[:, None] + steps))
+    # One-hot: the old pixel that each place of the kernel reads.
+    is_read = np.eye(size, dtype="float32")[places.T]
+    is_read = is_read.reshape(kernel_size, size * size)
+    return ops.reshape(ops.matmul(kernels, is_read), (-1, size, size))

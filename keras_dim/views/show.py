@@ -21,18 +21,12 @@ def show_views(views, images, num_images=8):
 
     Args:
         views: layer from images to a dict of named views, or to images.
-        images: array `(images, height, width, channels)`, bytes or floats in
-            [0, 255].
+        images: array `(images, height, width, channels)` in [0, 255].
         num_images: int. How many images are drawn, from the first on.
             Defaults to 8.
 
     Returns:
         A `PIL.Image.Image`.
-
-    Example:
-    ```python
-    keras_dim.views.show_views(keras_dim.views.amdim(32), images).show()
-    ```
     """
     images = ops.convert_to_numpy(images)
     if images.ndim != 4 or not len(images) or num_images < 1:

@@ -13,8 +13,24 @@ import keras_dim
 from keras_dim import methods
 
 NUM_EPOCHS = 2
-# One or two of each method, with all that differs within it: for promises
-# that the base class keeps for all of them alike, and that take long.
+# One or two of each method, with all that differs within it. The promises that
+# take long are kept by the others, too: `make test-slow`.
+EACH = [
+    "alignment_uniformity",
+    "amdim_mixtures_chunked",
+    "byol",
+    "cmc",
+    "coding_rate",
+    "corinfomax",
+    "cpc",
+    "deep_infomax_global_and_local",
+    "deep_infomax_sampled_and_chunked",
+    "instance_discrimination",
+    "moco",
+    "raft",
+    "simclr",
+]
+# Methods that have most of what the others are made of.
 SOME = [
     "amdim_mixtures_chunked",
     "byol",
@@ -22,6 +38,23 @@ SOME = [
     "deep_infomax_sampled_and_chunked",
     "moco",
 ]
+# For promises that the base class keeps for all methods alike.
+FEW = ["deep_infomax_sampled_and_chunked", "moco"]
+
+
+def slow_but(quick, names):
+    """Returns names, of which all but the quick ones are marked slow."""
+    return [
+        name if name in quick else pytest.param(name, marks=pytest.mark.slow)
+        for name in names
+    ]
+
+
+every = pytest.mark.parametrize(
+    "name", slow_but(EACH, tiny.METHODS), indirect=True
+)
+some = pytest.mark.parametrize("name", slow_but(SOME, EACH), indirect=True)
+few = pytest.mark.parametrize("name", slow_but(FEW, SOME), indirect=True)
 
 
 @pytest.fixture(params=tiny.METHODS)
@@ -89,7 +122,7 @@ def random_states(model):
 def test_every_method_has_a_tiny_instance():
     tested = {type(make()) for make in tiny.METHODS.values()}
     assert tested == set(methods.METHODS.values())
-    assert {type(tiny.METHODS[name]()) for name in SOME} == tested
+    assert {type(tiny.METHODS[name]()) for name in EACH} == tested
 
 
 def test_every_trainable_weight_receives_gradient(name):
@@ -107,6 +140,7 @@ def test_every_trainable_weight_receives_gradient(name):
         assert np.abs(gradient).max() > 0, weight.path
 
 
+@every
 def test_every_weight_is_trained(name):
     model = tiny.make(name)
     before = model.get_weights()
@@ -115,6 +149,7 @@ def test_every_weight_is_trained(name):
         assert np.abs(old - new).max() > 0, variable.path
 
 
+@every
 def test_every_term_is_logged_and_makes_up_the_loss(name):
     history = plain_run(name)[0]
     model = tiny.make(name)
@@ -155,6 +190,7 @@ def test_unknown_arguments_are_refused(name):
         tiny.make(name).from_config(config | {"no_such_argument": 1})
 
 
+@every
 def test_equal_seeds_and_a_stop_give_equal_runs(name, tmp_path):
     expected_history, expected_weights = plain_run(name)[:2]
     stopped = tiny.make(name)
@@ -226,6 +262,7 @@ def test_a_restored_model_evaluates_to_the_same(name, tmp_path):
     assert evaluate_eagerly(restored) == expected
 
 
+@every
 def test_two_replicas_equal_one(name, two_replicas):
     model = tiny.make(name, two_replicas)
     got, expected = run_and_evaluate(model), plain_run(name)
@@ -233,25 +270,26 @@ def test_two_replicas_equal_one(name, two_replicas):
     assert got[2] == pytest.approx(expected[2], rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", SOME, indirect=True)
+@some
 def test_xla_equals_eager(name, draws_that_xla_shares):
     eager = run(tiny.make(name, run_eagerly=True))
     model = tiny.make(name, jit_compile=True)
     assert_runs_agree(model, run(model), eager)
 
 
-@pytest.mark.parametrize("name", SOME, indirect=True)
+@few
 def test_eager_equals_graph(name):
     model = tiny.make(name, run_eagerly=True)
     assert_runs_agree(model, run(model), plain_run(name))
 
 
-@pytest.mark.parametrize("name", SOME, indirect=True)
+@few
 def test_several_steps_per_execution_equal_single_ones(name):
     model = tiny.make(name, steps_per_execution=2)
     assert_runs_agree(model, run(model), plain_run(name))
 
 
+@every
 def test_evaluation_changes_no_weight(name):
     _, before, _, after = plain_run(name)
     for variable, old, new in zip(
@@ -260,8 +298,14 @@ def test_evaluation_changes_no_weight(name):
         np.testing.assert_array_equal(old, new, variable.path)
 
 
-@pytest.mark.parametrize("name", SOME, indirect=True)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@some
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
+    ],
+)
 def test_mixed_precision_is_finite(name, policy):
     expected = evaluate_eagerly(tiny.make(name))
     keras.config.set_dtype_policy(policy)
@@ -277,9 +321,9 @@ def test_mixed_precision_is_finite(name, policy):
 @pytest.mark.parametrize(
     ("name", "policy"),
     [
-        ("amdim", "mixed_bfloat16"),
+        pytest.param("amdim", "mixed_bfloat16", marks=pytest.mark.slow),
         ("deep_infomax_sampled_and_chunked", "mixed_float16"),
-        ("moco", "mixed_bfloat16"),
+        pytest.param("moco", "mixed_bfloat16", marks=pytest.mark.slow),
     ],
     indirect=["name"],
 )
@@ -290,6 +334,7 @@ def test_mixed_precision_on_two_replicas_is_finite(name, policy, two_replicas):
     assert all(np.isfinite(weight).all() for weight in weights)
 
 
+@few
 def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
     model = tiny.make(name, two_replicas, jit_compile=True)
     with pytest.raises(ValueError, match="jit_compile=True.*2 replicas"):
@@ -304,7 +349,11 @@ def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
     ("name", "message"),
     [
         ("byol", "each of the 2.*drop_remainder"),
-        ("amdim", "no negatives.*drop_remainder"),
+        pytest.param(
+            "amdim",
+            "no negatives.*drop_remainder",
+            marks=pytest.mark.slow,
+        ),
         ("deep_infomax_local", "no negatives.*drop_remainder"),
     ],
     indirect=["name"],

@@ -15,10 +15,7 @@ import tiny
 
 # Replicas of each worker, and methods; the slow test takes all of them.
 LAYOUTS = {
-    "two_workers": (
-        1,
-        ("amdim_mixtures_chunked", "deep_infomax_global_and_local"),
-    ),
+    "two_workers": (1, ("moco", "deep_infomax_global_and_local")),
     # Draws fall to other images where rows come in another order.
     "two_workers_of_two": (2, ("deep_infomax_sampled_and_chunked",)),
 }

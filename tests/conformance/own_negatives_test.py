@@ -12,7 +12,6 @@ from keras_dim import layers
 from keras_dim.mutual_information import bounds
 
 METHODS = {
-    "amdim": lambda: tiny.amdim(negatives_from="own_replica"),
     "amdim_in_chunks": lambda: tiny.amdim(
         negatives_from="own_replica", bound=bounds.InfoNCE(chunk_size=3)
     ),

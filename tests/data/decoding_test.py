@@ -43,7 +43,7 @@ def test_a_folder_gives_every_variant_the_same_on_all_backends(
     for index, path in enumerate(source.paths):
         name = pathlib.Path(path).stem
         expected = numpy_images.convert(
-            numpy_images.decode(VARIANTS[name]), (16, 16, 3), resize=True
+            numpy_images.decode(VARIANTS[name]), (16, 16, 3)
         )
         np.testing.assert_array_equal(images[index], expected, err_msg=name)
 

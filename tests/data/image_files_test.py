@@ -12,6 +12,7 @@ from tiny_images import indices_of
 from tiny_images import pixels
 
 import keras_dim.data
+from keras_dim.data import reading
 
 
 def test_every_format_is_found_at_any_depth(tmp_path, write_image):
@@ -213,22 +214,6 @@ def test_a_named_pipe_does_not_block(tmp_path, write_image):
     assert keras_dim.data.open_source(tmp_path).num_images == 1
 
 
-def test_shards_of_a_streamed_folder_are_complete(
-    tmp_path, write_image, nothing_held
-):
-    for number in range(7):
-        write_image(f"{number}.png", pixels(number))
-    shards = [
-        indices_of(
-            keras_dim.data.load(
-                tmp_path, "test", 2, shard_index=shard, num_shards=2
-            )
-        )
-        for shard in range(2)
-    ]
-    assert sorted(sum(shards, [])) == list(range(7))
-
-
 @pytest.fixture
 def warnings(monkeypatch):
     found = []
@@ -373,7 +358,7 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path, kind, warnings):
     (warning,) = warnings
     assert "1 image(s)" in warning and "16 bits a channel" in warning
     assert "is 4095 of 65535" in warning
-    image = source.read(np.arange(1))["image"][0]
+    image = next(reading.batches(source, 1))["image"][0]
     np.testing.assert_array_equal(image[..., 0], levels // 256)
 
 
@@ -392,7 +377,8 @@ def test_pixels_without_a_known_range_are_skipped(
 def test_further_pages_are_told(tmp_path, warnings):
     pages = [Image.fromarray(pixels(number)) for number in range(2)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    image = keras_dim.data.open_source(tmp_path).read(np.arange(1))["image"]
+    source = keras_dim.data.open_source(tmp_path)
+    image = next(reading.batches(source, 1))["image"]
     np.testing.assert_array_equal(image[0], pixels(0))
     assert "several pages" in warnings[0]
 
@@ -417,3 +403,19 @@ def test_the_contents_tell_other_images_of_the_same_names(
     assert keras_dim.data.open_source(tmp_path).contents() == before
     write_image("2.png", pixels(0, (8, 8, 1)))
     assert keras_dim.data.open_source(tmp_path).contents() != before
+
+
+def test_shards_of_a_streamed_folder_are_complete(
+    tmp_path, write_image, nothing_held
+):
+    for number in range(7):
+        write_image(f"{number}.png", pixels(number))
+    shards = [
+        indices_of(
+            keras_dim.data.load(
+                tmp_path, "test", 2, shard_index=shard, num_shards=2
+            )
+        )
+        for shard in range(2)
+    ]
+    assert sorted(sum(shards, [])) == list(range(7))

@@ -54,36 +54,29 @@ def test_other_formats_are_refused():
 def test_sizes_and_channels_change_as_in_tensorflow(size, channels):
     image = smooth(24, 18)
     shape = (*size, channels)
-    expected = tensorflow_images.convert(image, shape, resize=True)
+    expected = tensorflow_images.convert(image, shape)
     # Pillow rounds after the rows and after the columns.
-    assert difference(convert(image, shape, resize=True), expected) <= 1
+    assert difference(convert(image, shape), expected) <= 1
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 13])
 def test_any_number_of_channels_is_resized(channels):
     image = np.repeat(smooth(24, 18), 5, axis=-1)[..., :channels]
     shape = (10, 11, channels)
-    expected = tensorflow_images.convert(image, shape, resize=True)
-    assert difference(convert(image, shape, resize=True), expected) <= 1
+    expected = tensorflow_images.convert(image, shape)
+    assert difference(convert(image, shape), expected) <= 1
 
 
 def test_colour_becomes_grey_as_in_tensorflow():
     image = pixels(0, (64, 64, 3))
-    expected = tensorflow_images.convert(image, (64, 64, 1), resize=False)
+    expected = tensorflow_images.convert(image, (64, 64, 1))
     # The very formula; a sum in another order may tip one that ends at .5.
-    grey = convert(image, (64, 64, 1), resize=False)
+    grey = convert(image, (64, 64, 1))
     assert difference(grey, expected) <= 1
     assert np.mean(grey != np.asarray(expected)) < 1e-3
 
 
 def test_every_grey_survives_the_way_over_colour():
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    colour = convert(grey, (16, 16, 3), resize=False)
-    np.testing.assert_array_equal(
-        convert(colour, (16, 16, 1), resize=False), grey
-    )
-
-
-def test_another_size_without_resize_is_an_error():
-    with pytest.raises(ValueError, match="5x4 pixels. Received: 4x4"):
-        convert(np.zeros((4, 4, 1), np.uint8), (5, 4, 1), resize=False)
+    colour = convert(grey, (16, 16, 3))
+    np.testing.assert_array_equal(convert(colour, (16, 16, 1)), grey)

@@ -1,7 +1,5 @@
-import numpy as np
 import pytest
 
-from keras_dim.data.order import Order
 from keras_dim.data.order import epoch_seed
 from keras_dim.data.order import permutation
 from keras_dim.data.order import shuffled
@@ -26,12 +24,6 @@ def test_epochs_and_seeds_give_different_orders():
     assert len(orders) == 9
 
 
-def test_shards_of_a_permutation_are_disjoint_and_complete():
-    shards = [Order(3, i, 3).indices(10) for i in range(3)]
-    assert [len(shard) for shard in shards] == [4, 3, 3]
-    assert sorted(np.concatenate(shards)) == list(range(10))
-
-
 @pytest.mark.parametrize("buffer_size", [1, 4, 10, 50])
 def test_a_shuffled_stream_is_complete_and_always_the_same(buffer_size):
     first, again = (
@@ -42,7 +34,3 @@ def test_a_shuffled_stream_is_complete_and_always_the_same(buffer_size):
     assert (first == sorted(first)) == (buffer_size == 1)
     # An item is held back, but never comes before its turn by more than that.
     assert all(item < place + buffer_size for place, item in enumerate(first))
-
-
-def test_rows_are_given_in_their_order():
-    assert Order(rows=range(3, 7)).indices(10).tolist() == [3, 4, 5, 6]

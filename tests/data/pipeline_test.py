@@ -51,35 +51,6 @@ def test_only_training_splits_are_shuffled_and_cut():
     assert indices_of(train) != sorted(indices_of(train))
 
 
-def test_shards_are_disjoint_and_complete_in_every_epoch():
-    shards = [
-        keras_dim.data.load(
-            IMAGES,
-            batch_size=2,
-            shard_index=shard,
-            num_shards=3,
-            drop_remainder=False,
-        )
-        for shard in range(3)
-    ]
-    for _ in range(3):
-        indices = sum((indices_of(shard) for shard in shards), [])
-        assert sorted(indices) == list(range(10))
-
-
-def test_shards_of_whole_batches_are_equally_long():
-    # Ten images for three workers are 4, 3 and 3: with batches of two the
-    # first could make one batch more.
-    shards = [
-        keras_dim.data.load(
-            IMAGES, batch_size=2, shard_index=shard, num_shards=3
-        )
-        for shard in range(3)
-    ]
-    assert [len(list(shard)) for shard in shards] == [1, 1, 1]
-    assert [len(shard) for shard in shards] == [1, 1, 1]
-
-
 def test_a_broken_off_iteration_counts_as_an_epoch():
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     next(iter(dataset))
@@ -120,6 +91,35 @@ def test_replicas_share_the_batches_of_one(two_replicas):
             for index in part
         ]
         assert seen == order
+
+
+def test_shards_are_disjoint_and_complete_in_every_epoch():
+    shards = [
+        keras_dim.data.load(
+            IMAGES,
+            batch_size=2,
+            shard_index=shard,
+            num_shards=3,
+            drop_remainder=False,
+        )
+        for shard in range(3)
+    ]
+    for _ in range(3):
+        indices = sum((indices_of(shard) for shard in shards), [])
+        assert sorted(indices) == list(range(10))
+
+
+def test_shards_of_whole_batches_are_equally_long():
+    # Ten images for three workers are 4, 3 and 3: with batches of two the
+    # first could make one batch more.
+    shards = [
+        keras_dim.data.load(
+            IMAGES, batch_size=2, shard_index=shard, num_shards=3
+        )
+        for shard in range(3)
+    ]
+    assert [len(list(shard)) for shard in shards] == [1, 1, 1]
+    assert [len(shard) for shard in shards] == [1, 1, 1]
 
 
 def test_batches_are_sharded_by_data_unless_workers_load_their_own():

@@ -10,8 +10,8 @@ from tiny_images import pixels
 
 import keras_dim.data
 from keras_dim.data import numpy_images
+from keras_dim.data import reading
 from keras_dim.data import tensorflow_datasets
-from keras_dim.data.reading import batches_in_order
 
 
 def prepare(folder, name, splits, shape=(8, 8, 3), num_files=1):
@@ -221,7 +221,7 @@ def test_channels_and_sizes_are_converted(tmp_path, stored, channels, size):
         "some", "some", 1, data_dir=folder, image_size=size, channels=channels
     )
     shape = (size or 8, size or 8, channels or stored)
-    expected = numpy_images.convert(image, shape, resize=True)
+    expected = numpy_images.convert(image, shape)
     np.testing.assert_array_equal(batch["image"][0], expected)
 
 
@@ -247,8 +247,8 @@ def test_mixed_sizes_are_refused_with_two_examples(tmp_path):
 @pytest.mark.parametrize("rows", [range(0, 15), range(4, 11), range(6, 6)])
 def test_a_range_is_read_in_the_order_of_its_indices(tiny_set, split, rows):
     source = keras_dim.data.open_source("tiny_set", split, data_dir=tiny_set)
-    whole = np.concatenate([b["image"] for b in batches_in_order(source, 4)])
-    batches = list(batches_in_order(source, 2, rows))
+    whole = np.concatenate([b["image"] for b in reading.batches(source, 4)])
+    batches = list(reading.batches(source, 2, rows))
 
     assert indices_of(batches) == list(rows)
     images = [image for batch in batches for image in batch["image"]]

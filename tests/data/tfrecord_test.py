@@ -7,7 +7,8 @@ from tiny_images import indices_of
 from tiny_images import pixels
 
 import keras_dim.data
-from keras_dim.data.reading import batches_in_order
+from keras_dim import distribution
+from keras_dim.data import reading
 from keras_dim.data.tfrecord import shuffle_buffer
 
 
@@ -100,20 +101,6 @@ def test_the_order_of_a_stream_depends_on_seed_and_epoch(
     assert orders(first_batch=2) == [order[4:] for order in first]
 
 
-def test_shards_of_a_stream_are_disjoint_and_complete(tmp_path, nothing_held):
-    pattern = write_shards(tmp_path)
-    shards = [
-        keras_dim.data.load(
-            pattern, batch_size=1, shard_index=shard, num_shards=3,
-            drop_remainder=False,
-        )
-        for shard in range(3)
-    ]  # fmt: skip
-    indices = [indices_of(shard) for shard in shards]
-    assert [len(one) for one in indices] == [4, 3, 3]
-    assert sorted(sum(indices, [])) == list(range(10))
-
-
 def test_the_buffer_is_bounded_in_records_and_bytes():
     assert shuffle_buffer(100, 1000) == 100
     assert shuffle_buffer(10**6, 10**6) == 50_000
@@ -188,6 +175,19 @@ def test_a_later_record_that_is_no_example_is_one_error(tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("nothing_held")
+def test_damage_that_shows_in_an_epoch_is_one_error(tmp_path):
+    # More images than are decoded ahead when the source is opened.
+    records = [example({"image": encode(pixels(0))})] * 100
+    path = tmp_path / "a.tfrecord"
+    write_records(path, [*records, b"no example"])
+    dataset = keras_dim.data.load(path, "test", 2, image_size=8)
+    with pytest.raises(ValueError, match="is damaged: .*pars") as error:
+        with distribution.value_errors():
+            list(dataset)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("label", [b"cat", 0.5, [1, 2]])
 def test_a_later_label_that_is_no_integer_is_one_error(tmp_path, label):
     whole = {"image": encode(pixels(0)), "label": 3}
@@ -234,7 +234,7 @@ def test_a_range_is_read_in_the_order_of_its_indices(
     write_records(tmp_path / "set.tfrecord-00001", [], compression)
     pattern = write_shards(tmp_path, compression=compression)
     source = keras_dim.data.open_source(pattern)
-    batches = list(batches_in_order(source, 2, rows))
+    batches = list(reading.batches(source, 2, rows))
 
     assert indices_of(batches) == list(rows)
     for batch in batches:

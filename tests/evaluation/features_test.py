@@ -10,6 +10,7 @@ from tiny_encoder import tiny_encoder
 
 from keras_dim.evaluation import extract
 from keras_dim.evaluation import feature_model
+from keras_dim.evaluation import raw_pixels_encoder
 from keras_dim.evaluation import stream
 
 # One forward pass by batches against one in whole: float32 sums in another
@@ -250,3 +251,19 @@ def test_a_model_with_two_inputs_is_refused():
     model = keras.Model(inputs, {"a": a, "b": b})
     with pytest.raises(ValueError, match="one input"):
         feature_model(model, "a")
+
+
+def test_a_feature_of_other_rows_than_the_images_is_refused(images):
+    inputs = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten()(inputs)
+    twice = keras.ops.concatenate([flat, flat], axis=0)
+    model = keras.Model(inputs, {"twice": twice})
+    with pytest.raises(ValueError, match=r"one row per image.*\(22, 192\)"):
+        extract(model, images, "twice")
+
+
+def test_raw_pixels_are_flattened_and_scaled():
+    images = np.array([[[[0], [51]], [[102], [255]]]], "uint8")
+    found = extract(raw_pixels_encoder((2, 2, 1)), images)["raw_pixels"]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0, 0.2, 0.4, 1]], rtol=1e-6)

@@ -10,7 +10,7 @@ from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
 from keras_dim.evaluation import OnlineProbe
-from keras_dim.evaluation.online_probe import online_probe_loss
+from keras_dim.evaluation.callbacks import online_probe_loss
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import sklearn.preprocessing
 from keras_dim.evaluation import linear_probe
 from keras_dim.evaluation import mlp_probe
 from keras_dim.evaluation import nearest_neighbors
-from keras_dim.evaluation.mlp_probe import _schedule
-from keras_dim.evaluation.mlp_probe import build_mlp
+from keras_dim.evaluation.probes import _schedule
+from keras_dim.evaluation.probes import build_mlp
 
 short_mlp_probe = functools.partial(
     mlp_probe, epochs=10, learning_rate=0.01, batch_size=16, milestones=()
@@ -294,6 +294,13 @@ def test_the_nearest_neighbour_alone_is_reported_too():
     data = clouds(distance=1.5)
     alone = nearest_neighbors(*data, k=1)["accuracy"]
     assert nearest_neighbors(*data, k=20)["accuracy_k1"] == alone
+
+
+def test_a_small_temperature_leaves_the_nearest_row_alone():
+    # exp(s / t) of all neighbours would be 0 without a common factor.
+    data = clouds(distance=1.5)
+    score = nearest_neighbors(*data, k=5, temperature=1e-5)
+    assert score["accuracy"] == score["accuracy_k1"] > 0.4
 
 
 def test_weights_can_outvote_a_majority():

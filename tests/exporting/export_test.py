@@ -139,10 +139,7 @@ def test_other_sizes_are_resized_as_data_sets_are(encoder, signatures, size):
         )
     )
     resized = tf.stack(
-        [
-            tensorflow_images.convert(image, (8, 8, 3), resize=True)
-            for image in images
-        ]
+        [tensorflow_images.convert(image, (8, 8, 3)) for image in images]
     )
     # Pillow, by which data sets resize, rounds after each of its two passes.
     difference = np.subtract(resized, batch["image"], dtype="int16")
@@ -161,7 +158,7 @@ def test_encoded_images_are_decoded_and_resized(encoder, signatures):
     encoded.append(tf.io.encode_jpeg(images[1]).numpy())
     resized = [
         tensorflow_images.convert(
-            tensorflow_images.decode_request(data), (8, 8, 3), resize=True
+            tensorflow_images.decode_request(data), (8, 8, 3)
         )
         for data in encoded
     ]

@@ -66,6 +66,14 @@ def test_scores_are_combined_and_assigned_at_the_temperature():
     )
 
 
+def test_the_best_scores_are_combined_to_the_ceiling_and_the_gain():
+    layer = MixtureFeatures(3, temperature=2.0)
+
+    values = layer.combine(np.full((2 * 3, 4), 5.0))
+
+    np.testing.assert_allclose(values, 5.0 + layer.gain, rtol=1e-6)
+
+
 def test_only_info_nce_has_scores_for_a_mixture():
     mixture_features.get(2, bounds.InfoNCE(chunk_size=4))
     with pytest.raises(ValueError, match="bound 'info_nce'. Received: .*Bound"):

@@ -124,6 +124,16 @@ def test_ceilings_are_the_logarithm_of_the_candidates(name, expected):
     }
 
 
+def test_a_mixture_raises_the_ceilings_of_the_terms_that_it_makes():
+    model = tiny.METHODS["amdim_mixtures_chunked"]()
+
+    assert model.ceilings(8) == {
+        "global_to_map_3": pytest.approx(math.log(1 + 7 * 9) + math.log(3) / 2),
+        "map_3_to_map_2": pytest.approx(math.log(1 + 7 * 4)),
+        "map_2_to_global": pytest.approx(math.log(1 + 7)),
+    }
+
+
 def test_scores_that_tell_every_pair_apart_reach_the_ceiling():
     model = tiny.METHODS["deep_infomax_local"]()
     positives = np.eye(8)[:, :, None]

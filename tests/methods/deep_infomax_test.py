@@ -452,7 +452,7 @@ def test_a_dict_without_images_is_refused(images):
                 "critic": "concatenate",
                 "bound": {"name": "info_nce", "chunk_size": 4},
             },
-            "`chunk_size` .*inner products.*ConcatenateCritic",
+            "`chunk_size` needs a DotProductCritic.*ConcatenateCritic",
         ),
     ],
 )

@@ -1,16 +1,16 @@
 """Models with default arguments train as well as those of the recipes."""
 
 import keras
-import numpy as np
 import pytest
 
 import keras_dim
+from keras_dim.data import reading
 
 
 @pytest.fixture(scope="module")
 def digits():
     source = keras_dim.data.open_source("digits", image_size=28)
-    return source.read(np.arange(256))["image"]
+    return next(reading.batches(source, 256))["image"]
 
 
 def information(digits, **arguments):

@@ -31,6 +31,14 @@ ENCODERS = {
     "amdim_imagenette": ((64, 64, 3), "map_7", (7, 7)),
     "moco_cifar10": ((32, 32, 3), "local", (8, 8)),
     "byol_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "simclr_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "instance_discrimination_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "cmc_cifar10": ((32, 32, 3), "luminance", ()),
+    "cpc_stl10": ((64, 64, 3), "local", (7, 7)),
+    "raft_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "alignment_uniformity_stl10": ((64, 64, 3), "local", (15, 15)),
+    "corinfomax_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "coding_rate_cifar10": ((32, 32, 3), "local", (8, 8)),
 }
 # Widths that change no place of a map, and take no memory.
 NARROW = {
@@ -38,6 +46,14 @@ NARROW = {
     "amdim": {"base_width": 2, "representation_units": 16, "depth": 1},
     "moco": {"queue_size": 4},
     "byol": {"hidden_units": 4},
+    "simclr": {"width": 2},
+    "instance_discrimination": {"width": 2},
+    "cmc": {"num_noise": 2},
+    "cpc": {"width": 2},
+    "raft": {"hidden_units": 4, "width": 2},
+    "alignment_uniformity": {"encoder.units": 4, "global_units": 4},
+    "corinfomax": {"hidden_units": 4, "width": 2},
+    "coding_rate": {"hidden_units": 4, "width": 2},
 }
 # Every field of every recipe, beside the code.
 WRITTEN = json.loads(

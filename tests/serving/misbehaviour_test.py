@@ -8,7 +8,6 @@ import types
 
 import numpy as np
 import pytest
-import urllib3
 from serving.conformance_server import HTTP_STATUS
 from serving.conformance_server import ConformanceServer
 from serving.conformance_server import Model
@@ -248,10 +247,10 @@ def test_a_server_that_dies_while_it_works_is_told_of(protocol, models, images):
 
 
 def test_a_batch_that_is_too_large_is_told_the_size_that_fits(server, host):
-    images = np.zeros((4, 50, 50, 3), "uint8")
-    # JSON has up to four bytes to each of 7,500 numbers, and its brackets.
+    images = np.full((4, 50, 50, 3), 255, "uint8")
+    # JSON has four bytes to each of 7,500 numbers, and its brackets.
     row = 7_500 if host == server.grpc else 4 * 7_500 + 2 * (1 + 50 + 2_500)
-    client = serving.Client(host, "tiny", max_message_bytes=4096 + 4 * row - 1)
+    client = serving.Client(host, "tiny", max_message_bytes=4 * row - 1)
 
     with pytest.raises(
         serving.MessageTooLargeError, match="Pass batch_size=3"
@@ -276,45 +275,8 @@ def test_files_that_are_too_large_are_told_the_size_that_fits(server, host):
     client = serving.Client(host, "tiny", max_message_bytes=limit)
 
     with pytest.raises(serving.MessageTooLargeError) as caught:
-        client.embed_encoded([b"0" * 10_000, b"1"] * 2)
+        client.embed_encoded([b"0" * 10_000] * 4)
     assert caught.value.batch_size == 2
-
-
-# The longest numbers, and lists of one.
-@pytest.mark.parametrize(
-    "shape", [(5, 3, 3), (40, 1, 1), (1, 40, 1), (9, 9, 1)]
-)
-def test_no_message_is_larger_than_it_was_thought(
-    server, host, monkeypatch, shape
-):
-    sizes = []
-    images = np.full((7, *shape), 255, "uint8")
-    client = serving.Client(host, "pixels")
-    thought = 7 * client._transport.bytes_per_image(images)
-    if host == server.grpc:
-        predict = server.predict
-        monkeypatch.setattr(
-            server,
-            "predict",
-            lambda request: (
-                sizes.append(request.ByteSize()) or predict(request)
-            ),
-        )
-    else:
-        post = urllib3.connection.HTTPConnection.request
-        monkeypatch.setattr(
-            urllib3.connection.HTTPConnection,
-            "request",
-            lambda self, method, path, body, headers, **options: (
-                sizes.append(len(body or ""))
-                or post(self, method, path, body, headers, **options)
-            ),
-        )
-    client.embed(images)
-
-    # Nor was it thought to be much larger.
-    assert thought <= 1.01 * sizes[-1]
-    assert sizes[-1] <= thought + 4096
 
 
 def test_a_server_with_a_smaller_limit_is_understood(models, images):

@@ -36,8 +36,8 @@ from keras_dim.presets import list_pretrained
 from keras_dim.presets import pretrained
 from keras_dim.presets import save_preset
 from keras_dim.training import Recipe
+from keras_dim.training import embedding
 from keras_dim.training import read_embedding
-from keras_dim.training.embedding_shards import EmbeddingShards
 from keras_dim.training.epoch_log import EpochLog
 
 FEW = 25
@@ -240,23 +240,6 @@ def test_images_by_an_export(fuzz, saved_model):
     fuzz(damaged(images()) | strategies.binary(max_size=64), check)
 
 
-def test_exports_that_beam_is_given(fuzz, saved_model, tmp_path):
-    pytest.importorskip("apache_beam", reason="comes with the extra `beam`")
-    from keras_dim.beam.saved_model import check_saved_model
-
-    whole = (saved_model / "saved_model.pb").read_bytes()
-
-    def check(data):
-        (tmp_path / "saved_model.pb").write_bytes(data)
-        try:
-            check_saved_model(str(tmp_path), "fc")
-        except ValueError as error:
-            assert str(tmp_path) in str(error)
-            assert "\n" not in str(error)
-
-    fuzz(damaged([whole]) | strategies.binary(max_size=64), check)
-
-
 def test_folders_of_images(fuzz, tmp_path):
     whole = pixels(0)
     number = iter(range(10**6))
@@ -446,15 +429,15 @@ def test_manifests_of_shards(fuzz, tmp_path):
         "width": 6,
         "num_shards": 2,
     }
-    shards = EmbeddingShards(tmp_path, 2)
     for shard in range(2):
-        np.save(shards.paths(shard)[0], np.zeros((2, 6), "float32"))
+        path, *_ = embedding.shard_paths(tmp_path, shard, 2)
+        np.save(path, np.zeros((2, 6), "float32"))
 
     def check(data):
         (tmp_path / "embed.json").write_bytes(data)
         for call in (
             lambda: read_embedding(tmp_path),
-            lambda: shards.begin(whole),
+            lambda: embedding.begin(tmp_path, whole),
         ):
             try:
                 call()

@@ -6,7 +6,7 @@ import pytest
 
 @pytest.mark.parametrize(
     ("num_kills", "epochs"),
-    [(2, 6), pytest.param(50, 40, marks=pytest.mark.slow)],
+    [(1, 3), pytest.param(50, 40, marks=pytest.mark.slow)],
 )
 def test_a_killed_run_ends_as_an_unbroken_one(num_kills, epochs, tmp_path):
     kills.Process(tmp_path / "unbroken", epochs).finish()

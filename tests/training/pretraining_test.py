@@ -210,6 +210,7 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(finished, tmp_path):
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_replicas(
     finished, tmp_path, two_replicas
 ):
@@ -500,6 +501,22 @@ def test_a_run_is_resumed_with_its_own_recipe_only(finished):
     # The cosine depends on it.
     with pytest.raises(ValueError, match="epochs was 3 and is 5"):
         pretrain(tiny_recipe(epochs=5), finished, resume=True)
+
+
+def test_epochs_stay_where_a_teacher_depends_on_them(tmp_path):
+    how = {"method": "byol", "views": "byol", "schedule": "constant"}
+    tiny_recipe(**how, epochs=3).save(tmp_path / "recipe.json")
+    with pytest.raises(ValueError, match="epochs was 3 and is 5"):
+        run_folder.check(tmp_path, tiny_recipe(**how, epochs=5), resume=True)
+    how["method"] = "moco"
+    tiny_recipe(**how, epochs=3).save(tmp_path / "recipe.json")
+    run_folder.check(tmp_path, tiny_recipe(**how, epochs=5), resume=True)
+
+
+def test_a_tuple_in_a_recipe_is_the_list_that_was_written(tmp_path):
+    recipe = tiny_recipe(schedule={"name": "steps", "boundaries": (0.5, 0.75)})
+    recipe.save(tmp_path / "recipe.json")
+    run_folder.check(tmp_path, recipe, resume=True)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -69,6 +69,11 @@ def test_a_true_card_is_confirmed_to_the_last_image(preset):
     assert all(result["card"] == result["measured"] for result in results)
 
 
+def test_a_preset_may_be_given_by_its_folder(preset, monkeypatch):
+    monkeypatch.chdir(preset)
+    assert all(result["agrees"] for result in verify("./tiny"))
+
+
 def test_a_false_card_is_found_out(preset, edit):
     def boast(metadata):
         metadata["scores"][1]["accuracy"] += 0.01
@@ -162,13 +167,13 @@ def test_a_preset_may_state_its_own_tolerance(preset, edit):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.pop("data"), "Expected an entry 'data'"),
+        (lambda m: m.pop("data"), "Missing: .'source'"),
         (
             lambda m: m["scores"][0].update(data={"source": "digits"}),
-            "Expected an entry 'data'",
+            "Missing: .'split'",
         ),
         (lambda m: m["scores"].clear(), "hold no score"),
-        (lambda m: m["scores"][0].pop("arguments"), "how to repeat it"),
+        (lambda m: m["scores"][0].pop("arguments"), "Missing: .'arguments'"),
         (lambda m: m["scores"][0].update(probe="svm"), "Unknown probe"),
     ],
 )

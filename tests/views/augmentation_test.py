@@ -218,6 +218,23 @@ def test_probabilities_outside_0_to_1_are_refused(layer):
         layer()
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: views.RandomCrop(0),
+        lambda: views.RandomCrop(4, padding=-1),
+        lambda: views.RandomResizedCrop(0),
+        lambda: views.RandomGaussianBlur(kernel_size=3.5),
+        lambda: views.dim(crop_padding=4),
+        lambda: views.moco_v2(None),
+        lambda: views.byol(None),
+    ],
+)
+def test_sizes_that_mean_nothing_are_refused(layer):
+    with pytest.raises(ValueError, match="integer|`crop_padding` needs"):
+        layer()
+
+
 def test_integers_are_below_their_count():
     draws = np.float32([0.0, 0.499, 0.5, 1 - 2**-24, 1.0])
     np.testing.assert_array_equal(

@@ -1,10 +1,32 @@
-"""Views of methods that compare two looks at each image."""
+"""Layers that make the views of images by augmentations, and their seeds."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_dim import configurable
 from keras_dim.views import augmentation
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class SingleView(configurable.Configurable, layers.Layer):
+    """Passes images through augmentations, one after the other.
+
+    Args:
+        augmentations: list of layers from images to images. None leave the
+            images as they are. Defaults to `()`.
+
+    Returns, when called with images, a dict with `"image"`.
+    """
+
+    def __init__(self, augmentations=(), **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.augmentations = list(augmentations)
+
+    def call(self, images, training=False):
+        return {
+            "image": augmentation.in_turn(self.augmentations, images, training)
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -55,8 +77,20 @@ class TwoViews(configurable.Configurable, layers.Layer):
         images = augmentation.in_turn(self.shared, images, training)
         second = self.augmentations if self.second is None else self.second
         return {
-            name: augmentation.in_turn(augmentations, images, training)
-            for name, augmentations in zip(
+            name: augmentation.in_turn(each, images, training)
+            for name, each in zip(
                 self.names, (self.augmentations, second), strict=True
             )
         }
+
+
+def seeds_from(seed, count):
+    """Returns `count` different seeds, none of them `seed` itself, or None.
+
+    Layers that share one seed would all draw the same numbers.
+    """
+    if seed is None:
+        return [None] * count
+    states = np.random.SeedSequence(seed).generate_state(count)
+    # Keras keeps seeds as int32 on some backends.
+    return [int(state >> 1) for state in states]

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from keras_dim import views
-from keras_dim.views import random_resized_crop
+from keras_dim.views import resampling
 
 RNG = np.random.default_rng(0)
 NUM_BOXES = 20_000
@@ -13,7 +13,7 @@ FINE = (10_000, 10_000)
 
 def boxes(image_size, scale, ratio, num_boxes=NUM_BOXES):
     draws = RNG.uniform(size=(num_boxes, views.RandomResizedCrop.num_draws))
-    drawn = random_resized_crop.draw_boxes(
+    drawn = resampling.draw_boxes(
         draws.astype("float32"), image_size, scale, ratio
     )
     return [np.array(each, "float64") for each in drawn]
@@ -102,9 +102,7 @@ def test_crops_are_the_resampled_boxes():
     layer = views.RandomResizedCrop(24, seed=0)
     crops = np.array(layer(images, training=True))
     draws = views.RandomResizedCrop(24, seed=0).draw(30)
-    drawn = random_resized_crop.draw_boxes(
-        draws, (40, 36), layer.scale, layer.ratio
-    )
+    drawn = resampling.draw_boxes(draws, (40, 36), layer.scale, layer.ratio)
     for crop, image, top, left, height, width in zip(
         crops, images, *np.array(drawn), strict=True
     ):

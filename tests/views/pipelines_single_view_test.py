@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from keras_dim import views
-from keras_dim.views.seeds import seeds_from
+from keras_dim.views.pipelines import seeds_from
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), "uint8")
 

@@ -79,7 +79,6 @@ def photos(tmp_path, write_image):
         {"split": "test", "first_batch": 3},
         {"split": "test"},
         {"drop_remainder": False},
-        {"shard_index": 1, "num_shards": 2},
     ],
 )
 def test_arrays_give_the_batches_of_tensorflow(monkeypatch, arguments):

@@ -4,7 +4,6 @@ from PIL import Image
 from PIL import ImageFilter
 
 from keras_dim import views
-from keras_dim.views import random_gaussian_blur
 from keras_dim.views import resampling
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 16, 14, 3), "uint8")
@@ -18,8 +17,8 @@ def blurred(sigmas, kernel_size):
     return np.array(
         resampling.resample(
             SMALL_IMAGES.astype("float32"),
-            random_gaussian_blur.blur_weights(sigmas, 12, kernel_size),
-            random_gaussian_blur.blur_weights(sigmas, 10, kernel_size),
+            resampling.blur_weights(sigmas, 12, kernel_size),
+            resampling.blur_weights(sigmas, 10, kernel_size),
         )
     )
 

@@ -1,0 +1,437 @@
+"""Callbacks that look at an encoder in training."""
+
+import functools
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from absl import logging
+from keras import layers
+from keras import ops
+
+from keras_dim import batches
+from keras_dim import checks
+from keras_dim import optimizers
+from keras_dim.encoders import features as encoder_features
+from keras_dim.evaluation import features as features_lib
+from keras_dim.evaluation import scoring
+from keras_dim.evaluation import spread
+
+HEADS = ("linear", "mlp")
+LOGIT_LIMIT = 10.0
+LOGIT_PENALTY = 1e-3
+# Features that differ from image to image by less than a hundredth of their
+# size are one point: bfloat16 alone rounds by up to 1/256.
+POINT = 0.01
+# A line has an effective rank of 1. Healthy features of a few units, too, are
+# well above this.
+LINE = 1.5
+_LEAST_UNITS = 4
+# The warnings, of a feature's name, an epoch and how the feature has collapsed.
+COLLAPSED = (
+    "The feature %r has collapsed by the end of epoch %d: %s. Further training "
+    "will not tell images apart; stop, and try a lower learning rate, more "
+    "negatives or another weight of the prior."
+)
+LAGS_BEHIND = (
+    "The feature %r looks collapsed by the end of epoch %d: %s. It is not, "
+    "with the images' own statistics: the moving statistics of batch norm lag "
+    "behind. Train longer, or take a lower momentum such as 0.9."
+)
+AT_CEILING = (
+    "%r is %.2f of at most %.2f by the end of epoch %d: the pairs are too easy "
+    "to tell apart to teach more. Take a map with more and smaller fields as "
+    "the local one, larger batches for more negatives, or stronger views."
+)
+# The share of a ceiling that may be missing, and the epochs that are early.
+WITHIN = 0.03
+EPOCHS = 3
+
+
+class EncoderCallback(keras.callbacks.Callback):
+    """Extracts features of a model in training; abstract.
+
+    The features are those of `model.encoder`, or of the model itself where it
+    has none. The images are checked at once and, as the encoder's image shape
+    is known then, before the first epoch.
+    """
+
+    num_classes: int | None = None
+
+    def __init__(self, feature, batch_size, train=None, test=None):
+        super().__init__()
+        self.train = train
+        self.test = test
+        self.feature = feature
+        self.batch_size = batch_size
+        self.check(image_shape=None)
+
+    def check(self, image_shape):
+        """Raises a `ValueError` for images or labels that cannot be used."""
+        for part in ("train", "test"):
+            expected = image_shape, self._who(part), self.num_classes
+            batches.check_labelled(getattr(self, part), *expected)
+
+    def on_train_begin(self, logs=None):
+        encoder = getattr(self.model, "encoder", self.model)
+        self._features = features_lib.feature_names(self.feature, encoder)
+        # Kept from epoch to epoch: a new one would be traced anew.
+        self._encoder = features_lib.feature_model(encoder, self._features)
+        self.check(features_lib.input_shape(encoder))
+
+    def extract(self, images):
+        """Returns the features and labels of images, as they are now."""
+        return features_lib.extract(
+            self._encoder, images, self._features, self.batch_size
+        )
+
+    def labels(self, columns, part):
+        """Returns the labels of `"train"` or `"test"` as numbers."""
+        return batches.labels_of(
+            columns, self._who(part), self.num_classes, allow_unlabelled=True
+        )
+
+    def _who(self, part):
+        return f"`{part}` of {type(self).__name__}"
+
+
+class ProbeCallback(EncoderCallback):
+    """Scores features of the model in training at the end of epochs.
+
+    The features are those of `model.encoder`, or of the model itself where it
+    has none. The accuracy goes to the logs as `"<probe>_<feature>"`, e.g.
+    `"linear_probe_global"`. A score is due in the first epoch of `fit`, every
+    `every` epochs, and in the last epoch. Between them the logs repeat the
+    last score, which `EarlyStopping` and `ModelCheckpoint` with `mode="max"`
+    do not take for a better one. Put the probe before callbacks that read the
+    logs.
+
+    Args:
+        probe: str or callable. A name of `evaluation.PROBES`; or a function of
+            training features, training labels, test features and test labels
+            that returns a dict with `"accuracy"`.
+        train: labelled images that the probe is fitted to: a pair of arrays
+            `(images, labels)`, a dict of arrays with `"image"` and `"label"`,
+            or a data set of batches of either.
+        test: labelled images that are scored.
+        feature, batch_size: see `extract`.
+        every: int. Epochs from score to score. Defaults to `1`.
+        **arguments: arguments of the probe; with a name, all that
+            `evaluation.run_probe` takes, e.g. `labels_per_class=10`.
+            A function takes those of the names above, too:
+            `functools.partial(mlp_probe, batch_size=32)`.
+
+    Attributes:
+        results: list of dicts, one for each score: `"epoch"` (from 0),
+            `"feature"`, and the probe's results.
+
+    Raises:
+        ValueError: for an unknown probe or argument; before the first epoch
+            for an unknown feature, and for images or labels that
+            `keras_dim.batches` refuses.
+    """
+
+    def __init__(
+        self,
+        probe: str | Callable[..., dict[str, Any]],
+        train: Any,
+        test: Any,
+        feature: str | Sequence[str] | None = None,
+        every: int = 1,
+        batch_size: int = 256,
+        **arguments: Any,
+    ):
+        super().__init__(feature, batch_size, train, test)
+        checks.integers(1, every=every)
+        if isinstance(probe, str):
+            scoring.check_arguments(probe, arguments)
+            self.name = probe
+            self._score = functools.partial(
+                scoring.run_probe, probe=probe, arguments=arguments
+            )
+        else:
+            function = getattr(probe, "func", probe)
+            self.name = getattr(function, "__name__", type(probe).__name__)
+            self._score = functools.partial(probe, **arguments)
+        self.every = every
+        self.results = []
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._last = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        is_last = epoch + 1 == (self.params or {}).get("epochs")
+        if not self._last or is_last or (epoch + 1) % self.every == 0:
+            train, test = self.extract(self.train), self.extract(self.test)
+            labels = self.labels(train, "train"), self.labels(test, "test")
+            for name in self._features:
+                result = self._score(
+                    train.pop(name), labels[0], test.pop(name), labels[1]
+                )
+                self._last[f"{self.name}_{name}"] = result["accuracy"]
+                self.results.append({"epoch": epoch, "feature": name, **result})
+        if logs is not None:
+            logs.update(self._last)
+
+
+class OnlineProbe(EncoderCallback):
+    """Trains a linear and an MLP classifier on features during training.
+
+    After each batch of the model, both take one step on a batch of their own
+    labelled images; the encoder learns nothing from labels. At the end of each
+    epoch their accuracies on the test images go to the logs as
+    `"online_linear_<feature>"` and `"online_mlp_<feature>"`. They trail what a
+    probe of the finished encoder scores, and cost one forward pass to a step.
+
+    The linear one is a dense layer; the MLP is dropout of 0.2, 1,024 units
+    without bias, batch norm, ReLU, dropout of 0.2 and a dense layer. A resumed
+    run begins with new ones.
+
+    Args:
+        train: labelled images the classifiers learn from, see `ProbeCallback`.
+            Images labelled -1 have no label.
+        test: labelled images that are scored. Those labelled -1 are left out.
+        num_classes: int.
+        feature: str. Defaults to `encoders.default_feature(encoder)`.
+        batch_size: int. Labelled images to a step. Defaults to `128`.
+        learning_rate: float. Of Adam with `beta_1=0.8` and an L2 penalty of
+            1e-5, the authors' settings. Defaults to `2e-4`.
+        seed: int. Of the weights, dropout and the order of arrays. Defaults
+            to `0`.
+
+    Differs from the authors' code, which takes both views of the batch that
+    trains the encoder: a callback sees no batch, and labels may be few.
+
+    Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
+    the code published with it.
+    """
+
+    def __init__(
+        self,
+        train: Any,
+        test: Any,
+        num_classes: int,
+        feature: str | None = None,
+        batch_size: int = 128,
+        learning_rate: float = 2e-4,
+        seed: int = 0,
+    ):
+        # Batch norm compares the images of a step.
+        checks.integers(2, num_classes=num_classes, batch_size=batch_size)
+        self.num_classes = num_classes
+        super().__init__(feature, batch_size, train, test)
+        self.learning_rate = learning_rate
+        self.seed = seed
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        (self._name,) = self._features
+        self._batches = self._endless_batches()
+        self._heads = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            # Within an epoch Keras holds the weights apart from the model.
+            self.model.jax_state_sync()
+        images = next(self._batches)
+        labels = self.labels(images, "train")
+        (found,) = features_lib.stream(
+            self._encoder, images, self._name, len(labels)
+        )
+        features = found[self._name]
+        if self._heads is None:
+            self._heads = self._build_heads(features.shape[-1])
+        self._heads.train_on_batch(features, {name: labels for name in HEADS})
+
+    def on_epoch_end(self, epoch, logs=None):
+        found = self.extract(self.test)
+        labels = self.labels(found, "test")
+        logits = self._heads.predict(
+            found[self._name], batch_size=self.batch_size, verbose=0
+        )
+        for name in HEADS if logs is not None else ():
+            right = (logits[name].argmax(-1) == labels)[labels >= 0]
+            logs[f"online_{name}_{self._name}"] = float(right.mean())
+
+    def _build_heads(self, width):
+        policy = {"dtype": "float32"}
+        seeds = iter(range(self.seed, self.seed + 5))
+
+        def dense(units, **options):
+            uniform = keras.initializers.GlorotUniform(next(seeds))
+            options |= {"kernel_initializer": uniform, **policy}
+            return layers.Dense(units, **options)
+
+        features = keras.Input((width,), **policy)
+        x = layers.Dropout(0.2, seed=next(seeds), **policy)(features)
+        x = dense(1024, use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **policy)(x)
+        x = layers.ReLU(**policy)(x)
+        x = layers.Dropout(0.2, seed=next(seeds), **policy)(x)
+        outputs = {
+            name: dense(self.num_classes, name=name)(inputs)
+            for name, inputs in zip(HEADS, (features, x), strict=True)
+        }
+        heads = keras.Model(features, outputs)
+        heads.compile(
+            optimizers.Adam(self.learning_rate, beta_1=0.8, l2=1e-5),
+            loss={name: online_probe_loss for name in HEADS},
+        )
+        return heads
+
+    def _endless_batches(self) -> Iterator[dict[str, np.ndarray]]:
+        """Yields labelled batches of `train`, one pass after the other."""
+        order = np.random.default_rng(self.seed)
+        while True:
+            if not batches.is_whole(self.train):
+                yield from batches.iterate(self.train)
+                continue
+            whole = batches.columns(self.train)
+            rows = order.permutation(len(whole["image"]))
+            # Without the rest, unless it is all there is.
+            end = len(rows) // self.batch_size * self.batch_size
+            for start in range(0, end or len(rows), self.batch_size):
+                chosen = rows[start : start + self.batch_size]
+                yield {
+                    name: np.asarray(column)[chosen]
+                    for name, column in whole.items()
+                }
+
+
+def online_probe_loss(labels, logits):
+    """Cross entropy of clipped logits, and a penalty on their squares.
+
+    Labels are `(batch,)` or `(batch, 1)`, -1 for none, which counts for the
+    penalty alone; logits `(batch, classes)`. The result is a scalar in nats.
+    """
+    labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
+    logits = ops.cast(logits, "float32")
+    clipped = LOGIT_LIMIT * ops.tanh(logits / LOGIT_LIMIT)
+    # A row without a label is all zeros, and adds nothing.
+    own = ops.one_hot(labels, logits.shape[-1]) * ops.log_softmax(clipped)
+    num_labels = ops.sum(ops.cast(labels >= 0, "float32"))
+    cross_entropy = -ops.sum(own) / ops.maximum(num_labels, 1.0)
+    return cross_entropy + LOGIT_PENALTY * ops.mean(ops.square(logits))
+
+
+class CollapseReport(EncoderCallback):
+    """Logs how much features vary, and warns where they have collapsed.
+
+    A collapsed encoder gives all images the same features, or features on a
+    line; its loss may look well all the same. At the end of each epoch three
+    numbers go to the logs for each feature: `"effective_rank_<feature>"`,
+    `"smallest_deviation_<feature>"` and `"mean_deviation_<feature>"`, of the
+    standard deviations over the images. A collapse is warned of at the end of
+    its epoch. Put this before callbacks that read the logs.
+
+    Where moving statistics of batch norm lag behind, as with momentum 0.999 in
+    the first epochs, features look collapsed. They are computed again with the
+    statistics of the images; if they vary then, the warning says so.
+
+    The features are those of `model.encoder`, or of the model itself where it
+    has none.
+
+    Args:
+        images: array `(num_images, height, width, channels)` as the encoder
+            takes them, a few hundred, held out or not.
+        feature, batch_size: see `extract`.
+
+    Raises:
+        ValueError: for fewer than two images, and images that
+            `keras_dim.batches.check` refuses; before the first epoch, for an
+            unknown feature and for another image size.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        feature: str | Sequence[str] | None = None,
+        batch_size: int = 256,
+    ):
+        self.images = images
+        super().__init__(feature, batch_size)
+        # The features that were warned of, until they are healthy again.
+        self._warned = set()
+
+    def check(self, image_shape):
+        why = "one image cannot show whether features vary"
+        batches.check(self.images, image_shape, 2, "CollapseReport", why)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {} if logs is None else logs
+        found = self.extract(self.images)
+        for name in self._features:
+            deviations = spread.deviations(found[name])
+            logs[f"effective_rank_{name}"] = spread.effective_rank(found[name])
+            logs[f"smallest_deviation_{name}"] = float(deviations.min())
+            logs[f"mean_deviation_{name}"] = float(deviations.mean())
+            reason = _collapse(found[name])
+            if reason is None:
+                self._warned.discard(name)
+            elif name not in self._warned:
+                self._warned.add(name)
+                is_lag = self._varies_by_own_statistics(name)
+                warning = LAGS_BEHIND if is_lag else COLLAPSED
+                logging.warning(warning, name, epoch + 1, reason)
+
+    def _varies_by_own_statistics(self, name):
+        """Whether a feature varies once batch norm takes the images' own."""
+        model, norm = self._encoder, keras.layers.BatchNormalization
+        if not any(isinstance(each, norm) for each in model._flatten_layers()):
+            return False
+        # Without state: a pass in training mode would move the statistics.
+        variables = model.trainable_variables, model.non_trainable_variables
+        values = ([variable.value for variable in each] for each in variables)
+        images = self.images[: self.batch_size]
+        outputs, _ = model.stateless_call(*values, images, training=True)
+        found = encoder_features.named(outputs)[name]
+        found = keras.ops.convert_to_numpy(found).astype("float32")
+        return _collapse(found.reshape(len(found), -1)) is None
+
+
+def _collapse(features):
+    """Returns in words how features have collapsed, or None."""
+    num_images, units = features.shape
+    varies = spread.relative_deviation(features)
+    if varies < POINT:
+        share = f"{100 * varies:.2g} % of its size"
+        return f"it is the same for all of {num_images} images, to {share}"
+    rank = spread.effective_rank(features)
+    if rank < LINE and min(units, num_images) >= _LEAST_UNITS:
+        measured = f"(effective rank {rank:.2f})"
+        return f"its {units} units vary in one direction alone {measured}"
+    return None
+
+
+class CeilingReport(keras.callbacks.Callback):
+    """Warns once of a bound at its ceiling in the first three epochs.
+
+    A bound such as InfoNCE cannot exceed the logarithm of the number of
+    candidates. One that is within 3 % of it after an epoch or two has nothing
+    left to learn: pairs are told apart by something simple, and the features
+    stay poor.
+
+    Args:
+        ceilings: mapping from a name in the logs to its ceiling, above 0, or
+            None. Methods have them: `model.ceilings(batch_size)`.
+    """
+
+    def __init__(self, ceilings: Mapping[str, float | None]):
+        super().__init__()
+        self.ceilings = checks.given(**ceilings)
+        checks.above(0, **self.ceilings)
+        self._warned = set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, ceiling in self.ceilings.items():
+            value = (logs or {}).get(name, float("nan"))
+            is_early = epoch < EPOCHS and name not in self._warned
+            if is_early and value >= (1 - WITHIN) * ceiling:
+                self._warned.add(name)
+                found = name, value, ceiling, epoch + 1
+                logging.warning(AT_CEILING, *found)
