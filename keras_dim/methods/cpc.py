@@ -98,7 +98,7 @@ class CPC(base.SelfSupervisedModel):
         checks.above(0, score_scale=score_scale)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
-        steps = tuple(steps)
+        steps = list(steps)
         terms = {f"information_{k}": -1.0 / len(steps) for k in steps}
         super().__init__(encoder, views, terms, **kwargs)
         self.steps = steps
