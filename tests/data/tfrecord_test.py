@@ -177,8 +177,8 @@ def test_a_later_record_that_is_no_example_is_one_error(tmp_path):
 
 @pytest.mark.usefixtures("nothing_held")
 def test_damage_that_shows_in_an_epoch_is_one_error(tmp_path):
-    # More images than are decoded ahead when the source is opened.
-    records = [example({"image": encode(pixels(0))})] * 100
+    # More images than are looked at when the source is opened.
+    records = [example({"image": encode(pixels(0))})] * 1100
     path = tmp_path / "a.tfrecord"
     write_records(path, [*records, b"no example"])
     dataset = keras_dim.data.load(path, "test", 2, image_size=8)
