@@ -1,6 +1,7 @@
 """Networks from raw pixels to a dict of named features."""
 
 from keras_dim.encoders.amdim_resnet import amdim_resnet
+from keras_dim.encoders.backbone import from_backbone
 from keras_dim.encoders.dim_alexnet import dim_alexnet
 from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
@@ -31,6 +32,7 @@ __all__ = [
     "dim_convnet",
     "dim_resnet",
     "folded_dim_alexnet",
+    "from_backbone",
     "half_alexnet",
     "lab_pair",
     "patch_resnet",
