@@ -63,27 +63,18 @@ def test_all_methods_are_tried():
 @pytest.mark.parametrize("name", OWN)
 def test_a_method_trains_on_a_model_of_ones_own(name):
     encoder = encoders.from_backbone(own_model())
+    views = tiny.two_views()
     if name == "CMC":
         image = keras.Input((8, 8, 3))
-        features = {
-            key: own_features
-            for key, own_features in zip(
-                ("one", "other"),
-                (
-                    encoders.from_backbone(own_model())(image)["global"]
-                    for _ in range(2)
-                ),
-                strict=True,
-            )
-        }
-        encoder = keras.Model(image, features)
-    views = tiny.one_view()
+        networks = [encoders.from_backbone(own_model()) for _ in range(2)]
+        features = [network(image)["global"] for network in networks]
+        encoder = keras.Model(
+            image, dict(zip(("one", "other"), features, strict=True))
+        )
     if name in ("DeepInfoMax", "InstanceDiscrimination", "CMC", "CPC"):
-        pass
-    elif name == "MoCo":
+        views = tiny.one_view()
+    if name == "MoCo":
         views = tiny.two_views(("query", "key"))
-    else:
-        views = tiny.two_views()
     method = getattr(keras_dim, name)
     model = method(encoder, views=views, seed=1, **OWN[name])
     model.compile(keras.optimizers.SGD(0.01), run_eagerly=True)
