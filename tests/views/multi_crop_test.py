@@ -30,13 +30,24 @@ def test_in_inference_all_views_are_equal():
     np.testing.assert_array_equal(found["view_1"], found["view_3"])
 
 
-def test_two_crops_are_those_of_two_views():
-    expected = views.TwoViews(
-        [views.RandomCrop(4, seed=1)], shared=[views.RandomFlip(seed=2)]
-    )(images(), training=True)
-    found = make(2)(images(), training=True)
-    for name, view in expected.items():
-        np.testing.assert_array_equal(found[name], view)
+def test_each_image_is_mirrored_in_all_views_or_in_none():
+    images = np.zeros((40, 4, 4, 1), "uint8")
+    images[:, :, 0] = 255
+    layer = views.MultiCrop([], 3, shared=[views.RandomFlip(seed=2)])
+    found = layer(images, training=True)
+    is_mirrored = [
+        np.array(view)[:, 0, -1, 0] == 255 for view in found.values()
+    ]
+    assert 0 < is_mirrored[0].sum() < 40
+    for other in is_mirrored[1:]:
+        np.testing.assert_array_equal(is_mirrored[0], other)
+
+
+def test_views_belong_to_their_images():
+    images = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
+    images = np.broadcast_to(images, (5, 8, 8, 1))
+    for view in make()(images, training=True).values():
+        assert (np.array(view) == images[:, :4, :4]).all()
 
 
 def test_it_comes_back_from_its_config():
