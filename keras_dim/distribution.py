@@ -351,22 +351,9 @@ def require_rows(tensor, minimum, message):
         if num_rows < minimum:
             raise ValueError(f"{message}. Received: {num_rows}")
         return tensor
-    return require(tensor, tf.shape(tensor)[0] >= minimum, message)
-
-
-def require(tensor, condition, message):
-    """Returns a tensor, and refuses its batch where a condition fails.
-
-    Args:
-        tensor: tensor.
-        condition: scalar bool tensor.
-        message: str. Of the `ValueError` that is raised within `value_errors`
-            when the batch comes. On other backends than TensorFlow there is
-            none, as their compiled steps raise no errors.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return tensor
-    asserted = tf.debugging.Assert(condition, [refusal(message)])
+    asserted = tf.debugging.Assert(
+        tf.shape(tensor)[0] >= minimum, [refusal(message)]
+    )
     # Eagerly it has been asserted by now.
     with tf.control_dependencies([] if asserted is None else [asserted]):
         return tf.identity(tensor)

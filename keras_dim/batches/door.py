@@ -22,6 +22,7 @@ def checked(
     batch_size: int | None = None,
     in_order: bool = False,
     view_names: Sequence[str] = (),
+    num_images: int | None = None,
 ) -> Any:
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
@@ -41,12 +42,14 @@ def checked(
             could not be matched with their images.
         view_names: sequence of str. A batch may also be a dict of these views
             of its images, of which the first is checked.
+        num_images: int or `None`. Of a method with a row for each image: every
+            image must come with an `"index"` below it.
 
     Returns:
         `x` itself, or the same data set with checks.
     """
     arguments = (image_shape, min_images, who, why)
-    door = _Door(arguments, in_order, view_names)
+    door = _Door(arguments, in_order, view_names, num_images)
     if forms.is_whole(x):
         found = door.columns(x)
         door.check(found)
@@ -64,12 +67,14 @@ def checked(
     spec = door.columns(forms.unpacked(x.element_spec))
     images = spec["image"]
     pixels.check_spec(images.shape, images.dtype, image_shape, who)
-    num_images, *axes = forms.known_shape(images.shape) or (None, None)
-    if num_images is not None and num_images < min_images:
-        pixels.refuse_few(num_images, min_images, who, why)
-    is_known = None not in (axes if min_images == 1 else [num_images, *axes])
+    size, *axes = forms.known_shape(images.shape) or (None, None)
+    if size is not None and size < min_images:
+        pixels.refuse_few(size, min_images, who, why)
+    if num_images is not None:
+        forms.index_of(spec)
+    is_known = None not in (axes if min_images == 1 else [size, *axes])
     if forms.dtype_name(images.dtype) == "uint8" and is_known:
-        if not (in_order and "index" in spec):
+        if num_images is None and not (in_order and "index" in spec):
             return x
     return forms.mapped(x, door.watched)
 
@@ -91,11 +96,12 @@ class _Door:
     is_serial = True
     _first = _last = None
 
-    def __init__(self, arguments, in_order, view_names):
+    def __init__(self, arguments, in_order, view_names, num_images):
         # `image_shape`, `min_images`, `who` and `why` of `check`.
         self.arguments = arguments
         self.in_order = in_order
         self.view_names = view_names
+        self.num_images = num_images
 
     def image_name(self, element: Any) -> str:
         """Returns the entry of a dict that holds the images."""
@@ -112,6 +118,17 @@ class _Door:
     def check(self, found: Mapping[str, Any]) -> None:
         """Checks the columns of a batch."""
         pixels.check(found["image"], *self.arguments)
+        if self.num_images is not None:
+            index = np.asarray(forms.index_of(found))
+            if (
+                len(index)
+                and not 0 <= index.min() <= index.max() < self.num_images
+            ):
+                raise ValueError(
+                    f"The memory bank has rows for {self.num_images} images. "
+                    f"Received an index from {index.min()} to {index.max()}: "
+                    "set `num_images` to the number of images in the data set"
+                )
         if self.in_order and "index" in found:
             self._check_order(np.asarray(found["index"]))
 

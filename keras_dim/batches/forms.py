@@ -67,16 +67,14 @@ def images_of(element: Any) -> Any:
     return columns(element)["image"]
 
 
-def index_of(element: Any, num_images: int) -> Any:
+def index_of(element: Any) -> Any:
     """Returns the number of each image of a batch in its data set.
 
     Args:
         element: dict with `"index"`, int `(batch,)`.
-        num_images: int. Number of images in the data set.
 
     Raises:
-        ValueError: for a batch without indices; and, when the batch comes on
-            TensorFlow, for an index of `num_images` or more.
+        ValueError: for a batch without indices.
     """
     index = element.get("index") if isinstance(element, Mapping) else None
     if index is None:
@@ -86,14 +84,7 @@ def index_of(element: Any, num_images: int) -> Any:
             "'index', as those of keras_dim.data.load. Received: "
             f"{type(element).__name__}"
         )
-    is_known = keras.ops.all(index < num_images)
-    return distribution.require(
-        index,
-        is_known,
-        f"The memory bank has rows for {num_images} images, numbered from 0. "
-        "Received a batch with a larger index: set `num_images` to the "
-        "number of images in the data set",
-    )
+    return index
 
 
 def is_whole(images: Any) -> bool:

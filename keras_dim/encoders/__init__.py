@@ -4,6 +4,7 @@ from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.backbone import from_backbone
 from keras_dim.encoders.dim_alexnet import dim_alexnet
 from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
+from keras_dim.encoders.dim_alexnet import small_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
@@ -22,6 +23,7 @@ ENCODERS = {
     "lab_pair": lab_pair,
     "patch_resnet": patch_resnet,
     "resnet": resnet,
+    "small_alexnet": small_alexnet,
 }
 
 __all__ = [
@@ -37,4 +39,5 @@ __all__ = [
     "lab_pair",
     "patch_resnet",
     "resnet",
+    "small_alexnet",
 ]

@@ -45,6 +45,38 @@ def dim_alexnet(
     return blocks.encoder(image, features, global_units, variational, name)
 
 
+def small_alexnet(image_size=64, channels=3, units=4096):
+    """SmallAlexNet, the network of alignment and uniformity on STL-10.
+
+    The convolutions of `dim_alexnet`, all weights from N(0, 0.02).
+
+    Args:
+        image_size: int. Height and width of the images, 39 at least. Defaults
+            to 64.
+        channels: int. Channels of the images. Defaults to 3.
+        units: int. Width of both dense layers. Defaults to 4096.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"conv"` (7 x 7 x 192 for 64 pixels), `"fc"` and `"global"`, the first
+        and the second dense layer.
+
+    Reference: [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242).
+    """
+
+    def normal():
+        return keras.initializers.RandomNormal(stddev=0.02)
+
+    image, x = blocks.raw_pixels(image_size, channels)
+    conv = _convolutions(x, make_initializer=normal)[-1]
+    fc = blocks.dense(
+        layers.Flatten()(conv), units, name="fc", kernel_initializer=normal()
+    )
+    last = blocks.dense(fc, units, name="global", kernel_initializer=normal())
+    features = {"conv": conv, "fc": fc, "global": last}
+    return keras.Model(image, features, name=f"small_alexnet_{image_size}")
+
+
 def folded_dim_alexnet(
     image_size=64,
     channels=3,

@@ -34,7 +34,16 @@ def half_alexnet(image_size=224, channels=3, units=2048):
     """
     image, x = blocks.raw_pixels(image_size, channels)
     for filters, kernel_size, strides, padding, pool in CONVOLUTIONS:
-        x = blocks.convolution(x, filters, kernel_size, strides, padding)
+        x = blocks.convolution(
+            x,
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            kernel_initializer=keras.initializers.VarianceScaling(
+                2.0, "fan_out", "untruncated_normal"
+            ),
+        )
         if pool:
             x = layers.MaxPooling2D(3, 2)(x)
     fc = blocks.dense(layers.Flatten()(x), units, name="fc", use_bias=True)

@@ -49,11 +49,11 @@ def lab_pair(image_size=32, network="resnet"):
     }
     features = {}
     for name, pixels in planes.items():
-        network = make(image_size, channels=pixels.shape[-1], **arguments)
+        made = make(image_size, channels=pixels.shape[-1], **arguments)
         # Two parts of a model need two names.
-        network = keras.Model(
-            network.input, network.output["global"], name=f"{name}_network"
+        made = keras.Model(
+            made.input, made.output["global"], name=f"{name}_network"
         )
-        features[name] = network(pixels)
+        features[name] = made(pixels)
     features["global"] = layers.Concatenate()(list(features.values()))
     return keras.Model(image, features, name=f"lab_pair_{image_size}")

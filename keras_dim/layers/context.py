@@ -12,7 +12,7 @@ def row_context(channels, units=256, num_blocks=5, name="context"):
 
     Residual blocks of convolutions: 1 x 1, 1 x 3 along the row, 2 x 1 with the
     row above, and 1 x 1 back. So a location sees its own row and `num_blocks`
-    rows above it.
+    rows above it, as many columns to each side.
 
     Args:
         channels: int. Width of the features.
@@ -39,7 +39,7 @@ def row_context(channels, units=256, num_blocks=5, name="context"):
     for _ in range(num_blocks):
         branch = convolution(x, units, 1)
         branch = layers.ZeroPadding2D((0, 1))(branch)
-        branch = convolution(branch, units, (1, 3))
+        branch = convolution(branch, units, (1, 3), activation=None)
         # Above alone: below would show a row what it is to predict.
         branch = layers.ZeroPadding2D(((1, 0), (0, 0)))(branch)
         branch = convolution(branch, units, (2, 1))

@@ -20,8 +20,8 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
 
     The probability of row `i` of the bank, given a feature, is
     `exp(row_i . feature / temperature) / Z`. As the sum `Z` over all rows is
-    costly, it is a constant that is estimated as `num_images` times the mean
-    of the exponentials that were drawn, the positives included.
+    costly, it is a constant that is estimated as the mean of the exponentials
+    that were drawn, the positives included, each divided by its probability.
 
     Args:
         num_images: int. Number of rows of the bank.
@@ -62,17 +62,20 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
             training: bool. Whether the estimate of `Z` is stored.
         """
         scores = ops.einsum("bu,bru->br", features, rows) / self.temperature
-        return scores - self._log_normalizer(scores, training) - log_noise
+        ratios = scores - log_noise
+        return ratios - self._log_normalizer(ratios, training)
 
-    def _log_normalizer(self, scores, training):
+    def _log_normalizer(self, ratios, training):
         if not isinstance(self.normalizer, str):
             return math.log(self.normalizer)
-        num_scores = ops.cast(ops.size(scores), "float32")
-        num_scores = distribution.sum_replicas(num_scores)
-        # Over the scores of all replicas.
-        total = distribution.stack_replicas(ops.logsumexp(scores))
-        estimate = ops.logsumexp(ops.stop_gradient(total))
-        estimate = estimate - ops.log(num_scores / self.num_images)
+        # A row that noise never draws, an image's own, has no share in it.
+        is_drawn = ops.isfinite(ratios)
+        count = ops.sum(ops.cast(is_drawn, "float32"))
+        total = ops.logsumexp(ops.where(is_drawn, ratios, -1e9))
+        # Over all replicas.
+        total = distribution.stack_replicas(ops.stop_gradient(total))
+        count = distribution.sum_replicas(count)
+        estimate = ops.logsumexp(total) - ops.log(count)
         if training:
             return self.log_average.update(estimate)
         has_started = self.log_average.has_started > 0

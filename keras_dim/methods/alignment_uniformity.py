@@ -1,6 +1,7 @@
 """Alignment and uniformity, optimised directly."""
 
 import keras
+from keras import ops
 
 from keras_dim import checks
 from keras_dim import views as views_lib
@@ -8,6 +9,7 @@ from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import heads
 from keras_dim.methods import base
 from keras_dim.mutual_information import hypersphere
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -22,7 +24,8 @@ class AlignmentUniformity(base.SelfSupervisedModel):
                       + log mean exp(-t |y_i - y_j|^2)) / 2
         loss = alpha alignment + beta uniformity
 
-    The two views are not mixed in the uniformity.
+    The two views are not mixed in the uniformity. They pass the encoder in one
+    batch.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
@@ -73,6 +76,7 @@ class AlignmentUniformity(base.SelfSupervisedModel):
         )
         terms = {"alignment": alpha, "uniformity": beta}
         super().__init__(encoder, views, terms, **kwargs)
+        self.view_names = pipelines.names_of(views, self.view_names, most=2)
         self.units = units
         self.hidden_units = hidden_units
         self.alpha = alpha
@@ -84,12 +88,10 @@ class AlignmentUniformity(base.SelfSupervisedModel):
         self.built = True
 
     def outputs(self, views, training):
-        vectors = []
-        for name in self.view_names:
-            features = self.encoder(views[name], training=training)
-            vector = self.head(features["global"], training=training)
-            vectors.append(heads.normalized(vector))
-        return vectors
+        images = ops.concatenate([views[name] for name in self.view_names])
+        features = self.encoder(images, training=training)["global"]
+        vectors = heads.normalized(self.head(features, training=training))
+        return ops.split(vectors, 2)
 
     def loss_terms(self, outputs):
         spread = [hypersphere.uniformity(each, self.t) for each in outputs]

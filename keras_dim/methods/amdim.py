@@ -15,6 +15,7 @@ from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -102,7 +103,7 @@ class AMDIM(base.SelfSupervisedModel):
             weights["score_penalty"] = score_penalty
         views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, weights, **kwargs)
-        self.view_names = tuple(getattr(views, "names", self.view_names))
+        self.view_names = pipelines.names_of(views, self.view_names)
         self.pairings = pairings
         self._pairing_of = named
         self.score_limit = score_limit

@@ -1,5 +1,7 @@
 """BYOL: predict a slow teacher's output for another view, without negatives."""
 
+import itertools
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import heads
 from keras_dim.layers import teacher
 from keras_dim.methods import base
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -22,8 +25,8 @@ class BYOL(base.SelfSupervisedModel):
 
     as a mean over the images: 4 for random vectors, 0 where all are equal.
     Each view passes the networks on its own, so that batch norm does not mix
-    them. Where `views` has more than two views, the prediction of each meets
-    the targets of all others, of which the mean is taken.
+    them. Where `views` has more than two views, the loss is twice the mean over
+    all pairs of a prediction and another view's target.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
@@ -72,7 +75,7 @@ class BYOL(base.SelfSupervisedModel):
         shapes = encoder_features.feature_shapes(encoder, "global")
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, {"prediction_error": 1.0}, **kwargs)
-        self.view_names = tuple(getattr(views, "names", self.view_names))
+        self.view_names = pipelines.names_of(views, self.view_names)
         self.units = units
         self.hidden_units = hidden_units
         self.momentum = momentum
@@ -104,11 +107,11 @@ class BYOL(base.SelfSupervisedModel):
 
     def loss_terms(self, outputs):
         predictions, targets = outputs
-        error = 0.0
-        for own, prediction in enumerate(predictions):
-            others = [t for number, t in enumerate(targets) if number != own]
-            for target in others:
-                gap = heads.normalized(prediction) - heads.normalized(target)
-                squares = ops.sum(ops.square(gap), axis=-1)
-                error += ops.mean(squares) / len(others)
-        return {"prediction_error": error}
+        errors = []
+        for one, other in itertools.permutations(range(len(targets)), 2):
+            gap = heads.normalized(predictions[one]) - heads.normalized(
+                targets[other]
+            )
+            errors.append(ops.mean(ops.sum(ops.square(gap), axis=-1)))
+        # The paper's sum over both directions, for any number of views.
+        return {"prediction_error": 2.0 * sum(errors) / len(errors)}

@@ -19,6 +19,7 @@ from keras_dim.methods import base
 from keras_dim.mutual_information import nce
 
 GRAPHS = ("core", "full")
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -38,8 +39,9 @@ class CMC(base.SelfSupervisedModel):
     Args:
         encoder: `keras.Model` from raw pixels to a dict with a vector for each
             of `features`, such as `encoders.lab_pair`.
-        num_images: int. Number of images in the data set. Their `"index"` in
-            it comes with each batch, as from `keras_dim.data.load`.
+        num_images: int. Exactly the number of images in the data set. Their
+            `"index"` in it comes with each batch, as from
+            `keras_dim.data.load`.
         views: layer from images to a dict with `"image"`, or None for
             `keras_dim.views.cmc` at the encoder's image size.
         features: tuple of str. Two or more. Defaults to `("luminance",
@@ -66,7 +68,8 @@ class CMC(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("cifar10", batch_size=128), epochs=240)
     ```
 
-    Differs from the authors' code in that `evaluate` changes no bank.
+    Differs from the authors' code in that `evaluate` changes no bank. It is for
+    the images of the bank alone.
 
     Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
     """
@@ -120,17 +123,17 @@ class CMC(base.SelfSupervisedModel):
             name: heads.mlp(shapes[name][-1], None, units, name=f"{name}_head")
             for name in features
         }
+        noise_seed, *seeds = pipelines.seeds_from(seed, 1 + len(features))
         self.banks = {
             name: memory.MemoryBank(num_images, units, bank_momentum, own)
-            for name, own in zip(
-                features, views_lib.seeds_from(seed, len(features)), strict=True
-            )
+            for name, own in zip(features, seeds, strict=True)
         }
-        settings = num_images, temperature, normalizer
+        # A softmax is the same whatever the normaliser.
+        settings = num_images, temperature, 1.0 if softmax else normalizer
         self.contrasts = {
             name: noise_contrast.NoiseContrast(*settings) for name in named
         }
-        self.sampler = noise_sampler.NoiseSampler(num_images, seed=seed)
+        self.sampler = noise_sampler.NoiseSampler(num_images, seed=noise_seed)
         self.built = True
 
     def ceilings(self, batch_size):
@@ -139,7 +142,7 @@ class CMC(base.SelfSupervisedModel):
 
     def views_of(self, inputs, training):
         views = super().views_of(inputs, training)
-        return {**views, "index": batches.index_of(inputs, self.num_images)}
+        return {**views, "index": batches.index_of(inputs)}
 
     def outputs(self, views, training):
         index = views["index"]
@@ -149,12 +152,13 @@ class CMC(base.SelfSupervisedModel):
             for name, head in self.heads.items()
         }
         chosen, log_noise = self.sampler.draw_beside(index, self.num_noise)
-        ratios = {}
-        for term, (source, target) in self.directions.items():
-            rows = self.banks[target].read(chosen)
-            ratios[term] = self.contrasts[term](
-                vectors[source], rows, log_noise, training=training
+        rows = {name: bank.read(chosen) for name, bank in self.banks.items()}
+        ratios = {
+            term: self.contrasts[term](
+                vectors[source], rows[target], log_noise, training=training
             )
+            for term, (source, target) in self.directions.items()
+        }
         return vectors, index, ratios
 
     def loss_terms(self, outputs):

@@ -9,6 +9,7 @@ from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import heads
 from keras_dim.methods import base
 from keras_dim.mutual_information import coding_rate
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -71,7 +72,7 @@ class CodingRate(base.SelfSupervisedModel):
         views = views or views_lib.multi_crop(encoder.input.shape[1], seed=seed)
         terms = {"similarity": -alpha, "coding_rate": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
-        self.view_names = tuple(getattr(views, "names", self.view_names))
+        self.view_names = pipelines.names_of(views, self.view_names)
         self.units = units
         self.hidden_units = hidden_units
         self.alpha = alpha

@@ -10,6 +10,7 @@ from keras_dim.layers import heads
 from keras_dim.layers import moving_covariance
 from keras_dim.methods import base
 from keras_dim.mutual_information import coding_rate
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -73,6 +74,7 @@ class CorInfoMax(base.SelfSupervisedModel):
         views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
         terms = {"distance": alpha, "log_determinant": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
+        self.view_names = pipelines.names_of(views, self.view_names, most=2)
         self.units = units
         self.hidden_units = hidden_units
         self.alpha = alpha

@@ -13,6 +13,7 @@ from keras_dim.layers import initializers
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import pairs
+from keras_dim.mutual_information import rankings
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -63,8 +64,9 @@ class CPC(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("stl10", "unlabelled", batch_size=32))
     ```
 
-    Differs from version 2 in that patches are not changed at random, each on
-    its own.
+    Differs from the papers in that patches are not changed at random, each on
+    its own, and from version 1 in the context network, which is version 2's.
+    Patches are drawn as in public versions; the paper takes all others.
 
     Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748);
     version 2, [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
@@ -94,6 +96,11 @@ class CPC(base.SelfSupervisedModel):
         )["local"][1:]
         for step in steps:
             checks.integers(1, min(rows, columns) - 1, steps=step)
+        if not steps or len(set(steps)) < len(steps):
+            raise ValueError(
+                "`steps` must be one or more different ones. Received: "
+                f"{list(steps)}"
+            )
         checks.one_of((1, 2, 4), num_directions=num_directions)
         checks.above(0, score_scale=score_scale)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
@@ -109,6 +116,7 @@ class CPC(base.SelfSupervisedModel):
         self.num_negatives = num_negatives
         self.score_scale = score_scale
         self.bound = bounds.get(bound)
+        rankings.check_cosines(self.bound, None)
         self.negatives_from = negatives_from
         self.seed = seed
         self.context = context_lib.row_context(
@@ -158,7 +166,7 @@ class CPC(base.SelfSupervisedModel):
             lambda n: random.uniform((n, *shape), seed=self.seed_generator),
             ops.shape(targets)[0],
         )
-        return pairs.drawn_row_pairs(*given, draws)
+        return pairs.drawn_row_pairs(*given, draws, self.negatives_from)
 
 
 def _linear(num_inputs, units):

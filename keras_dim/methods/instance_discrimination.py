@@ -16,6 +16,7 @@ from keras_dim.layers import noise_contrast
 from keras_dim.layers import noise_sampler
 from keras_dim.methods import base
 from keras_dim.mutual_information import nce
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -27,7 +28,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
     time that it was seen. With the full softmax, the image is told from all
     others,
 
-        loss = log(num_images) - InfoNCE(bank_i . f / temperature)
+        loss = -InfoNCE(bank_i . f / temperature)
 
     Else it is told from `num_noise` random rows of the bank, by
     noise-contrastive estimation; see `layers.NoiseContrast`. After a step, the
@@ -36,7 +37,8 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
-        num_images: int. Number of images in the data set. Their `"index"` in
+        num_images: int. Exactly the number of images in the data set, as rows
+            that are never seen would stay random negatives. Their `"index"` in
             it comes with each batch, as from `keras_dim.data.load`.
         views: layer from images to a dict with `"image"`, or None for
             `keras_dim.views.instance_discrimination` at the encoder's image
@@ -68,7 +70,9 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("cifar10", batch_size=128), epochs=200)
     ```
 
-    Noise may draw the image itself, as in the authors' code.
+    Noise may draw the image itself, as in the authors' code. `evaluate` is for
+    the images of the bank alone: the index of another data set would name
+    other images' rows.
 
     Reference: [Wu et al., 2018](https://arxiv.org/abs/1805.01978).
     """
@@ -113,12 +117,17 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         self.proximal = proximal
         self.seed = seed
         self.head = heads.mlp(shapes["global"][-1], None, units)
-        self.bank = memory.MemoryBank(num_images, units, bank_momentum, seed)
+        bank_seed, noise_seed = pipelines.seeds_from(seed, 2)
+        self.bank = memory.MemoryBank(
+            num_images, units, bank_momentum, bank_seed
+        )
         if num_noise:
             self.contrast = noise_contrast.NoiseContrast(
                 num_images, temperature, normalizer
             )
-            self.sampler = noise_sampler.NoiseSampler(num_images, noise, seed)
+            self.sampler = noise_sampler.NoiseSampler(
+                num_images, noise, noise_seed
+            )
         self.built = True
 
     def ceilings(self, batch_size):
@@ -128,7 +137,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
     def views_of(self, inputs, training):
         views = super().views_of(inputs, training)
-        return {**views, "index": batches.index_of(inputs, self.num_images)}
+        return {**views, "index": batches.index_of(inputs)}
 
     def outputs(self, views, training):
         index = views["index"]

@@ -13,6 +13,7 @@ from keras_dim.layers import norm
 from keras_dim.layers import teacher
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import rankings
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -101,6 +102,7 @@ class MoCo(base.SelfSupervisedModel):
         self.momentum = momentum
         self.temperature = temperature
         self.bound = bounds.get(bound)
+        rankings.check_cosines(self.bound, temperature)
         self.symmetric = symmetric
         self.num_splits = num_splits
         self.seed = seed

@@ -8,6 +8,7 @@ from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import heads
 from keras_dim.layers import teacher
 from keras_dim.methods import base
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -22,7 +23,8 @@ class RAFT(base.SelfSupervisedModel):
                      + |prediction_2 - teacher_2|^2) / 2
 
     as means over the images. Views are drawn together, and the encoder is
-    driven away from where it has been, so that it does not collapse. With a
+    driven away from where it has been, so that, by the paper, it does not
+    collapse; the predictor is essential. With a
     negative `beta` this is the authors' BYOL', which follows the teacher.
 
     Args:
@@ -73,6 +75,7 @@ class RAFT(base.SelfSupervisedModel):
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         terms = {"alignment": alpha, "distance_to_teacher": -beta}
         super().__init__(encoder, views, terms, **kwargs)
+        self.view_names = pipelines.names_of(views, self.view_names, most=2)
         self.alpha = alpha
         self.beta = beta
         self.units = units

@@ -64,6 +64,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             why="a batch of one image has no negatives",
             batch_size=batch_size or 32,
             view_names=self.view_names,
+            num_images=getattr(self, "num_images", None),
         )
 
     if keras.backend.backend() == "tensorflow":

@@ -11,6 +11,8 @@ from keras_dim.layers import heads
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import pairs
+from keras_dim.mutual_information import rankings
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -18,14 +20,14 @@ class SimCLR(base.SelfSupervisedModel):
     """Simple framework for contrastive learning of visual representations.
 
     The encoder and a head make a unit vector of each view. With the two views
-    of each of N images, the loss NT-Xent is
+    of each of N images,
 
-        log(2 N - 1) - InfoNCE(vector_i . vector_j / temperature)
+        loss = -InfoNCE(vector_i . vector_j / temperature)
 
-    where the positive of a view is the other view of its image, and the 2 N - 2
-    views of the other images, on all replicas, are the negatives. A view is
-    not paired with itself. All views pass the networks in one batch, and batch
-    norm spans all replicas.
+    which is the paper's NT-Xent less its constant, log(2 N - 1). The positive of
+    a view is the other view of its image, and the 2 N - 2 views of the other
+    images, on all replicas, are the negatives. A view is not paired with
+    itself. All views pass the networks in one batch.
 
     Where `views` has more than two views, each view of an image is a positive
     of each other one, and is told apart from the negatives alone.
@@ -44,7 +46,8 @@ class SimCLR(base.SelfSupervisedModel):
         temperature: float. Scores are divided by it. Defaults to 0.5, the
             authors' for CIFAR-10; 0.1 for ImageNet.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`;
-            `"gan"` is the paper's NT-Logistic, `"margin"` its margin loss.
+            `"gan"` is the paper's NT-Logistic, and `"margin"` with
+            `temperature=1` its margin loss.
         sum_directions: bool. Whether the loss is the sum over both views of
             the means over images, as in the authors' code, which is twice the
             paper's mean over all views. Defaults to `False`.
@@ -59,6 +62,10 @@ class SimCLR(base.SelfSupervisedModel):
     model.compile(keras_dim.optimizers.get("lars", learning_rate=1.0))
     model.fit(keras_dim.data.load("cifar10", batch_size=512), epochs=100)
     ```
+
+    Differs from the authors' code in the first weights of the head, which they
+    draw from N(0, 0.01). Batch norm spans all replicas in the encoders of
+    keras_dim; others must do so themselves.
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709); version
     2, [Chen et al., 2020](https://arxiv.org/abs/2006.10029).
@@ -87,14 +94,14 @@ class SimCLR(base.SelfSupervisedModel):
         weight = -2.0 if sum_directions else -1.0
         terms = {"contrastive_information": weight}
         super().__init__(encoder, views, terms, **kwargs)
-        self.view_names = tuple(getattr(views, "names", self.view_names))
+        self.view_names = pipelines.names_of(views, self.view_names)
         self.units = units
         self.num_layers = num_layers
         self.temperature = temperature
         self.bound = bounds.get(bound)
-        if len(self.view_names) > 2 and hasattr(
-            self.bound, "takes_one_positive"
-        ):
+        rankings.check_cosines(self.bound, temperature)
+        is_ranking = isinstance(self.bound, rankings.Ranking)
+        if is_ranking and len(self.view_names) > 2:
             raise ValueError(
                 f"{self.bound} takes one positive to a view: take two views. "
                 f"Received: {len(self.view_names)}"

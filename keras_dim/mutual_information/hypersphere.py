@@ -23,10 +23,10 @@ def alignment(vectors, others, exponent=2.0):
     """
     gap = ops.cast(vectors, "float32") - ops.cast(others, "float32")
     squares = ops.sum(ops.square(gap), axis=-1)
-    # Without a root, whose slope at 0 is infinite, where none is needed.
-    return ops.mean(
-        squares if exponent == 2 else ops.power(squares, exponent / 2)
-    )
+    # The slope of a root is infinite at 0, where views are equal.
+    is_apart = squares > 0
+    powers = ops.power(ops.where(is_apart, squares, 1.0), exponent / 2)
+    return ops.mean(ops.where(is_apart, powers, 0.0))
 
 
 def uniformity(vectors, t=2.0):
@@ -44,7 +44,7 @@ def uniformity(vectors, t=2.0):
         where they are uniform on a sphere of many dimensions.
     """
     vectors = ops.cast(vectors, "float32")
-    own_ids = ids = distribution.first_row(ops.shape(vectors)[0]) + ops.arange(
+    own_ids = distribution.first_row(ops.shape(vectors)[0]) + ops.arange(
         ops.shape(vectors)[0]
     )
     others = distribution.concat_replicas(vectors)

@@ -173,24 +173,17 @@ def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
     """
     own = ops.stack(views, axis=1)
     num_images, num_views = ops.shape(own)[0], len(views)
-    own_ids = ids = distribution.first_row(num_images) + ops.arange(num_images)
-    candidates = own
+    images = distribution.first_row(num_images) + ops.arange(num_images)
+    # Each view has a number of its own.
+    numbers = num_views * images[:, None] + ops.arange(num_views)
+    candidates, others = own, numbers
     if negatives_from == distribution.ALL_REPLICAS:
         candidates = distribution.concat_replicas(own)
-        ids = distribution.concat_replicas(own_ids)
-    ids = distribution.require_rows(ids, 2, _NO_NEGATIVES)
-    same_image = same_id(
-        ops.repeat(own_ids, num_views), ops.repeat(ids, num_views)
-    )
-    # The number of a view among all views.
-    same_view = same_id(
-        *(
-            ops.reshape(
-                each[:, None] * num_views + ops.arange(num_views), (-1,)
-            )
-            for each in (own_ids, ids)
-        )
-    )
+        others = distribution.concat_replicas(numbers)
+    others = distribution.require_rows(others, 2, _NO_NEGATIVES)
+    numbers, others = (ops.reshape(each, (-1,)) for each in (numbers, others))
+    same_view = same_id(numbers, others)
+    same_image = same_id(numbers // num_views, others // num_views)
     scores = dot_products(_rows(own) / temperature, _rows(candidates))
     return Pairs(scores, same_image - same_view, 1.0 - same_image)
 
@@ -219,14 +212,19 @@ def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
     if negatives_from == distribution.ALL_REPLICAS:
         numbers = distribution.concat_replicas(numbers)
         targets = distribution.concat_replicas(targets)
-    scores = dot_products(
-        _rows(predictions[:, : num_rows - step]), _rows(targets)
+    # Vectors of any length: half precision would round their products.
+    anchors, candidates = (
+        ops.cast(_rows(each), "float32")
+        for each in (predictions[:, : num_rows - step], targets)
     )
+    scores = dot_products(anchors, candidates)
     positives = same_id(ops.reshape(own, (-1,)), ops.reshape(numbers, (-1,)))
     return Pairs(scores, positives, 1.0 - positives)
 
 
-def drawn_row_pairs(predictions, targets, step, draws):
+def drawn_row_pairs(
+    predictions, targets, step, draws, negatives_from="all_replicas"
+):
     """Pairs predictions as `row_pairs`, with some random locations.
 
     Args:
@@ -234,16 +232,21 @@ def drawn_row_pairs(predictions, targets, step, draws):
         draws: float tensor `(images, rows - step, columns, negatives)`,
             uniform in [0, 1). Each is a location of the rows from `step` on,
             of any image, perhaps of the target itself.
+        negatives_from: str. See `dot_product_pairs`.
 
     Returns:
         `Pairs` with scores `(predictions, 1 + negatives)`, the target first.
     """
-    below = _rows(targets[:, step:])
+    below = targets[:, step:]
+    pool = below
+    if negatives_from == distribution.ALL_REPLICAS:
+        pool = distribution.concat_replicas(below)
+    below, pool = _rows(below), _rows(pool)
     anchors = _rows(predictions[:, : targets.shape[1] - step])
-    num_locations = ops.cast(ops.shape(below)[0], "float32")
+    num_locations = ops.cast(ops.shape(pool)[0], "float32")
     drawn = ops.cast(ops.floor(draws * num_locations), "int32")
     drawn = ops.reshape(drawn, (-1, draws.shape[-1]))
-    negatives = ops.take(below, drawn, axis=0)
+    negatives = ops.take(pool, drawn, axis=0)
     candidates = ops.concatenate([below[:, None, :], negatives], axis=1)
     scores = ops.einsum(
         "au,acu->ac", *(ops.cast(x, "float32") for x in (anchors, candidates))

@@ -10,14 +10,15 @@ from keras import ops
 
 from keras_dim import checks
 from keras_dim import configurable
+from keras_dim import distribution
 from keras_dim.mutual_information import pairs as pairs_lib
 
 
 class Ranking(configurable.ConfigurableObject):
     """Base of losses that compare a positive with the negatives of its row."""
 
-    # A row may have no second positive.
-    takes_one_positive = True
+    # Whether scores must be cosines, and not be divided by a temperature.
+    takes_cosines = False
 
     def __call__(self, scores, positives, negatives):
         if isinstance(scores, pairs_lib.DotProductScores):
@@ -41,12 +42,15 @@ class Ranking(configurable.ConfigurableObject):
 class Margin(Ranking):
     """Mean over negatives of `max(0, negative - positive + margin)`.
 
+    Scores must be cosines: `temperature=1`.
+
     Args:
-        margin: float. In units of the scores. Defaults to 0.4, which is best
-            in the paper, of 0, 0.4, 0.8 and 1.6.
+        margin: float. Defaults to 0.4; the paper tried 0, 0.4, 0.8 and 1.6.
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709), Table 2.
     """
+
+    takes_cosines = True
 
     def __init__(self, margin=0.4):
         checks.at_least(0, margin=margin)
@@ -85,6 +89,8 @@ class ContrastiveMargin(Ranking):
     Reference: [Hadsell et al., 2006](https://doi.org/10.1109/CVPR.2006.100).
     """
 
+    takes_cosines = True
+
     def __init__(self, margin=1.0):
         checks.above(0, margin=margin)
         checks.below(2, margin=margin)
@@ -122,32 +128,54 @@ def contrastive_margin(squared_distances, is_different, margin=1.0):
 def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
     """Returns the N-pair loss of vectors of any length; Sohn, 2016.
 
-    The positive of an anchor is in its own row, and those of the other anchors
-    are its negatives.
+    The positive of an anchor is in its own row, and those of the other anchors,
+    on all replicas, are its negatives.
 
     Args:
         anchors, positives: tensors `(images, units)`.
         one_vs_one: bool. Whether each negative is compared on its own, instead
             of all by a softmax. Defaults to `False`.
-        l2: float. Weight of the mean squared length of anchors and positives.
-            Defaults to 0.
+        l2: float. Weight of the mean squared length of anchors plus that of
+            positives. Defaults to 0.
 
     Returns:
         Scalar, to be minimised.
     """
-    scores = pairs_lib.dot_products(anchors, positives)
-    own = ops.diagonal(scores)[:, None]
+    anchors, positives = (
+        ops.cast(each, "float32") for each in (anchors, positives)
+    )
+    num_images = ops.shape(anchors)[0]
+    ids = distribution.first_row(num_images) + ops.arange(num_images)
+    scores = pairs_lib.dot_products(
+        anchors, distribution.concat_replicas(positives)
+    )
+    others = 1.0 - pairs_lib.same_id(ids, distribution.concat_replicas(ids))
+    gaps = scores - ops.sum(anchors * positives, axis=1, keepdims=True)
     if one_vs_one:
-        gaps = ops.softplus(scores - own)
-        # A score less itself adds log(2).
-        losses = ops.sum(gaps, axis=1) - ops.softplus(0.0)
+        losses = ops.sum(others * ops.softplus(gaps), axis=1)
     else:
-        losses = ops.logsumexp(scores - own, axis=1)
+        # The own score less itself is 0.
+        losses = ops.logsumexp(ops.where(others > 0, gaps, 0.0), axis=1)
     lengths = [
-        ops.sum(ops.square(ops.cast(each, "float32")), axis=1)
-        for each in (anchors, positives)
+        ops.sum(ops.square(each), axis=1) for each in (anchors, positives)
     ]
     return ops.mean(losses) + l2 * ops.mean(lengths[0] + lengths[1])
+
+
+def check_cosines(bound, temperature):
+    """Raises a `ValueError` for a bound that needs scores to be cosines.
+
+    Args:
+        bound: bound object.
+        temperature: float, by which cosines are divided; or None for scores
+            that are no cosines.
+    """
+    if getattr(bound, "takes_cosines", False) and temperature != 1:
+        raise ValueError(
+            f"{bound} compares cosines: set temperature=1, or take another "
+            "bound where scores are no cosines. Received: "
+            f"temperature={temperature}"
+        )
 
 
 RANKINGS = {

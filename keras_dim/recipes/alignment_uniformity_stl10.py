@@ -5,7 +5,7 @@
 Paper: Wang and Isola, 2020.
 
 The authors train on labelled and unlabelled images of 64 pixels and reach 83.2
-by a linear probe of the last hidden layer. Not measured here.
+by a linear probe of this network's last layer. Not measured here.
 """
 
 from keras_dim.training import Recipe
@@ -18,7 +18,7 @@ alignment_uniformity_stl10 = Recipe(
     image_size=96,
     channels=3,
     method="alignment_uniformity",
-    encoder={"name": "dim_alexnet", "global_units": 4096},
+    encoder="small_alexnet",
     views={"name": "alignment_uniformity", "image_size": 64},
     optimizer={
         "name": "sgd",

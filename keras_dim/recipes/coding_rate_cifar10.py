@@ -5,7 +5,8 @@
 Paper: Tong et al., 2023.
 
 The authors reach 90.7 after 10 epochs of 20 crops with this ResNet-18, by a
-linear probe of a mean over 128 crops. Not measured here.
+linear probe of the head's first layer, 4,096 wide, of which they take the mean
+over 128 crops; their momentum is Nesterov's. Not measured here.
 """
 
 from keras_dim.training import Recipe

@@ -149,9 +149,12 @@ class Recipe:
         self,
         image_shape: tuple[int, int, int],
         steps_per_epoch: int = 1,
-        num_images: int = 1,
+        num_images: int | None = None,
     ) -> keras.Model:
-        """Returns the untrained method for so many images of that shape."""
+        """Returns the untrained method for images of that shape.
+
+        A method with a memory bank needs their number.
+        """
         height, width, channels = self.encoder_shape(image_shape)
         if height != width:
             raise ValueError(

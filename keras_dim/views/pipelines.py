@@ -84,6 +84,24 @@ class TwoViews(configurable.Configurable, layers.Layer):
         }
 
 
+def names_of(views, default, most=None):
+    """Returns the names of the views that a layer makes.
+
+    Args:
+        views: layer, perhaps with `names`.
+        default: tuple of str. The names of another layer's views.
+        most: int or None. A method that takes no more refuses them by a
+            `ValueError`.
+    """
+    names = tuple(getattr(views, "names", default))
+    if most is not None and len(names) > most:
+        raise ValueError(
+            f"This method takes {most} views of each image. Received a layer "
+            f"that makes {len(names)}: {list(names)}"
+        )
+    return names
+
+
 def seeds_from(seed, count):
     """Returns `count` different seeds, none of them `seed` itself, or None.
 

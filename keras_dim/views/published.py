@@ -391,15 +391,10 @@ def multi_crop(
     Reference: [Tong et al., 2023](https://arxiv.org/abs/2304.03977).
     """
     seeds = seeds_from(seed, 6)
-    crop = RandomResizedCrop(
-        image_size,
-        scale=(area, area),
-        ratio=(1.0, 1.0),
-        method="bilinear",
-        seed=seeds[0],
-    )
     steps = [
-        crop,
+        _resized_crop(
+            image_size, area, "bilinear", seeds[0], area, ratio=(1.0, 1.0)
+        ),
         RandomFlip(seed=seeds[1]),
         ColorJitter(0.4, 0.4, 0.4, 0.2, probability=0.8, seed=seeds[2]),
         RandomGrayscale(gray_probability, seed=seeds[3]),
@@ -475,11 +470,14 @@ def _blur(image_size, probability, seed):
     )
 
 
-def _resized_crop(image_size, min_scale, method, seed):
+def _resized_crop(
+    image_size, min_scale, method, seed, max_scale=1.0, ratio=(3 / 4, 4 / 3)
+):
     """Returns the crop of MoCo, BYOL and SimCLR."""
     return RandomResizedCrop(
         image_size,
-        scale=(min_scale, 1.0),
+        scale=(min_scale, max_scale),
+        ratio=ratio,
         method=method,
         inference_size=None
         if image_size <= CIFAR_SIZE

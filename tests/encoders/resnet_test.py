@@ -25,6 +25,32 @@ def test_parameters_are_those_of_torchvision(depth, stem, expected):
     assert num_trainable(model) == expected
 
 
+def test_small_alexnet_has_its_parameters():
+    # Five convolutions without bias, two dense layers without bias of
+    # 7 x 7 x 192 and 4,096 inputs, and scale and offset of each output.
+    filters = (3, 96, 192, 384, 384, 192)
+    convolutions = sum(
+        9 * i * o for i, o in zip(filters[:-1], filters[1:], strict=True)
+    )
+    dense = 7 * 7 * 192 * 4096 + 4096 * 4096
+    norms = 2 * (sum(filters[1:]) + 2 * 4096)
+    model = encoders.small_alexnet()
+    assert num_trainable(model) == convolutions + dense + norms
+    assert model.output["global"].shape == (None, 4096)
+
+
+def test_half_alexnet_has_its_parameters():
+    # Half of the filters; dense layers with bias.
+    convolutions = (
+        3 * 48 * 121 + 48 * 128 * 25 + 9 * (128 * 192 + 192 * 192 + 192 * 128)
+    )
+    dense = 6 * 6 * 128 * 2048 + 2048 * 2048 + 2 * 2048
+    norms = 2 * (48 + 128 + 192 + 192 + 128 + 2 * 2048)
+    model = encoders.half_alexnet()
+    assert num_trainable(model) == convolutions + dense + norms
+    assert model.output["conv"].shape == (None, 6, 6, 128)
+
+
 @pytest.mark.parametrize(
     "image_size, stem, sides",
     [(32, "small", (8, 4)), (64, "small", (16, 8)), (96, "large", (6, 3))],

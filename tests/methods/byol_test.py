@@ -52,7 +52,7 @@ def test_each_of_three_predictions_meets_the_targets_of_the_others(model):
         for j in range(3):
             if i != j:
                 gap = unit(predictions[i]) - unit(targets[j])
-                expected += np.mean(np.sum(gap**2, axis=-1)) / 2
+                expected += 2 * np.mean(np.sum(gap**2, axis=-1)) / 6
     np.testing.assert_allclose(found["prediction_error"], expected, rtol=1e-5)
 
 

@@ -147,6 +147,9 @@ def test_published_grids_have_their_sizes(arrays):
         ({"steps": (0,)}, "`steps`.*from 1 to 3.*: 0"),
         ({"num_directions": 3}, "num_directions: 3.*1, 2, 4"),
         ({"score_scale": 0.0}, "`score_scale`.*above 0"),
+        ({"steps": ()}, "`steps`.*different"),
+        ({"steps": (1, 1)}, "`steps`.*different"),
+        ({"bound": "margin"}, "compares cosines"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

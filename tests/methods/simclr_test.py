@@ -127,7 +127,25 @@ def test_each_of_three_views_is_a_positive_of_the_others():
 def test_a_ranking_takes_two_views():
     crops = keras_dim.views.MultiCrop([], 3)
     with pytest.raises(ValueError, match="one positive.*two views.*: 3"):
-        keras_dim.SimCLR(tiny.encoder(), views=crops, bound="margin")
+        keras_dim.SimCLR(tiny.encoder(), views=crops, bound="one_vs_one")
+
+
+@pytest.mark.parametrize("make", [keras_dim.SimCLR, keras_dim.MoCo])
+@pytest.mark.parametrize("bound", ["margin", "contrastive_margin"])
+def test_margins_take_cosines(make, bound):
+    views = tiny.two_views(make.view_names)
+    with pytest.raises(ValueError, match="temperature=1.*: temperature=0"):
+        make(tiny.encoder(), views=views, bound=bound)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [keras_dim.RAFT, keras_dim.CorInfoMax, keras_dim.AlignmentUniformity],
+)
+def test_methods_of_two_views_refuse_three(make):
+    crops = keras_dim.views.MultiCrop([], 3)
+    with pytest.raises(ValueError, match="takes 2 views.*makes 3"):
+        make(tiny.encoder(), views=crops)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +160,7 @@ def test_a_ranking_takes_two_views():
     ],
 )
 def test_other_bounds_train(bound):
-    model = tiny.simclr(bound=bound)
+    model = tiny.simclr(bound=bound, temperature=1.0)
     model.compile(keras.optimizers.SGD(0.1))
     history = model.fit(tiny.batches(), epochs=3, verbose=0).history
     assert np.isfinite(history["loss"]).all()
