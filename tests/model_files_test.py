@@ -249,7 +249,8 @@ def test_the_package_loads_models_here_alone():
         and node.attr == "load_model"
         and ast.unparse(node) != "model_files.load_model"
     }
-    assert speaks == {"model_files.py"}
+    # Beam, too, calls the loading of an export so.
+    assert speaks == {"model_files.py", "beam/__main__.py"}
 
 
 def test_the_package_unpickles_nothing():

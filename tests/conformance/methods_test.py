@@ -125,6 +125,11 @@ def test_every_method_has_a_tiny_instance():
     assert {type(tiny.METHODS[name]()) for name in EACH} == tested
 
 
+def has_no_effect(name, weight):
+    """Whether a weight is a bias that batch norm takes away again."""
+    return name.startswith("amdim") and weight.path.endswith("shortcut/bias")
+
+
 def test_every_trainable_weight_receives_gradient(name):
     model = tiny.make(name)
     batch = next(iter(tiny.batches()))
@@ -137,7 +142,8 @@ def test_every_trainable_weight_receives_gradient(name):
     ):
         assert gradient is not None, weight.path
         assert np.isfinite(gradient).all(), weight.path
-        assert np.abs(gradient).max() > 0, weight.path
+        if not has_no_effect(name, weight):
+            assert np.abs(gradient).max() > 0, weight.path
 
 
 @every
@@ -146,7 +152,8 @@ def test_every_weight_is_trained(name):
     before = model.get_weights()
     after = plain_run(name)[1]
     for variable, old, new in zip(model.weights, before, after, strict=True):
-        assert np.abs(old - new).max() > 0, variable.path
+        if not has_no_effect(name, variable):
+            assert np.abs(old - new).max() > 0, variable.path
 
 
 @every

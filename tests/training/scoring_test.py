@@ -150,15 +150,6 @@ def test_classes_without_training_images_may_be_left_out(blobs):
     assert all_rows["accuracy"] == expected["accuracy"] / 2
 
 
-def test_a_negative_number_other_than_minus_one_is_a_class(blobs):
-    train, labels, test, test_labels = blobs
-    rows = train, labels - 3, test, test_labels - 3
-    arguments = {"labels_per_class": 4, "k": 1}
-    few = run_probe(*rows, "nearest_neighbors", arguments)
-    assert few["num_train"] == 8
-    assert few["accuracy"] >= 0.9
-
-
 def test_few_shots_are_of_labelled_images(blobs):
     train, labels, test, _ = blobs
     names = np.where(np.arange(10) < 2, -1, 2 + np.arange(10) % 2)
