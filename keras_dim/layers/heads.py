@@ -126,7 +126,7 @@ def mlp(
         output_norm: bool. Whether the output is batch-normalised, without an
             offset. Defaults to `False`.
     """
-    widths = hidden_units or ()
+    widths = () if hidden_units is None else hidden_units
     widths = (widths,) if isinstance(widths, int) else tuple(widths)
     for width in widths:
         checks.integers(1, hidden_units=width)

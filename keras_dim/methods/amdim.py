@@ -13,9 +13,9 @@ from keras_dim.layers import critics
 from keras_dim.layers import mixture_features
 from keras_dim.methods import base
 from keras_dim.mutual_information import bounds
+from keras_dim.views import pipelines
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
-from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

@@ -17,9 +17,9 @@ from keras_dim.layers import noise_contrast
 from keras_dim.layers import noise_sampler
 from keras_dim.methods import base
 from keras_dim.mutual_information import nce
+from keras_dim.views import pipelines
 
 GRAPHS = ("core", "full")
-from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

@@ -24,9 +24,9 @@ class SimCLR(base.SelfSupervisedModel):
 
         loss = -InfoNCE(vector_i . vector_j / temperature)
 
-    which is the paper's NT-Xent less its constant, log(2 N - 1). The positive of
-    a view is the other view of its image, and the 2 N - 2 views of the other
-    images, on all replicas, are the negatives. A view is not paired with
+    which is the paper's NT-Xent less its constant, log(2 N - 1). The positive
+    of a view is the other view of its image, and the 2 N - 2 views of the
+    other images, on all replicas, are the negatives. A view is not paired with
     itself. All views pass the networks in one batch.
 
     Where `views` has more than two views, each view of an image is a positive

@@ -26,7 +26,7 @@ cmc_cifar10 = Recipe(
     },
     schedule={
         "name": "steps",
-        "boundaries": [0.5, 2 / 3, 5 / 6],
+        "boundaries": [0.5, 0.6667, 0.8333],
         "factor": 0.1,
     },
     batch_size=128,

@@ -103,7 +103,7 @@ def test_config_makes_the_same_average():
     assert MovingAverage.from_config(config).get_config() == config
 
 
-@pytest.mark.parametrize("decay", [-0.1, 1.0])
+@pytest.mark.parametrize("decay", [-0.1, 1.1])
 def test_unfit_decay_is_refused(decay):
     with pytest.raises(ValueError, match="`decay` must be"):
         MovingAverage(decay)

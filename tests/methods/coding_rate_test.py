@@ -34,9 +34,9 @@ def test_default_views_are_twenty_crops_of_a_quarter():
 
 def test_training_lowers_the_loss():
     model = tiny.METHODS["coding_rate"]()
-    model.compile(keras.optimizers.SGD(0.02))
-    losses = model.fit(tiny.batches(), epochs=10, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+    model.compile(keras.optimizers.Adam(0.01))
+    losses = model.fit(tiny.batches(), epochs=20, verbose=0).history["loss"]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
 
 @pytest.mark.parametrize(

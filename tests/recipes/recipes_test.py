@@ -36,7 +36,7 @@ ENCODERS = {
     "cmc_cifar10": ((32, 32, 3), "luminance", (256,)),
     "cpc_stl10": ((64, 64, 3), "local", (7, 7)),
     "raft_cifar10": ((32, 32, 3), "local", (8, 8)),
-    "alignment_uniformity_stl10": ((64, 64, 3), "local", (15, 15)),
+    "alignment_uniformity_stl10": ((64, 64, 3), "conv", (7, 7)),
     "corinfomax_cifar10": ((32, 32, 3), "local", (8, 8)),
     "coding_rate_cifar10": ((32, 32, 3), "local", (8, 8)),
 }
@@ -51,7 +51,7 @@ NARROW = {
     "cmc": {"num_noise": 2},
     "cpc": {"width": 2},
     "raft": {"hidden_units": 4, "width": 2},
-    "alignment_uniformity": {"encoder.units": 4, "global_units": 4},
+    "alignment_uniformity": {"encoder.units": 4},
     "corinfomax": {"hidden_units": 4, "width": 2},
     "coding_rate": {"hidden_units": 4, "width": 2},
 }
@@ -98,7 +98,7 @@ def test_no_field_of_a_recipe_repeats_its_default(name):
 def test_a_recipe_builds_its_model(name):
     recipe = narrow(name)
     images = (recipe.image_size, recipe.image_size, recipe.channels)
-    model = recipe.build_model(images, steps_per_epoch=2)
+    model = recipe.build_model(images, steps_per_epoch=2, num_images=4)
     shape, feature, places = ENCODERS[name]
 
     assert type(model) is METHODS[recipe.method["name"]]
