@@ -16,9 +16,9 @@ def on_both(two_replicas, function, whole):
             whole[half * context.replica_id_in_sync_group :][:half]
         )
     )
-    results = tf.function(lambda rows: two_replicas.run(function, (rows,)))(
-        rows
-    )
+    results = tf.function(
+        lambda rows: two_replicas.run(function, (rows,)), autograph=False
+    )(rows)
     return tf.nest.map_structure(
         lambda result: [
             np.array(part)
@@ -89,7 +89,7 @@ def test_rows_of_a_variable_are_read_and_written():
 def test_a_graph_that_writes_rows_does_not_copy_the_others():
     of_keras = variable(np.zeros((6, 2), "float32"))
 
-    @tf.function
+    @tf.function(autograph=False)
     def write(indices, rows):
         old = distribution.read_rows(of_keras, indices)
         distribution.write_rows(of_keras, indices, old + rows)
@@ -109,7 +109,7 @@ def test_rows_of_every_precision_are_gathered(two_replicas, dtype):
         own = tf.fill((2, 3), context.replica_id_in_sync_group + 250)
         return distribution.concat_replicas(tf.cast(own, dtype))
 
-    found = tf.function(lambda: two_replicas.run(on_replica))()
+    found = tf.function(lambda: two_replicas.run(on_replica), autograph=False)()
     for rows in two_replicas.experimental_local_results(found):
         assert rows.dtype == dtype
         np.testing.assert_array_equal(

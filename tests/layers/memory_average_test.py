@@ -60,7 +60,9 @@ def test_without_decay_the_last_value_counts(log_space):
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_vectors_are_averaged_in_a_graph(jit_compile):
     average = MovingAverage(0.5, shape=(2,))
-    update = tf.function(average.update, jit_compile=jit_compile)
+    update = tf.function(
+        average.update, jit_compile=jit_compile, autograph=False
+    )
     np.testing.assert_array_equal(average.read(), [0, 0])
     np.testing.assert_array_equal(update(tf.constant([1.0, 0.0])), [1, 0])
     np.testing.assert_array_equal(update(tf.constant([3.0, 1.0])), [2, 0.5])

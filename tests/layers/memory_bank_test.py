@@ -41,7 +41,7 @@ def test_updates_equal_the_golden_numbers(numbers):
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_last_of_equal_indices_counts(numbers, jit_compile):
     bank = bank_of(numbers["bank_0"])
-    update = tf.function(bank.update, jit_compile=jit_compile)
+    update = tf.function(bank.update, jit_compile=jit_compile, autograph=False)
     update(tf.constant(numbers["dup_y"]), tf.constant(numbers["dup_x"]))
     np.testing.assert_allclose(
         bank.read(), numbers["dup_bank_last_write"], rtol=1e-5
@@ -74,7 +74,7 @@ def test_rows_are_read_by_indices_of_any_shape(numbers):
 def test_what_was_read_is_not_overwritten_in_a_graph_of_any_batch(numbers):
     bank = bank_of(numbers["bank_0"])
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(indices, features):
         before = bank.read(indices)
         bank.update(indices, features)
@@ -127,7 +127,7 @@ def test_replicas_that_store_what_all_have_equal_one(two_replicas, numbers):
     indices = tf.constant(numbers["y"])
     features = tf.constant(numbers["x_1"], tf.float32)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step():
         def on_replica(indices, features):
             bank.update(

@@ -89,7 +89,7 @@ def test_batches_of_the_authors_code_leave_its_queue(version):
 def test_batches_of_unknown_size_are_queued_in_a_graph(jit_compile):
     queue = FeatureQueue(4, 2)
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=jit_compile, autograph=False)
     def enqueue(features):
         before = queue.read()
         queue.enqueue(features)
@@ -143,7 +143,7 @@ def test_replicas_that_queue_what_all_have_equal_one(two_replicas):
     one = FeatureQueue(5, 2, seed=0)
     np.testing.assert_array_equal(queue.read(), one.read())
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(first):
         def on_replica(keys):
             queue.enqueue(distribution.concat_replicas(keys))

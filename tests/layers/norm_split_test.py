@@ -28,7 +28,7 @@ def test_training_equals_the_golden_numbers(jit_compile):
     layer.beta.assign(numbers["beta"])
     inputs = golden.channels_last(numbers["x_nchw"]).astype("float32")
 
-    call = tf.function(layer, jit_compile=jit_compile)
+    call = tf.function(layer, jit_compile=jit_compile, autograph=False)
     outputs = call(tf.constant(inputs), training=True)
 
     np.testing.assert_allclose(
@@ -88,7 +88,7 @@ def test_inference_is_that_of_plain_batch_norm_for_any_batch():
 
 def test_batches_and_images_of_unknown_size_are_split_in_a_graph():
     layer = built(4)
-    call = tf.function(lambda rows: layer(rows, training=True))
+    call = tf.function(lambda rows: layer(rows, training=True), autograph=False)
     call = call.get_concrete_function(tf.TensorSpec((None, None, None, 3)))
     np.testing.assert_allclose(
         call(tf.constant(images())),
@@ -129,7 +129,8 @@ def test_replicas_split_their_own_rows_and_share_moving_statistics(
     outputs = tf.function(
         lambda halves: two_replicas.run(
             lambda half: layer(half, training=True), (halves,)
-        )
+        ),
+        autograph=False,
     )(halves)
     found = two_replicas.experimental_local_results(outputs)
     ones = [built(2), built(2)]

@@ -73,7 +73,7 @@ def test_replicas_have_the_published_losses(two_replicas, negatives_from):
         lambda context: context.replica_id_in_sync_group
     )
 
-    @tf.function
+    @tf.function(autograph=False)
     def losses():
         def replica(index):
             vectors = [

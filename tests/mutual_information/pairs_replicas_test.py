@@ -42,9 +42,10 @@ def assert_replicas_equal_one(two_replicas, num_summaries, bound):
         )
         for parts in halves
     ]
-    got = tf.function(lambda *args: two_replicas.run(run, (*args, bound)))(
-        *per_replica
-    )
+    # AutoGraph would take longer than all else.
+    got = tf.function(
+        lambda *args: two_replicas.run(run, (*args, bound)), autograph=False
+    )(*per_replica)
     values, *gradients = map(two_replicas.experimental_local_results, got)
     np.testing.assert_allclose(np.mean(values), expected[0], rtol=1e-5)
     for parts, whole in zip(gradients, expected[1:], strict=True):

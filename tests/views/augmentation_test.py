@@ -70,6 +70,7 @@ def test_eager_and_graph_are_the_same(name, training):
     function = tf.function(
         lambda images: traced(images, training=training),
         input_signature=[tf.TensorSpec((None, *PIXELS.shape[1:]))],
+        autograph=False,
     )
     expected = run(eager, PIXELS, training=training)
     # Graphs may add up in another order, in float32, on levels of up to 255.
@@ -80,7 +81,9 @@ def test_eager_and_graph_are_the_same(name, training):
 def test_eager_and_xla_are_the_same(name, training, draws_that_xla_shares):
     eager, compiled = LAYERS[name](), LAYERS[name]()
     function = tf.function(
-        lambda images: compiled(images, training=training), jit_compile=True
+        lambda images: compiled(images, training=training),
+        jit_compile=True,
+        autograph=False,
     )
     expected = run(eager, PIXELS, training=training)
     np.testing.assert_allclose(run(function, PIXELS), expected, atol=1e-3)
@@ -93,7 +96,10 @@ def test_two_replicas_draw_what_one_device_does(make, batch_size, two_replicas):
         layer = make()
     shape = (batch_size and batch_size // 2, *PIXELS.shape[1:])
 
-    @tf.function(input_signature=[tf.TensorSpec((8, *PIXELS.shape[1:]))])
+    @tf.function(
+        input_signature=[tf.TensorSpec((8, *PIXELS.shape[1:]))],
+        autograph=False,
+    )
     def function(images):
         halves = two_replicas.experimental_distribute_values_from_function(
             lambda context: tf.reshape(images, (2, 4, *PIXELS.shape[1:]))[
