@@ -359,6 +359,16 @@ def test_nothing_is_taken_from_a_generator_beforehand(images):
     assert len(taken) == 1
 
 
+def test_tuples_from_a_generator_stay_tuples_as_keras_wants_them(images):
+    parts = [{"image": images[:16]}, {"image": images[16:]}]
+
+    found = list(batches.checked((part,) for part in parts))
+
+    for given, checked in zip(parts, found, strict=True):
+        assert isinstance(checked, tuple) and len(checked) == 1
+        np.testing.assert_array_equal(checked[0]["image"], given["image"])
+
+
 @pytest.mark.parametrize("value", ["photos", 3, None])
 def test_what_is_no_data_set_is_refused(value):
     with pytest.raises(ValueError, match="data set"):

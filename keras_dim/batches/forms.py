@@ -104,7 +104,13 @@ def mapped(x: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(x, keras.utils.PyDataset):
         return _MappedDataset(x, function)
     if isinstance(x, Iterator):
-        return (function(batch) for batch in x)
+        # Keras takes only tuples from a generator, of one entry for a dict.
+        return (
+            function(batch)
+            if unpacked(batch) is batch
+            else (function(unpacked(batch)),)
+            for batch in x
+        )
     return _MappedIterable(x, function)
 
 

@@ -4,11 +4,16 @@ import keras
 from keras import layers
 
 from keras_dim import parts
+from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.half_alexnet import half_alexnet
 from keras_dim.encoders.resnet import resnet
 from keras_dim.layers import lab
 
-NETWORKS = {"half_alexnet": half_alexnet, "resnet": resnet}
+NETWORKS = {
+    "amdim_resnet": amdim_resnet,
+    "half_alexnet": half_alexnet,
+    "resnet": resnet,
+}
 # Mean and deviation of a* and b* in the authors' code. Those of L* are 50.
 MEANS = (6.025, -6.6895)
 DEVIATIONS = (92.208, 101.1675)
@@ -22,9 +27,9 @@ def lab_pair(image_size=32, network="resnet"):
 
     Args:
         image_size: int. Height and width of the images. Defaults to 32.
-        network: str, `"resnet"` or `"half_alexnet"`; or a dict of such a
-            `"name"` and arguments of the function of that name, such as
-            `{"name": "resnet", "width": 32}`. Defaults to `"resnet"`.
+        network: str, `"resnet"`, `"amdim_resnet"` or `"half_alexnet"`; or a
+            dict of such a `"name"` and arguments of the function of that name,
+            such as `{"name": "resnet", "width": 32}`. Defaults to `"resnet"`.
 
     Returns:
         Functional `keras.Model` from raw RGB pixels in [0, 255] to a dict of
