@@ -11,9 +11,13 @@ the last step. Settings are chosen with `--held_out`, which trains on 45,000
 training images and scores the other 5,000; without it, all 50,000 are trained
 on and the 10,000 test images are scored.
 
+`--method supervised` trains the encoder on all labels, `untrained` and
+`raw_pixels` train nothing.
+
 A run leaves `<method>_<views>_seed<seed>.json` in docs/per_view, or in
 `--output` with `--held_out`, and its encoder in `--output`. A run that was
-stopped goes on from its last checkpoint. `--table` writes docs/per_view.md.
+stopped goes on from its last checkpoint. `--table` writes the tables of
+docs/per_view.md and docs/per_view.png; it needs matplotlib.
 """
 
 import argparse
@@ -204,6 +208,13 @@ def coding_rate(num_images, num_steps, seed):
     )
 
 
+def supervised(num_images, num_steps, seed):
+    trained = encoder()
+    image = keras.Input((32, 32, 3))
+    features = trained(one_view(seed)(image)["image"])["global"]
+    return keras.Model(image, keras.layers.Dense(10)(features))
+
+
 SETTINGS = {
     "amdim": Setting(amdim),
     "deep_infomax": Setting(deep_infomax, num_views=1),
@@ -217,12 +228,18 @@ SETTINGS = {
     "cmc": Setting(cmc, num_views=1),
     "cpc": Setting(cpc, num_views=1),
     "raft": Setting(raft, num_forward=2),
+    "supervised": Setting(supervised, num_views=1),
+}
+# These have no views.
+BASELINES = {
+    "untrained": encoder,
+    "raw_pixels": lambda: evaluation.raw_pixels_encoder((32, 32, 3)),
 }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--method", choices=SETTINGS)
+    parser.add_argument("--method", choices=[*SETTINGS, *BASELINES])
     parser.add_argument("--views", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learning_rate", type=float)
@@ -238,7 +255,9 @@ def main():
         return
     if not arguments.method:
         parser.error("say --method or --table")
-    setting = SETTINGS[arguments.method]
+    if arguments.method in BASELINES:
+        arguments.views = 0
+    setting = SETTINGS.get(arguments.method, Setting(None))
     given = {
         name: getattr(arguments, name)
         for name in ("learning_rate", "batch_size")
@@ -254,9 +273,12 @@ def run(setting, arguments):
         rate, size = setting.learning_rate, setting.batch_size
         name += f"_rate{rate:g}_batch{size}_held_out"
     train, scored = load_images(arguments.held_out)
-    trained, minutes = pretrain(
-        setting, train, arguments, arguments.output / name
-    )
+    if setting.make:
+        folder = arguments.output / name
+        trained, minutes = pretrain(setting, train, arguments, folder)
+    else:
+        keras.utils.set_random_seed(arguments.seed)
+        trained, minutes = BASELINES[arguments.method](), 0.0
     weights = [np.array(each) for each in trained.get_weights()]
     scores, rank = score(trained, train, scored)
     for before, after in zip(weights, trained.get_weights(), strict=True):
@@ -315,6 +337,10 @@ def pretrain(setting, images, arguments, folder):
     per_step = setting.num_views * setting.batch_size
     num_steps = arguments.views // per_step // NUM_PARTS * NUM_PARTS
     steps = num_steps // NUM_PARTS
+    needs_labels = arguments.method == "supervised"
+    losses = None
+    if needs_labels:
+        losses = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     keras.utils.set_random_seed(arguments.seed)
     model, (done, _) = checkpoints.load_latest(folder)
     clock = folder / "seconds.json"
@@ -327,8 +353,11 @@ def pretrain(setting, images, arguments, folder):
             warmup_steps=num_steps // 20,
             total_steps=num_steps,
         )
-        optimizer = optimizers.get("adam", learning_rate=rate, l2=1e-5)
-        model.compile(optimizer, steps_per_execution=min(steps, 10))
+        model.compile(
+            optimizers.get("adam", learning_rate=rate, l2=1e-5),
+            loss=losses,
+            steps_per_execution=min(steps, 10),
+        )
         folder.mkdir(parents=True, exist_ok=True)
 
     def batches():
@@ -339,8 +368,10 @@ def pretrain(setting, images, arguments, folder):
                 0, num_images - setting.batch_size + 1, setting.batch_size
             ):
                 chosen = rows[first : first + setting.batch_size]
+                batch = {name: images[name][chosen] for name in images}
                 # Keras takes only tuples from a generator.
-                yield ({n: images[n][chosen] for n in ("image", "index")},)
+                pair = batch["image"], batch.pop("label")
+                yield pair if needs_labels else (batch,)
 
     start = time.monotonic()
 
@@ -365,9 +396,10 @@ def pretrain(setting, images, arguments, folder):
             verbose=0,
         )
     minutes = json.loads(clock.read_text())[str(NUM_PARTS)] / 60
+    trained = model.layers[-2] if needs_labels else model.encoder
     with files.atomic_path(folder / "encoder.keras") as temporary:
-        model.encoder.save(temporary)
-    return model.encoder, minutes
+        trained.save(temporary)
+    return trained, minutes
 
 
 def score(trained, train, scored):
@@ -385,7 +417,111 @@ def score(trained, train, scored):
 
 
 def write_table():
-    """Writes docs/per_view.md from the files in docs/per_view."""
+    """Writes tables and a plot of the results in docs/per_view."""
+    rows = [
+        json.loads(path.read_text())
+        for path in sorted((DOCS / "per_view").glob("*.json"))
+    ]
+    by_views = {}
+    for row in rows:
+        of_method = by_views.setdefault(row["views"], {})
+        of_method.setdefault(row["method"], []).append(row)
+    baselines = by_views.pop(0, {})
+    text = []
+    for budget, methods in sorted(by_views.items()):
+        ranked = sorted(
+            {**methods, **baselines}.items(),
+            key=lambda item: -mean_of(item[1], "neighbors_20")[0],
+        )
+        text += [f"\n## {budget:,} views\n", HEADER]
+        text += [table_row(name, runs) for name, runs in ranked]
+    page = DOCS / "per_view.md"
+    before = page.read_text().split(MARK)[0] if page.exists() else ""
+    with files.atomic_path(page) as temporary:
+        temporary.write_text(before + MARK + "\n".join(text) + "\n")
+    draw(by_views, baselines, DOCS / "per_view.png")
+
+
+MARK = "<!-- python benchmarks/per_view.py --table writes all below -->\n"
+HEADER = (
+    "| method | 20 neighbours | weighted 200 | linear | effective rank | "
+    "minutes | peak MiB | seeds |\n" + "| --- " * 8 + "|"
+)
+
+
+def mean_of(runs, name):
+    """Returns mean and standard deviation over seeds, and their number."""
+    values = np.array([run[name] for run in runs], float)
+    deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+    return values.mean(), deviation, len(values)
+
+
+def table_row(name, runs):
+    """Returns the row of a method's runs, accuracies in percent."""
+    cells = []
+    for probe in PROBES:
+        mean, deviation, count = mean_of(runs, probe)
+        spread = f" +- {100 * deviation:.1f}" if count > 1 else ""
+        cells.append(f"{100 * mean:.1f}{spread}")
+    rank = mean_of(runs, "effective_rank")[0]
+    minutes = mean_of(runs, "minutes")[0]
+    memory = max(run["peak_memory_mib"] for run in runs)
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    cells += [f"{rank:.0f}", f"{minutes:.0f}", f"{memory:,}", seeds]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+# Views and linear accuracy of ResNet-18 on CIFAR-10, as published: SimCLR,
+# BYOL, VICReg and EMP-SSL in the table of the authors of EMP-SSL
+# (github.com/tsb0601/EMP-SSL), the latter by the mean of 128 crops.
+PUBLISHED = {
+    "SimCLR": {1e5: 28.2, 1e6: 56.5, 3e6: 66.3},
+    "BYOL": {1e5: 24.9, 1e6: 48.9, 3e6: 68.4},
+    "VICReg": {1e5: 40.6, 1e6: 69.7, 3e6: 78.1},
+    "EMP-SSL (128 crops)": {1e6: 80.6, 1e7: 90.7},
+}
+
+
+def draw(by_views, baselines, path):
+    """Draws linear accuracy against views, ours beside published ones."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for name, points in PUBLISHED.items():
+        axes.plot(
+            points.keys(),
+            points.values(),
+            "x--",
+            color="0.6",
+            linewidth=0.8,
+        )
+        last = max(points)
+        axes.annotate(
+            f" {name}, published", (last, points[last]), color="0.4", size=7
+        )
+    lines = {}
+    for budget, methods in sorted(by_views.items()):
+        for name, runs in methods.items():
+            accuracy = 100 * mean_of(runs, "linear")[0]
+            lines.setdefault(name, {})[budget] = accuracy
+    colors = pyplot.get_cmap("tab20").colors
+    for color, (name, points) in zip(
+        colors, sorted(lines.items()), strict=False
+    ):
+        axes.plot(points.keys(), points.values(), "o-", color=color, label=name)
+    for name, runs in baselines.items():
+        accuracy = 100 * mean_of(runs, "linear")[0]
+        axes.axhline(accuracy, color="0.8", linewidth=0.8)
+        axes.annotate(name, (9e4, accuracy), color="0.5", size=7)
+    axes.set_xscale("log")
+    axes.set_xlabel("views in training")
+    axes.set_ylabel("linear probe on CIFAR-10, percent")
+    axes.legend(fontsize=7, loc="lower right")
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
 
 
 if __name__ == "__main__":
