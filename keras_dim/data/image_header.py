@@ -7,6 +7,8 @@ import struct
 from typing import TYPE_CHECKING
 from typing import BinaryIO
 
+from keras_dim import checks
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -174,12 +176,6 @@ def check_bytes(num_bytes: int) -> None:
         )
 
 
-def in_one_line(error: Exception) -> str:
-    """Returns the message of an error on one line of at most 200 letters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
 def _checked_kind(head, name):
     kind = image_kind(head)
     suffix = name[name.rfind(".") :] if "." in name else ""
@@ -217,7 +213,7 @@ def _open_by_pillow(kind, file):
         return getattr(module, f"{name}ImageFile")(file)
     except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
-            f"the {kind} header is damaged: {in_one_line(error)}"
+            f"the {kind} header is damaged: {checks.in_one_line(error)}"
         ) from error
 
 

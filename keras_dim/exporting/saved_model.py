@@ -52,7 +52,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
     with files.atomic_folder(folder / str(version)) as temporary:
         signatures.save(encoder, functions, temporary)
         _write_warmup(temporary, encoder, functions, folder.name)
-        report = parity.report_on_saved_model(encoder, temporary)
+        report = parity.report(encoder, parity.SAVED_MODEL, temporary)
         files.write_json(temporary / parity.REPORT, report)
     # Last, so that a failed export leaves none. Edited ones are kept.
     name = folder.name.replace("\\", r"\\").replace('"', r"\"")

@@ -135,12 +135,7 @@ def _require(owner, values, required):
 
 
 def card(metadata: Mapping[str, Any]) -> str:
-    """Returns a preset's card, in Markdown.
-
-    Args:
-        metadata: mapping. A preset's metadata as `save_preset` fills them in.
-            Missing entries that it does not require are "Not stated."
-    """
+    """Returns the card of a preset's metadata, in Markdown."""
     cost = [_text(metadata[x]) for x in ("cost", "hardware") if x in metadata]
     names = list(metadata["features"])
     feature = "global" if "global" in names else names[-1]
