@@ -27,15 +27,13 @@ def checked(
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
     Arrays are checked at once. Of a data set, the known shapes and dtypes are
-    checked at once, and each batch when it comes. `distribution.value_errors`
+    checked at once, and each batch when it comes; `distribution.value_errors`
     makes errors within TensorFlow's graph one line.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
-            batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, an
-            iterator or another iterable.
-        image_shape, who, why: see `check`.
-        min_images: int. Least number of images: of arrays, or of each batch.
+            batches: a `tf.data.Dataset` or another iterable.
+        image_shape, min_images, who, why: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
             cut into. The last one, too, must have `min_images`.
         in_order: bool. Whether to warn of a shuffled data set, whose features

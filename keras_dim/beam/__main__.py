@@ -21,10 +21,7 @@ from keras_dim.beam.embedding import ImageFiles
 from keras_dim.beam.embedding import SavedModelHandler
 
 _SCHEMA = pyarrow.schema(
-    [
-        ("path", pyarrow.string()),
-        ("features", pyarrow.list_(pyarrow.float32())),
-    ]
+    [("path", pyarrow.string()), ("features", pyarrow.list_(pyarrow.float32()))]
 )
 
 

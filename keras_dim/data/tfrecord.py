@@ -167,11 +167,7 @@ def open_tfrecord(
         pixels=pixels,
         # The bytes themselves may be terabytes.
         identity=digest_of_files(
-            (
-                os.path.basename(file.path),
-                len(file),
-                os.path.getsize(file.path),
-            )
+            (os.path.basename(file.path), len(file), os.path.getsize(file.path))
             for file in files
         ),
     )

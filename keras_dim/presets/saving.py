@@ -32,9 +32,8 @@ def save_preset(
 ) -> pathlib.Path:
     """Writes a preset's five files, all of them or none.
 
-    `config.json` (how to make the encoder, its image shape and features),
-    `encoder.keras`, `metadata.json`, `README.md`, the card, and `SHA256SUMS`
-    of the first three.
+    `config.json`, `encoder.keras`, `metadata.json`, the card `README.md`, and
+    `SHA256SUMS` of the first three.
 
     Args:
         encoder: `keras.Model`. Functional, with one input and a dict of named
