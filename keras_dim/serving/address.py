@@ -12,11 +12,8 @@ _PORTS = {"http": 80, "https": 443}
 class Address:
     """The address of a server.
 
-    Args:
-        protocol: str. `"grpc"`, `"http"` or `"https"`.
-        host: str. A name or an IP address, of IPv6 without brackets.
-        port: int.
-        prefix: str. The path of a URL before `/v1/models`. Defaults to `""`.
+    `protocol` is `"grpc"`, `"http"` or `"https"`; `host` a name or an IP
+    address, of IPv6 without brackets; `prefix` the path before `/v1/models`.
     """
 
     protocol: str
@@ -38,13 +35,9 @@ class Address:
 def parse_address(text: str) -> Address:
     """Reads the address of a server.
 
-    Args:
-        text: str. `host:port` for gRPC, or a URL of `http` or `https` for
-            REST, with the path of a proxy if there is one. IPv6 addresses
-            stand in brackets.
-
-    Raises:
-        ValueError: for anything else.
+    It is `host:port` for gRPC, or a URL of `http` or `https` for REST, with the
+    path of a proxy if there is one. IPv6 addresses stand in brackets. Anything
+    else is a `ValueError`.
     """
     try:
         is_grpc = "://" not in text
@@ -57,13 +50,14 @@ def parse_address(text: str) -> Address:
         is_api = prefix.endswith("/v1") or "/v1/models" in prefix
         is_known = not prefix if is_grpc else url.scheme in _PORTS
         if is_known and not is_api and not has_more and port:
+            host = url.hostname
             if "[" in text:
-                ipaddress.IPv6Address(url.hostname)
+                ipaddress.IPv6Address(host)
             else:
                 # `getaddrinfo` would fail on other names.
-                url.hostname.encode("idna")
+                host = host.encode("idna").decode()
             prefix = urllib.parse.quote(prefix, safe="/%-._~!$&'()*+,;=:@")
-            return Address(url.scheme, url.hostname, port, prefix)
+            return Address(url.scheme, host, port, prefix)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise ValueError(

@@ -1,5 +1,6 @@
 """A client that extracts features with an encoder on a server."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -18,7 +19,7 @@ from keras_dim.serving.address import Address
 from keras_dim.serving.address import parse_address
 
 
-class Client:
+class Client(contextlib.AbstractContextManager):
     """An encoder on TensorFlow Serving, or on a server with its interface.
 
     Features come in the order of the images. All features of one call are of
@@ -166,9 +167,6 @@ class Client:
         self._transport.close()
         # The pinned clients share it.
         self._transport.is_closed = True
-
-    def __enter__(self) -> "Client":
-        return self
 
     def __exit__(self, *exception: Any) -> None:
         self.close()

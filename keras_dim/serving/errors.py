@@ -15,11 +15,8 @@ MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 class ServerError(OSError):
     """A server returned no features. The base of all errors below.
 
-    As an `OSError` it ends the command with one line and exit code 2.
-
-    Args:
-        message: str.
-        code: str. The status code of gRPC, such as `"NOT_FOUND"`.
+    `code` is the status code of gRPC, such as `"NOT_FOUND"`. As an `OSError` it
+    ends the command with one line and exit code 2.
     """
 
     # Of the request that failed.
@@ -49,9 +46,7 @@ class RequestRefusedError(ServerError, ValueError):
 class MessageTooLargeError(ServerError, ValueError):
     """A message is larger than the client or the server allows.
 
-    Args:
-        message: str.
-        batch_size: int. The most images that fit, if they are alike; or 0.
+    `batch_size` is the most images that fit, if they are alike; or 0.
     """
 
     def __init__(self, message: str, batch_size: int):

@@ -108,8 +108,14 @@ class RestTransport:
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
             transport.check_size(len(body), self._max_message_bytes)
+        make = _CONNECTIONS[self._address.protocol]
+        # Sockets take no 0.
+        seconds = max(end - time.monotonic(), 1e-3)
+        connection = make(
+            self._address.host, self._address.port, timeout=seconds
+        )
         try:
-            with contextlib.closing(self._connection(end)) as connection:
+            with contextlib.closing(connection):
                 connection.connect()
                 with _closed_at(end, connection.sock):
                     # A server may answer before it has read everything.
@@ -137,16 +143,6 @@ class RestTransport:
             # Content without a length ends where its socket is shut down.
             raise errors.ServerError("", "DEADLINE_EXCEEDED")
         return response.status, response.reason, content
-
-    def _connection(self, end):
-        host = self._address.host
-        if ":" not in host:
-            # urllib3 itself needs the package idna for other alphabets.
-            host = host.encode("idna").decode()
-        make = _CONNECTIONS[self._address.protocol]
-        # Sockets take no 0.
-        timeout = max(end - time.monotonic(), 1e-3)
-        return make(host, self._address.port, timeout=timeout)
 
     def _read(self, response):
         content = bytearray()

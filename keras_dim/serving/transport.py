@@ -35,12 +35,9 @@ _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """The dtype and the shape of an input or an output.
+    """The dtype, NumPy's name or `"string"`, and the shape of a tensor.
 
-    Args:
-        dtype: str. NumPy's name, or `"string"`.
-        shape: tuple or None. An entry of None stands for any size, None
-            instead of the tuple for any shape.
+    None stands for any size, or instead of the tuple for any shape.
     """
 
     dtype: str
@@ -49,12 +46,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs of one function of a model.
-
-    Args:
-        inputs: dict of `TensorSpec`.
-        outputs: dict of `TensorSpec`. The features.
-    """
+    """The inputs and the outputs, the features, of one function of a model."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
