@@ -1,5 +1,6 @@
 """Checks of all that is given to `fit`, `predict` and probes."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -46,8 +47,8 @@ def checked(
     Returns:
         `x` itself, or the same data set with checks.
     """
-    arguments = (image_shape, min_images, who, why)
-    door = _Door(arguments, in_order, view_names, num_images)
+    expected = (image_shape, min_images, who, why)
+    door = _Door(expected, in_order, view_names, num_images)
     if forms.is_whole(x):
         found = door.columns(x)
         door.check(found)
@@ -88,18 +89,18 @@ def refuse_supervision(**arguments: Any) -> None:
             )
 
 
+@dataclasses.dataclass
 class _Door:
     """Checks one batch after the other."""
 
-    is_serial = True
-    _first = _last = None
-
-    def __init__(self, arguments, in_order, view_names, num_images):
-        # `image_shape`, `min_images`, `who` and `why` of `check`.
-        self.arguments = arguments
-        self.in_order = in_order
-        self.view_names = view_names
-        self.num_images = num_images
+    # `image_shape`, `min_images`, `who` and `why` of `check`.
+    expected: tuple
+    in_order: bool
+    view_names: Sequence[str]
+    num_images: int | None
+    is_serial: bool = True
+    first: int | None = None
+    last: int | None = None
 
     def image_name(self, element: Any) -> str:
         """Returns the entry of a dict that holds the images."""
@@ -115,13 +116,11 @@ class _Door:
 
     def check(self, found: Mapping[str, Any]) -> None:
         """Checks the columns of a batch."""
-        pixels.check(found["image"], *self.arguments)
+        pixels.check(found["image"], *self.expected)
         if self.num_images is not None:
             index = np.asarray(forms.index_of(found))
-            if (
-                len(index)
-                and not 0 <= index.min() <= index.max() < self.num_images
-            ):
+            is_known = (index >= 0) & (index < self.num_images)
+            if not is_known.all():
                 raise ValueError(
                     f"The memory bank has rows for {self.num_images} images. "
                     f"Received an index from {index.min()} to {index.max()}: "
@@ -134,7 +133,7 @@ class _Door:
         """Checks a batch, and returns it as it is."""
         found = self.columns(element)
         # A `PyDataset` may end with an empty batch, if images are damaged.
-        if len(found["image"]) or self.arguments[1] > 1:
+        if len(found["image"]) or self.expected[1] > 1:
             self.check(found)
         return element
 
@@ -148,16 +147,16 @@ class _Door:
         return image
 
     def _check_order(self, index):
-        if self._first is None:
-            self._first = index[0]
+        if self.first is None:
+            self.first = index[0]
         # An epoch begins with the first index again.
-        is_next = self.is_serial and index[0] != self._first
-        before = [self._last] if is_next else []
-        self._last = index[-1]
+        is_next = self.is_serial and index[0] != self.first
+        before = [self.last] if is_next else []
+        self.last = index[-1]
         if (np.diff(np.concatenate([before, index])) <= 0).any():
             self.in_order = False
             warnings.warn(
-                f"{self.arguments[2]} returns rows in the order of the data "
+                f"{self.expected[2]} returns rows in the order of the data "
                 "set, which is shuffled and may leave out its last images: "
                 "pass keras_dim.data.load(..., shuffle=False), or use "
                 "keras_dim.evaluation.extract, which returns the index, too",
