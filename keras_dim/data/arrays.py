@@ -146,11 +146,7 @@ def open_digits(split: str | None, pixels: Pixels) -> ArraySource:
         rows, test_size=360, stratify=digits.target, random_state=0
     )
     splits = {"train": np.sort(train), "test": np.sort(test), "all": rows}
-    if split not in splits:
-        raise ValueError(
-            f"Unknown split of the digits. Expected one of {list(splits)}. "
-            f"Received: {split!r}"
-        )
+    checks.one_of(splits, **{"split of the digits": split})
     rows = splits[split]
     images = np.rint(digits.images[rows] * (255 / 16)).astype(np.uint8)
     source = open_arrays((images, digits.target[rows]), pixels, "digits")

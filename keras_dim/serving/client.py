@@ -30,7 +30,8 @@ class Client(contextlib.AbstractContextManager):
     Proxies that the environment names are not used.
 
     Args:
-        host: str. See `parse_address`.
+        host: str. `host:port` for gRPC, or a URL of `http` or `https` for REST,
+            with the path of a proxy if there is one.
         model: str. The name of the model on the server.
         version: int, str or None. The number of a version, or the label of
             one. Defaults to None, the newest.
