@@ -42,22 +42,10 @@ if TYPE_CHECKING:
     from keras_dim.training import Recipe
     from keras_dim.training import pretrain
 
-# Where a public name that is not a module is found. None has the name of a
-# module, which importing that module would put in its place.
+# Where functions and classes that are no method are found. None has the name of
+# a module, which importing that module would put in its place.
 _MODULE_OF = {
-    "AMDIM": "methods",
-    "AlignmentUniformity": "methods",
-    "BYOL": "methods",
-    "CMC": "methods",
-    "CPC": "methods",
-    "CodingRate": "methods",
-    "CorInfoMax": "methods",
-    "DeepInfoMax": "methods",
-    "InstanceDiscrimination": "methods",
-    "MoCo": "methods",
-    "RAFT": "methods",
     "Recipe": "training",
-    "SimCLR": "methods",
     "export": "exporting",
     "list_pretrained": "presets",
     "pretrain": "training",
@@ -101,11 +89,10 @@ __all__ = [
 def __getattr__(name):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _MODULE_OF:
-        module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
-        value = getattr(module, name)
-    else:
-        value = importlib.import_module(f"{__name__}.{name}")
+    home = _MODULE_OF.get(name, "methods" if name[0].isupper() else name)
+    value = importlib.import_module(f"{__name__}.{home}")
+    if home != name:
+        value = getattr(value, name)
     globals()[name] = value
     return value
 

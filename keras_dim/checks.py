@@ -122,9 +122,14 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
+def in_one_line(error: Exception) -> str:
+    """Returns the message of an error on one line of at most 200 letters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def _require(is_right, expected, values):
     for name, value in values.items():
-        is_number = isinstance(value, numbers.Real) and value is not True
         is_number = isinstance(value, numbers.Real)
         is_number = is_number and not isinstance(value, bool)
         if not (is_number and math.isfinite(value) and is_right(value)):

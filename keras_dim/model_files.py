@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_dim import checks
+
 # The members that Keras writes into a `.keras` file.
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
@@ -40,8 +42,9 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
     except Exception as error:
         # A file may lead Keras and h5py to any of them.
         raise ValueError(
-            f"{path} is not loaded: {_reason(error)} Expected a model of "
-            "Keras's own layers and of those that this program has registered."
+            f"{path} is not loaded: {checks.in_one_line(error)} Expected a "
+            "model of Keras's own layers and of those that this program has "
+            "registered."
         ) from error
 
 
@@ -58,7 +61,8 @@ def _check_archive(path):
             code = _code_in(json.loads(file.read(_CONFIG)))
     except Exception as error:
         raise ValueError(
-            f"{path} is damaged, or not a .keras file: {_reason(error)}"
+            f"{path} is damaged, or not a .keras file: "
+            f"{checks.in_one_line(error)}"
         ) from error
     if code:
         raise ValueError(
@@ -90,8 +94,3 @@ def _code_in(config: Any) -> str | None:
     if isinstance(config, list):
         return next(filter(None, map(_code_in, config)), None)
     return None
-
-
-def _reason(error):
-    """Returns an error's message in one line of bounded length."""
-    return " ".join(str(error).split())[:300] or type(error).__name__

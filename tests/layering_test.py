@@ -27,7 +27,6 @@ SHARED = {"base", "replicated"}
 BEAM_COMMAND = "beam/__main__.py"
 # What arrays and folders are not read with where TensorFlow is not there.
 READS_WITH_TENSORFLOW = {
-    "tensorflow_batches",
     "tensorflow_datasets",
     "tensorflow_images",
     "tfrecord",

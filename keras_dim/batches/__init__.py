@@ -14,7 +14,6 @@ from keras_dim.batches.labels import check_labelled
 from keras_dim.batches.labels import labels_of
 from keras_dim.batches.pixels import check
 from keras_dim.batches.pixels import check_spec
-from keras_dim.batches.pixels import is_channels_first
 
 __all__ = [
     "UNLABELLED",
@@ -26,7 +25,6 @@ __all__ = [
     "images_alone",
     "images_of",
     "index_of",
-    "is_channels_first",
     "is_whole",
     "iterate",
     "labels_of",

@@ -1,5 +1,6 @@
 """Checks of all that is given to `fit`, `predict` and probes."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -27,15 +28,13 @@ def checked(
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
     Arrays are checked at once. Of a data set, the known shapes and dtypes are
-    checked at once, and each batch when it comes. `distribution.value_errors`
+    checked at once, and each batch when it comes; `distribution.value_errors`
     makes errors within TensorFlow's graph one line.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
-            batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, an
-            iterator or another iterable.
-        image_shape, who, why: see `check`.
-        min_images: int. Least number of images: of arrays, or of each batch.
+            batches: a `tf.data.Dataset` or another iterable.
+        image_shape, min_images, who, why: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
             cut into. The last one, too, must have `min_images`.
         in_order: bool. Whether to warn of a shuffled data set, whose features
@@ -48,8 +47,8 @@ def checked(
     Returns:
         `x` itself, or the same data set with checks.
     """
-    arguments = (image_shape, min_images, who, why)
-    door = _Door(arguments, in_order, view_names, num_images)
+    expected = (image_shape, min_images, who, why)
+    door = _Door(expected, in_order, view_names, num_images)
     if forms.is_whole(x):
         found = door.columns(x)
         door.check(found)
@@ -90,18 +89,18 @@ def refuse_supervision(**arguments: Any) -> None:
             )
 
 
+@dataclasses.dataclass
 class _Door:
     """Checks one batch after the other."""
 
-    is_serial = True
-    _first = _last = None
-
-    def __init__(self, arguments, in_order, view_names, num_images):
-        # `image_shape`, `min_images`, `who` and `why` of `check`.
-        self.arguments = arguments
-        self.in_order = in_order
-        self.view_names = view_names
-        self.num_images = num_images
+    # `image_shape`, `min_images`, `who` and `why` of `check`.
+    expected: tuple
+    in_order: bool
+    view_names: Sequence[str]
+    num_images: int | None
+    is_serial: bool = True
+    first: int | None = None
+    last: int | None = None
 
     def image_name(self, element: Any) -> str:
         """Returns the entry of a dict that holds the images."""
@@ -117,13 +116,11 @@ class _Door:
 
     def check(self, found: Mapping[str, Any]) -> None:
         """Checks the columns of a batch."""
-        pixels.check(found["image"], *self.arguments)
+        pixels.check(found["image"], *self.expected)
         if self.num_images is not None:
             index = np.asarray(forms.index_of(found))
-            if (
-                len(index)
-                and not 0 <= index.min() <= index.max() < self.num_images
-            ):
+            is_known = (index >= 0) & (index < self.num_images)
+            if not is_known.all():
                 raise ValueError(
                     f"The memory bank has rows for {self.num_images} images. "
                     f"Received an index from {index.min()} to {index.max()}: "
@@ -136,7 +133,7 @@ class _Door:
         """Checks a batch, and returns it as it is."""
         found = self.columns(element)
         # A `PyDataset` may end with an empty batch, if images are damaged.
-        if len(found["image"]) or self.arguments[1] > 1:
+        if len(found["image"]) or self.expected[1] > 1:
             self.check(found)
         return element
 
@@ -150,16 +147,16 @@ class _Door:
         return image
 
     def _check_order(self, index):
-        if self._first is None:
-            self._first = index[0]
+        if self.first is None:
+            self.first = index[0]
         # An epoch begins with the first index again.
-        is_next = self.is_serial and index[0] != self._first
-        before = [self._last] if is_next else []
-        self._last = index[-1]
+        is_next = self.is_serial and index[0] != self.first
+        before = [self.last] if is_next else []
+        self.last = index[-1]
         if (np.diff(np.concatenate([before, index])) <= 0).any():
             self.in_order = False
             warnings.warn(
-                f"{self.arguments[2]} returns rows in the order of the data "
+                f"{self.expected[2]} returns rows in the order of the data "
                 "set, which is shuffled and may leave out its last images: "
                 "pass keras_dim.data.load(..., shuffle=False), or use "
                 "keras_dim.evaluation.extract, which returns the index, too",

@@ -176,10 +176,9 @@ def unpacked(element):
 
 def _no_images(x, who):
     return ValueError(
-        f"{who} expects images: an array, a pair (images, labels), a dict "
-        "with 'image', or a data set of such batches, which "
-        f"keras_dim.data.load makes of files. Received: {x!r}, of type "
-        f"{type(x).__name__}"
+        f"{who} expects images: an array, a pair (images, labels), a dict with "
+        "'image', or a data set of such batches, which keras_dim.data.load "
+        f"makes of files. Received: {x!r}, of type {type(x).__name__}"
     )
 
 

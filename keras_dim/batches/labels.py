@@ -110,10 +110,8 @@ def check_labelled(
 
 
 def _check_label_spec(labels, who):
-    shape, dtype = (
-        forms.known_shape(labels.shape),
-        forms.dtype_name(labels.dtype),
-    )
+    shape = forms.known_shape(labels.shape)
+    dtype = forms.dtype_name(labels.dtype)
     message = (
         f"{who} expects labels that are whole numbers, one to an image. "
         f"Received labels of dtype {dtype}, shape {shape}"

@@ -14,6 +14,6 @@ except ImportError as error:
 from keras_dim.beam.embedding import Embed
 from keras_dim.beam.embedding import Embedded
 from keras_dim.beam.embedding import ImageFiles
-from keras_dim.beam.saved_model import SavedModelHandler
+from keras_dim.beam.embedding import SavedModelHandler
 
 __all__ = ["Embed", "Embedded", "ImageFiles", "SavedModelHandler"]

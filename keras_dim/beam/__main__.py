@@ -18,13 +18,10 @@ from apache_beam.options import pipeline_options
 from keras_dim import checks
 from keras_dim.beam.embedding import Embed
 from keras_dim.beam.embedding import ImageFiles
-from keras_dim.beam.saved_model import SavedModelHandler
+from keras_dim.beam.embedding import SavedModelHandler
 
 _SCHEMA = pyarrow.schema(
-    [
-        ("path", pyarrow.string()),
-        ("features", pyarrow.list_(pyarrow.float32())),
-    ]
+    [("path", pyarrow.string()), ("features", pyarrow.list_(pyarrow.float32()))]
 )
 
 
@@ -77,22 +74,20 @@ def _parser():
         allow_abbrev=False,
     )
 
-    def add(name, text, **options):
-        parser.add_argument(name, help=text, **options)
-
-    add(
-        "--saved_model",
+    saved_model = (
         "The folder of an exported version, such as models/digits/1; every "
-        "worker must be able to read it.",
-        required=True,
+        "worker must be able to read it."
     )
-    add("--input", "The files, such as 'photos/**'.", required=True)
-    add("--output", "The folder to write to.", required=True)
-    add("--feature", "The feature (default: global).", default="global")
-    text = "Most images at a time (default: 64)."
-    add("--batch_size", text, type=int, default=64)
-    text = "The number of Parquet files (default: the runner chooses)."
-    add("--num_shards", text, type=int, default=0)
+    files = "The files, such as 'photos/**'."
+    shards = "The number of Parquet files (default: the runner chooses)."
+    batch = "Most images at a time (default: 64)."
+    feature = "The feature (default: global)."
+    parser.add_argument("--saved_model", required=True, help=saved_model)
+    parser.add_argument("--input", required=True, help=files)
+    parser.add_argument("--output", required=True, help="The folder to write.")
+    parser.add_argument("--feature", default="global", help=feature)
+    parser.add_argument("--batch_size", type=int, default=64, help=batch)
+    parser.add_argument("--num_shards", type=int, default=0, help=shards)
     return parser
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_dim import batches
+from keras_dim import checks
 from keras_dim.data import numpy_images
-from keras_dim.data.image_header import in_one_line
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.source import Source
 
@@ -36,9 +36,10 @@ class ArraySource(Source):
     def decoded(self) -> bool:
         return self.images.shape[1:] == self.image_shape
 
-    def image(self, item: int) -> np.ndarray:
-        image = np.asarray(self.images[item])
-        return numpy_images.convert(image, self.image_shape)
+    def item(self, index: int) -> tuple[np.ndarray, int | None]:
+        image = np.asarray(self.images[index])
+        image = numpy_images.convert(image, self.image_shape)
+        return image, self.label(index)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         batch = {
@@ -116,8 +117,9 @@ def open_array_file(
         # NumPy passes on all errors of zlib and of Python's parser, with
         # which it reads headers, and takes memory for whatever size they say.
         raise ValueError(
-            f"Cannot read {path}: {in_one_line(error)} Expected plain uint8 "
-            "arrays; Python objects are not loaded, because they can run code."
+            f"Cannot read {path}: {checks.in_one_line(error)} Expected plain "
+            "uint8 arrays; Python objects are not loaded, because they can run "
+            "code."
         ) from error
     source = open_arrays(arrays, pixels, str(path))
     if not has_splits:
@@ -144,11 +146,7 @@ def open_digits(split: str | None, pixels: Pixels) -> ArraySource:
         rows, test_size=360, stratify=digits.target, random_state=0
     )
     splits = {"train": np.sort(train), "test": np.sort(test), "all": rows}
-    if split not in splits:
-        raise ValueError(
-            f"Unknown split of the digits. Expected one of {list(splits)}. "
-            f"Received: {split!r}"
-        )
+    checks.one_of(splits, **{"split of the digits": split})
     rows = splits[split]
     images = np.rint(digits.images[rows] * (255 / 16)).astype(np.uint8)
     source = open_arrays((images, digits.target[rows]), pixels, "digits")
@@ -201,16 +199,7 @@ def _checked_images(images, name):
         )
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4:
-        raise ValueError(
-            f"The images of {name} must have the shape (n, height, width) or "
-            f"(n, height, width, channels). Received: {images.shape}"
-        )
-    if batches.is_channels_first(images.shape):
-        raise ValueError(
-            f"The images of {name} are channels first: {images.shape}. Pass "
-            "images.transpose(0, 2, 3, 1)."
-        )
+    batches.check_spec(images.shape, images.dtype, None, f"The source {name!r}")
     if 0 in images.shape:
         raise ValueError(
             f"There is no image in {name}. Received the shape {images.shape}"

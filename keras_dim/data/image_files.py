@@ -36,9 +36,9 @@ class ImageFileSource(Source):
 
     pixels: Pixels
 
-    def image(self, item: int) -> np.ndarray:
-        encoded = pathlib.Path(self.paths[item]).read_bytes()
-        return self.pixels.decode(encoded, self.image_shape)
+    def item(self, index: int) -> tuple[np.ndarray, int | None]:
+        encoded = pathlib.Path(self.paths[index]).read_bytes()
+        return self.pixels.decode(encoded, self.image_shape), self.label(index)
 
     def contents(self) -> str:
         return digest_of_files(

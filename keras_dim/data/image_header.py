@@ -7,6 +7,8 @@ import struct
 from typing import TYPE_CHECKING
 from typing import BinaryIO
 
+from keras_dim import checks
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -40,6 +42,8 @@ _FORMATS = {
 # Other files begin with these two letters, too: without the name of an image,
 # these are images only if their whole header is.
 _WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
+_READ = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG 2000 or AVIF"
+_RAW = "raw files of cameras"
 _READ_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .tif .tiff .bmp .dib "
     ".ppm .pgm .pbm .pnm .jp2 .j2k .jpf .jpx .avif".split()
@@ -136,7 +140,7 @@ def open_image(
     _check_size(kind, width, height)
     tags = getattr(image, "tag_v2", {}) if kind == "tiff" else {}
     if _DNG_VERSION in tags:
-        raise ValueError(_not_read("raw files of cameras"))
+        raise ValueError(f"{_RAW} are not read. Convert it to one of {_READ}")
     is_grey = image.mode in _GREY_MODES or (
         # Pillow's name for 16 bits of a PPM file, and of PNG before 11.
         image.mode == "I" and kind in ("png", "ppm")
@@ -174,34 +178,19 @@ def check_bytes(num_bytes: int) -> None:
         )
 
 
-def in_one_line(error: Exception) -> str:
-    """Returns the message of an error on one line of at most 200 letters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
 def _checked_kind(head, name):
     kind = image_kind(head)
     suffix = name[name.rfind(".") :] if "." in name else ""
-    if suffix in _RAW_SUFFIXES:
-        raise ValueError(_not_read("raw files of cameras"))
     if not head:
         raise ValueError("the file is empty")
-    if kind is None and suffix not in _OTHER_SUFFIXES:
-        raise ValueError(
-            "it is not an image: expected JPEG, PNG, GIF, WebP, BMP, TIFF, "
-            "PPM, JPEG 2000 or AVIF"
-        )
-    if kind is None or _FORMATS[kind][1] is None:
-        raise ValueError(_not_read(f"{kind or suffix} files"))
-    return kind
-
-
-def _not_read(files):
-    return (
-        f"{files} are not read. Convert it to one that is: "
-        ".jpg, .png, .gif, .webp, .bmp, .tif, .ppm, .jp2 or .avif"
-    )
+    files = f"{kind or suffix} files"
+    if suffix in _RAW_SUFFIXES:
+        files = _RAW
+    elif kind is None and suffix not in _OTHER_SUFFIXES:
+        raise ValueError(f"it is not an image: expected {_READ}")
+    elif kind is not None and _FORMATS[kind][1] is not None:
+        return kind
+    raise ValueError(f"{files} are not read. Convert it to one of {_READ}")
 
 
 def _open_by_pillow(kind, file):
@@ -217,7 +206,7 @@ def _open_by_pillow(kind, file):
         return getattr(module, f"{name}ImageFile")(file)
     except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
-            f"the {kind} header is damaged: {in_one_line(error)}"
+            f"the {kind} header is damaged: {checks.in_one_line(error)}"
         ) from error
 
 

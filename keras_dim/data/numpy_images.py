@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from keras_dim.data.image_header import in_one_line
+from keras_dim import checks
 from keras_dim.data.image_header import open_image
 
 # Luminance of red, green and blue, as in TensorFlow.
@@ -49,7 +49,7 @@ def decode(
             image = image.transpose(_TURNS[header.orientation])
     except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
-            f"it cannot be decoded: {in_one_line(error)}"
+            f"it cannot be decoded: {checks.in_one_line(error)}"
         ) from error
     return np.asarray(image if size is None else _resized(image, *size))
 

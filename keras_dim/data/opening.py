@@ -41,11 +41,9 @@ def open_source(
             * a folder of images at any depth, with or without folders of
               splits and classes: JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG
               2000 and, where Pillow reads it, AVIF. Hidden files and files
-              that are no image are passed over; images that are damaged, of
-              other formats or of more than 89,478,485 pixels are skipped,
-              with a warning, and listed in the source's `skipped`;
-            * image files: a glob pattern, or a list in any order;
-            * TFRecord files: a path, a glob pattern or a list of them;
+              that are no image are passed over; other images, damaged ones and
+              those of more than 89,478,485 pixels are skipped, with a warning;
+            * image files or TFRecord files: a glob pattern, or a list;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,
               channels)`, a list of such images, or a pair of either and
@@ -72,7 +70,7 @@ def open_source(
 
     Returns:
         A `Source` with `num_images`, `image_shape`, `class_names`, `paths`,
-        `skipped`.
+        and `skipped`, the files that cannot be read.
 
     Raises:
         ValueError: if there is no such source or split, or no image in it, or

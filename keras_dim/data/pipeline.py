@@ -9,13 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from absl import logging
 
 from keras_dim import batches
 from keras_dim import checks
+from keras_dim import distribution
 from keras_dim.data.opening import open_source
-from keras_dim.data.order import epoch_seed
 from keras_dim.data.reading import Epoch
+from keras_dim.data.reading import epoch_seed
 from keras_dim.data.reading import held_in_memory
 from keras_dim.data.source import Source
 
@@ -36,8 +36,6 @@ def load(
     first_epoch: int = 0,
     first_batch: int = 0,
     drop_remainder: bool | None = None,
-    shard_index: int = 0,
-    num_shards: int = 1,
     data_dir: str | os.PathLike | None = None,
 ) -> "tf.data.Dataset | keras.utils.PyDataset":
     """Loads images as a dataset of batches, ready for `fit`.
@@ -49,9 +47,7 @@ def load(
     its count.
 
     Sources of at most 256 MB of pixels are decoded once and held in memory;
-    larger ones are decoded in every epoch. TFRecord files and
-    tensorflow-datasets that are not held are shuffled by the order of their
-    files and a buffer of at most 50,000 encoded images, all others as a whole.
+    larger ones are decoded in every epoch.
 
     Args:
         source: The source, as in `open_source`, or an open `Source`.
@@ -66,25 +62,17 @@ def load(
             one, to continue a run within an epoch. Defaults to `0`.
         drop_remainder: bool. Whether to leave out a last, smaller batch.
             Defaults to `None`, the value of `shuffle`.
-        shard_index: int. This worker, from 0. Defaults to `0`.
-        num_shards: int. Number of workers that each load their own dataset.
-            Their images are disjoint and together complete; with
-            `drop_remainder` they have equally many batches. Leave it at 1
-            for `fit` under a `tf.distribute` strategy, which shards by
-            itself. Defaults to `1`.
         data_dir: str or path. As in `open_source`.
 
     Returns:
-        A `tf.data.Dataset` or, where Keras runs on another backend and the
-        source is neither TFRecord files nor a data set of
-        tensorflow-datasets, a `keras.utils.PyDataset` of the same batches.
+        A `tf.data.Dataset` or, where Keras runs on another backend, a
+        `keras.utils.PyDataset` of the same batches.
         They are dicts of `"image"`, uint8 `(batch, height, width, channels)`,
         `"index"`, int64 `(batch,)`, the same for an image in any order, and,
         where there are labels, `"label"`, int64 `(batch,)`, -1 for unlabelled
-        images. Damaged images are left out when they come up; with
-        `drop_remainder`, images of other batches of the epoch take their
-        place, except in streams of records. The length is therefore not
-        always known.
+        images. Damaged images are left out when they come up, so that the
+        length is not always known; with `drop_remainder`, images of other
+        batches of the epoch take their place.
 
     Raises:
         ValueError, FileNotFoundError, ModuleNotFoundError: as `open_source`
@@ -100,16 +88,10 @@ def load(
     if shuffle is None:
         shuffle = split is not None and split.startswith("train")
     drop_remainder = shuffle if drop_remainder is None else drop_remainder
-    checks.integers(1, batch_size=batch_size, num_shards=num_shards)
-    checks.integers(0, num_shards - 1, shard_index=shard_index)
+    checks.integers(1, batch_size=batch_size)
     checks.integers(
         0, seed=seed, first_epoch=first_epoch, first_batch=first_batch
     )
-    if keras.config.image_data_format() == "channels_first":
-        logging.warning(
-            "keras.config.image_data_format() is 'channels_first'. The images "
-            "of keras_dim.data are channels last all the same."
-        )
     options = checks.given(
         image_size=image_size,
         channels=channels,
@@ -122,56 +104,76 @@ def load(
             f"Pass {' and '.join(options)} to `open_source`: the source is "
             "open."
         )
-    shard = shard_index, num_shards
     # Before the images are decoded, and after, as some may be damaged.
-    _num_batches(source.num_images, batch_size, drop_remainder, *shard)
+    _num_batches(source.num_images, batch_size, drop_remainder)
     images = held_in_memory(source)
-    num_batches = _num_batches(
-        images.num_images, batch_size, drop_remainder, *shard
-    )
+    num_batches = _num_batches(images.num_images, batch_size, drop_remainder)
     if first_batch >= num_batches:
         raise ValueError(
             f"`first_batch` must be below {num_batches}, the number of batches "
             f"to an epoch. Received: {first_batch}"
         )
     numbers = range(first_batch, num_batches)
-    seeds = (
-        epoch_seed(seed, epoch) if shuffle else None
+    epochs = (
+        Epoch(
+            images,
+            batch_size,
+            seed=epoch_seed(seed, epoch) if shuffle else None,
+            fill=drop_remainder,
+        )
         for epoch in itertools.count(first_epoch)
     )
-    if not images.random_access or keras.backend.backend() == "tensorflow":
-        from keras_dim.data.tensorflow_batches import tensorflow_batches
+    if keras.backend.backend() != "tensorflow":
+        return NumpyBatches(epochs, numbers)
+    size = batch_size if drop_remainder else None
+    return _tensorflow_batches(images, epochs, size, numbers)
 
-        return tensorflow_batches(
-            images, seeds, batch_size, drop_remainder, numbers, shard
+
+def _tensorflow_batches(source, epochs, size, numbers):
+    """Returns a `tf.data.Dataset` of which each iteration is an epoch."""
+    import tensorflow as tf
+
+    def epoch():
+        try:
+            yield from next(epochs).batches(numbers)
+        except ValueError as error:
+            # `distribution.value_errors` makes it one line again.
+            raise ValueError(distribution.refusal(error)) from None
+
+    spec = {
+        "image": tf.TensorSpec((size, *source.image_shape), tf.uint8),
+        "index": tf.TensorSpec((size,), tf.int64),
+    }
+    if source.has_labels:
+        spec["label"] = tf.TensorSpec((size,), tf.int64)
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=spec)
+    # Where images may be damaged, only batches that are filled up are certain.
+    if source.exact or size is not None:
+        dataset = dataset.apply(
+            tf.data.experimental.assert_cardinality(len(numbers))
         )
-    epochs = (
-        Epoch(images, batch_size, None, one, drop_remainder, shard)
-        for one in seeds
+    options = tf.data.Options()
+    # Autotuning runs in a thread of its own. An iterator that is given up
+    # while that thread starts, as in `fit` of several replicas, can wait for
+    # it for ever (TensorFlow 2.21).
+    options.autotune.enabled = False
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
     )
-    return NumpyBatches(epochs, numbers)
+    return dataset.prefetch(2).with_options(options)
 
 
-def _num_batches(
-    num_images, batch_size, drop_remainder, shard_index, num_shards
-):
-    """Returns the number of batches to an epoch of this worker."""
-    share = num_images // num_shards
-    if share == 0:
-        raise ValueError(
-            f"{num_images} image(s) cannot be shared by {num_shards} workers. "
-            "Lower `num_shards`."
-        )
+def _num_batches(num_images, batch_size, drop_remainder):
+    """Returns the number of batches to an epoch."""
     if not drop_remainder:
-        return -(-len(range(shard_index, num_images, num_shards)) // batch_size)
-    if share < batch_size:
-        workers = f" for each of {num_shards} workers" if num_shards > 1 else ""
+        return -(-num_images // batch_size)
+    if num_images < batch_size:
         raise ValueError(
-            f"`batch_size` is {batch_size}, but there are only {share} "
-            f"images{workers}: no whole batch would be left. Lower "
-            "`batch_size` or pass drop_remainder=False."
+            f"`batch_size` is {batch_size}, but there are only {num_images} "
+            "images: no whole batch would be left. Lower `batch_size` or pass "
+            "drop_remainder=False."
         )
-    return share // batch_size
+    return num_images // batch_size
 
 
 class NumpyBatches(keras.utils.PyDataset):

@@ -1,32 +1,30 @@
-"""Batches of a source, decoded in threads, on any backend."""
+"""Batches of a source in a fixed order, decoded in threads."""
 
-import collections
 import concurrent.futures
 import functools
 import itertools
-from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from keras_dim.data.arrays import ArraySource
-from keras_dim.data.order import permutation
 from keras_dim.data.source import Source
 
 # Larger sources are decoded in every epoch. CIFAR-10 takes 154 MB.
 HELD_BYTES = 256 * 2**20
 
-# Number of images of a stream that are decoded ahead.
-_NUM_AHEAD = 64
-
 
 class Epoch:
-    """The batches of one pass over a source with random access.
+    """The batches of one pass over a source.
 
-    Images come in the order of `rows`, or of all indices shuffled by a seed.
-    One that cannot be read is left out. With `fill`, images that follow the
-    batch take its place, so that every batch is whole.
+    Args:
+        source: `Source`. Images that cannot be read are left out, and go to
+            its `skipped`.
+        batch_size: int. Images in a batch.
+        rows: range, array or `None`. Reads only these indices, in their order.
+        seed: int or `None`. Shuffles all images, if it is given.
+        fill: bool. Whether images that follow the batch take the place of those
+            left out, so that every batch is whole.
     """
 
     def __init__(
@@ -36,7 +34,6 @@ class Epoch:
         rows: range | np.ndarray | None = None,
         seed: int | None = None,
         fill: bool = False,
-        shard: tuple[int, int] = (0, 1),
     ):
         self._source = source
         self._batch_size = batch_size
@@ -45,7 +42,6 @@ class Epoch:
             self._rows = np.array(rows, np.int64)
         elif seed is not None:
             self._rows = permutation(seed, source.num_images)
-        self._rows = self._rows[shard[0] :: shard[1]]
         self._fill = fill
         self._ahead: tuple[int | None, list] = (None, [])
 
@@ -64,66 +60,57 @@ class Epoch:
         end = begin + self._batch_size
         if self._source.decoded:
             return self._source.read(self._rows[begin:end])
-        ahead, images = self._ahead
+        ahead, items = self._ahead
         if ahead != number:
-            images = list(self._decode(self._rows[begin:end]))
+            items = list(self._decode(self._rows[begin:end]))
         following = self._rows[end : end + self._batch_size]
         self._ahead = number + 1, list(self._decode(following))
         if self._fill:
-            images = itertools.chain(
-                images,
+            items = itertools.chain(
+                items,
                 self._decode(self._rows[end:]),
                 self._decode(self._rows[:begin]),
             )
-        whole = _whole(self._source, images)
-        return self._source.batch(
-            list(itertools.islice(whole, self._batch_size))
-        )
+        items = itertools.islice(self._whole(items), self._batch_size)
+        return self._batch(list(items))
 
     def _decode(self, rows):
         for row in rows.tolist():
-            image = _threads().submit(self._source.image, row)
-            yield row, self._source.label(row), image
+            yield row, _threads().submit(self._source.item, row)
+
+    def _whole(self, items):
+        """Yields the images that can be read, and skips the others."""
+        for index, future in items:
+            try:
+                yield index, *future.result()
+            except (OSError, ValueError) as error:
+                self._source.skip(self._source.place(index), str(error))
+
+    def _batch(self, items):
+        """Joins tuples of index, image and label."""
+        pixels = np.array([image for _, image, _ in items], np.uint8)
+        batch = {
+            "image": pixels.reshape(-1, *self._source.image_shape),
+            "index": np.array([index for index, _, _ in items], np.int64),
+        }
+        if self._source.has_labels:
+            labels = [label for _, _, label in items]
+            batch["label"] = np.array(labels, np.int64)
+        return batch
 
 
-def batches(
-    source: Source,
-    batch_size: int,
-    rows: range | np.ndarray | None = None,
-    seed: int | None = None,
-    drop_remainder: bool = False,
-    numbers: range | None = None,
-    shard: tuple[int, int] = (0, 1),
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the batches of one pass over a source.
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Returns the seed of one epoch, unrelated to that of the next one."""
+    # NumPy promises never to change the numbers of SeedSequence.
+    state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
 
-    Args:
-        source: `Source`. Images that cannot be read go to its `skipped`.
-        batch_size: int. Images in a batch.
-        rows: range or `None`. Reads only these indices, in their order. With
-            random access it may be an array.
-        seed: int or `None`. Shuffles the images, if it is given.
-        drop_remainder: bool. Whether all batches must be whole.
-        numbers: range or `None`. The numbers of the batches to return, from 0.
-        shard: tuple of int. Number of this worker, from 0, and of all workers,
-            which share the images.
 
-    Raises:
-        ValueError: if a record file is damaged.
-    """
-    if source.random_access:
-        epoch = Epoch(source, batch_size, rows, seed, drop_remainder, shard)
-        return epoch.batches(numbers)
-    # Each worker reads all records, and takes its share.
-    records = itertools.islice(
-        source.records(rows, seed), shard[0], None, shard[1]
-    )
-    found = _stream(source, records, batch_size)
-    if drop_remainder:
-        found = (b for b in found if len(b["index"]) == batch_size)
-    if numbers is not None:
-        found = itertools.islice(found, numbers.start, numbers.stop)
-    return found
+def permutation(seed: int, size: int) -> np.ndarray:
+    """Returns a random permutation of `range(size)`."""
+    # Unlike those of Generator.permutation, these numbers never change.
+    keys = np.random.Philox(seed).random_raw(size)
+    return np.argsort(keys, kind="stable").astype(np.int64)
 
 
 def held_in_memory(source: Source) -> Source:
@@ -135,7 +122,7 @@ def held_in_memory(source: Source) -> Source:
     if source.decoded:
         return source
     is_held = source.num_images * np.prod(source.image_shape) <= HELD_BYTES
-    found = batches(source, 256 if is_held else 1)
+    found = Epoch(source, 256 if is_held else 1).batches()
     if not is_held and (source.exact or any(found)):
         return source
     found = list(found)
@@ -159,32 +146,6 @@ def held_in_memory(source: Source) -> Source:
         class_names=source.class_names,
         paths=source.paths,
     )
-
-
-def _stream(source, records, batch_size):
-    """Yields batches of a source that is read one record after the other."""
-    whole = _whole(source, _decoded_ahead(source, records))
-    while images := list(itertools.islice(whole, batch_size)):
-        yield source.batch(images)
-
-
-def _decoded_ahead(source, records):
-    pending = collections.deque()
-    for index, label, encoded in records:
-        image = _threads().submit(source.image, encoded)
-        pending.append((index, label, image))
-        if len(pending) > _NUM_AHEAD:
-            yield pending.popleft()
-    yield from pending
-
-
-def _whole(source: Source, images: Iterable[tuple]) -> Iterator[Any]:
-    """Yields the images that can be read, and skips the others."""
-    for index, label, future in images:
-        try:
-            yield index, label, future.result()
-        except (OSError, ValueError) as error:
-            source.skip(source.place(index), str(error))
 
 
 @functools.cache

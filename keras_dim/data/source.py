@@ -2,9 +2,6 @@
 
 import abc
 import dataclasses
-from collections.abc import Iterator
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from absl import logging
@@ -35,9 +32,6 @@ class Source(abc.ABC):
             for the first time.
     """
 
-    # Whether `image` reads any image by its index; otherwise `records` reads
-    # them one after the other.
-    random_access = True
     # Whether a method `read` copies the images of some rows from memory.
     decoded = False
 
@@ -51,6 +45,7 @@ class Source(abc.ABC):
 
     def __post_init__(self):
         self.skipped: list[str] = []
+        self._places_skipped: set[str] = set()
 
     @property
     def has_labels(self) -> bool:
@@ -58,34 +53,16 @@ class Source(abc.ABC):
         return self.labels is not None
 
     @abc.abstractmethod
-    def image(self, item: Any) -> np.ndarray:
-        """Returns an image, uint8 of `image_shape`. Threads call it at once.
+    def item(self, index: int) -> tuple[np.ndarray, int | None]:
+        """Returns an image, uint8 of `image_shape`, and its label, if any.
 
-        `item` is the index, or without `random_access` the bytes of the file.
-        An image that cannot be read is an `OSError` or a `ValueError`.
+        Threads call it at once. An image that cannot be read is an `OSError` or
+        a `ValueError`.
         """
 
-    def records(
-        self, rows: range | None = None, seed: int | None = None
-    ) -> Iterator[tuple[int, int | None, bytes]]:
-        """Yields index, label and file of images without `random_access`."""
-        raise NotImplementedError
-
-    def label(self, row: int) -> int | None:
-        """Returns the label of an index, if there are labels."""
-        return None if self.labels is None else self.labels[row]
-
-    def batch(self, images: Sequence[tuple]) -> dict[str, np.ndarray]:
-        """Joins tuples of index, label and image, as `load` returns them."""
-        pixels = np.array([image for _, _, image in images], np.uint8)
-        batch = {
-            "image": pixels.reshape(-1, *self.image_shape),
-            "index": np.array([index for index, _, _ in images], np.int64),
-        }
-        if self.has_labels:
-            labels = [label for _, label, _ in images]
-            batch["label"] = np.array(labels, np.int64)
-        return batch
+    def label(self, index: int) -> int | None:
+        """Returns the label of an index, if there are `labels`."""
+        return None if self.labels is None else self.labels[index]
 
     @abc.abstractmethod
     def contents(self) -> str:
@@ -97,8 +74,9 @@ class Source(abc.ABC):
 
     def skip(self, place: str, reason: str) -> None:
         """Records that an image is left out, and warns the first time."""
-        if place in self.skipped:
+        if place in self._places_skipped:
             return
+        self._places_skipped.add(place)
         self.skipped.append(place)
         logging.warning(
             "Skipped %s: %s (skipped so far in %s: %d).",

@@ -8,14 +8,12 @@ import socket
 import urllib.request
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_dim import checks
-from keras_dim.data.image_header import in_one_line
 from keras_dim.data.image_shape import Pixels
-from keras_dim.data.tfrecord import RecordFile
 from keras_dim.data.tfrecord import RecordSource
+from keras_dim.data.tfrecord import open_file
 from keras_dim.data.tfrecord import open_records
 
 _CATALOGUE = "www.tensorflow.org"
@@ -50,21 +48,16 @@ def open_tensorflow_datasets(
         instructions = info.splits[split].file_instructions
     except (ValueError, KeyError, AssertionError) as error:
         raise ValueError(
-            f"{info.name} has no split {split!r}: {in_one_line(error)} Its "
-            f"splits: {', '.join(sorted(info.splits))}; slices are written "
+            f"{info.name} has no split {split!r}: {checks.in_one_line(error)} "
+            f"Its splits: {', '.join(sorted(info.splits))}; slices are written "
             "'train[:10%]'."
         ) from None
-    files = [
-        RecordFile(
-            str(one.filename),
-            one.take,
-            tf.io.gfile.stat(one.filename).length
-            * one.take
-            // one.examples_in_shard,
-            one.skip,
-        )
-        for one in instructions
-    ]
+    files = []
+    for one in instructions:
+        file = open_file(str(one.filename))
+        file.bounds = file.bounds[one.skip :][: one.take + 1]
+        file.first = one.skip
+        files.append(file)
     if not files:
         raise ValueError(f"There is no image in {info.name}[{split}].")
     return open_records(
@@ -97,7 +90,8 @@ def _find_builder(name, data_dir):
         ) from None
     except Exception as error:
         raise ValueError(
-            f"tensorflow-datasets cannot open {name!r}: {in_one_line(error)}"
+            f"tensorflow-datasets cannot open {name!r}: "
+            f"{checks.in_one_line(error)}"
         ) from None
 
 
@@ -107,7 +101,7 @@ def _prepare(builder):
         try:
             return builder.download_and_prepare()
         except Exception as error:
-            reason = f"it could not be downloaded: {in_one_line(error)}"
+            reason = f"it could not be downloaded: {checks.in_one_line(error)}"
     raise FileNotFoundError(
         f"The data set {builder.info.full_name} is not prepared, and {reason} "
         f"Prepare it where there is a network (`tfds build {builder.name}`), "

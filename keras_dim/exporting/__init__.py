@@ -16,40 +16,33 @@ def export(
 ) -> pathlib.Path:
     """Writes an encoder to files that run without keras_dim.
 
-    `"saved_model"` is the format of TensorFlow Serving: a folder for the
-    model, and in it a folder for each version. `path` is the model's folder,
-    e.g. `"models/digits"`, which gets its next version; or the folder of a new
-    version, e.g. `"models/digits/7"`. Each signature returns a dict of every
-    named feature in float32 (`"output"`, where the output has no name):
+    `"saved_model"` is the layout of TensorFlow Serving: `path` is the model's
+    folder, e.g. `"models/digits"`, which gets its next version, or that of a
+    new version, e.g. `"models/digits/7"`. Each signature returns a dict of
+    every named feature (`"output"`, where it has no name) in float32:
 
-    * `serving_default` takes `images`, uint8
-      `(batch, height, width, channels)` of any size, and resizes them as
-      `keras_dim.data.load` does;
+    * `serving_default` takes `images`, uint8 `(batch, height, width,
+      channels)` of any size, and resizes them as `keras_dim.data.load` does;
     * `native` takes `images`, uint8, of the encoder's own size;
-    * `encoded_images` takes `encoded_images`, string `(batch,)`, the bytes of
-      JPEG, PNG, WebP or BMP files. Only exports of encoders of grey or colour
-      images have it. It refuses animated WebP, bitmaps with a palette, and,
-      by their headers, images of more than 89,478,485 pixels.
+    * `encoded_images`, of encoders of grey or colour images alone, takes
+      `encoded_images`, string `(batch,)`, the bytes of JPEG, PNG, still WebP or
+      true-colour BMP files of at most 89,478,485 pixels.
 
-    The version holds warm-up requests for the server. Beside it lie
-    `model.config` for the server's flag `--model_config_file`, and
-    `batching.config` for `--batching_parameters_file`, which is only for a
-    server whose clients all use `native`. What `tf.saved_model.load` returns
-    can be trained further, by its `trainable_variables`.
-
-    `"litert"` is a file for phones and small devices, `"onnx"` one for ONNX
-    Runtime and others; `path` ends in `.tflite` or `.onnx`. Both take `images`
-    as `native` does. They need an extra: `pip install "keras-dim[litert]"` or
-    `"keras-dim[onnx]"`.
+    The version holds warm-up requests. Beside it lie the server's
+    `model.config`, and `batching.config`, which is only for a server whose
+    clients all use `native`. `"litert"` and `"onnx"` are one file for LiteRT
+    and for ONNX Runtime, which takes `images` as `native` does; they need the
+    extra of that name.
 
     Every export is read back by those of its runtimes that are installed.
-    `export_report.json` beside it holds the differences of their features from
-    the encoder's. Those above 1e-5 and runtimes that fail are warned about.
+    `export_report.json` holds the differences of their features from the
+    encoder's; those above 1e-5 and runtimes that fail are warned about.
 
     Args:
         encoder: `keras.Model`. A built model with one input, the images, and
             one output or a dict of named outputs.
-        path: str or path. Folder or file to write, wholly or not at all.
+        path: str or path. Folder, or file that ends in `.tflite` or `.onnx`,
+            to write, wholly or not at all.
         format: str. One of `FORMATS`. Defaults to `"saved_model"`.
 
     Returns:

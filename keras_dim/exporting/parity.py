@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_dim import checks
 from keras_dim.exporting import signatures
 
 REPORT = "export_report.json"
 # For float32, as runtimes add in different orders.
 TOLERANCE = 1e-5
 NUM_IMAGES = 4
-_LONGEST_REASON = 300
 
 
 def report_path(path: pathlib.Path) -> pathlib.Path:
@@ -70,8 +70,8 @@ def report(
         except Exception as error:
             if package == "tensorflow":
                 raise
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            found[name]["failed"] = reason = reason[:_LONGEST_REASON]
+            reason = f"{type(error).__name__}: {checks.in_one_line(error)}"
+            found[name]["failed"] = reason
             logging.warning(
                 "%s does not run the exported encoder: %s", name, reason
             )
@@ -124,13 +124,10 @@ def _run_openvino(folder, images):
     }
 
 
-def report_on_saved_model(encoder, folder):
-    """Returns the report on a SavedModel; see `report`."""
-    runtimes = {
-        "tf.saved_model.load": ("tensorflow", _run_saved_model),
-        "openvino": ("openvino", _run_openvino),
-    }
-    return report(encoder, runtimes, folder)
+SAVED_MODEL = {
+    "tf.saved_model.load": ("tensorflow", _run_saved_model),
+    "openvino": ("openvino", _run_openvino),
+}
 
 
 def worst(differences: Mapping[str, float]) -> float:

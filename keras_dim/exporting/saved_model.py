@@ -31,10 +31,9 @@ _CONFIGS = {
         # tensorflow_model_server --enable_batching
         #     --batching_parameters_file=THIS
         # Requests of several clients go through the encoder together. For
-        # servers that are asked for the signature "native" alone: where
-        # images of other sizes meet, or one is no image, every request of
-        # the batch fails, those of other clients too. A request of more
-        # than max_batch_size images is refused.
+        # servers whose clients all use the signature "native": where images
+        # of other sizes meet, or one is no image, all of the batch fail. A
+        # request of more than max_batch_size images is refused.
         max_batch_size {{ value: {max_batch_size} }}
         # How long a request waits for others.
         batch_timeout_micros {{ value: 2000 }}
@@ -52,7 +51,7 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
     with files.atomic_folder(folder / str(version)) as temporary:
         signatures.save(encoder, functions, temporary)
         _write_warmup(temporary, encoder, functions, folder.name)
-        report = parity.report_on_saved_model(encoder, temporary)
+        report = parity.report(encoder, parity.SAVED_MODEL, temporary)
         files.write_json(temporary / parity.REPORT, report)
     # Last, so that a failed export leaves none. Edited ones are kept.
     name = folder.name.replace("\\", r"\\").replace('"', r"\"")

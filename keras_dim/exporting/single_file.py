@@ -18,7 +18,7 @@ def write(
     encoder: keras.Model, path: pathlib.Path, format: str
 ) -> pathlib.Path:
     """Writes a file and a report beside it; see `keras_dim.export`."""
-    suffix, convert, runtimes = _FORMATS[format]
+    suffix, convert, package, run = _FORMATS[format]
     if path.suffix != suffix:
         raise ValueError(
             f"The file's name must end in {suffix}. Received: {str(path)!r}"
@@ -26,6 +26,7 @@ def write(
     files.refuse_existing(path)
     with files.atomic_path(path) as temporary:
         convert(encoder, temporary)
+        runtimes = {package.replace("ai_edge_", ""): (package, run)}
         report = parity.report(encoder, runtimes, temporary)
     files.write_json(parity.report_path(path), report)
     return path
@@ -79,10 +80,8 @@ def _convert_to_onnx(encoder, path):
     )
 
 
-_LITERT = {"litert": ("ai_edge_litert", run_litert)}
-_ONNX = {"onnxruntime": ("onnxruntime", run_onnx)}
-# By format: the file's suffix, the converter, and the runtimes.
+# By format: the file's suffix, the converter, the runtime's package, and it.
 _FORMATS = {
-    "litert": (".tflite", _convert_to_litert, _LITERT),
-    "onnx": (".onnx", _convert_to_onnx, _ONNX),
+    "litert": (".tflite", _convert_to_litert, "ai_edge_litert", run_litert),
+    "onnx": (".onnx", _convert_to_onnx, "onnxruntime", run_onnx),
 }

@@ -183,30 +183,23 @@ def _existing(path):
 
 
 def _load_preset(folder):
-    for name in SUMMED:
+    for name in (*SUMMED, SUMS):
         if not (folder / name).is_file():
-            what = f"The preset in {str(folder)!r} is incomplete"
-            raise ValueError(f"{what}: there is no {name}.")
-    # Presets of older versions have no such file.
-    path = folder / SUMS
-    lines = path.read_bytes().splitlines() if path.is_file() else None
-    # The encoder is compared with the checksum in the metadata.
-    for name in (CONFIG, METADATA):
-        line = f"{files.sha256(folder / name)}  {name}".encode()
-        if lines is not None and line not in lines:
             raise ValueError(
-                f"{str(folder / name)!r} or {SUMS} beside it has changed. If "
-                f"you did it: sha256sum {' '.join(SUMMED)} > {SUMS}"
+                f"The preset in {str(folder)!r} is incomplete: there is no "
+                f"{name}."
+            )
+    stated = (folder / SUMS).read_bytes().splitlines()
+    for line, name in zip(sums(folder).splitlines(), SUMMED, strict=True):
+        if line.encode() not in stated:
+            raise ValueError(
+                f"{str(folder / name)!r} or {SUMS} beside it is damaged or was "
+                "changed, and is not loaded. If you did it: sha256sum "
+                f"{' '.join(SUMMED)} > {SUMS}"
             )
     metadata = read_json(folder / METADATA)
     config = read_json(folder / CONFIG)
     path = folder / ENCODER
-    expected, received = metadata.get("sha256"), files.sha256(path)
-    if received != expected:
-        raise ValueError(
-            f"{str(path)!r} is damaged or was changed, and is not loaded. "
-            f"Expected sha256 {expected}. Received: {received}"
-        )
     try:
         encoder = model_files.load_model(path)
     except ValueError:

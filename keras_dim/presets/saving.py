@@ -32,9 +32,8 @@ def save_preset(
 ) -> pathlib.Path:
     """Writes a preset's five files, all of them or none.
 
-    `config.json` (how to make the encoder, its image shape and features),
-    `encoder.keras`, `metadata.json`, `README.md`, the card, and `SHA256SUMS`
-    of the first three.
+    `config.json`, `encoder.keras`, `metadata.json`, the card `README.md`, and
+    `SHA256SUMS` of the first three.
 
     Args:
         encoder: `keras.Model`. Functional, with one input and a dict of named
@@ -135,12 +134,7 @@ def _require(owner, values, required):
 
 
 def card(metadata: Mapping[str, Any]) -> str:
-    """Returns a preset's card, in Markdown.
-
-    Args:
-        metadata: mapping. A preset's metadata as `save_preset` fills them in.
-            Missing entries that it does not require are "Not stated."
-    """
+    """Returns the card of a preset's metadata, in Markdown."""
     cost = [_text(metadata[x]) for x in ("cost", "hardware") if x in metadata]
     names = list(metadata["features"])
     feature = "global" if "global" in names else names[-1]

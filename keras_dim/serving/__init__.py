@@ -4,8 +4,6 @@ A REST client loads no TensorFlow if KERAS_BACKEND is jax; a gRPC client loads
 tensorflow-serving-api, which imports TensorFlow.
 """
 
-from keras_dim.serving.address import Address
-from keras_dim.serving.address import parse_address
 from keras_dim.serving.client import Client
 from keras_dim.serving.errors import MessageTooLargeError
 from keras_dim.serving.errors import ModelNotFoundError
@@ -18,7 +16,6 @@ from keras_dim.serving.transport import Signature
 from keras_dim.serving.transport import TensorSpec
 
 __all__ = [
-    "Address",
     "Client",
     "MessageTooLargeError",
     "ModelNotFoundError",
@@ -29,5 +26,4 @@ __all__ = [
     "TensorSpec",
     "UnavailableError",
     "UnexpectedAnswerError",
-    "parse_address",
 ]

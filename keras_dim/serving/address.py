@@ -2,28 +2,18 @@
 
 import dataclasses
 import ipaddress
-import re
 import urllib.parse
 
 # The default ports of the two protocols that a URL may have.
 _PORTS = {"http": 80, "https": 443}
-_ADDRESS = re.compile(
-    r"((?P<protocol>[a-zA-Z]+)://)?"
-    r"(\[(?P<ipv6>[^\]]+)\]|(?P<name>[\w.-]+))"
-    r"(:(?P<port>\d+))?"
-    r"(?P<prefix>/[^\s?#]*)?"
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
     """The address of a server.
 
-    Args:
-        protocol: str. `"grpc"`, `"http"` or `"https"`.
-        host: str. A name or an IP address, of IPv6 without brackets.
-        port: int.
-        prefix: str. The path of a URL before `/v1/models`. Defaults to `""`.
+    `protocol` is `"grpc"`, `"http"` or `"https"`; `host` a name or an IP
+    address, of IPv6 without brackets; `prefix` the path before `/v1/models`.
     """
 
     protocol: str
@@ -38,40 +28,36 @@ class Address:
         return f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        if self.protocol == "grpc":
-            return self.host_and_port
-        return f"{self.protocol}://{self.host_and_port}{self.prefix}"
+        scheme = "" if self.protocol == "grpc" else f"{self.protocol}://"
+        return f"{scheme}{self.host_and_port}{self.prefix}"
 
 
 def parse_address(text: str) -> Address:
     """Reads the address of a server.
 
-    Args:
-        text: str. `host:port` for gRPC, or a URL of `http` or `https` for
-            REST, with the path of a proxy if there is one. IPv6 addresses
-            stand in brackets.
-
-    Raises:
-        ValueError: for anything else.
+    It is `host:port` for gRPC, or a URL of `http` or `https` for REST, with the
+    path of a proxy if there is one. IPv6 addresses stand in brackets. Anything
+    else is a `ValueError`.
     """
     try:
-        protocol, ipv6, name, port, prefix = _ADDRESS.fullmatch(text).group(
-            "protocol", "ipv6", "name", "port", "prefix"
+        is_grpc = "://" not in text
+        url = urllib.parse.urlsplit(f"grpc://{text}" if is_grpc else text)
+        port = (
+            url.port if is_grpc or url.port is not None else _PORTS[url.scheme]
         )
-        prefix = (prefix or "").rstrip("/")
-        is_grpc = protocol is None and not prefix
-        protocol = "grpc" if is_grpc else protocol.lower()
-        port = int(port or _PORTS[protocol])
-        is_known = is_grpc or protocol in _PORTS
+        prefix = url.path.rstrip("/")
+        has_more = set("?#@") & set(text) or text.split() != [text]
         is_api = prefix.endswith("/v1") or "/v1/models" in prefix
-        if is_known and not is_api and 0 < port < 2**16:
-            if ipv6:
-                ipaddress.IPv6Address(ipv6)
+        is_known = not prefix if is_grpc else url.scheme in _PORTS
+        if is_known and not is_api and not has_more and port:
+            host = url.hostname
+            if "[" in text:
+                ipaddress.IPv6Address(host)
             else:
                 # `getaddrinfo` would fail on other names.
-                name.encode("idna")
+                host = host.encode("idna").decode()
             prefix = urllib.parse.quote(prefix, safe="/%-._~!$&'()*+,;=:@")
-            return Address(protocol, ipv6 or name.lower(), port, prefix)
+            return Address(url.scheme, host, port, prefix)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise ValueError(

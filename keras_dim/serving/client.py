@@ -1,5 +1,6 @@
 """A client that extracts features with an encoder on a server."""
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -18,23 +19,19 @@ from keras_dim.serving.address import Address
 from keras_dim.serving.address import parse_address
 
 
-class Client:
+class Client(contextlib.AbstractContextManager):
     """An encoder on TensorFlow Serving, or on a server with its interface.
-
-    gRPC sends pixels as they are and loads TensorFlow; REST writes them as
-    JSON, in up to four times the bytes, and needs no TensorFlow.
 
     Features come in the order of the images. All features of one call are of
     one version: the one that was chosen, or was the newest, or had the label,
     when the call began. A request that fails with `UNAVAILABLE` (REST: HTTP
     status 503, or a refused connection) is retried with exponential backoff
-    until `timeout`; other failures are final.
-
-    Threads may share a client. Proxies that the environment names are not
-    used.
+    until `timeout`; other failures are final. Threads may share a client.
+    Proxies that the environment names are not used.
 
     Args:
-        host: str. See `parse_address`.
+        host: str. `host:port` for gRPC, or a URL of `http` or `https` for REST,
+            with the path of a proxy if there is one.
         model: str. The name of the model on the server.
         version: int, str or None. The number of a version, or the label of
             one. Defaults to None, the newest.
@@ -134,18 +131,9 @@ class Client:
     ) -> dict[str, np.ndarray] | np.ndarray:
         """Returns the features of image files, which the server decodes.
 
-        Args:
-            images: iterable of bytes. The contents of JPEG, PNG, WebP or BMP
-                files, of any sizes.
-            feature: str or None. See `embed`.
-
-        Returns:
-            See `embed`.
-
-        Raises:
-            ValueError: as `embed`, and for anything but bytes.
-            RequestRefusedError: for bytes that are no image.
-            ServerError: as `embed`.
+        As `embed`, of an iterable of bytes: the contents of JPEG, PNG, WebP or
+        BMP files, of any sizes. Bytes that are no image are a
+        `RequestRefusedError`.
         """
         parts = _file_batches(images, self.batch_size)
         expected = {"encoded_images": "string"}
@@ -178,9 +166,8 @@ class Client:
     def close(self) -> None:
         """Closes the connections. The client cannot be used afterwards."""
         self._transport.close()
-
-    def __enter__(self) -> "Client":
-        return self
+        # The pinned clients share it.
+        self._transport.is_closed = True
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
@@ -232,7 +219,7 @@ class Client:
 
     def _call(self, method, request):
         """Calls a method of the transport, with retries."""
-        if self._transport.is_closed:
+        if hasattr(self._transport, "is_closed"):
             raise ValueError("The client has been closed.")
         try:
             return transport.with_retries(
@@ -240,20 +227,20 @@ class Client:
                 self.timeout,
                 self.max_retries,
             )
-        except transport.Failure as failure:
+        except errors.ServerError as failure:
             versions = None
             if failure.code == "NOT_FOUND":
                 seconds = min(self.timeout, 2.0)
                 try:
                     versions = self._transport.versions(request, seconds)
-                except transport.Failure as other:
+                except errors.ServerError as other:
                     versions = {} if other.code == "NOT_FOUND" else None
             raise errors.explain(
                 failure, request, self._address, self.timeout, versions
             ) from failure
 
 
-def _open(address: Address, max_message_bytes: int) -> transport.Transport:
+def _open(address: Address, max_message_bytes: int) -> Any:
     # Imported only when used: one loads TensorFlow, the other urllib3.
     if address.protocol != "grpc":
         from keras_dim.serving.rest_transport import RestTransport

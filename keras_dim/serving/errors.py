@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from keras_dim.serving import transport
 from keras_dim.serving.address import Address
+
+# Two codes beside gRPC's: a connection failed in a way that a retry does not
+# mend; and RESOURCE_EXHAUSTED, which also stands for a lack of memory.
+CONNECTION_FAILED = "CONNECTION_FAILED"
+MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 
 
 class ServerError(OSError):
     """A server returned no features. The base of all errors below.
 
-    As an `OSError` it ends the command with one line and exit code 2.
-
-    Args:
-        message: str.
-        code: str. The status code of gRPC, such as `"NOT_FOUND"`.
+    `code` is the status code of gRPC, such as `"NOT_FOUND"`. As an `OSError` it
+    ends the command with one line and exit code 2.
     """
+
+    # Of the request that failed.
+    num_attempts = 1
 
     def __init__(self, message: str, code: str = "UNKNOWN"):
         super().__init__(message)
@@ -41,9 +46,7 @@ class RequestRefusedError(ServerError, ValueError):
 class MessageTooLargeError(ServerError, ValueError):
     """A message is larger than the client or the server allows.
 
-    Args:
-        message: str.
-        batch_size: int. The most images that fit, if they are alike; or 0.
+    `batch_size` is the most images that fit, if they are alike; or 0.
     """
 
     def __init__(self, message: str, batch_size: int):
@@ -63,7 +66,7 @@ _NO_REST = "Does REST listen there? Its default port is 8501."
 # The error for each code, and its advice.
 _ERRORS = {
     "UNAVAILABLE": (UnavailableError, "Does a server listen there?"),
-    transport.CONNECTION_FAILED: (UnavailableError, _NO_REST),
+    CONNECTION_FAILED: (UnavailableError, _NO_REST),
     "DEADLINE_EXCEEDED": (ServerDeadlineError, _TIMEOUT),
     "NOT_FOUND": (ModelNotFoundError, "It does not serve this model."),
     _EXHAUSTED: (UnavailableError, "Try later, or lower `batch_size`."),
@@ -79,16 +82,17 @@ _LONGEST_QUOTE = 500
 
 
 def explain(
-    failure: transport.Failure,
-    request: transport.Request,
+    failure: ServerError,
+    request: Any,
     address: Address,
     timeout: float,
     versions: Mapping[int, str] | None = None,
 ) -> ServerError:
-    """Returns the error to raise for the failure of a request.
+    """Returns the error to raise for the failure of a `transport.Request`.
 
-    `timeout` is the seconds that the request had, and `versions`, if known,
-    the state of each version of the model on the server.
+    `failure` says what the server or the system said. `timeout` is the seconds
+    that the request had, and `versions`, if known, the state of each version
+    of the model on the server.
     """
     said = " ".join(str(failure).split())
     # `repr` escapes what would control a terminal.
@@ -96,7 +100,7 @@ def explain(
     sizes = _MESSAGE_TOO_LARGE.search(said)
     code = failure.code
     error, advice = _ERRORS.get(code, _UNEXPECTED)
-    if code == transport.MESSAGE_TOO_LARGE or (code == _EXHAUSTED and sizes):
+    if code == MESSAGE_TOO_LARGE or (code == _EXHAUSTED and sizes):
         if num_images := len(request.images):
             # Without sizes, half of the images is a guess.
             size, limit = map(int, sizes.groups()) if sizes else (2, 1)

@@ -19,7 +19,7 @@ _BYTES_AROUND_STRING, _BYTES_BESIDE_IMAGES = 6, 4096
 _SIGNATURES = "signature_def"
 
 
-class GrpcTransport(transport.Transport):
+class GrpcTransport:
     """Requests by gRPC, not encrypted, which is TensorFlow Serving's default.
 
     `max_message_bytes` is the largest message to send or receive.
@@ -97,7 +97,6 @@ class GrpcTransport(transport.Transport):
         return transport.parse_versions(_to_json(response))
 
     def close(self):
-        super().close()
         self._channel.close()
 
 
@@ -105,9 +104,8 @@ def _ask(method, message, timeout):
     try:
         return method(message, timeout=timeout)
     except grpc.RpcError as error:
-        raise transport.Failure(
-            error.code().name, error.details() or ""
-        ) from error
+        message = error.details() or ""
+        raise transport.ServerError(message, error.code().name) from error
 
 
 def _set_model(spec, request):

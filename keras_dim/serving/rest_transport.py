@@ -12,6 +12,7 @@ import urllib.parse
 import numpy as np
 import urllib3
 
+from keras_dim.serving import errors
 from keras_dim.serving import transport
 from keras_dim.serving.address import Address
 
@@ -22,7 +23,7 @@ _CODES = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
-    413: transport.MESSAGE_TOO_LARGE,
+    413: errors.MESSAGE_TOO_LARGE,
     429: "RESOURCE_EXHAUSTED",
     499: "CANCELLED",
     501: "UNIMPLEMENTED",
@@ -39,7 +40,7 @@ _CHUNK_BYTES = 2**16
 _LONGEST_QUOTE = 200
 
 
-class RestTransport(transport.Transport):
+class RestTransport:
     """Requests by REST, without redirects.
 
     Each has a connection of its own, so that threads and forked processes
@@ -79,6 +80,9 @@ class RestTransport(transport.Transport):
         path = f"/v1/models/{_quote(request.model)}"
         return transport.parse_versions(self._ask("GET", path, timeout))
 
+    def close(self):
+        """Does nothing: every connection has been closed."""
+
     def _ask(self, method, path, timeout, body=None):
         status, reason, content = self._answer(method, path, body, timeout)
         try:
@@ -90,12 +94,13 @@ class RestTransport(transport.Transport):
             return answer
         code = _CODES.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
-            raise transport.Failure(code, answer["error"])
+            raise errors.ServerError(answer["error"], code)
         if code == "NOT_FOUND":
             # Without JSON it comes from another server, which has no models.
             code = "UNIMPLEMENTED"
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
-        raise transport.Failure(code, f"HTTP status {status} {reason}. {text}")
+        text = f"HTTP status {status} {reason}. {text}"
+        raise errors.ServerError(text, code)
 
     def _answer(self, method, path, body, timeout):
         """Returns the status, the reason and the content."""
@@ -103,8 +108,14 @@ class RestTransport(transport.Transport):
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
             transport.check_size(len(body), self._max_message_bytes)
+        make = _CONNECTIONS[self._address.protocol]
+        # Sockets take no 0.
+        seconds = max(end - time.monotonic(), 1e-3)
+        connection = make(
+            self._address.host, self._address.port, timeout=seconds
+        )
         try:
-            with contextlib.closing(self._connection(end)) as connection:
+            with contextlib.closing(connection):
                 connection.connect()
                 with _closed_at(end, connection.sock):
                     # A server may answer before it has read everything.
@@ -121,27 +132,17 @@ class RestTransport(transport.Transport):
         except _ERRORS as error:
             cause = error.__cause__ or error
             if isinstance(cause, ConnectionRefusedError):
-                failure = "UNAVAILABLE", str(cause)
+                failure = str(cause), "UNAVAILABLE"
             elif time.monotonic() >= end or isinstance(cause, TimeoutError):
-                failure = "DEADLINE_EXCEEDED", ""
+                failure = "", "DEADLINE_EXCEEDED"
             else:
                 reason = f"{type(cause).__name__}: {cause}"
-                failure = transport.CONNECTION_FAILED, reason
-            raise transport.Failure(*failure) from error
+                failure = reason, errors.CONNECTION_FAILED
+            raise errors.ServerError(*failure) from error
         if time.monotonic() >= end:
             # Content without a length ends where its socket is shut down.
-            raise transport.Failure("DEADLINE_EXCEEDED")
+            raise errors.ServerError("", "DEADLINE_EXCEEDED")
         return response.status, response.reason, content
-
-    def _connection(self, end):
-        host = self._address.host
-        if ":" not in host:
-            # urllib3 itself needs the package idna for other alphabets.
-            host = host.encode("idna").decode()
-        make = _CONNECTIONS[self._address.protocol]
-        # Sockets take no 0.
-        timeout = max(end - time.monotonic(), 1e-3)
-        return make(host, self._address.port, timeout=timeout)
 
     def _read(self, response):
         content = bytearray()

@@ -1,4 +1,15 @@
-"""What gRPC and REST share: requests, retries, and the answers' JSON."""
+"""What gRPC and REST share: requests, retries, and the answers' JSON.
+
+`GrpcTransport` and `RestTransport` make requests to one server:
+
+* `predict(request, timeout)` returns the features of the images, a dict of
+  float32 arrays;
+* `metadata(request, timeout)` the version, if known, and the signatures;
+* `versions(request, timeout)` the state of each version of the model.
+
+`timeout` is in seconds. A request that fails is a `ServerError` with its code
+and the message of the server or the operating system.
+"""
 
 import contextlib
 import dataclasses
@@ -13,24 +24,20 @@ from typing import Any
 
 import numpy as np
 
+from keras_dim.serving.errors import MESSAGE_TOO_LARGE
+from keras_dim.serving.errors import ServerError
+
 # The largest message of TensorFlow Serving and of protobuf, whose sizes are
 # signed numbers of 32 bits.
 MAX_MESSAGE_BYTES = 2**31 - 1
-# Two codes beside gRPC's: a connection failed in a way that a retry does not
-# mend; and RESOURCE_EXHAUSTED, which also stands for a lack of memory.
-CONNECTION_FAILED = "CONNECTION_FAILED"
-MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """The dtype and the shape of an input or an output.
+    """The dtype, NumPy's name or `"string"`, and the shape of a tensor.
 
-    Args:
-        dtype: str. NumPy's name, or `"string"`.
-        shape: tuple or None. An entry of None stands for any size, None
-            instead of the tuple for any shape.
+    None stands for any size, or instead of the tuple for any shape.
     """
 
     dtype: str
@@ -39,12 +46,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs of one function of a model.
-
-    Args:
-        inputs: dict of `TensorSpec`.
-        outputs: dict of `TensorSpec`. The features.
-    """
+    """The inputs and the outputs, the features, of one function of a model."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
@@ -77,54 +79,24 @@ class Request:
         return f"{self.model!r} in version {self.version!r}"
 
 
-class Failure(Exception):
-    """A request failed. The client turns it into a `ServerError`.
-
-    `code` is a status code of gRPC or one of the two above; `message` comes
-    from the server or the operating system.
-    """
-
-    def __init__(self, code: str, message: str = ""):
-        super().__init__(message)
-        self.code = code
-        self.num_attempts = 1
-
-
 @contextlib.contextmanager
 def reading(part: str) -> Iterator[None]:
-    """Raises a `Failure` where a part of an answer has an unexpected form."""
+    """Raises an error where a part of an answer has an unexpected form."""
     try:
         yield
     except Exception as error:
-        raise Failure(
-            "INTERNAL", f"the {part} cannot be read: {error!r}"
+        raise ServerError(
+            f"the {part} cannot be read: {error!r}", "INTERNAL"
         ) from error
 
 
 def check_size(num_bytes: int, limit: int) -> None:
-    """Raises a `Failure`, in gRPC's words, for a message above the limit."""
+    """Raises an error, in gRPC's words, for a message above the limit."""
     if num_bytes > limit:
-        raise Failure(
-            MESSAGE_TOO_LARGE,
+        raise ServerError(
             f"CLIENT: message larger than max ({num_bytes} vs. {limit})",
+            MESSAGE_TOO_LARGE,
         )
-
-
-class Transport:
-    """Requests to one server, by gRPC or REST; abstract.
-
-    * `predict(request, timeout)` returns the features of the images, a dict of
-      float32 arrays;
-    * `metadata(request, timeout)` the version, if known, and the signatures;
-    * `versions(request, timeout)` the state of each version of the model.
-
-    `timeout` is in seconds. Requests raise a `Failure`.
-    """
-
-    is_closed = False
-
-    def close(self):
-        self.is_closed = True
 
 
 def with_retries(
@@ -134,7 +106,7 @@ def with_retries(
 
     gRPC and urllib3 retry a number of times; this retries for `timeout`
     seconds, or `max_retries` times if that is sooner. `attempt` gets the
-    seconds that are left. The last `Failure` but a timeout is raised.
+    seconds that are left. The last error but a timeout is raised.
     """
     end = time.monotonic() + timeout
     most = math.inf if max_retries is None else max_retries
@@ -142,7 +114,7 @@ def with_retries(
     for num_attempts in itertools.count(1):
         try:
             return attempt(end - time.monotonic())
-        except Failure as failure:
+        except ServerError as failure:
             is_late = failure.code == "DEADLINE_EXCEEDED"
             last = last if last and is_late else failure
         last.num_attempts = num_attempts

@@ -285,7 +285,8 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
         table = csv.writer(index)
         table.writerow(["row", *columns])
         _write_header(features, len(rows), width)
-        for batch in run(reading.batches(images, batch_size, rows)):
+        batches = reading.Epoch(images, batch_size, rows).batches()
+        for batch in run(batches):
             values = np.ascontiguousarray(batch[feature], "<f4")
             if values.shape[1] != width:
                 raise ValueError(

@@ -137,7 +137,7 @@ def pretrain(
             _save(model.encoder, directory / run_folder.UNTRAINED)
             # Not from the batches of training, which count how far they were
             # read.
-            images = next(reading.batches(source, 8))["image"]
+            images = next(reading.Epoch(source, 8).batches())["image"]
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
@@ -225,11 +225,9 @@ def _parts(recipe, load, done):
 
 def _collapse_report(encoder, source):
     """Returns a report on images from all over the source."""
-    rows = None
-    if source.random_access:
-        rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
-        rows = np.unique(rows.astype(np.int64))
-    images = next(reading.batches(source, NUM_WATCHED, rows))["image"]
+    rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
+    rows = np.unique(rows.astype(np.int64))
+    images = next(reading.Epoch(source, NUM_WATCHED, rows).batches())["image"]
     shape = encoder.input_shape[1:]
     images = [numpy_images.convert(one, shape) for one in images]
     return evaluation.CollapseReport(np.stack(images))

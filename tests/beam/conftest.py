@@ -13,7 +13,7 @@ def saved_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         # The other runtimes, which take seconds.
-        patch.setattr(parity, "report_on_saved_model", lambda *_: {})
+        patch.setattr(parity, "report", lambda *_: {})
         return str(export(tiny_encoder(), folder / "tiny"))
 
 

@@ -244,9 +244,7 @@ def test_export_tells_of_nan_and_of_runtimes_that_fail(
         "two": {"version": "3", "failed": "ValueError: no such operation"},
         "three": {"not_run": "three is not installed"},
     }
-    monkeypatch.setattr(
-        parity, "report_on_saved_model", lambda *_: {"runtimes": runtimes}
-    )
+    monkeypatch.setattr(parity, "report", lambda *_: {"runtimes": runtimes})
 
     assert main.run(["export", str(encoder), str(tmp_path / "tiny")]) == 0
     lines = capsys.readouterr().out.splitlines()

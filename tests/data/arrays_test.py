@@ -135,7 +135,7 @@ def test_a_damaged_file_is_one_error(tmp_path, name):
     [
         (IMAGES / 255.0, "must be uint8"),
         (IMAGES.astype("uint16"), "must be uint8"),
-        (IMAGES[0, 0], "must have the shape"),
+        (IMAGES[0, 0], "expects batches of shape"),
         (IMAGES[:0], "There is no image"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 import tiny_images
+from absl import logging
 
 from keras_dim.data import reading
 
@@ -21,5 +22,15 @@ def write_image(tmp_path):
 
 @pytest.fixture
 def nothing_held(monkeypatch):
-    """Sources stream, however small they are."""
+    """Sources are decoded in each epoch, however small they are."""
     monkeypatch.setattr(reading, "HELD_BYTES", 0)
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    """The warnings that are logged."""
+    found = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: found.append(text % args)
+    )
+    return found

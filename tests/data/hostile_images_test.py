@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import logging
 from hostile_images import BOMBS
 from tiny_images import encode
 from tiny_images import images_by_index
@@ -30,15 +29,6 @@ def backend(request, monkeypatch):
     """Sources are read by TensorFlow, and as where there is none."""
     monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
     return request.param
-
-
-@pytest.fixture
-def warnings(monkeypatch):
-    found = []
-    monkeypatch.setattr(
-        logging, "warning", lambda text, *args: found.append(text % args)
-    )
-    return found
 
 
 def fill(folder, files):

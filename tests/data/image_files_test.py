@@ -214,15 +214,6 @@ def test_a_named_pipe_does_not_block(tmp_path, write_image):
     assert keras_dim.data.open_source(tmp_path).num_images == 1
 
 
-@pytest.fixture
-def warnings(monkeypatch):
-    found = []
-    monkeypatch.setattr(
-        logging, "warning", lambda text, *args: found.append(text % args)
-    )
-    return found
-
-
 def write_all(write_image, *names):
     for number, name in enumerate(names):
         write_image(f"{name}.png", pixels(number))
@@ -358,7 +349,7 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path, kind, warnings):
     (warning,) = warnings
     assert "1 image(s)" in warning and "16 bits a channel" in warning
     assert "is 4095 of 65535" in warning
-    image = next(reading.batches(source, 1))["image"][0]
+    image = next(reading.Epoch(source, 1).batches())["image"][0]
     np.testing.assert_array_equal(image[..., 0], levels // 256)
 
 
@@ -378,7 +369,7 @@ def test_further_pages_are_told(tmp_path, warnings):
     pages = [Image.fromarray(pixels(number)) for number in range(2)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     source = keras_dim.data.open_source(tmp_path)
-    image = next(reading.batches(source, 1))["image"]
+    image = next(reading.Epoch(source, 1).batches())["image"]
     np.testing.assert_array_equal(image[0], pixels(0))
     assert "several pages" in warnings[0]
 
@@ -403,19 +394,3 @@ def test_the_contents_tell_other_images_of_the_same_names(
     assert keras_dim.data.open_source(tmp_path).contents() == before
     write_image("2.png", pixels(0, (8, 8, 1)))
     assert keras_dim.data.open_source(tmp_path).contents() != before
-
-
-def test_shards_of_a_streamed_folder_are_complete(
-    tmp_path, write_image, nothing_held
-):
-    for number in range(7):
-        write_image(f"{number}.png", pixels(number))
-    shards = [
-        indices_of(
-            keras_dim.data.load(
-                tmp_path, "test", 2, shard_index=shard, num_shards=2
-            )
-        )
-        for shard in range(2)
-    ]
-    assert sorted(sum(shards, [])) == list(range(7))

@@ -188,7 +188,7 @@ def test_images_are_decoded_in_threads_and_never_all_held(
     photos, elsewhere, nothing_held, monkeypatch
 ):
     source = keras_dim.data.open_source(photos, image_size=6)
-    decode, threads, rows = source.image, set(), []
+    decode, threads, rows = source.item, set(), []
 
     def note(row):
         threads.add(threading.current_thread())
@@ -196,7 +196,7 @@ def test_images_are_decoded_in_threads_and_never_all_held(
         return decode(row)
 
     dataset = keras_dim.data.load(source, None, 3)
-    monkeypatch.setattr(source, "image", note)
+    monkeypatch.setattr(source, "item", note)
     dataset[0]
     assert threading.current_thread() not in threads
     # At most one batch ahead of the one that was handed out.

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import logging
 from tiny_images import indices_of
 from tiny_images import pixels
 
@@ -93,47 +92,15 @@ def test_replicas_share_the_batches_of_one(two_replicas):
         assert seen == order
 
 
-def test_shards_are_disjoint_and_complete_in_every_epoch():
-    shards = [
-        keras_dim.data.load(
-            IMAGES,
-            batch_size=2,
-            shard_index=shard,
-            num_shards=3,
-            drop_remainder=False,
-        )
-        for shard in range(3)
-    ]
-    for _ in range(3):
-        indices = sum((indices_of(shard) for shard in shards), [])
-        assert sorted(indices) == list(range(10))
-
-
-def test_shards_of_whole_batches_are_equally_long():
-    # Ten images for three workers are 4, 3 and 3: with batches of two the
-    # first could make one batch more.
-    shards = [
-        keras_dim.data.load(
-            IMAGES, batch_size=2, shard_index=shard, num_shards=3
-        )
-        for shard in range(3)
-    ]
-    assert [len(list(shard)) for shard in shards] == [1, 1, 1]
-    assert [len(shard) for shard in shards] == [1, 1, 1]
-
-
-def test_batches_are_sharded_by_data_unless_workers_load_their_own():
-    def policy(**arguments):
-        options = keras_dim.data.load(IMAGES, batch_size=2, **arguments)
-        return options.options().experimental_distribute.auto_shard_policy
-
+def test_replicas_share_each_batch():
+    options = keras_dim.data.load(IMAGES, batch_size=2).options()
     policies = tf.data.experimental.AutoShardPolicy
-    assert policy() == policies.DATA
-    assert policy(num_shards=2) == policies.OFF
+    policy = options.experimental_distribute.auto_shard_policy
+    assert policy == policies.DATA
 
 
 def test_no_thread_tunes_what_fit_gives_up_at_once():
-    # It can hang: see `keras_dim.data.tensorflow_batches`.
+    # It can hang: see `keras_dim.data.pipeline`.
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     assert dataset.options().autotune.enabled is False
 
@@ -162,10 +129,6 @@ def test_an_open_source_is_loaded():
         ({"batch_size": 2.0}, "`batch_size` must be"),
         ({"batch_size": True}, "`batch_size` must be"),
         ({"batch_size": 11}, "no whole batch would be left"),
-        ({"batch_size": 6, "num_shards": 2}, "only 5 images for each of 2"),
-        ({"num_shards": 0}, "`num_shards` must be"),
-        ({"batch_size": 1, "num_shards": 11}, "cannot be shared by 11"),
-        ({"shard_index": 1}, "`shard_index` must be"),
         ({"seed": -1}, "`seed` must be"),
         ({"first_epoch": -1}, "`first_epoch` must be"),
         ({"first_batch": -1}, "`first_batch` must be"),
@@ -183,14 +146,9 @@ def test_a_batch_larger_than_the_data_passes_where_nothing_is_dropped():
     np.testing.assert_array_equal(batch["image"], IMAGES)
 
 
-def test_channels_last_is_told_where_keras_is_channels_first(monkeypatch):
-    warnings = []
-    monkeypatch.setattr(
-        logging, "warning", lambda text, *args: warnings.append(text % args)
-    )
+def test_channels_first_of_keras_is_refused(monkeypatch):
     monkeypatch.setattr(
         keras.config, "image_data_format", lambda: "channels_first"
     )
-    dataset = keras_dim.data.load(pixels(0, (2, 4, 4, 3)), batch_size=2)
-    assert next(iter(dataset))["image"].shape == (2, 4, 4, 3)
-    assert "channels last all the same" in warnings[0]
+    with pytest.raises(ValueError, match="Keras is set to 'channels_first'"):
+        keras_dim.data.load(pixels(0, (2, 4, 4, 3)), batch_size=2)

@@ -127,24 +127,6 @@ def test_the_order_of_a_stream_depends_on_seed_and_epoch(
     assert orders(first_epoch=1)[:2] == first[1:]
 
 
-def test_shards_are_disjoint_and_complete(tiny_set, nothing_held):
-    shards = [
-        indices_of(
-            keras_dim.data.load(
-                "tiny_set",
-                "train",
-                1,
-                data_dir=tiny_set,
-                shard_index=shard,
-                num_shards=3,
-                drop_remainder=False,
-            )
-        )
-        for shard in range(3)
-    ]
-    assert sorted(sum(shards, [])) == list(range(20))
-
-
 def test_a_folder_with_a_prepared_version_is_opened(tiny_set):
     folder = f"{tiny_set}/tiny_set/1.0.0"
     assert keras_dim.data.open_source(folder, "test").num_images == 5
@@ -247,8 +229,10 @@ def test_mixed_sizes_are_refused_with_two_examples(tmp_path):
 @pytest.mark.parametrize("rows", [range(0, 15), range(4, 11), range(6, 6)])
 def test_a_range_is_read_in_the_order_of_its_indices(tiny_set, split, rows):
     source = keras_dim.data.open_source("tiny_set", split, data_dir=tiny_set)
-    whole = np.concatenate([b["image"] for b in reading.batches(source, 4)])
-    batches = list(reading.batches(source, 2, rows))
+    whole = np.concatenate(
+        [b["image"] for b in reading.Epoch(source, 4).batches()]
+    )
+    batches = list(reading.Epoch(source, 2, rows).batches())
 
     assert indices_of(batches) == list(rows)
     images = [image for batch in batches for image in batch["image"]]

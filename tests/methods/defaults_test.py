@@ -10,7 +10,7 @@ from keras_dim.data import reading
 @pytest.fixture(scope="module")
 def digits():
     source = keras_dim.data.open_source("digits", image_size=28)
-    return next(reading.batches(source, 256))["image"]
+    return next(reading.Epoch(source, 256).batches())["image"]
 
 
 def information(digits, **arguments):

@@ -113,7 +113,7 @@ def test_features_in_a_shuffled_order_are_warned_about(model, folder):
 
 def test_features_in_order_are_those_of_the_arrays(model, folder):
     source = keras_dim.data.open_source(folder)
-    images = next(reading.batches(source, 20))["image"]
+    images = next(reading.Epoch(source, 20).batches())["image"]
     in_order = keras_dim.data.load(source, batch_size=8, shuffle=False)
 
     with warnings.catch_warnings():

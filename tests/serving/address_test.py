@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_dim.serving import Address
-from keras_dim.serving import parse_address
+from keras_dim.serving.address import Address
+from keras_dim.serving.address import parse_address
 
 
 @pytest.mark.parametrize(

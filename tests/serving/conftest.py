@@ -48,7 +48,7 @@ def folder(encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         # The other runtimes, which take seconds.
-        patch.setattr(parity, "report_on_saved_model", lambda *_: {})
+        patch.setattr(parity, "report", lambda *_: {})
         export(encoder, folder / "tiny")
     saved_models.save_mean(1, folder / "mean" / "1")
     saved_models.save_mean(2, folder / "mean" / "2")

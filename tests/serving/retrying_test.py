@@ -4,8 +4,8 @@ import types
 
 import pytest
 
+from keras_dim.serving import ServerError
 from keras_dim.serving import transport
-from keras_dim.serving.transport import Failure
 
 
 class Clock:
@@ -43,11 +43,11 @@ def draw(monkeypatch):
 
 
 def fail(seconds):
-    raise Failure("UNAVAILABLE", "away")
+    raise ServerError("away", "UNAVAILABLE")
 
 
 def test_waits_double_up_to_a_limit(clock, draw):
-    with pytest.raises(Failure):
+    with pytest.raises(ServerError):
         transport.with_retries(fail, 1e6, 8)
 
     # Half of 0.1, 0.2, 0.4, ..., and of 5 at most.
@@ -57,7 +57,7 @@ def test_waits_double_up_to_a_limit(clock, draw):
 
 def test_chance_makes_a_wait_up_to_twice_as_long(clock, draw):
     draw(lambda low, high: high)
-    with pytest.raises(Failure):
+    with pytest.raises(ServerError):
         transport.with_retries(fail, 1e6, 3)
 
     assert clock.waits == pytest.approx([0.1, 0.2, 0.4])
@@ -70,7 +70,7 @@ def test_each_attempt_gets_the_time_that_is_left(clock, draw):
         left.append(seconds)
         fail(seconds)
 
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(ServerError) as caught:
         transport.with_retries(attempt, 0.5, 99)
     # After waits of 0.05, 0.1 and 0.2; one of 0.4 would come too late.
     assert left == pytest.approx([0.5, 0.45, 0.35, 0.15])
@@ -86,7 +86,7 @@ def test_without_a_number_there_are_retries_until_time_is_up(clock, draw):
 
     assert transport.with_retries(attempt, 60, None) == "here"
     clock.seconds = 0
-    with pytest.raises(Failure):
+    with pytest.raises(ServerError):
         transport.with_retries(attempt, 60, None)
     # One more wait, of 2.5 seconds, would be too long.
     assert 57.5 <= clock.seconds < 60
@@ -96,15 +96,16 @@ def test_an_attempt_that_is_late_does_not_hide_the_failure(clock, draw):
     codes = ["UNAVAILABLE", "DEADLINE_EXCEEDED"]
 
     def attempt(seconds):
-        raise Failure(codes.pop(0), "away" if codes else "")
+        code = codes.pop(0)
+        raise ServerError("away" if codes else "", code)
 
-    with pytest.raises(Failure, match="away") as caught:
+    with pytest.raises(ServerError, match="away") as caught:
         transport.with_retries(attempt, 60, None)
     assert (caught.value.code, caught.value.num_attempts) == ("UNAVAILABLE", 2)
 
 
 def test_no_retries_are_one_attempt(clock):
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(ServerError) as caught:
         transport.with_retries(fail, 10, 0)
     assert caught.value.num_attempts == 1
 

@@ -218,7 +218,7 @@ def test_images_by_tensorflow(fuzz):
 def saved_model(tmp_path_factory):
     """The folder of an export, which no other runtime has read."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity, "report_on_saved_model", lambda *_: {})
+        patch.setattr(parity, "report", lambda *_: {})
         return export(tiny_encoder(), tmp_path_factory.mktemp("tiny"))
 
 
@@ -319,10 +319,10 @@ def test_tfrecords(fuzz, tmp_path):
         return tf.train.Example(features=tf.train.Features(feature=features))
 
     wholes = []
-    for compression in ("", "GZIP"):
+    for num_images in (1, 3):
         path = tmp_path / "whole"
-        with tf.io.TFRecordWriter(str(path), compression) as writer:
-            for number in range(3):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for number in range(num_images):
                 writer.write(example(number).SerializeToString())
         wholes.append(path.read_bytes())
 
