@@ -1,43 +1,21 @@
 """Networks from raw pixels to a dict of named features."""
 
+from keras_dim.encoders.alexnet import dim_alexnet
+from keras_dim.encoders.alexnet import folded_dim_alexnet
+from keras_dim.encoders.alexnet import half_alexnet
+from keras_dim.encoders.alexnet import small_alexnet
 from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.backbone import from_backbone
-from keras_dim.encoders.dim_alexnet import dim_alexnet
-from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
-from keras_dim.encoders.dim_alexnet import small_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
-from keras_dim.encoders.half_alexnet import half_alexnet
 from keras_dim.encoders.lab_pair import lab_pair
 from keras_dim.encoders.patch_resnet import patch_resnet
 from keras_dim.encoders.resnet import resnet
 
-ENCODERS = {
-    "amdim_resnet": amdim_resnet,
-    "dim_alexnet": dim_alexnet,
-    "dim_convnet": dim_convnet,
-    "dim_resnet": dim_resnet,
-    "folded_dim_alexnet": folded_dim_alexnet,
-    "half_alexnet": half_alexnet,
-    "lab_pair": lab_pair,
-    "patch_resnet": patch_resnet,
-    "resnet": resnet,
-    "small_alexnet": small_alexnet,
-}
+_NETWORKS = (amdim_resnet, dim_alexnet, dim_convnet, dim_resnet)
+_NETWORKS += (folded_dim_alexnet, half_alexnet, lab_pair, patch_resnet)
+_NETWORKS += (resnet, small_alexnet)
+ENCODERS = {network.__name__: network for network in _NETWORKS}
 
-__all__ = [
-    "ENCODERS",
-    "amdim_resnet",
-    "default_feature",
-    "dim_alexnet",
-    "dim_convnet",
-    "dim_resnet",
-    "folded_dim_alexnet",
-    "from_backbone",
-    "half_alexnet",
-    "lab_pair",
-    "patch_resnet",
-    "resnet",
-    "small_alexnet",
-]
+__all__ = ["ENCODERS", "default_feature", "from_backbone", *ENCODERS]

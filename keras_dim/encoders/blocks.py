@@ -37,10 +37,11 @@ def convolution(
     activation=True,
     use_bias=False,
     kernel_initializer=None,
+    bias_initializer=None,
     dropout=0.0,
-    batch_norm=True,
+    make_norm=norm.batch_normalization,
 ):
-    """Convolution, channel dropout, batch norm and ReLU, in this order."""
+    """Convolution, channel dropout, normalisation and ReLU, in this order."""
     if padding:
         # TensorFlow's "same" pads strided maps on one side only.
         x = layers.ZeroPadding2D(padding)(x)
@@ -50,14 +51,13 @@ def convolution(
         strides,
         use_bias=use_bias,
         kernel_initializer=kernel_initializer or initializers.torch_default(),
-        bias_initializer=initializers.torch_default_bias(
-            kernel_size**2 * x.shape[-1]
-        ),
+        bias_initializer=bias_initializer
+        or initializers.torch_default_bias(kernel_size**2 * x.shape[-1]),
     )(x)
     if dropout:
         x = layers.SpatialDropout2D(dropout)(x)
-    if batch_norm:
-        x = norm.batch_normalization()(x)
+    if make_norm:
+        x = make_norm()(x)
     return layers.ReLU()(x) if activation else x
 
 

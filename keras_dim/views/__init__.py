@@ -1,4 +1,18 @@
-"""Random augmentations of images, and the views of published methods."""
+"""Random augmentations of images, and the views of published methods.
+
+Some arguments mean the same in all published views:
+
+    image_size: int. Height and width of the views.
+    min_scale: float. Smallest share of the image's area in a random box.
+    gray_probability: float. Share of views that become grey.
+    seed: int or None for a random one.
+
+Where a random box is resized to `image_size`, the views in inference are the
+middle of the image, resized as a whole, its shorter side to 8 / 7 of
+`image_size` (256 for 224). Images of up to 32 pixels are taken for those of
+CIFAR: they are resized to `image_size`, and not blurred by default. Blurs have
+a standard deviation of 0.1 to 2 pixels.
+"""
 
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
@@ -7,7 +21,7 @@ from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
 from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.lab_split import LabSplit
-from keras_dim.views.multi_crop import MultiCrop
+from keras_dim.views.pipelines import MultiCrop
 from keras_dim.views.pipelines import SingleView
 from keras_dim.views.pipelines import TwoViews
 from keras_dim.views.published import alignment_uniformity
@@ -25,19 +39,9 @@ from keras_dim.views.resampling import RandomGaussianBlur
 from keras_dim.views.resampling import RandomResizedCrop
 from keras_dim.views.show import show_views
 
-VIEWS = {
-    "alignment_uniformity": alignment_uniformity,
-    "amdim": amdim,
-    "byol": byol,
-    "cmc": cmc,
-    "cpc": cpc,
-    "dim": dim,
-    "instance_discrimination": instance_discrimination,
-    "moco_v1": moco_v1,
-    "moco_v2": moco_v2,
-    "multi_crop": multi_crop,
-    "simclr": simclr,
-}
+_PUBLISHED = (alignment_uniformity, amdim, byol, cmc, cpc, dim)
+_PUBLISHED += (instance_discrimination, moco_v1, moco_v2, multi_crop, simclr)
+VIEWS = {make.__name__: make for make in _PUBLISHED}
 
 __all__ = [
     "VIEWS",
@@ -53,16 +57,6 @@ __all__ = [
     "RandomTranslation",
     "SingleView",
     "TwoViews",
-    "alignment_uniformity",
-    "amdim",
-    "byol",
-    "cmc",
-    "cpc",
-    "dim",
-    "instance_discrimination",
-    "moco_v1",
-    "moco_v2",
-    "multi_crop",
     "show_views",
-    "simclr",
+    *VIEWS,
 ]
