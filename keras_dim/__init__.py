@@ -64,38 +64,18 @@ _MODULE_OF = {
     "pretrained": "presets",
 }
 
-__all__ = [
-    "AMDIM",
-    "AlignmentUniformity",
-    "BYOL",
-    "CMC",
-    "CPC",
-    "CodingRate",
-    "CorInfoMax",
-    "DeepInfoMax",
-    "InstanceDiscrimination",
-    "MoCo",
-    "RAFT",
-    "Recipe",
-    "SimCLR",
-    "__version__",
+_MODULES = (
     "data",
     "distribution",
     "encoders",
     "evaluation",
-    "export",
     "layers",
-    "list_pretrained",
     "methods",
-    "mutual_information",
-    "optimizers",
-    "pretrain",
-    "pretrained",
-    "recipes",
-    "serving",
-    "training",
-    "views",
-]
+)
+_MODULES += ("mutual_information", "optimizers", "recipes", "serving")
+_MODULES += ("training", "views")
+
+__all__ = sorted(["__version__", *_MODULE_OF, *_MODULES])
 
 
 def __getattr__(name):

@@ -1,5 +1,6 @@
 """Networks from raw pixels to a dict of named features."""
 
+from keras_dim import public
 from keras_dim.encoders.alexnet import dim_alexnet
 from keras_dim.encoders.alexnet import folded_dim_alexnet
 from keras_dim.encoders.alexnet import half_alexnet
@@ -18,4 +19,4 @@ _NETWORKS += (folded_dim_alexnet, half_alexnet, lab_pair, patch_resnet)
 _NETWORKS += (resnet, small_alexnet)
 ENCODERS = {network.__name__: network for network in _NETWORKS}
 
-__all__ = ["ENCODERS", "default_feature", "from_backbone", *ENCODERS]
+__all__ = public.names(__name__)

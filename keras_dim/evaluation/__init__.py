@@ -1,5 +1,6 @@
 """Extracts features, scores them by probes, and reports on a run."""
 
+from keras_dim import public
 from keras_dim.evaluation.callbacks import CeilingReport
 from keras_dim.evaluation.callbacks import CollapseReport
 from keras_dim.evaluation.callbacks import OnlineProbe
@@ -24,28 +25,4 @@ from keras_dim.evaluation.spread import deviations
 from keras_dim.evaluation.spread import effective_rank
 from keras_dim.evaluation.spread import relative_deviation
 
-__all__ = [
-    "CeilingReport",
-    "CollapseReport",
-    "LabelledImages",
-    "NoLabelsError",
-    "OnlineProbe",
-    "PROBES",
-    "ProbeCallback",
-    "check_arguments",
-    "compare",
-    "deviations",
-    "effective_rank",
-    "extract",
-    "feature_model",
-    "few_shot",
-    "labelled_images",
-    "linear_probe",
-    "mlp_probe",
-    "nearest_neighbors",
-    "raw_pixels_encoder",
-    "relative_deviation",
-    "run_probe",
-    "score",
-    "stream",
-]
+__all__ = public.names(__name__)

@@ -3,6 +3,7 @@
 Critics, projections, priors and mixtures; queues, banks and teachers.
 """
 
+from keras_dim import public
 from keras_dim.layers.critics import ConcatenateCritic
 from keras_dim.layers.critics import DotProductCritic
 from keras_dim.layers.heads import Projection
@@ -20,21 +21,4 @@ from keras_dim.layers.priors import AdversarialPrior
 from keras_dim.layers.priors import VariationalPrior
 from keras_dim.layers.teacher import Teacher
 
-__all__ = [
-    "AdversarialPrior",
-    "ConcatenateCritic",
-    "DotProductCritic",
-    "FeatureQueue",
-    "LocationSampler",
-    "MemoryBank",
-    "MixtureFeatures",
-    "MovingAverage",
-    "MovingCovariance",
-    "NoiseContrast",
-    "NoiseSampler",
-    "Projection",
-    "SplitBatchNormalization",
-    "Teacher",
-    "VariationalPrior",
-    "split_batch_norms",
-]
+__all__ = public.names(__name__)

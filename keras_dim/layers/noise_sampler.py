@@ -1,5 +1,7 @@
 """Random numbers of images with given probabilities."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -53,22 +55,14 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
 
     def draw(self, batch_size, num_draws):
         """Returns int32 draws `(batch_size, num_draws)`, of this replica."""
-
-        def draw(num_rows):
-            shape = (num_rows, num_draws)
-            return random.randint(
-                shape, 0, self.num_outcomes, seed=self.seed_generator
-            )
-
-        drawn = distribution.draw_for_own_rows(draw, batch_size)
+        draw = functools.partial(
+            random.randint, minval=0, maxval=self.num_outcomes
+        )
+        settings = batch_size, (num_draws,), self.seed_generator
+        drawn = distribution.random_rows(draw, *settings)
         if self.frequencies is None:
             return drawn
-        chance = distribution.draw_for_own_rows(
-            lambda num_rows: random.uniform(
-                (num_rows, num_draws), seed=self.seed_generator
-            ),
-            batch_size,
-        )
+        chance = distribution.random_rows(random.uniform, *settings)
         is_kept = chance < ops.take(self._keep, drawn)
         return ops.where(is_kept, drawn, ops.take(self._alias, drawn))
 

@@ -1,5 +1,6 @@
 """Trains encoders by recipes, resumes them, and embeds images with them."""
 
+from keras_dim import public
 from keras_dim.evaluation.labelled_images import LabelledImages
 from keras_dim.evaluation.labelled_images import NoLabelsError
 from keras_dim.evaluation.labelled_images import labelled_images
@@ -20,24 +21,4 @@ from keras_dim.training.scoring import score_run
 from keras_dim.training.scoring import verify
 from keras_dim.training.termination import Terminated
 
-__all__ = [
-    "Checkpoint",
-    "LabelledImages",
-    "NoLabelsError",
-    "NonFiniteAlarm",
-    "NonFiniteError",
-    "Recipe",
-    "Terminated",
-    "WorkerLostError",
-    "embed",
-    "in_float32",
-    "labelled_images",
-    "labelled_images_of",
-    "load_encoder",
-    "pretrain",
-    "read_embedding",
-    "run_probe",
-    "score",
-    "score_run",
-    "verify",
-]
+__all__ = public.names(__name__)

@@ -14,6 +14,7 @@ CIFAR: they are resized to `image_size`, and not blurred by default. Blurs have
 a standard deviation of 0.1 to 2 pixels.
 """
 
+from keras_dim import public
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.color_jitter import ColorJitter
@@ -43,20 +44,4 @@ _PUBLISHED = (alignment_uniformity, amdim, byol, cmc, cpc, dim)
 _PUBLISHED += (instance_discrimination, moco_v1, moco_v2, multi_crop, simclr)
 VIEWS = {make.__name__: make for make in _PUBLISHED}
 
-__all__ = [
-    "VIEWS",
-    "ColorJitter",
-    "LabSplit",
-    "MultiCrop",
-    "RandomCrop",
-    "RandomFlip",
-    "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomResizedCrop",
-    "RandomSolarize",
-    "RandomTranslation",
-    "SingleView",
-    "TwoViews",
-    "show_views",
-    *VIEWS,
-]
+__all__ = public.names(__name__)

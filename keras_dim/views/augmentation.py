@@ -45,12 +45,9 @@ class Augmentation(configurable.Configurable, layers.Layer):
 
     def draw(self, batch_size):
         """Returns the next draws, shape `(batch, num_draws)`."""
-
-        def draw(num_rows):
-            shape = num_rows, self.num_draws
-            return random.uniform(shape, seed=self.seed_generator)
-
-        return distribution.draw_for_own_rows(draw, batch_size)
+        return distribution.random_rows(
+            random.uniform, batch_size, (self.num_draws,), self.seed_generator
+        )
 
     def call(self, images, training=False):
         check_images(images.shape)
