@@ -288,19 +288,28 @@ class OnlineProbe(EncoderCallback):
         """Yields labelled batches of `train`, one pass after the other."""
         order = np.random.default_rng(self.seed)
         while True:
-            if not batches.is_whole(self.train):
-                yield from batches.iterate(self.train)
-                continue
-            whole = batches.columns(self.train)
-            rows = order.permutation(len(whole["image"]))
-            # Without the rest, unless it is all there is.
-            end = len(rows) // self.batch_size * self.batch_size
-            for start in range(0, end or len(rows), self.batch_size):
-                chosen = rows[start : start + self.batch_size]
-                yield {
-                    name: np.asarray(column)[chosen]
-                    for name, column in whole.items()
-                }
+            batch = None
+            for batch in batches.iterate(self._shuffled(order)):
+                yield batch
+            if batch is None:
+                raise ValueError(
+                    f"{self._who('train')} is a data set without images"
+                )
+
+    def _shuffled(self, order):
+        """Returns `train`; arrays in batches of a new order."""
+        if not batches.is_whole(self.train):
+            return self.train
+        whole = batches.columns(self.train)
+        rows = order.permutation(len(whole["image"]))
+        # Without the rest, unless it is all there is.
+        end = len(rows) // self.batch_size * self.batch_size or len(rows)
+        parts = (
+            rows[start : start + self.batch_size]
+            for start in range(0, end, self.batch_size)
+        )
+        whole = {name: np.asarray(column) for name, column in whole.items()}
+        return ({name: x[part] for name, x in whole.items()} for part in parts)
 
 
 def online_probe_loss(labels, logits):

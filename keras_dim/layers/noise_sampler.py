@@ -69,13 +69,8 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
     def draw_beside(self, own, num_draws):
         """Returns outcomes of one's own with draws, and log-probabilities.
 
-        Args:
-            own: int tensor `(batch,)`.
-            num_draws: int. Draws for each of them.
-
-        Returns:
-            Tuple of tensors `(batch, 1 + num_draws)`: the outcomes, the own
-            ones first, and their log-probabilities.
+        Both are tensors `(batch, 1 + num_draws)`, with `own`, `(batch,)`, in
+        front.
         """
         drawn = self.draw(ops.shape(own)[0], num_draws)
         chosen = ops.concatenate(
@@ -92,17 +87,11 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
 
 
 def alias_table(frequencies):
-    """Returns the table of the alias method, built in linear time.
+    """Returns probabilities and the table of the alias method, in linear time.
 
     A draw takes one of the outcomes `k` with equal chances, keeps it with
-    probability `keep[k]`, and else takes `alias[k]`.
-
-    Args:
-        frequencies: sequence of float, not negative, not all 0.
-
-    Returns:
-        tuple of float64 and int arrays `(outcomes,)`: the probabilities,
-        `keep` and `alias`.
+    probability `keep[k]`, and else takes `alias[k]`. The result is float64 and
+    int arrays `(outcomes,)`: the probabilities, `keep` and `alias`.
     """
     frequencies = np.asarray(frequencies, "float64")
     total = frequencies.sum()

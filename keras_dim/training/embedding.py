@@ -313,11 +313,10 @@ def _open_csv(path):
 
 
 def _of_model(encoder, feature, batch_size):
-    """Returns what `embed` needs to know of an encoder.
+    """Returns the feature's name, an image's shape, and two functions.
 
-    The name of the feature; the shape of an image; a function from batches
-    with `"image"` to batches with the feature, `(rows, width)`; and a function
-    that returns a dict for JSON, which differs for another encoder.
+    One maps batches with `"image"` to batches with the feature `(rows, width)`;
+    the other returns a dict for JSON, which differs for another encoder.
     """
     feature = feature or encoders.default_feature(encoder)
     encoders.features.features_of(encoder, feature)

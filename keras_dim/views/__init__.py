@@ -15,9 +15,9 @@ a standard deviation of 0.1 to 2 pixels.
 """
 
 from keras_dim import public
+from keras_dim.views.color import ColorJitter
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
-from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
 from keras_dim.views.geometry import RandomTranslation

@@ -121,16 +121,11 @@ class RandomTranslation(augmentation.Augmentation):
 
 
 def crop(images, tops, lefts, height, width):
-    """Cuts a box out of each image, of the images' dtype.
+    """Cuts a box of `(height, width)` out of each image, of the images' dtype.
 
     Beyond its edges an image goes on as its reflection, which does not repeat
-    the edge.
-
-    Args:
-        images: tensor `(batch, old height, old width, channels)`.
-        tops, lefts: int tensors `(batch,)`, or `(1,)` for all images. First
-            row and column of each box. They may be negative.
-        height, width: int. Size of the boxes.
+    the edge. `tops` and `lefts`, the first row and column of each box, are int
+    tensors `(batch,)`, or `(1,)` for all images. They may be negative.
     """
     num_images = ops.shape(images)[0]
     old_height, old_width, channels = images.shape[1:]

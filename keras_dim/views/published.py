@@ -3,9 +3,9 @@
 from functools import partial
 
 from keras_dim import checks
+from keras_dim.views.color import ColorJitter
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
-from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
 from keras_dim.views.geometry import RandomTranslation

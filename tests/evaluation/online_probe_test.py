@@ -127,3 +127,39 @@ def test_images_without_labels_are_refused(train, labelled):
 def test_refuses_what_makes_no_sense(arguments, message):
     with pytest.raises(ValueError, match=message):
         OnlineProbe(None, None, **arguments)
+
+
+class Endless(keras.utils.PyDataset):
+    """The same batch for ever."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def __getitem__(self, index):
+        # Fails where nothing else ends it.
+        assert index < 100
+        return self.batch
+
+    @property
+    def num_batches(self):
+        return None
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_data_set_without_an_end_is_refused(part, labelled):
+    with pytest.raises(ValueError, match="repeats for ever"):
+        fit(labelled, **{part: Endless(labelled)}, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("train", "`train` of OnlineProbe is a data set without images"),
+        ("test", "There are no images"),
+    ],
+)
+def test_a_data_set_without_images_is_refused(part, message, labelled):
+    empty = tf.data.Dataset.from_tensor_slices(labelled).batch(8).take(0)
+    with pytest.raises(ValueError, match=message):
+        fit(labelled, **{part: empty}, epochs=1)
