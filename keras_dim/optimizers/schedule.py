@@ -1,6 +1,8 @@
 """Learning rates that warm up and fall, in steps, or in epochs by name."""
 
+import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -14,6 +16,7 @@ AMDIM_BOUNDARIES = (5 / 6, 14 / 15)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
+@dataclasses.dataclass(eq=False, repr=False)
 class Schedule(
     configurable.ConfigurableObject,
     keras.optimizers.schedules.LearningRateSchedule,
@@ -37,40 +40,33 @@ class Schedule(
             `warmup_steps` equal parts. Defaults to False.
     """
 
-    def __init__(
-        self,
-        learning_rate,
-        kind="constant",
-        total_steps=None,
-        warmup_steps=0,
-        boundaries=(),
-        factor=0.1,
-        from_zero=False,
-    ):
-        checks.above(0, learning_rate=learning_rate, factor=factor)
-        checks.one_of(KINDS, kind=kind)
-        checks.integers(0, warmup_steps=warmup_steps)
-        for boundary in boundaries:
+    learning_rate: float
+    kind: str = "constant"
+    total_steps: int | None = None
+    warmup_steps: int = 0
+    boundaries: Sequence[int] = ()
+    factor: float = 0.1
+    from_zero: bool = False
+
+    def __post_init__(self):
+        self.boundaries = list(self.boundaries)
+        checks.above(0, learning_rate=self.learning_rate, factor=self.factor)
+        checks.one_of(KINDS, kind=self.kind)
+        checks.integers(0, warmup_steps=self.warmup_steps)
+        for boundary in self.boundaries:
             checks.integers(0, boundaries=boundary)
-        optional = checks.given(total_steps=total_steps)
-        checks.integers(warmup_steps + 1, **optional)
+        optional = checks.given(total_steps=self.total_steps)
+        checks.integers(self.warmup_steps + 1, **optional)
         for name, needed_by, is_given in (
-            ("total_steps", "cosine", total_steps is not None),
-            ("boundaries", "steps", bool(boundaries)),
+            ("total_steps", "cosine", bool(optional)),
+            ("boundaries", "steps", bool(self.boundaries)),
         ):
-            if is_given != (kind == needed_by):
+            if is_given != (self.kind == needed_by):
                 received = "with" if is_given else "without"
                 raise ValueError(
                     f"The kind {needed_by!r}, and no other, takes `{name}`. "
-                    f"Received: kind={kind!r} {received} `{name}`"
+                    f"Received: kind={self.kind!r} {received} `{name}`"
                 )
-        self.learning_rate = learning_rate
-        self.kind = kind
-        self.total_steps = total_steps
-        self.warmup_steps = warmup_steps
-        self.boundaries = list(boundaries)
-        self.factor = factor
-        self.from_zero = from_zero
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
