@@ -267,8 +267,14 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
     """
     num_rows = 0
     header = ["row", "index" if images.paths is None else "path"]
-    names = images.has_labels and images.class_names
-    header += ["label"] * images.has_labels + ["class"] * bool(names)
+    names = None
+    if images.has_labels:
+        header.append("label")
+        names = images.class_names
+    if names is not None:
+        header.append("class")
+        # Unlabelled images, -1, have the last one.
+        names = [*names, ""]
     with open(paths[0], "wb") as features, _open_csv(paths[1]) as index:
         table = csv.writer(index)
         table.writerow(header)
@@ -282,9 +288,8 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
                 columns = [[images.paths[row] for row in columns[0]]]
             if images.has_labels:
                 columns.append(batch["label"].tolist())
-            if names:
-                # Unlabelled images, -1, have the last one.
-                columns.append([[*names, ""][n] for n in columns[-1]])
+            if names is not None:
+                columns.append([names[label] for label in columns[-1]])
             numbers = range(num_rows, num_rows + len(values))
             table.writerows(zip(numbers, *columns, strict=True))
             num_rows += len(values)

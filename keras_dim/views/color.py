@@ -25,9 +25,7 @@ class RandomGrayscale(augmentation.Augmentation):
     """
 
     def __init__(self, probability, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
-        self.probability = probability
+        super().__init__(seed, probability, **kwargs)
 
     def augment(self, images, draws):
         if images.shape[-1] != 3:
@@ -49,10 +47,8 @@ class RandomSolarize(augmentation.Augmentation):
     """
 
     def __init__(self, threshold=128.0, probability=1.0, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
+        super().__init__(seed, probability, **kwargs)
         self.threshold = threshold
-        self.probability = probability
 
     def augment(self, images, draws):
         is_changed = (draws[:, 0] < self.probability)[:, None, None, None]
@@ -117,17 +113,15 @@ class ColorJitter(augmentation.Augmentation):
         seed=None,
         **kwargs,
     ):
-        super().__init__(seed, **kwargs)
+        super().__init__(seed, probability, **kwargs)
         checks.at_least(
             0, brightness=brightness, contrast=contrast, saturation=saturation
         )
         checks.between(0, 0.5, hue=hue)
-        checks.between(0, 1, probability=probability)
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation
         self.hue = hue
-        self.probability = probability
 
     def augment(self, images, draws):
         return jitter(images, *self.amounts(draws))

@@ -68,9 +68,7 @@ class RandomFlip(augmentation.Augmentation):
     moves_pixels = True
 
     def __init__(self, probability=0.5, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
-        self.probability = probability
+        super().__init__(seed, probability, **kwargs)
 
     def augment(self, images, draws):
         num_images = ops.shape(images)[0]
@@ -99,11 +97,9 @@ class RandomTranslation(augmentation.Augmentation):
     moves_pixels = True
 
     def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
+        super().__init__(seed, probability, **kwargs)
         checks.integers(0, max_pixels=max_pixels)
         self.max_pixels = max_pixels
-        self.probability = probability
 
     def augment(self, images, draws):
         is_moved = draws[:, :1] < self.probability

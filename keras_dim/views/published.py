@@ -34,11 +34,13 @@ def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
             `False`.
         seed: int or None for a random one.
     """
-    if crop_size is None and crop_padding:
+    crop = None
+    if crop_size is not None:
+        crop = partial(RandomCrop, crop_size, crop_padding)
+    elif crop_padding:
         raise ValueError(
             f"`crop_padding` needs `crop_size`. Received: {crop_padding}"
         )
-    crop = crop_size and partial(RandomCrop, crop_size, crop_padding)
     return SingleView(_seeded(seed, crop, flip and RandomFlip))
 
 

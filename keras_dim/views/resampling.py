@@ -210,8 +210,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
         seed=None,
         **kwargs,
     ):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
+        super().__init__(seed, probability, **kwargs)
         augmentation.check_ranges(sigma=sigma)
         if kernel_size is None:
             kernel_size = 2 * math.ceil(3.0 * sigma[1]) + 1
@@ -222,7 +221,6 @@ class RandomGaussianBlur(augmentation.Augmentation):
             )
         self.sigma = tuple(sigma)
         self.kernel_size = kernel_size
-        self.probability = probability
 
     def augment(self, images, draws):
         sigmas = self.amounts(draws)
