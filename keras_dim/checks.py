@@ -124,7 +124,6 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
 
 def _require(is_right, expected, values):
     for name, value in values.items():
-        is_number = isinstance(value, numbers.Real) and value is not True
         is_number = isinstance(value, numbers.Real)
         is_number = is_number and not isinstance(value, bool)
         if not (is_number and math.isfinite(value) and is_right(value)):

@@ -147,16 +147,13 @@ class ProbeCallback(EncoderCallback):
     ):
         super().__init__(feature, batch_size, train, test)
         checks.integers(1, every=every)
+        function = getattr(probe, "func", probe)
+        self.name = getattr(function, "__name__", type(probe).__name__)
         if isinstance(probe, str):
             scoring.check_arguments(probe, arguments)
-            self.name = probe
-            self._score = functools.partial(
-                scoring.run_probe, probe=probe, arguments=arguments
-            )
-        else:
-            function = getattr(probe, "func", probe)
-            self.name = getattr(function, "__name__", type(probe).__name__)
-            self._score = functools.partial(probe, **arguments)
+            self.name, probe = probe, scoring.run_probe
+            arguments = {"probe": self.name, "arguments": arguments}
+        self._score = functools.partial(probe, **arguments)
         self.every = every
         self.results = []
 
@@ -442,5 +439,4 @@ class CeilingReport(keras.callbacks.Callback):
             is_early = epoch < EPOCHS and name not in self._warned
             if is_early and value >= (1 - WITHIN) * ceiling:
                 self._warned.add(name)
-                found = name, value, ceiling, epoch + 1
-                logging.warning(AT_CEILING, *found)
+                logging.warning(AT_CEILING, name, value, ceiling, epoch + 1)

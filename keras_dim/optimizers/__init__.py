@@ -11,9 +11,9 @@ of LARS and `weight_decay` of `"adamw"`.
 """
 
 from keras_dim import checks
-from keras_dim.optimizers.lars import LARS
-from keras_dim.optimizers.pytorch import SGD
-from keras_dim.optimizers.pytorch import Adam
+from keras_dim.optimizers.published import LARS
+from keras_dim.optimizers.published import SGD
+from keras_dim.optimizers.published import Adam
 from keras_dim.optimizers.schedule import SCHEDULES
 from keras_dim.optimizers.schedule import Schedule
 

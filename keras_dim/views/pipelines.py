@@ -120,13 +120,9 @@ class MultiCrop(configurable.Configurable, layers.Layer):
 
 
 def names_of(views, default, most=None):
-    """Returns the names of the views that a layer makes.
+    """Returns the `names` of the views that a layer makes, or the default ones.
 
-    Args:
-        views: layer, perhaps with `names`.
-        default: tuple of str. The names of another layer's views.
-        most: int or None. A method that takes no more refuses them by a
-            `ValueError`.
+    More than `most`, if that is given, are a `ValueError`.
     """
     names = tuple(getattr(views, "names", default))
     if most is not None and len(names) > most:
