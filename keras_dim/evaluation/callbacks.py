@@ -339,13 +339,10 @@ class CollapseReport(EncoderCallback):
     the first epochs, features look collapsed. They are computed again with the
     statistics of the images; if they vary then, the warning says so.
 
-    The features are those of `model.encoder`, or of the model itself where it
-    has none.
-
     Args:
         images: array `(num_images, height, width, channels)` as the encoder
             takes them, a few hundred, held out or not.
-        feature, batch_size: see `extract`.
+        feature, batch_size: see `ProbeCallback`.
 
     Raises:
         ValueError: for fewer than two images, and images that
