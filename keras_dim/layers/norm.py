@@ -46,9 +46,11 @@ def on_one_device(config):
     """Returns a layer's config whose batch norms span a single replica."""
 
     def alone(part):
-        return part | {"config": part["config"] | {"synchronized": False}}
+        if isinstance(part, dict) and "synchronized" in part:
+            return part | {"synchronized": False}
+        return None
 
-    return replaced(config, ("BatchNormalization",), alone)
+    return keras.tree.traverse(alone, config, top_down=False)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

@@ -9,9 +9,10 @@ Some arguments mean the same in all published views:
 
 Where a random box is resized to `image_size`, the views in inference are the
 middle of the image, resized as a whole, its shorter side to 8 / 7 of
-`image_size` (256 for 224). Images of up to 32 pixels are taken for those of
-CIFAR: they are resized to `image_size`, and not blurred by default. Blurs have
-a standard deviation of 0.1 to 2 pixels.
+`image_size` (256 for 224), by the same method; `amdim` has sizes of its own.
+Images of up to 32 pixels are taken for those of CIFAR: their shorter side is
+resized to `image_size`, and `moco_v2`, `byol` and `simclr` do not blur them by
+default. Blurs have a standard deviation of 0.1 to 2 pixels.
 """
 
 from keras_dim import public
