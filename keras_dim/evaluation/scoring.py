@@ -71,7 +71,8 @@ def labelled_images(
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
-            and whose centre is cut out. Defaults to the encoder's.
+            and whose centre is cut out. Defaults to the encoder's, which is
+            also the least.
         max_train_images: int or None. Number of training images to draw where
             there are more. Defaults to None, all.
         batch_size: int. Defaults to `256`.
@@ -115,6 +116,9 @@ def labelled_images(
         note += f"; {drawn}, drawn with seed 0"
     rows, columns = opened[0].image_shape[:2]
     if height and (rows, columns) != (height, width):
+        # A larger cut than the image would be found out after the training.
+        checks.integers(height, image_size=rows)
+        checks.integers(width, image_size=columns)
         top, left = (rows - height) // 2, (columns - width) // 2
 
         def cut(batch):
