@@ -248,6 +248,8 @@ class OnlineProbe(EncoderCallback):
     def on_epoch_end(self, epoch, logs=None):
         found = self.extract(self.test)
         labels = self.labels(found, "test")
+        if (labels == batches.UNLABELLED).all():
+            raise ValueError(f"{self._who('test')} needs labels. All are -1")
         logits = self._heads.predict(
             found[self._name], batch_size=self.batch_size, verbose=0
         )

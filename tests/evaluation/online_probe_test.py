@@ -152,6 +152,13 @@ def test_a_data_set_without_an_end_is_refused(part, labelled):
         fit(labelled, **{part: Endless(labelled)}, epochs=1)
 
 
+def test_a_data_set_without_labels_to_score_is_refused(labelled):
+    unlabelled = labelled[0], -np.ones(40, int)
+    test = tf.data.Dataset.from_tensor_slices(unlabelled).batch(8)
+    with pytest.raises(ValueError, match="`test` of OnlineProbe.* All are -1"):
+        fit(labelled, test=test, epochs=1)
+
+
 @pytest.mark.parametrize(
     ("part", "message"),
     [
