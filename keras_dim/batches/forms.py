@@ -142,7 +142,11 @@ def iterate(
 
 def _is_endless(x):
     if isinstance(x, keras.utils.PyDataset):
-        return x.num_batches is None
+        try:
+            return x.num_batches is None
+        except NotImplementedError:
+            # Keras would count on for ever, too.
+            return True
     cardinality = getattr(x, "cardinality", None)
     # The value of tf.data.
     return callable(cardinality) and int(cardinality()) == -1

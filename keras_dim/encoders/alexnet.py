@@ -78,9 +78,9 @@ def small_alexnet(image_size=64, channels=3, units=4096):
     Reference: [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242).
     """
     image, x = blocks.raw_pixels(image_size, channels)
-    conv = _convolutions(x, make_initializer=_normal)[-1]
+    conv = _convolutions(x, make_kernel=_normal)[-1]
     name = f"small_alexnet_{image_size}"
-    return _two_dense(image, conv, units, name, make_initializer=_normal)
+    return _two_dense(image, conv, units, name, make_kernel=_normal)
 
 
 def half_alexnet(image_size=224, channels=3, units=2048):
@@ -100,8 +100,7 @@ def half_alexnet(image_size=224, channels=3, units=2048):
     Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
     """
     image, x = blocks.raw_pixels(image_size, channels)
-    he = initializers.he_fan_out
-    conv = _convolutions(x, HALF, make_initializer=he)[-1]
+    conv = _convolutions(x, HALF, make_kernel=initializers.he_fan_out)[-1]
     name = f"half_alexnet_{image_size}"
     return _two_dense(image, conv, units, name, use_bias=True)
 
@@ -150,15 +149,12 @@ def folded_dim_alexnet(
         features = {"local": local, "conv": local, "global": summaries}
         name = f"folded_dim_alexnet_multiple_{image_size}"
         return keras.Model(image, features, name=name)
-
-    def options():
-        return {"dropout": 0.1, "kernel_initializer": _normal()}
-
-    x = _convolutions(x, use_bias=True, make_initializer=_normal)[-1]
+    options = {"dropout": 0.1, "make_kernel": _normal}
+    x = _convolutions(x, use_bias=True, make_kernel=_normal)[-1]
     local = patches.fold(x, image_size, PATCH_SIZE)
-    x = blocks.convolution(local, 384, 3, 2, **options())
+    x = blocks.convolution(local, 384, 3, 2, **options)
     x = layers.Flatten()(x)
-    fc = blocks.dense(x, units, name="fc", use_bias=True, **options())
+    fc = blocks.dense(x, units, name="fc", use_bias=True, **options)
     features = {"local": local, "conv": local, "fc": fc}
     name = f"folded_dim_alexnet_{image_size}"
     return blocks.encoder(image, features, global_units, variational, name)
@@ -168,26 +164,19 @@ def _normal():
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def _convolutions(
-    x, table=WHOLE, use_bias=False, make_initializer=lambda: None
-):
+def _convolutions(x, table=WHOLE, **options):
     """Returns the map after each convolution."""
     maps = []
     for *arguments, pool in table:
-        kernel = {"kernel_initializer": make_initializer()}
-        x = blocks.convolution(x, *arguments, use_bias=use_bias, **kernel)
+        x = blocks.convolution(x, *arguments, **options)
         maps.append(layers.MaxPooling2D(3, 2)(x) if pool else x)
         x = maps[-1]
     return maps
 
 
-def _two_dense(
-    image, conv, units, name, use_bias=False, make_initializer=lambda: None
-):
+def _two_dense(image, conv, units, name, **options):
     """Returns the model of the last map and of two dense layers on it."""
     features, x = {"conv": conv}, layers.Flatten()(conv)
     for feature in ("fc", "global"):
-        kernel = {"kernel_initializer": make_initializer()}
-        x = blocks.dense(x, units, feature, use_bias=use_bias, **kernel)
-        features[feature] = x
+        features[feature] = x = blocks.dense(x, units, feature, **options)
     return keras.Model(image, features, name=name)

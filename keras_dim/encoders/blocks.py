@@ -36,7 +36,7 @@ def convolution(
     padding=0,
     activation=True,
     use_bias=False,
-    kernel_initializer=None,
+    make_kernel=initializers.torch_default,
     bias_initializer=None,
     dropout=0.0,
     make_norm=norm.batch_normalization,
@@ -50,7 +50,7 @@ def convolution(
         kernel_size,
         strides,
         use_bias=use_bias,
-        kernel_initializer=kernel_initializer or initializers.torch_default(),
+        kernel_initializer=make_kernel(),
         bias_initializer=bias_initializer
         or initializers.torch_default_bias(kernel_size**2 * x.shape[-1]),
     )(x)
@@ -62,14 +62,19 @@ def convolution(
 
 
 def dense(
-    x, units, name=None, use_bias=False, kernel_initializer=None, dropout=0.0
+    x,
+    units,
+    name=None,
+    use_bias=False,
+    make_kernel=initializers.torch_default,
+    dropout=0.0,
 ):
     """Dense layer, dropout, batch norm and ReLU, in this order."""
     x = initializers.dense(
         units,
         x.shape[-1],
         use_bias=use_bias,
-        kernel_initializer=kernel_initializer,
+        kernel_initializer=make_kernel(),
     )(x)
     if dropout:
         x = layers.Dropout(dropout)(x)

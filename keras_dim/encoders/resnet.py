@@ -83,7 +83,7 @@ def resnet(
             strides,
             padding=kernel_size // 2,
             activation=relu,
-            kernel_initializer=initializers.he_fan_out(),
+            make_kernel=initializers.he_fan_out,
             bias_initializer="zeros",
             make_norm=normalization,
         )

@@ -129,7 +129,7 @@ def test_refuses_what_makes_no_sense(arguments, message):
         OnlineProbe(None, None, **arguments)
 
 
-class Endless(keras.utils.PyDataset):
+class Uncounted(keras.utils.PyDataset):
     """The same batch for ever."""
 
     def __init__(self, batch):
@@ -141,15 +141,16 @@ class Endless(keras.utils.PyDataset):
         assert index < 100
         return self.batch
 
-    @property
-    def num_batches(self):
-        return None
+
+class Endless(Uncounted):
+    num_batches = None
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_data_set_without_an_end_is_refused(part, labelled):
+@pytest.mark.parametrize("kind", [Endless, Uncounted])
+def test_a_data_set_without_an_end_is_refused(kind, part, labelled):
     with pytest.raises(ValueError, match="repeats for ever"):
-        fit(labelled, **{part: Endless(labelled)}, epochs=1)
+        fit(labelled, **{part: kind(labelled)}, epochs=1)
 
 
 def test_a_data_set_without_labels_to_score_is_refused(labelled):
