@@ -257,6 +257,18 @@ def draw_for_own_rows(draw, batch_size):
     return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
 
 
+def random_rows(draw, batch_size, shape, seed_generator):
+    """Returns this replica's random rows, `(batch_size, *shape)`.
+
+    `draw` is a function of `keras.random`. See `draw_for_own_rows`.
+    """
+
+    def draw_rows(num_rows):
+        return draw((num_rows, *shape), seed=seed_generator)
+
+    return draw_for_own_rows(draw_rows, batch_size)
+
+
 def shuffle_rows(tensor, seed_generator):
     """Deals the rows of all replicas out to them in a new random order.
 

@@ -128,9 +128,7 @@ def iterate(
     that repeats for ever is refused.
     """
     refuse_no_data_set(x, who)
-    # tf.data's value for a data set without an end.
-    cardinality = getattr(x, "cardinality", None)
-    if callable(cardinality) and int(cardinality()) == -1:
+    if _is_endless(x):
         raise ValueError(
             "The data set repeats for ever. Leave out `repeat()`, or limit "
             "it with `take(num_batches)`."
@@ -146,6 +144,18 @@ def iterate(
             for start in range(0, num_images, size):
                 part = slice(start, start + size)
                 yield {name: column[part] for name, column in found.items()}
+
+
+def _is_endless(x):
+    if isinstance(x, keras.utils.PyDataset):
+        try:
+            return x.num_batches is None
+        except NotImplementedError:
+            # Keras would count on for ever, too.
+            return True
+    cardinality = getattr(x, "cardinality", None)
+    # The value of tf.data.
+    return callable(cardinality) and int(cardinality()) == -1
 
 
 def refuse_no_data_set(x, who):

@@ -1,14 +1,14 @@
 """Networks from raw pixels to a dict of named features."""
 
+from keras_dim.encoders.alexnet import dim_alexnet
+from keras_dim.encoders.alexnet import folded_dim_alexnet
+from keras_dim.encoders.alexnet import half_alexnet
+from keras_dim.encoders.alexnet import small_alexnet
 from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.backbone import from_backbone
-from keras_dim.encoders.dim_alexnet import dim_alexnet
-from keras_dim.encoders.dim_alexnet import folded_dim_alexnet
-from keras_dim.encoders.dim_alexnet import small_alexnet
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
-from keras_dim.encoders.half_alexnet import half_alexnet
 from keras_dim.encoders.lab_pair import lab_pair
 from keras_dim.encoders.patch_resnet import patch_resnet
 from keras_dim.encoders.resnet import resnet

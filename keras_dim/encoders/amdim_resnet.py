@@ -6,7 +6,6 @@ from keras import ops
 
 from keras_dim import checks
 from keras_dim.encoders import blocks
-from keras_dim.layers import initializers
 from keras_dim.layers import norm
 
 # By image size: mean and deviation of each channel, of pixels in [0, 1]. Those
@@ -75,25 +74,16 @@ def amdim_resnet(
     )
     image, x = blocks.raw_pixels(image_size, channels, mean, deviation)
 
-    norm_or_bias = {
-        "batch_norm": use_batch_norm,
-        "use_bias": not use_batch_norm,
-    }
+    make_norm = norm.batch_normalization if use_batch_norm else None
+    norm_or_bias = {"make_norm": make_norm, "use_bias": not use_batch_norm}
 
     def residual(x, filters, kernel_size, strides):
         """A branch of two convolutions beside average pooling."""
-        branch = layers.Conv2D(
-            filters,
-            kernel_size,
-            strides,
-            use_bias=False,
-            kernel_initializer=initializers.torch_default(),
-        )(x)
-        if use_batch_norm:
-            branch = norm.batch_normalization()(branch)
+        options = {"make_norm": make_norm, "bias_initializer": "zeros"}
+        branch = blocks.convolution(x, filters, kernel_size, strides, **options)
         branch = layers.Conv2D(
             filters, 1, use_bias=False, kernel_initializer="zeros"
-        )(layers.ReLU()(branch))
+        )(branch)
         if kernel_size > 1:
             x = layers.AveragePooling2D(kernel_size, strides)(x)
         more = filters - x.shape[-1]

@@ -43,11 +43,13 @@ def from_backbone(backbone, preprocess=None, local=None):
             "A backbone must take images of one size: build it with "
             f"input_shape=(height, width, channels). Received: {shape}"
         )
-    if len(backbone.output.shape) != 4:
+    # A list or a dict of shapes, where there are several outputs.
+    found = backbone.output_shape
+    if not isinstance(found, tuple) or len(found) != 4:
         raise ValueError(
             "A backbone must give a map (batch, height, width, channels): "
             "build it with include_top=False and without pooling. Received: "
-            f"shape {tuple(backbone.output.shape)}"
+            f"shape {found}"
         )
     maps = {"conv": backbone.output}
     maps["local"] = backbone.get_layer(local).output if local else maps["conv"]

@@ -36,11 +36,12 @@ def convolution(
     padding=0,
     activation=True,
     use_bias=False,
-    kernel_initializer=None,
+    make_kernel=initializers.torch_default,
+    bias_initializer=None,
     dropout=0.0,
-    batch_norm=True,
+    make_norm=norm.batch_normalization,
 ):
-    """Convolution, channel dropout, batch norm and ReLU, in this order."""
+    """Convolution, channel dropout, normalisation and ReLU, in this order."""
     if padding:
         # TensorFlow's "same" pads strided maps on one side only.
         x = layers.ZeroPadding2D(padding)(x)
@@ -49,27 +50,31 @@ def convolution(
         kernel_size,
         strides,
         use_bias=use_bias,
-        kernel_initializer=kernel_initializer or initializers.torch_default(),
-        bias_initializer=initializers.torch_default_bias(
-            kernel_size**2 * x.shape[-1]
-        ),
+        kernel_initializer=make_kernel(),
+        bias_initializer=bias_initializer
+        or initializers.torch_default_bias(kernel_size**2 * x.shape[-1]),
     )(x)
     if dropout:
         x = layers.SpatialDropout2D(dropout)(x)
-    if batch_norm:
-        x = norm.batch_normalization()(x)
+    if make_norm:
+        x = make_norm()(x)
     return layers.ReLU()(x) if activation else x
 
 
 def dense(
-    x, units, name=None, use_bias=False, kernel_initializer=None, dropout=0.0
+    x,
+    units,
+    name=None,
+    use_bias=False,
+    make_kernel=initializers.torch_default,
+    dropout=0.0,
 ):
     """Dense layer, dropout, batch norm and ReLU, in this order."""
     x = initializers.dense(
         units,
         x.shape[-1],
         use_bias=use_bias,
-        kernel_initializer=kernel_initializer,
+        kernel_initializer=make_kernel(),
     )(x)
     if dropout:
         x = layers.Dropout(dropout)(x)

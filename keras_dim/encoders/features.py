@@ -70,9 +70,7 @@ def check_names(names: Iterable[str], found: Mapping[str, Any]) -> None:
 
 
 def default_feature(encoder: keras.Model | Iterable[str]) -> str:
-    """Returns the feature that is taken where none is named.
-
-    It is `"global"`, or the only output of an encoder that has a single one.
+    """Returns `"global"`, or the name of an encoder's single output.
 
     Args:
         encoder: `keras.Model`; or the names of an encoder's outputs. A model

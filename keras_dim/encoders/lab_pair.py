@@ -4,8 +4,8 @@ import keras
 from keras import layers
 
 from keras_dim import parts
+from keras_dim.encoders.alexnet import half_alexnet
 from keras_dim.encoders.amdim_resnet import amdim_resnet
-from keras_dim.encoders.half_alexnet import half_alexnet
 from keras_dim.encoders.resnet import resnet
 from keras_dim.layers import lab
 

@@ -74,15 +74,8 @@ def patch_resnet(
     # The network of a patch takes raw pixels, too.
     image = keras.Input((image_size, image_size, channels), name="image")
     x = patches.unfold(image, patch_size, stride)
-    of_patch = resnet(
-        patch_size,
-        channels,
-        depth,
-        width,
-        stem="small",
-        norm=norm,
-        num_groups=num_groups,
-    )
+    options = {"stem": "small", "norm": norm, "num_groups": num_groups}
+    of_patch = resnet(patch_size, channels, depth, width, **options)
     vectors = of_patch(x)["global"][:, None, None, :]
     local = patches.fold(vectors, image_size, patch_size, stride)
     pooled = layers.GlobalAveragePooling2D(dtype="float32", name="global")

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_dim import checks
 from keras_dim.encoders import blocks
+from keras_dim.layers import initializers
 from keras_dim.layers import norm as norm_lib
 
 # Blocks of each of the four stages; those of 50 layers are bottlenecks.
@@ -62,57 +63,50 @@ def resnet(
     checks.one_of(STEMS, stem=stem)
     checks.integers(1, width=width, **checks.given(num_groups=num_groups))
 
-    def normalized(x, gamma="ones"):
-        if norm == "batch":
-            layer = norm_lib.batch_normalization(gamma_initializer=gamma)
-        elif norm == "split":
-            layer = norm_lib.SplitBatchNormalization(
-                num_groups or 8,
-                momentum=0.9,
-                epsilon=1e-5,
-                gamma_initializer=gamma,
-            )
-        else:
+    def convolution(
+        x, filters, kernel_size, strides=1, gamma="ones", relu=True
+    ):
+        def normalization():
+            options = {"epsilon": 1e-5, "gamma_initializer": gamma}
+            if norm == "batch":
+                return norm_lib.batch_normalization(gamma_initializer=gamma)
+            if norm == "split":
+                splits, options["momentum"] = num_groups or 8, 0.9
+                return norm_lib.SplitBatchNormalization(splits, **options)
             groups = 1 if norm == "layer" else num_groups or 32
-            layer = layers.GroupNormalization(
-                groups, epsilon=1e-5, gamma_initializer=gamma
-            )
-        return layer(x)
+            return layers.GroupNormalization(groups, **options)
 
-    def convolution(x, filters, kernel_size, strides=1, gamma="ones"):
-        if kernel_size > 1:
-            # TensorFlow's "same" pads strided maps on one side only.
-            x = layers.ZeroPadding2D(kernel_size // 2)(x)
-        x = layers.Conv2D(
+        return blocks.convolution(
+            x,
             filters,
             kernel_size,
             strides,
-            use_bias=False,
-            kernel_initializer=keras.initializers.VarianceScaling(
-                2.0, "fan_out", "untruncated_normal"
-            ),
-        )(x)
-        return normalized(x, gamma)
+            padding=kernel_size // 2,
+            activation=relu,
+            make_kernel=initializers.he_fan_out,
+            bias_initializer="zeros",
+            make_norm=normalization,
+        )
 
     def block(x, filters, strides):
         outputs = filters if depth < 50 else 4 * filters
-        last = "zeros" if zero_gamma else "ones"
+        last = {"gamma": "zeros" if zero_gamma else "ones", "relu": False}
         if depth < 50:
-            branch = layers.ReLU()(convolution(x, filters, 3, strides))
-            branch = convolution(branch, filters, 3, gamma=last)
+            branch = convolution(x, filters, 3, strides)
+            branch = convolution(branch, filters, 3, **last)
         else:
-            branch = layers.ReLU()(convolution(x, filters, 1))
-            branch = layers.ReLU()(convolution(branch, filters, 3, strides))
-            branch = convolution(branch, outputs, 1, gamma=last)
+            branch = convolution(x, filters, 1)
+            branch = convolution(branch, filters, 3, strides)
+            branch = convolution(branch, outputs, 1, **last)
         if strides > 1 or x.shape[-1] != outputs:
-            x = convolution(x, outputs, 1, strides)
+            x = convolution(x, outputs, 1, strides, relu=False)
         return layers.ReLU()(layers.Add()([branch, x]))
 
     image, x = blocks.raw_pixels(image_size, channels)
     if stem == "small":
-        x = layers.ReLU()(convolution(x, width, 3))
+        x = convolution(x, width, 3)
     else:
-        x = layers.ReLU()(convolution(x, width, 7, 2))
+        x = convolution(x, width, 7, 2)
         x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
     maps = []
     for stage, repeats in enumerate(REPEATS[depth]):

@@ -147,16 +147,13 @@ class ProbeCallback(EncoderCallback):
     ):
         super().__init__(feature, batch_size, train, test)
         checks.integers(1, every=every)
+        function = getattr(probe, "func", probe)
+        self.name = getattr(function, "__name__", type(probe).__name__)
         if isinstance(probe, str):
             scoring.check_arguments(probe, arguments)
-            self.name = probe
-            self._score = functools.partial(
-                scoring.run_probe, probe=probe, arguments=arguments
-            )
-        else:
-            function = getattr(probe, "func", probe)
-            self.name = getattr(function, "__name__", type(probe).__name__)
-            self._score = functools.partial(probe, **arguments)
+            self.name, probe = probe, scoring.run_probe
+            arguments = {"probe": self.name, "arguments": arguments}
+        self._score = functools.partial(probe, **arguments)
         self.every = every
         self.results = []
 
@@ -251,6 +248,8 @@ class OnlineProbe(EncoderCallback):
     def on_epoch_end(self, epoch, logs=None):
         found = self.extract(self.test)
         labels = self.labels(found, "test")
+        if (labels == batches.UNLABELLED).all():
+            raise ValueError(f"{self._who('test')} needs labels. All are -1")
         logits = self._heads.predict(
             found[self._name], batch_size=self.batch_size, verbose=0
         )
@@ -288,19 +287,28 @@ class OnlineProbe(EncoderCallback):
         """Yields labelled batches of `train`, one pass after the other."""
         order = np.random.default_rng(self.seed)
         while True:
-            if not batches.is_whole(self.train):
-                yield from batches.iterate(self.train)
-                continue
-            whole = batches.columns(self.train)
-            rows = order.permutation(len(whole["image"]))
-            # Without the rest, unless it is all there is.
-            end = len(rows) // self.batch_size * self.batch_size
-            for start in range(0, end or len(rows), self.batch_size):
-                chosen = rows[start : start + self.batch_size]
-                yield {
-                    name: np.asarray(column)[chosen]
-                    for name, column in whole.items()
-                }
+            batch = None
+            for batch in batches.iterate(self._shuffled(order)):
+                yield batch
+            if batch is None:
+                raise ValueError(
+                    f"{self._who('train')} is a data set without images"
+                )
+
+    def _shuffled(self, order):
+        """Returns `train`; arrays in batches of a new order."""
+        if not batches.is_whole(self.train):
+            return self.train
+        whole = batches.columns(self.train)
+        rows = order.permutation(len(whole["image"]))
+        # Without the rest, unless it is all there is.
+        end = len(rows) // self.batch_size * self.batch_size or len(rows)
+        parts = (
+            rows[start : start + self.batch_size]
+            for start in range(0, end, self.batch_size)
+        )
+        whole = {name: np.asarray(column) for name, column in whole.items()}
+        return ({name: x[part] for name, x in whole.items()} for part in parts)
 
 
 def online_probe_loss(labels, logits):
@@ -333,13 +341,10 @@ class CollapseReport(EncoderCallback):
     the first epochs, features look collapsed. They are computed again with the
     statistics of the images; if they vary then, the warning says so.
 
-    The features are those of `model.encoder`, or of the model itself where it
-    has none.
-
     Args:
         images: array `(num_images, height, width, channels)` as the encoder
             takes them, a few hundred, held out or not.
-        feature, batch_size: see `extract`.
+        feature, batch_size: see `ProbeCallback`.
 
     Raises:
         ValueError: for fewer than two images, and images that
@@ -433,5 +438,4 @@ class CeilingReport(keras.callbacks.Callback):
             is_early = epoch < EPOCHS and name not in self._warned
             if is_early and value >= (1 - WITHIN) * ceiling:
                 self._warned.add(name)
-                found = name, value, ceiling, epoch + 1
-                logging.warning(AT_CEILING, *found)
+                logging.warning(AT_CEILING, name, value, ceiling, epoch + 1)

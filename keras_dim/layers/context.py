@@ -10,18 +10,10 @@ from keras_dim.layers import initializers
 def row_context(channels, units=256, num_blocks=5, name="context"):
     """Returns a built network whose outputs see no row below their own.
 
-    Residual blocks of convolutions: 1 x 1, 1 x 3 along the row, 2 x 1 with the
-    row above, and 1 x 1 back. So a location sees its own row and `num_blocks`
-    rows above it, as many columns to each side.
-
-    Args:
-        channels: int. Width of the features.
-        units: int. Width within the blocks. Defaults to 256.
-        num_blocks: int. Defaults to 5.
-
-    Returns:
-        Functional `keras.Model` from `(batch, rows, columns, channels)` to the
-        same shape.
+    Residual blocks of convolutions, `units` wide: 1 x 1, 1 x 3 along the row,
+    2 x 1 with the row above, and 1 x 1 back. So a location sees its own row and
+    `num_blocks` rows above it, as many columns to each side. Inputs and outputs
+    are `(batch, rows, columns, channels)`.
 
     Reference: [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
     """

@@ -98,23 +98,19 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
 
         def convolution(filters):
             options = {"padding": "same", "use_bias": False, **policy}
-            kernel = initializers.torch_default()
-            return layers.Conv2D(
-                filters, 4, 2, kernel_initializer=kernel, **options
-            )
+            options["kernel_initializer"] = initializers.torch_default()
+            return layers.Conv2D(filters, 4, 2, **options)
 
-        def norm_and_relu():
-            return norm.batch_normalization(**policy), layers.ReLU(**policy)
+        def block(layer):
+            relu = layers.ReLU(**policy)
+            return layer, norm.batch_normalization(**policy), relu
 
         stack = [
             keras.Input(maps_shape[1:]),
-            convolution(maps_shape[-1]),
-            *norm_and_relu(),
-            convolution(2 * maps_shape[-1]),
-            *norm_and_relu(),
+            *block(convolution(maps_shape[-1])),
+            *block(convolution(2 * maps_shape[-1])),
             layers.Flatten(**policy),
-            initializers.dense(1024, **policy),
-            *norm_and_relu(),
+            *block(initializers.dense(1024, **policy)),
             initializers.dense(self.units, 1024, **policy),
         ]
         return keras.Sequential(stack, name="map_projection")

@@ -115,16 +115,9 @@ def mlp(
 ):
     """Returns a built `Sequential` of rectified hidden layers and a linear one.
 
-    Args:
-        num_inputs: int. Width of the feature.
-        hidden_units: int; tuple of int, for several hidden layers; or None for
-            a single linear layer.
-        units: int. Width of the output.
-        batch_norm: bool. Whether hidden layers are batch-normalised. Defaults
-            to `False`.
-        output_bias: bool. Whether the output has a bias. Defaults to `True`.
-        output_norm: bool. Whether the output is batch-normalised, without an
-            offset. Defaults to `False`.
+    `hidden_units` is an int; a tuple, for several hidden layers; or None for a
+    single linear layer. With `batch_norm` hidden layers are batch-normalised,
+    with `output_norm` the output, without an offset.
     """
     widths = () if hidden_units is None else hidden_units
     widths = (widths,) if isinstance(widths, int) else tuple(widths)

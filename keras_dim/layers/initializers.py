@@ -13,6 +13,12 @@ def torch_default():
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
+def he_fan_out():
+    """Returns a new normal initializer, as of ResNets in torchvision."""
+    kind = "fan_out", "untruncated_normal"
+    return keras.initializers.VarianceScaling(2.0, *kind)
+
+
 def torch_default_bias(fan_in):
     """Returns a new `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` for biases."""
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)

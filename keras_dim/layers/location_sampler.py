@@ -52,12 +52,10 @@ class LocationSampler(configurable.Configurable, layers.Layer):
             return flat[:, middle : middle + 1]
         if not training or self.num_samples is None:
             return maps
-
-        def draw(num_rows):
-            shape = num_rows, height * width
-            return random.uniform(shape, seed=self.seed_generator)
-
-        lots = distribution.draw_for_own_rows(draw, ops.shape(maps)[0])
+        num_images, shape = ops.shape(maps)[0], (height * width,)
+        lots = distribution.random_rows(
+            random.uniform, num_images, shape, self.seed_generator
+        )
         chosen = ops.top_k(lots, self.num_samples, sorted=False)[1]
         # A product, because the gradient of a look-up would be sparse.
         chosen = ops.one_hot(chosen, height * width, dtype=maps.dtype)

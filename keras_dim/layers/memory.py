@@ -191,18 +191,13 @@ class MovingAverage(configurable.Configurable, StateLayer):
         """Takes a value of shape `shape` in and returns the new average."""
         checks.shape(self.shape, value=value)
         value = ops.cast(ops.stop_gradient(value), "float32")
-        average = ops.where(
-            self.has_started > 0, self._average_with(value), value
-        )
+        past, weights = self.read(), (self.decay, 1.0 - self.decay)
+        if self.log_space:
+            decay, rest = (math.log(w) if w else -math.inf for w in weights)
+            average = ops.logaddexp(decay + past, rest + value)
+        else:
+            average = weights[0] * past + weights[1] * value
+        average = ops.where(self.has_started > 0, average, value)
         self.average.assign(average)
         self.has_started.assign(1.0)
         return average
-
-    def _average_with(self, value):
-        if not self.log_space:
-            return self.decay * self.read() + (1.0 - self.decay) * value
-        log_decay, log_rest = (
-            math.log(weight) if weight else -math.inf
-            for weight in (self.decay, 1.0 - self.decay)
-        )
-        return ops.logaddexp(log_decay + self.read(), log_rest + value)

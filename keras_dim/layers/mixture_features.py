@@ -77,12 +77,8 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
     def assignments(self, nce_scores, map_size):
         """Returns how much each location chooses each feature.
 
-        Args:
-            nce_scores: tensor `(images * num_mixtures, height * width)`.
-            map_size: tuple `(height, width)`.
-
-        Returns:
-            Tensor `(images, height, width, num_mixtures)`.
+        From `(images * num_mixtures, height * width)` scores, for a `map_size`
+        of `(height, width)`, to `(images, height, width, num_mixtures)`.
         """
         shape = (-1, self.num_mixtures, *map_size)
         scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)

@@ -1,5 +1,7 @@
 """Random numbers of images with given probabilities."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -53,35 +55,22 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
 
     def draw(self, batch_size, num_draws):
         """Returns int32 draws `(batch_size, num_draws)`, of this replica."""
-
-        def draw(num_rows):
-            shape = (num_rows, num_draws)
-            return random.randint(
-                shape, 0, self.num_outcomes, seed=self.seed_generator
-            )
-
-        drawn = distribution.draw_for_own_rows(draw, batch_size)
+        draw = functools.partial(
+            random.randint, minval=0, maxval=self.num_outcomes
+        )
+        settings = batch_size, (num_draws,), self.seed_generator
+        drawn = distribution.random_rows(draw, *settings)
         if self.frequencies is None:
             return drawn
-        chance = distribution.draw_for_own_rows(
-            lambda num_rows: random.uniform(
-                (num_rows, num_draws), seed=self.seed_generator
-            ),
-            batch_size,
-        )
+        chance = distribution.random_rows(random.uniform, *settings)
         is_kept = chance < ops.take(self._keep, drawn)
         return ops.where(is_kept, drawn, ops.take(self._alias, drawn))
 
     def draw_beside(self, own, num_draws):
         """Returns outcomes of one's own with draws, and log-probabilities.
 
-        Args:
-            own: int tensor `(batch,)`.
-            num_draws: int. Draws for each of them.
-
-        Returns:
-            Tuple of tensors `(batch, 1 + num_draws)`: the outcomes, the own
-            ones first, and their log-probabilities.
+        Both are tensors `(batch, 1 + num_draws)`, with `own`, `(batch,)`, in
+        front.
         """
         drawn = self.draw(ops.shape(own)[0], num_draws)
         chosen = ops.concatenate(
@@ -98,17 +87,11 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
 
 
 def alias_table(frequencies):
-    """Returns the table of the alias method, built in linear time.
+    """Returns probabilities and the table of the alias method, in linear time.
 
     A draw takes one of the outcomes `k` with equal chances, keeps it with
-    probability `keep[k]`, and else takes `alias[k]`.
-
-    Args:
-        frequencies: sequence of float, not negative, not all 0.
-
-    Returns:
-        tuple of float64 and int arrays `(outcomes,)`: the probabilities,
-        `keep` and `alias`.
+    probability `keep[k]`, and else takes `alias[k]`. The result is float64 and
+    int arrays `(outcomes,)`: the probabilities, `keep` and `alias`.
     """
     frequencies = np.asarray(frequencies, "float64")
     total = frequencies.sum()

@@ -37,14 +37,20 @@ def synchronize(layer, num_replicas):
 
 def loadable(config):
     """Returns a layer's config whose batch norms this backend can build."""
+    # TensorFlow alone has synchronised ones.
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    return config if is_tensorflow else on_one_device(config)
+
+
+def on_one_device(config):
+    """Returns a layer's config whose batch norms span a single replica."""
 
     def alone(part):
-        return part | {"config": part["config"] | {"synchronized": False}}
+        if isinstance(part, dict) and "synchronized" in part:
+            return part | {"synchronized": False}
+        return None
 
-    # TensorFlow alone has synchronised ones.
-    if keras.backend.backend() == "tensorflow":
-        return config
-    return _replace_layers(config, ("BatchNormalization",), alone)
+    return keras.tree.traverse(alone, config, top_down=False)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -118,8 +124,7 @@ def split_batch_norms(model, num_splits):
 
     Args:
         model: functional or sequential `keras.Model`. It stays as it is.
-        num_splits: int, or None for plain batch norms, which need no
-            keras_dim to be loaded.
+        num_splits: int, or None for Keras's own batch norms.
     """
 
     def split(part):
@@ -132,14 +137,14 @@ def split_batch_norms(model, num_splits):
         return part | keras.saving.serialize_keras_object(layer)
 
     names = ("BatchNormalization", "SplitBatchNormalization")
-    config = _replace_layers(model.get_config(), names, split)
+    config = replaced(model.get_config(), names, split)
     converted = type(model).from_config(config)
     converted.set_weights(model.get_weights())
     return converted
 
 
-def _replace_layers(config, class_names, replace):
-    """Returns a config, of any depth, with layers of some classes replaced."""
+def replaced(config, class_names, replace):
+    """Returns a config with objects of some classes replaced, at any depth."""
 
     def visit(part):
         if isinstance(part, dict) and part.get("class_name") in class_names:

@@ -117,9 +117,8 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
     def draw(self, batch_size, units):
         """Returns `(batch_size, units)` draws of the prior."""
         draw = random.uniform if self.prior == "uniform" else random.normal
-        return distribution.draw_for_own_rows(
-            lambda num_rows: draw((num_rows, units), seed=self.seed_generator),
-            batch_size,
+        return distribution.random_rows(
+            draw, batch_size, (units,), self.seed_generator
         )
 
     def score_and_input_gradient(self, samples):
@@ -168,12 +167,10 @@ class VariationalPrior(configurable.Configurable, layers.Layer):
         mean, log_variance = (
             ops.cast(features[name], "float32") for name in self.features
         )
-
-        def draw(num_rows):
-            shape = num_rows, *mean.shape[1:]
-            return random.normal(shape, seed=self.seed_generator)
-
-        noise = distribution.draw_for_own_rows(draw, ops.shape(mean)[0])
+        rows, shape = ops.shape(mean)[0], mean.shape[1:]
+        noise = distribution.random_rows(
+            random.normal, rows, shape, self.seed_generator
+        )
         drawn = mean + ops.exp(0.5 * log_variance) * noise
         divergence = divergences.normal_to_standard_normal(mean, log_variance)
         return drawn, {"prior_divergence": ops.mean(divergence)}

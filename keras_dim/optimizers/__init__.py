@@ -11,14 +11,15 @@ of LARS and `weight_decay` of `"adamw"`.
 """
 
 from keras_dim import checks
-from keras_dim.optimizers.lars import LARS
-from keras_dim.optimizers.pytorch import SGD
-from keras_dim.optimizers.pytorch import Adam
+from keras_dim.optimizers.published import LARS
+from keras_dim.optimizers.published import SGD
+from keras_dim.optimizers.published import Adam
+from keras_dim.optimizers.schedule import SCHEDULES
 from keras_dim.optimizers.schedule import Schedule
 
 OPTIMIZERS = {"adam": Adam, "adamw": Adam, "sgd": SGD, "lars": LARS}
 
-__all__ = ["LARS", "OPTIMIZERS", "SGD", "Adam", "Schedule", "get"]
+__all__ = ["LARS", "OPTIMIZERS", "SCHEDULES", "SGD", "Adam", "Schedule", "get"]
 
 
 def get(name, **arguments):

@@ -1,6 +1,8 @@
-"""Learning rates that warm up and fall."""
+"""Learning rates that warm up and fall, in steps, or in epochs by name."""
 
+import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -9,9 +11,12 @@ from keras_dim import checks
 from keras_dim import configurable
 
 KINDS = ("constant", "cosine", "steps")
+# AMDIM's: a fifth after 250 and 280 of 300 epochs.
+AMDIM_BOUNDARIES = (5 / 6, 14 / 15)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
+@dataclasses.dataclass(eq=False, repr=False)
 class Schedule(
     configurable.ConfigurableObject,
     keras.optimizers.schedules.LearningRateSchedule,
@@ -35,40 +40,33 @@ class Schedule(
             `warmup_steps` equal parts. Defaults to False.
     """
 
-    def __init__(
-        self,
-        learning_rate,
-        kind="constant",
-        total_steps=None,
-        warmup_steps=0,
-        boundaries=(),
-        factor=0.1,
-        from_zero=False,
-    ):
-        checks.above(0, learning_rate=learning_rate, factor=factor)
-        checks.one_of(KINDS, kind=kind)
-        checks.integers(0, warmup_steps=warmup_steps)
-        for boundary in boundaries:
+    learning_rate: float
+    kind: str = "constant"
+    total_steps: int | None = None
+    warmup_steps: int = 0
+    boundaries: Sequence[int] = ()
+    factor: float = 0.1
+    from_zero: bool = False
+
+    def __post_init__(self):
+        self.boundaries = list(self.boundaries)
+        checks.above(0, learning_rate=self.learning_rate, factor=self.factor)
+        checks.one_of(KINDS, kind=self.kind)
+        checks.integers(0, warmup_steps=self.warmup_steps)
+        for boundary in self.boundaries:
             checks.integers(0, boundaries=boundary)
-        optional = checks.given(total_steps=total_steps)
-        checks.integers(warmup_steps + 1, **optional)
+        optional = checks.given(total_steps=self.total_steps)
+        checks.integers(self.warmup_steps + 1, **optional)
         for name, needed_by, is_given in (
-            ("total_steps", "cosine", total_steps is not None),
-            ("boundaries", "steps", bool(boundaries)),
+            ("total_steps", "cosine", bool(optional)),
+            ("boundaries", "steps", bool(self.boundaries)),
         ):
-            if is_given != (kind == needed_by):
+            if is_given != (self.kind == needed_by):
                 received = "with" if is_given else "without"
                 raise ValueError(
                     f"The kind {needed_by!r}, and no other, takes `{name}`. "
-                    f"Received: kind={kind!r} {received} `{name}`"
+                    f"Received: kind={self.kind!r} {received} `{name}`"
                 )
-        self.learning_rate = learning_rate
-        self.kind = kind
-        self.total_steps = total_steps
-        self.warmup_steps = warmup_steps
-        self.boundaries = list(boundaries)
-        self.factor = factor
-        self.from_zero = from_zero
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
@@ -84,3 +82,37 @@ class Schedule(
             step = step if self.from_zero else step + 1.0
             rate = rate * ops.minimum(1.0, step / self.warmup_steps)
         return rate
+
+
+def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0, **falling):
+    """Returns a learning rate that rises for some epochs, and then stays."""
+    checks.at_least(0, warmup_epochs=warmup_epochs)
+    warmup_steps = round(warmup_epochs * steps_per_epoch)
+    return Schedule(learning_rate, warmup_steps=warmup_steps, **falling)
+
+
+def cosine(learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
+    """Returns a learning rate that falls to zero along half a cosine."""
+    least = round(warmup_epochs * steps_per_epoch) + 1
+    total = max(epochs * steps_per_epoch, least)
+    falling = {"kind": "cosine", "total_steps": total}
+    return constant(learning_rate, steps_per_epoch, warmup_epochs, **falling)
+
+
+def steps(
+    learning_rate,
+    epochs,
+    steps_per_epoch,
+    warmup_epochs=0.0,
+    boundaries=AMDIM_BOUNDARIES,
+    factor=0.2,
+):
+    """Returns a learning rate that falls by a factor after shares of epochs."""
+    for boundary in boundaries:
+        checks.between(0, 1, boundaries=boundary)
+    ends = [round(share * epochs) * steps_per_epoch for share in boundaries]
+    falling = {"kind": "steps", "boundaries": ends, "factor": factor}
+    return constant(learning_rate, steps_per_epoch, warmup_epochs, **falling)
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine, "steps": steps}

@@ -165,9 +165,8 @@ class Client(contextlib.AbstractContextManager):
 
     def close(self) -> None:
         """Closes the connections. The client cannot be used afterwards."""
-        self._transport.close()
         # The pinned clients share it.
-        self._transport.is_closed = True
+        self._transport.close()
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
@@ -219,7 +218,7 @@ class Client(contextlib.AbstractContextManager):
 
     def _call(self, method, request):
         """Calls a method of the transport, with retries."""
-        if hasattr(self._transport, "is_closed"):
+        if self._transport.is_closed:
             raise ValueError("The client has been closed.")
         try:
             return transport.with_retries(

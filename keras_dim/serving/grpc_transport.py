@@ -26,6 +26,7 @@ class GrpcTransport:
     """
 
     def __init__(self, address: Address, max_message_bytes: int):
+        self.is_closed = False
         self._max_message_bytes = max_message_bytes
         self._channel = grpc.insecure_channel(
             # Without the scheme a host named "unix" would be a file.
@@ -97,6 +98,7 @@ class GrpcTransport:
         return transport.parse_versions(_to_json(response))
 
     def close(self):
+        self.is_closed = True
         self._channel.close()
 
 

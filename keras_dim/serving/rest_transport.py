@@ -49,6 +49,7 @@ class RestTransport:
 
     def __init__(self, address: Address, max_message_bytes: int):
         self._address = address
+        self.is_closed = False
         self._max_message_bytes = max_message_bytes
 
     def predict(self, request, timeout):
@@ -81,7 +82,8 @@ class RestTransport:
         return transport.parse_versions(self._ask("GET", path, timeout))
 
     def close(self):
-        """Does nothing: every connection has been closed."""
+        # Every connection has been closed after its request.
+        self.is_closed = True
 
     def _ask(self, method, path, timeout, body=None):
         status, reason, content = self._answer(method, path, body, timeout)

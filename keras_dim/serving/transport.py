@@ -5,7 +5,8 @@
 * `predict(request, timeout)` returns the features of the images, a dict of
   float32 arrays;
 * `metadata(request, timeout)` the version, if known, and the signatures;
-* `versions(request, timeout)` the state of each version of the model.
+* `versions(request, timeout)` the state of each version of the model;
+* `close()` closes the connections, after which `is_closed` is true.
 
 `timeout` is in seconds. A request that fails is a `ServerError` with its code
 and the message of the server or the operating system.

@@ -1,8 +1,8 @@
 """Trains encoders by recipes, resumes them, and embeds images with them."""
 
-from keras_dim.evaluation.labelled_images import LabelledImages
-from keras_dim.evaluation.labelled_images import NoLabelsError
-from keras_dim.evaluation.labelled_images import labelled_images
+from keras_dim.evaluation.scoring import LabelledImages
+from keras_dim.evaluation.scoring import NoLabelsError
+from keras_dim.evaluation.scoring import labelled_images
 from keras_dim.evaluation.scoring import run_probe
 from keras_dim.evaluation.scoring import score
 from keras_dim.training.alarms import NonFiniteAlarm

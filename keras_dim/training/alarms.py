@@ -118,8 +118,7 @@ class NonFiniteAlarm(StepCallback):
         broken = non_finite_layers(self.model)
         trained = _layers_of(self.model.trainable_variables)
         if broken and not set(trained) <= set(broken):
-            where = "The first layer whose weights are not finite is"
-            return broken[0], f"{where} {broken[0]!r}, one of {len(broken)}"
+            return broken[0], _first_of(broken)
         model, state = self.model, "All weights are finite"
         diverged = "it appeared in the loss itself, or in a random view"
         if broken:
@@ -143,9 +142,13 @@ def refuse_non_finite(model: keras.Model, epoch: int, steps: range) -> None:
     """Raises a `NonFiniteError` if a model has weights that are not finite."""
     broken = non_finite_layers(model)
     if broken:
-        first = f"The first layer with such weights is {broken[0]!r}, one of"
-        where = f"{first} {len(broken)}, while the loss was still finite"
+        where = f"{_first_of(broken)}, while the loss was still finite"
         raise NonFiniteError(epoch, steps, (), where, broken[0])
+
+
+def _first_of(layers):
+    is_first = "The first layer whose weights are not finite is"
+    return f"{is_first} {layers[0]!r}, one of {len(layers)}"
 
 
 def non_finite_layers(model: keras.Model) -> list[str]:

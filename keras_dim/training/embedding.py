@@ -25,6 +25,8 @@ from keras_dim.training import run_folder
 from keras_dim.version import __version__
 
 MANIFEST = "embed.json"
+# The array, the table of its rows, and that of the skipped images.
+NAMES = ("features{}.npy", "index{}.csv", "skipped{}.csv")
 # Each shard is three files in one folder.
 MAX_SHARDS = 1_000_000
 
@@ -115,8 +117,7 @@ def embed(
     report = report or (lambda done, total: None)
     if num_shards is None:
         with files.atomic_folder(output) as folder:
-            names = ("features.npy", "index.csv", "skipped.csv")
-            paths = [folder / name for name in names]
+            paths = [folder / name.format("") for name in NAMES]
             num_rows = write(range(total), paths, 0, lambda n: report(n, total))
             if not num_rows:
                 raise ValueError(f"No image of {images.name} can be read.")
@@ -139,26 +140,20 @@ def embed(
         "num_shards": num_shards,
     }
     begin(output, manifest)
-    shards = range(worker, num_shards, num_workers)
-    done = _write_shards(write, images, output, shards, num_shards, report)
-    return {"width": width, **done}
-
-
-def _write_shards(write, images, folder, shards, num_shards, report):
-    """Writes the shards that are not done; returns what was written."""
-    num_rows = images.num_images
-    starts = [num_rows * n // num_shards for n in range(num_shards + 1)]
-    total = sum(starts[shard + 1] - starts[shard] for shard in shards)
+    parts = {
+        n: range(total * n // num_shards, total * (n + 1) // num_shards)
+        for n in range(worker, num_shards, num_workers)
+    }
+    all_rows = sum(map(len, parts.values()))
     done = num_images = num_skipped = num_written = 0
-    for shard in shards:
-        rows = range(starts[shard], starts[shard + 1])
-        paths = shard_paths(folder, shard, num_shards)
+    for shard, rows in parts.items():
+        paths = shard_paths(output, shard, num_shards)
         if not paths[0].exists():
             # The first shard lists what was skipped when the source was opened.
             known = len(images.skipped) if shard else 0
 
             def report_rows(num_rows, before=done):
-                report(before + num_rows, total)
+                report(before + num_rows, all_rows)
 
             with _writing(paths) as temporary:
                 num_images += write(rows, temporary, known, report_rows)
@@ -168,12 +163,13 @@ def _write_shards(write, images, folder, shards, num_shards, report):
             # What other writers, killed or not, left of this shard.
             files.remove_leftovers(path)
         done += len(rows)
-        report(done, total)
+        report(done, all_rows)
     return {
+        "width": width,
         "num_images": num_images,
         "num_skipped": num_skipped,
         "num_written": num_written,
-        "num_passed_over": len(shards) - num_written,
+        "num_passed_over": len(parts) - num_written,
     }
 
 
@@ -212,8 +208,7 @@ def shard_paths(
 ) -> list[pathlib.Path]:
     """Returns the paths of the array, the index and the skipped images."""
     number = f"{shard:05d}-of-{num_shards:05d}"
-    kinds = {"features": "npy", "index": "csv", "skipped": "csv"}
-    return [folder / f"{kind}-{number}.{end}" for kind, end in kinds.items()]
+    return [folder / name.format(f"-{number}") for name in NAMES]
 
 
 def begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
@@ -268,38 +263,37 @@ def _writing(paths):
 def _write(run, images, feature, width, batch_size, rows, paths, known, report):
     """Writes the features of the images `rows`; returns how many there are.
 
-    `paths` are those of the array, of the table of its rows and of that of the
-    skipped images, without the `known` first ones.
+    The table of skipped images is without the `known` first ones.
     """
     num_rows = 0
-    # Functions of an index and a label.
-    columns = {"index": lambda index, _: index}
-    if images.paths is not None:
-        columns = {"path": lambda index, _: images.paths[index]}
+    header = ["row", "index" if images.paths is None else "path"]
+    names = None
     if images.has_labels:
-        columns["label"] = lambda _, label: label
-    if images.has_labels and images.class_names is not None:
-        names = [*images.class_names, ""]
-        columns["class"] = lambda _, label: names[label]
+        header.append("label")
+        names = images.class_names
+    if names is not None:
+        header.append("class")
+        # Unlabelled images, -1, have the last one.
+        names = [*names, ""]
     with open(paths[0], "wb") as features, _open_csv(paths[1]) as index:
         table = csv.writer(index)
-        table.writerow(["row", *columns])
+        table.writerow(header)
         _write_header(features, len(rows), width)
         batches = reading.Epoch(images, batch_size, rows).batches()
         for batch in run(batches):
             values = np.ascontiguousarray(batch[feature], "<f4")
-            if values.shape[1] != width:
-                raise ValueError(
-                    f"The feature {feature!r} has changed its width from "
-                    f"{width} to {values.shape[1]}."
-                )
+            checks.shape((None, width), **{feature: values})
             features.write(values.data)
-            indices = batch["index"].tolist()
-            labels = batch.get("label", batch["index"]).tolist()
-            for index_and_label in zip(indices, labels, strict=True):
-                cells = [cell(*index_and_label) for cell in columns.values()]
-                table.writerow([num_rows, *cells])
-                num_rows += 1
+            columns = [batch["index"].tolist()]
+            if images.paths is not None:
+                columns = [[images.paths[row] for row in columns[0]]]
+            if images.has_labels:
+                columns.append(batch["label"].tolist())
+            if names is not None:
+                columns.append([names[label] for label in columns[-1]])
+            numbers = range(num_rows, num_rows + len(values))
+            table.writerows(zip(numbers, *columns, strict=True))
+            num_rows += len(values)
             report(num_rows)
         # Only now the number of readable images is known. NumPy pads headers,
         # so that another number takes no more room.
@@ -325,11 +319,10 @@ def _open_csv(path):
 
 
 def _of_model(encoder, feature, batch_size):
-    """Returns what `embed` needs to know of an encoder.
+    """Returns the feature's name, an image's shape, and two functions.
 
-    The name of the feature; the shape of an image; a function from batches
-    with `"image"` to batches with the feature, `(rows, width)`; and a function
-    that returns a dict for JSON, which differs for another encoder.
+    One maps batches with `"image"` to batches with the feature `(rows, width)`;
+    the other returns a dict for JSON, which differs for another encoder.
     """
     feature = feature or encoders.default_feature(encoder)
     encoders.features.features_of(encoder, feature)

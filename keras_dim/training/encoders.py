@@ -8,6 +8,7 @@ import keras
 from keras_dim import layers
 from keras_dim import model_files
 from keras_dim import presets
+from keras_dim.layers import norm
 from keras_dim.methods import base
 from keras_dim.presets import registry
 from keras_dim.training.run_folder import ENCODER
@@ -20,18 +21,10 @@ def in_float32(encoder: keras.Model) -> keras.Model:
     It loads wherever Keras is installed, whichever precision and strategy it
     was trained with.
     """
-
-    def converted(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.layers.Layer):
-            # Operations of `keras.ops` have no dtype.
-            config["dtype"] = "float32"
-        if "synchronized" in config:
-            config["synchronized"] = False
-        return type(layer).from_config(config)
-
     encoder = layers.split_batch_norms(encoder, None)
-    copy = keras.models.clone_model(encoder, clone_function=converted)
+    config = norm.on_one_device(encoder.get_config())
+    config = norm.replaced(config, ("DTypePolicy",), lambda policy: "float32")
+    copy = type(encoder).from_config(config)
     copy.set_weights(encoder.get_weights())
     return copy
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,12 +96,17 @@ def pretrain(
             f"`batch_size` must be a multiple of the {replicas} replicas that "
             f"share it. Received: {recipe.batch_size}"
         )
-    with lost_workers.raise_worker_lost(strategy), _settings(recipe):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lost_workers.raise_worker_lost(strategy))
+        policy = keras.config.dtype_policy()
+        stack.callback(keras.config.set_dtype_policy, policy)
+        keras.config.set_dtype_policy(recipe.dtype_policy)
+        keras.utils.set_random_seed(recipe.seed)
         source = recipe.open_source()
         # Of those that cannot be read, too: their numbers stay.
         num_images = source.num_images
         source = reading.held_in_memory(source)
-        # `_parts` refuses a batch of more images than there are.
+        # `load` refuses a batch of more images than there are.
         steps = max(1, source.num_images // recipe.batch_size)
         with strategy.scope() if strategy else contextlib.nullcontext():
             model, done = checkpoints.load_latest(saved)
@@ -121,7 +125,16 @@ def pretrain(
             options |= {"first_epoch": epoch, "first_batch": batch}
             return data.load(source, shuffle=True, **options)
 
-        parts = _parts(recipe, load, done)
+        epochs_done, steps_done = done
+        # First epoch, last epoch and first step of each call of `fit`. The rest
+        # of an epoch needs one of its own, since Keras assumes that all epochs
+        # of a call have the same number of steps.
+        calls = [(epochs_done, recipe.epochs, 0)]
+        if steps_done and epochs_done < recipe.epochs:
+            whole = epochs_done + 1
+            calls = [(epochs_done, whole, steps_done)]
+            calls.append((whole, recipe.epochs, 0))
+        calls = [(*call[:2], load(call[0], call[2])) for call in calls]
         # Nothing is written before this point, so that a mistake leaves no
         # folder behind and every worker finds the folder unchanged.
         run_folder.check_workers_agree(strategy, directory, done)
@@ -141,10 +154,10 @@ def pretrain(
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
-        epochs_done, steps_done = done
         size, path = recipe.batch_size, directory / run_folder.LOG
-        seen = epochs_done, steps_done * size
-        log = epoch_log.EpochLog(path, steps * size, *seen)
+        log = epoch_log.EpochLog(
+            path, steps * size, epochs_done, steps_done * size
+        )
         writers = [log] if is_chief else []
         if is_chief and opening.has_tensorflow():
             path = directory / run_folder.TENSORBOARD
@@ -171,8 +184,8 @@ def pretrain(
                 *writers,
                 checkpoint,
             ]
-            for first, last, images in parts:
-                is_rest = first < parts[-1][0]
+            for first, last, images in calls:
+                is_rest = first < calls[-1][0]
                 means = [checkpoints.RunningMeans()] if is_rest else []
                 model.fit(
                     images,
@@ -196,31 +209,6 @@ def pretrain(
     }
     files.write_json(directory / run_folder.METRICS, metrics)
     return encoder
-
-
-@contextlib.contextmanager
-def _settings(recipe: Recipe) -> Iterator[None]:
-    """Sets seed and precision; restores the precision afterwards."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.dtype_policy)
-    keras.utils.set_random_seed(recipe.seed)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _parts(recipe, load, done):
-    """Returns the calls of `fit`: first epoch, last epoch, their batches.
-
-    The rest of an epoch needs a call of its own, since Keras assumes that all
-    epochs of one call have the same number of steps.
-    """
-    epoch, step = done
-    calls = [(epoch, recipe.epochs, 0)]
-    if step and epoch < recipe.epochs:
-        calls = [(epoch, epoch + 1, step), (epoch + 1, recipe.epochs, 0)]
-    return [(first, last, load(first, batch)) for first, last, batch in calls]
 
 
 def _collapse_report(encoder, source):

@@ -24,7 +24,6 @@ from keras_dim.evaluation import scoring
 from keras_dim.layers import critics
 from keras_dim.layers import priors
 from keras_dim.mutual_information import bounds
-from keras_dim.training import schedules
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 # The parts of a recipe, and where their names are found.
@@ -33,7 +32,7 @@ PARTS = {
     "encoder": encoders.ENCODERS,
     "views": views.VIEWS,
     "optimizer": optimizers.OPTIMIZERS,
-    "schedule": schedules.SCHEDULES,
+    "schedule": optimizers.SCHEDULES,
 }
 # Arguments of methods that are parts themselves.
 PARTS_OF_METHODS = {
@@ -70,7 +69,7 @@ class Recipe:
             highest one of the schedule.
         views: part, of `views.VIEWS`, or None for the method's own views. Its
             `image_size` defaults to that of the images.
-        schedule: part, of `schedules.SCHEDULES`. Defaults to `"constant"`.
+        schedule: part, of `optimizers.SCHEDULES`. Defaults to `"constant"`.
         split: str. The split to train on. Defaults to `"train"`.
         probe_split: str, or None for `split`. The split whose labels probes
             are fitted to.

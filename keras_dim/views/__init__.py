@@ -1,13 +1,28 @@
-"""Random augmentations of images, and the views of published methods."""
+"""Random augmentations of images, and the views of published methods.
 
+Some arguments mean the same in all published views:
+
+    image_size: int. Height and width of the views.
+    min_scale: float. Smallest share of the image's area in a random box.
+    gray_probability: float. Share of views that become grey.
+    seed: int or None for a random one.
+
+Where a random box is resized to `image_size`, the views in inference are the
+middle of the image, resized as a whole, its shorter side to 8 / 7 of
+`image_size` (256 for 224), by the same method; `amdim` has sizes of its own.
+Images of up to 32 pixels are taken for those of CIFAR: their shorter side is
+resized to `image_size`, and `moco_v2`, `byol` and `simclr` do not blur them by
+default. Blurs have a standard deviation of 0.1 to 2 pixels.
+"""
+
+from keras_dim.views.color import ColorJitter
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
-from keras_dim.views.color_jitter import ColorJitter
 from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
 from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.lab_split import LabSplit
-from keras_dim.views.multi_crop import MultiCrop
+from keras_dim.views.pipelines import MultiCrop
 from keras_dim.views.pipelines import SingleView
 from keras_dim.views.pipelines import TwoViews
 from keras_dim.views.published import alignment_uniformity
@@ -40,7 +55,6 @@ VIEWS = {
 }
 
 __all__ = [
-    "VIEWS",
     "ColorJitter",
     "LabSplit",
     "MultiCrop",
@@ -53,6 +67,7 @@ __all__ = [
     "RandomTranslation",
     "SingleView",
     "TwoViews",
+    "VIEWS",
     "alignment_uniformity",
     "amdim",
     "byol",

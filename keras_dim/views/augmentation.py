@@ -4,6 +4,7 @@ from keras import layers
 from keras import ops
 from keras import random
 
+from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
 
@@ -12,10 +13,11 @@ class Augmentation(configurable.Configurable, layers.Layer):
     """Changes each image of a batch by random numbers of its own; abstract.
 
     A subclass states how many numbers an image needs (`num_draws`) and how
-    they change it (`augment`). In inference images stay as they are unless it
-    overrides `infer`. Each replica draws for the whole batch and keeps its own
-    rows. In TensorFlow, one seed gives the same numbers eagerly and in a
-    graph, and others under XLA.
+    they change it (`augment`), and hands on its seed and, where it changes a
+    share of the images alone, their `probability`. In inference images stay as
+    they are unless it overrides `infer`. Each replica draws for the whole batch
+    and keeps its own rows. In TensorFlow, one seed gives the same numbers
+    eagerly and in a graph, and others under XLA.
 
     Images have shape `(batch, height, width, channels)` and lie in [0, 255],
     before and after. They become float32, whatever the policy, except where a
@@ -25,8 +27,10 @@ class Augmentation(configurable.Configurable, layers.Layer):
     num_draws = 1
     moves_pixels = False
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed, probability=1.0, /, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        checks.between(0, 1, probability=probability)
+        self.probability = probability
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
         # There are no weights to wait for.
@@ -45,12 +49,9 @@ class Augmentation(configurable.Configurable, layers.Layer):
 
     def draw(self, batch_size):
         """Returns the next draws, shape `(batch, num_draws)`."""
-
-        def draw(num_rows):
-            shape = num_rows, self.num_draws
-            return random.uniform(shape, seed=self.seed_generator)
-
-        return distribution.draw_for_own_rows(draw, batch_size)
+        return distribution.random_rows(
+            random.uniform, batch_size, (self.num_draws,), self.seed_generator
+        )
 
     def call(self, images, training=False):
         check_images(images.shape)

@@ -68,9 +68,7 @@ class RandomFlip(augmentation.Augmentation):
     moves_pixels = True
 
     def __init__(self, probability=0.5, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
-        self.probability = probability
+        super().__init__(seed, probability, **kwargs)
 
     def augment(self, images, draws):
         num_images = ops.shape(images)[0]
@@ -99,11 +97,9 @@ class RandomTranslation(augmentation.Augmentation):
     moves_pixels = True
 
     def __init__(self, max_pixels, probability=1.0, seed=None, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
+        super().__init__(seed, probability, **kwargs)
         checks.integers(0, max_pixels=max_pixels)
         self.max_pixels = max_pixels
-        self.probability = probability
 
     def augment(self, images, draws):
         is_moved = draws[:, :1] < self.probability
@@ -121,16 +117,11 @@ class RandomTranslation(augmentation.Augmentation):
 
 
 def crop(images, tops, lefts, height, width):
-    """Cuts a box out of each image, of the images' dtype.
+    """Cuts a box of `(height, width)` out of each image, of the images' dtype.
 
     Beyond its edges an image goes on as its reflection, which does not repeat
-    the edge.
-
-    Args:
-        images: tensor `(batch, old height, old width, channels)`.
-        tops, lefts: int tensors `(batch,)`, or `(1,)` for all images. First
-            row and column of each box. They may be negative.
-        height, width: int. Size of the boxes.
+    the edge. `tops` and `lefts`, the first row and column of each box, are int
+    tensors `(batch,)`, or `(1,)` for all images. They may be negative.
     """
     num_images = ops.shape(images)[0]
     old_height, old_width, channels = images.shape[1:]

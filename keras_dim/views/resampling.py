@@ -38,16 +38,9 @@ def weights(starts, lengths, size, new_size, method="bicubic"):
 
     They are those of Pillow's `Image.resize`: the kernel is as wide as the
     scale asks, so that shrinking does not alias, and pixels beyond the box
-    have no weight.
-
-    Args:
-        starts, lengths: float tensors `(batch,)`. Where each box begins and
-            how long it is, in pixels.
-        size, new_size: int. Pixels of the images, and of the resampled boxes.
-        method: str. A name of `KERNELS`. Defaults to `"bicubic"`.
-
-    Returns:
-        Float32 tensor `(batch, new_size, size)`. Its rows add up to 1.
+    have no weight. Boxes begin at `starts` and have `lengths`, float tensors
+    `(batch,)` in pixels. The result is float32 `(batch, new_size, size)`; its
+    rows add up to 1.
     """
     starts = ops.cast(starts, "float32")[:, None]
     lengths = ops.cast(lengths, "float32")[:, None]
@@ -67,10 +60,7 @@ def weights(starts, lengths, size, new_size, method="bicubic"):
 def resample(images, row_weights, column_weights):
     """Resamples images by the weights of their rows and columns.
 
-    Args:
-        images: float tensor `(batch, height, width, channels)` in [0, 255].
-        row_weights: tensor `(batch, new_height, height)`.
-        column_weights: tensor `(batch, new_width, width)`.
+    Weights are `(batch, new_height, height)` and `(batch, new_width, width)`.
     """
     height, width, channels = images.shape[1:]
     new_height, new_width = row_weights.shape[1], column_weights.shape[1]
@@ -163,13 +153,8 @@ class RandomResizedCrop(augmentation.Augmentation):
 def draw_boxes(draws, image_size, scale, ratio):
     """Turns uniform draws into boxes within an image; see `RandomResizedCrop`.
 
-    Args:
-        draws: float tensor `(batch, 2 * NUM_TRIES + 2)` in [0, 1).
-        image_size: `(height, width)` of the images.
-
-    Returns:
-        `(tops, lefts, heights, widths)`, float tensors `(batch,)` of whole
-        numbers.
+    From `(batch, 2 * NUM_TRIES + 2)` draws in [0, 1) to `(tops, lefts, heights,
+    widths)`, float tensors `(batch,)` of whole numbers.
     """
     height, width = image_size
     areas = augmentation.uniform(draws[:, :NUM_TRIES], *scale)
@@ -225,8 +210,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
         seed=None,
         **kwargs,
     ):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
+        super().__init__(seed, probability, **kwargs)
         augmentation.check_ranges(sigma=sigma)
         if kernel_size is None:
             kernel_size = 2 * math.ceil(3.0 * sigma[1]) + 1
@@ -237,7 +221,6 @@ class RandomGaussianBlur(augmentation.Augmentation):
             )
         self.sigma = tuple(sigma)
         self.kernel_size = kernel_size
-        self.probability = probability
 
     def augment(self, images, draws):
         sigmas = self.amounts(draws)
@@ -267,14 +250,8 @@ def blur_weights(sigmas, size, kernel_size):
     """Returns the weights of old pixels in blurred ones, along one axis.
 
     Images are padded with their reflection, which does not repeat the edge.
-
-    Args:
-        sigmas: float tensor `(batch,)`. Standard deviations, in pixels; 0
-            leaves an image as it is.
-        size, kernel_size: int. Pixels of the images and of the kernel.
-
-    Returns:
-        Float32 tensor `(batch, size, size)`. Its rows add up to 1.
+    Standard deviations `(batch,)` are in pixels; 0 leaves an image as it is.
+    The result is float32 `(batch, size, size)`; its rows add up to 1.
     """
     steps = np.arange(kernel_size) - kernel_size // 2
     # A deviation this small puts all weight on the pixel itself.

@@ -87,6 +87,15 @@ def test_other_backbones_are_refused(arguments, message):
         encoders.from_backbone(mobile_net(**arguments))
 
 
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_backbone_of_several_outputs_is_refused(kind):
+    image = keras.Input((8, 8, 3))
+    maps = {"one": keras.ops.relu(image), "two": keras.ops.abs(image)}
+    outputs = maps if kind is dict else list(maps.values())
+    with pytest.raises(ValueError, match="must give a map"):
+        encoders.from_backbone(keras.Model(image, outputs))
+
+
 def test_an_unknown_layer_is_refused(backbone):
     with pytest.raises(ValueError, match="nowhere"):
         encoders.from_backbone(backbone, local="nowhere")

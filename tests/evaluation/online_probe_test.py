@@ -127,3 +127,47 @@ def test_images_without_labels_are_refused(train, labelled):
 def test_refuses_what_makes_no_sense(arguments, message):
     with pytest.raises(ValueError, match=message):
         OnlineProbe(None, None, **arguments)
+
+
+class Uncounted(keras.utils.PyDataset):
+    """The same batch for ever."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def __getitem__(self, index):
+        # Fails where nothing else ends it.
+        assert index < 100
+        return self.batch
+
+
+class Endless(Uncounted):
+    num_batches = None
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("kind", [Endless, Uncounted])
+def test_a_data_set_without_an_end_is_refused(kind, part, labelled):
+    with pytest.raises(ValueError, match="repeats for ever"):
+        fit(labelled, **{part: kind(labelled)}, epochs=1)
+
+
+def test_a_data_set_without_labels_to_score_is_refused(labelled):
+    unlabelled = labelled[0], -np.ones(40, int)
+    test = tf.data.Dataset.from_tensor_slices(unlabelled).batch(8)
+    with pytest.raises(ValueError, match="`test` of OnlineProbe.* All are -1"):
+        fit(labelled, test=test, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("train", "`train` of OnlineProbe is a data set without images"),
+        ("test", "There are no images"),
+    ],
+)
+def test_a_data_set_without_images_is_refused(part, message, labelled):
+    empty = tf.data.Dataset.from_tensor_slices(labelled).batch(8).take(0)
+    with pytest.raises(ValueError, match=message):
+        fit(labelled, **{part: empty}, epochs=1)

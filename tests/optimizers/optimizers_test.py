@@ -11,7 +11,7 @@ from tiny_optimizers import model
 from tiny_optimizers import schedule
 
 from keras_dim import optimizers
-from keras_dim.optimizers import lars
+from keras_dim.optimizers import published
 
 START = np.array([1.0, -2.0, 0.3], "float32")
 GRADIENTS = np.random.default_rng(0).normal(size=(5, 3))
@@ -96,7 +96,7 @@ def test_sgd_is_that_of_pytorch_while_the_rate_changes(momentum, nesterov):
     np.testing.assert_allclose(run(optimizer), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("definition", lars.DEFINITIONS)
+@pytest.mark.parametrize("definition", published.DEFINITIONS)
 def test_lars_equals_published_numbers(definition):
     numbers = golden.load("contrastive_lars")
     kernel = keras.Variable(numbers["w0"].astype("float32"), name="kernel")
@@ -124,7 +124,7 @@ def test_lars_equals_published_numbers(definition):
             np.testing.assert_allclose(bias, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("definition", lars.DEFINITIONS)
+@pytest.mark.parametrize("definition", published.DEFINITIONS)
 @pytest.mark.parametrize(
     ("start", "gradients"), [(0 * START, GRADIENTS), (START, 0 * GRADIENTS)]
 )

@@ -41,6 +41,20 @@ def test_an_encoder_for_use_computes_in_float32(images):
     )
 
 
+def test_networks_within_an_encoder_compute_in_float32_too(images):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    inner = keras.layers.BatchNormalization(synchronized=True)
+    network = keras.Sequential([keras.Input((8, 8, 3)), inner])
+    image = keras.Input((8, 8, 3))
+    trained = keras.Model(image, {"global": network(image)})
+    keras.config.set_dtype_policy("float32")
+    (ours,) = in_float32(trained).layers[-1].layers[-1:]
+
+    assert inner.compute_dtype == "bfloat16"
+    assert ours.compute_dtype == "float32"
+    assert not ours.synchronized
+
+
 def test_batch_norms_for_use_are_alone():
     image = keras.Input((8, 8, 3))
     norm = keras.layers.BatchNormalization(synchronized=True)(image)

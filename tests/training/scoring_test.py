@@ -240,6 +240,12 @@ def test_larger_images_are_cut_in_their_middle(tmp_path):
     assert "centre crops of 4 x 4 pixels" in cut.note
 
 
+def test_a_cut_that_the_images_are_too_small_for_is_refused(tmp_path):
+    path = write_array(tmp_path / "x.npz", train=2, test=2)
+    with pytest.raises(ValueError, match="`image_size` .* 8 or more.*: 6"):
+        labelled_images(path, image_shape=(8, 8, 3), image_size=6)
+
+
 def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
     path = write_array(tmp_path / "x.npz", train=20, test=4)
 

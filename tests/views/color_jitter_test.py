@@ -5,7 +5,7 @@ from PIL import ImageEnhance
 from reference import color as reference
 
 from keras_dim import views
-from keras_dim.views import color_jitter
+from keras_dim.views import color
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 7, 3), "uint8")
 NUM_DRAWS = 24_000
@@ -67,7 +67,7 @@ def test_amounts_are_drawn_apart():
 def test_every_order_is_as_likely_as_the_next():
     _, orders = amounts(brightness=0.4)
     found, counts = np.unique(orders, axis=0, return_counts=True)
-    assert {tuple(order) for order in found} == set(color_jitter.ORDERS)
+    assert {tuple(order) for order in found} == set(color.ORDERS)
     # 23 degrees of freedom: one seed in a million goes above.
     assert np.sum((counts - 1000) ** 2 / 1000) < 70
 
@@ -133,15 +133,15 @@ def jitter_one(images, kind, amounts):
     ]
     all_amounts[kind] = amounts
     orders = np.tile(np.arange(4, dtype="int32"), (len(images), 1))
-    return np.array(color_jitter.jitter(images, *all_amounts, orders))
+    return np.array(color.jitter(images, *all_amounts, orders))
 
 
 @pytest.mark.parametrize(
     "kind, enhance",
     [
-        (color_jitter.BRIGHTNESS, ImageEnhance.Brightness),
-        (color_jitter.CONTRAST, ImageEnhance.Contrast),
-        (color_jitter.SATURATION, ImageEnhance.Color),
+        (color.BRIGHTNESS, ImageEnhance.Brightness),
+        (color.CONTRAST, ImageEnhance.Contrast),
+        (color.SATURATION, ImageEnhance.Color),
     ],
 )
 def test_blends_equal_pillows(kind, enhance):
@@ -157,7 +157,7 @@ def test_blends_equal_pillows(kind, enhance):
 
 def test_hues_turn_as_in_pillow():
     steps = np.round(255 * TURNS)
-    turned = jitter_one(PIXELS, color_jitter.HUE, np.float32(steps / 255))
+    turned = jitter_one(PIXELS, color.HUE, np.float32(steps / 255))
     num_compared = 0
     for got, image, step in zip(turned, SPECIAL, steps, strict=True):
         hsv = np.array(Image.fromarray(image).convert("HSV"))
@@ -181,21 +181,21 @@ def _from_hsv(pixels):
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_jitter_equals_its_parts_in_every_order(channels):
-    orders = np.tile(np.array(color_jitter.ORDERS, "int32"), (4, 1))
+    orders = np.tile(np.array(color.ORDERS, "int32"), (4, 1))
     num_images = len(orders)
     images = np.tile(PIXELS, (4, 1, 1, 1))[..., :channels]
     factors = RNG.uniform(0.2, 1.8, (3, num_images)).astype("float32")
     # Among them none at all, and one that leaves nothing.
     factors[:, ::7], factors[:, ::11] = 1.0, 0.0
     amounts = (*factors, np.tile(TURNS, 4))
-    jittered = np.array(color_jitter.jitter(images, *amounts, orders))
+    jittered = np.array(color.jitter(images, *amounts, orders))
     for index, order in enumerate(orders):
         rows = slice(index, index + 1)
         expected = images[rows]
         for kind in order:
             if channels == 3 or kind in (
-                color_jitter.BRIGHTNESS,
-                color_jitter.CONTRAST,
+                color.BRIGHTNESS,
+                color.CONTRAST,
             ):
                 expected = ADJUST[kind](expected, amounts[kind][rows])
         # Float32, up to 255, through four steps.
@@ -203,4 +203,4 @@ def test_jitter_equals_its_parts_in_every_order(channels):
 
 
 def test_there_is_an_order_for_every_image_of_the_test():
-    assert len(set(color_jitter.ORDERS)) == 24 == NUM_SPECIAL
+    assert len(set(color.ORDERS)) == 24 == NUM_SPECIAL

@@ -1,14 +1,28 @@
-"""The AlexNet-like networks of Deep InfoMax, whole and in patches."""
+"""AlexNet-like networks: of Deep InfoMax, whole or in patches, and others."""
 
 import keras
 from keras import layers
 
 from keras_dim.encoders import blocks
 from keras_dim.encoders import patches
+from keras_dim.layers import initializers
 
-# Filters of the five convolutions, and which are followed by max pooling.
-FILTERS = (96, 192, 384, 384, 192)
-POOLED = (0, 1, 4)
+# Filters, kernel size, stride and padding of each convolution, and whether max
+# pooling follows.
+WHOLE = (
+    (96, 3, 1, 1, True),
+    (192, 3, 1, 1, True),
+    (384, 3, 1, 1, False),
+    (384, 3, 1, 1, False),
+    (192, 3, 1, 1, True),
+)
+HALF = (
+    (48, 11, 4, 2, True),
+    (128, 5, 1, 2, True),
+    (192, 3, 1, 1, False),
+    (192, 3, 1, 1, False),
+    (128, 3, 1, 1, True),
+)
 PATCH_SIZE = 16
 
 
@@ -63,18 +77,32 @@ def small_alexnet(image_size=64, channels=3, units=4096):
 
     Reference: [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242).
     """
-
-    def normal():
-        return keras.initializers.RandomNormal(stddev=0.02)
-
     image, x = blocks.raw_pixels(image_size, channels)
-    conv = _convolutions(x, make_initializer=normal)[-1]
-    fc = blocks.dense(
-        layers.Flatten()(conv), units, name="fc", kernel_initializer=normal()
-    )
-    last = blocks.dense(fc, units, name="global", kernel_initializer=normal())
-    features = {"conv": conv, "fc": fc, "global": last}
-    return keras.Model(image, features, name=f"small_alexnet_{image_size}")
+    conv = _convolutions(x, make_kernel=_normal)[-1]
+    name = f"small_alexnet_{image_size}"
+    return _two_dense(image, conv, units, name, make_kernel=_normal)
+
+
+def half_alexnet(image_size=224, channels=3, units=2048):
+    """AlexNet with half of its filters, batch-normalised.
+
+    Args:
+        image_size: int. Height and width of the images, 63 at least. Defaults
+            to 224.
+        channels: int. Channels of the images. Defaults to 3.
+        units: int. Width of both dense layers. Defaults to 2048.
+
+    Returns:
+        Functional `keras.Model` from raw pixels in [0, 255] to a dict of
+        `"conv"` (6 x 6 x 128 for 224 pixels), `"fc"` and `"global"`, the first
+        and the second dense layer.
+
+    Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
+    """
+    image, x = blocks.raw_pixels(image_size, channels)
+    conv = _convolutions(x, HALF, make_kernel=initializers.he_fan_out)[-1]
+    name = f"half_alexnet_{image_size}"
+    return _two_dense(image, conv, units, name, use_bias=True)
 
 
 def folded_dim_alexnet(
@@ -121,31 +149,34 @@ def folded_dim_alexnet(
         features = {"local": local, "conv": local, "global": summaries}
         name = f"folded_dim_alexnet_multiple_{image_size}"
         return keras.Model(image, features, name=name)
-
-    def normal():
-        return keras.initializers.RandomNormal(stddev=0.02)
-
-    def options():
-        return {"dropout": 0.1, "kernel_initializer": normal()}
-
-    x = _convolutions(x, use_bias=True, make_initializer=normal)[-1]
+    options = {"dropout": 0.1, "make_kernel": _normal}
+    x = _convolutions(x, use_bias=True, make_kernel=_normal)[-1]
     local = patches.fold(x, image_size, PATCH_SIZE)
-    x = blocks.convolution(local, 384, 3, 2, **options())
+    x = blocks.convolution(local, 384, 3, 2, **options)
     x = layers.Flatten()(x)
-    fc = blocks.dense(x, units, name="fc", use_bias=True, **options())
+    fc = blocks.dense(x, units, name="fc", use_bias=True, **options)
     features = {"local": local, "conv": local, "fc": fc}
     name = f"folded_dim_alexnet_{image_size}"
     return blocks.encoder(image, features, global_units, variational, name)
 
 
-def _convolutions(x, use_bias=False, make_initializer=lambda: None):
+def _normal():
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _convolutions(x, table=WHOLE, **options):
     """Returns the map after each convolution."""
     maps = []
-    for index, filters in enumerate(FILTERS):
-        options = {"use_bias": use_bias, "padding": 1}
-        options["kernel_initializer"] = make_initializer()
-        x = blocks.convolution(x, filters, 3, **options)
-        if index in POOLED:
-            x = layers.MaxPooling2D(3, 2)(x)
-        maps.append(x)
+    for *arguments, pool in table:
+        x = blocks.convolution(x, *arguments, **options)
+        maps.append(layers.MaxPooling2D(3, 2)(x) if pool else x)
+        x = maps[-1]
     return maps
+
+
+def _two_dense(image, conv, units, name, **options):
+    """Returns the model of the last map and of two dense layers on it."""
+    features, x = {"conv": conv}, layers.Flatten()(conv)
+    for feature in ("fc", "global"):
+        features[feature] = x = blocks.dense(x, units, feature, **options)
+    return keras.Model(image, features, name=name)

@@ -1,4 +1,4 @@
-"""Adam and stochastic gradient descent as PyTorch computes them."""
+"""Adam and SGD as PyTorch computes them, and LARS in three definitions."""
 
 import math
 
@@ -7,6 +7,11 @@ from keras import ops
 
 from keras_dim import checks
 from keras_dim import configurable
+
+# Of LARS.
+DEFINITIONS = ("simclr", "byol", "lightly")
+# Biases, and the scales and offsets of normalisations.
+BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
 
 
 class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
@@ -132,3 +137,115 @@ class SGD(Optimizer):
         if self.nesterov:
             step = gradient + self.momentum * step
         self.assign_sub(variable, ops.cast(learning_rate, step.dtype) * step)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class LARS(Optimizer):
+    """Steps in proportion to the norm of each variable, for large batches.
+
+    Published codes define the step in three ways. With
+    `d = gradient + l2 * variable` and Euclidean norms of whole variables:
+
+    * `"simclr"`: `ratio = trust * norm(variable) / norm(d)`; the momentum
+      accumulates `learning_rate * ratio * d`.
+    * `"byol"`: the same ratio; the momentum accumulates `ratio * d`, and is
+      multiplied by the learning rate.
+    * `"lightly"`, also in bolts and solo-learn: as `"byol"`, but
+      `ratio = trust * norm(variable) / (norm(gradient) + l2 * norm(variable))`.
+
+    The ratio is 1 if a norm is 0. In `"lightly"` it is also 1 if `l2` is 0,
+    and a variable whose gradient is 0 does not change. Excluded variables have
+    no `l2` and a ratio of 1.
+
+    Args:
+        learning_rate: float or schedule. Defaults to 0.1.
+        momentum: float. From 0 to 1. Defaults to 0.9.
+        l2: float. The papers call it weight decay. Defaults to 1e-6.
+        trust: float. The coefficient of the ratio. Defaults to 1e-3.
+        definition: str. `"simclr"`, `"byol"` or `"lightly"`. Defaults to
+            `"simclr"`.
+        exclude: list of str. Last parts of the paths of excluded variables,
+            such as `"bias"` or `"head/kernel"`. Defaults to
+            `BIASES_AND_NORMS`.
+        **kwargs: see `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: for `weight_decay`, which Keras would decouple; and, when
+            the variables are known, for an `exclude` of the caller's own that
+            matches none of them.
+
+    Reference:
+        - [You et al., 2017](https://arxiv.org/abs/1708.03888)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        l2=1e-6,
+        trust=1e-3,
+        definition="simclr",
+        exclude=BIASES_AND_NORMS,
+        **kwargs,
+    ):
+        checks.between(0, 1, momentum=momentum)
+        checks.at_least(0, l2=l2)
+        checks.above(0, trust=trust)
+        checks.one_of(DEFINITIONS, definition=definition)
+        if kwargs.get("weight_decay"):
+            raise ValueError(
+                "LARS adds its weight decay to the gradient: pass it as `l2`. "
+                f"Received: weight_decay={kwargs['weight_decay']}"
+            )
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = momentum
+        self.l2 = l2
+        self.trust = trust
+        self.definition = definition
+        self.exclude = list(exclude)
+
+    def build(self, variables):
+        super().build(variables)
+        paths = [f"/{variable.path}" for variable in variables]
+        ends = tuple(f"/{name}" for name in self.exclude)
+        self._is_excluded = [path.endswith(ends) for path in paths]
+        for name in set(self.exclude) - set(BIASES_AND_NORMS):
+            if not any(path.endswith(f"/{name}") for path in paths):
+                raise ValueError(
+                    f"`exclude` names {name!r}, which ends the path of no "
+                    f"variable. Expected the ends of some of {paths}"
+                )
+
+    def update_step(self, gradient, variable, learning_rate):
+        (momentum,) = self.slots_of(variable)
+        rate = ops.cast(learning_rate, variable.dtype)
+        if self._is_excluded[self._get_variable_index(variable)]:
+            step = ops.cast(gradient, variable.dtype)
+        else:
+            step = self.with_l2(gradient, variable)
+            step = step * self._ratio(gradient, step, variable)
+        is_simclr = self.definition == "simclr"
+        inner, outer = (rate, 1.0) if is_simclr else (1.0, rate)
+        step = self.momentum * momentum + inner * step
+        self.assign(momentum, step)
+        self.assign_sub(variable, outer * step)
+
+    def _ratio(self, gradient, with_l2, variable):
+        norm = _norm(variable)
+        if self.definition == "lightly":
+            if not self.l2:
+                return 1.0
+            of_gradient = _norm(gradient)
+            denominator = of_gradient + self.l2 * norm
+            # A variable without a gradient stays unchanged, despite its `l2`.
+            otherwise = ops.cast(of_gradient > 0, "float32")
+        else:
+            of_gradient = denominator = _norm(with_l2)
+            otherwise = 1.0
+        is_zero = ops.logical_or(norm == 0, of_gradient == 0)
+        ratio = self.trust * norm / ops.where(is_zero, 1.0, denominator)
+        return ops.cast(ops.where(is_zero, otherwise, ratio), variable.dtype)
+
+
+def _norm(tensor):
+    return ops.sqrt(ops.sum(ops.square(ops.cast(tensor, "float32"))))
