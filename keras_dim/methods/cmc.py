@@ -100,7 +100,10 @@ class CMC(base.SelfSupervisedModel):
                 "`features` must be two or more different ones. Received: "
                 f"{features!r}"
             )
-        shapes = encoder_features.feature_shapes(encoder, *features)
+        widths = {
+            name: encoder_features.vector_width(encoder, name)
+            for name in features
+        }
         pairs = itertools.combinations(features, 2)
         pairs = [p for p in pairs if graph == "full" or p[0] == features[0]]
         directions = [*pairs, *(pair[::-1] for pair in pairs)]
@@ -120,8 +123,8 @@ class CMC(base.SelfSupervisedModel):
         self.seed = seed
         self.directions = named
         self.heads = {
-            name: heads.mlp(shapes[name][-1], None, units, name=f"{name}_head")
-            for name in features
+            name: heads.mlp(width, None, units, name=f"{name}_head")
+            for name, width in widths.items()
         }
         noise_seed, *seeds = pipelines.seeds_from(seed, 1 + len(features))
         self.banks = {

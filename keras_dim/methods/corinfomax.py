@@ -55,6 +55,7 @@ class CorInfoMax(base.SelfSupervisedModel):
     """
 
     view_names = ("view_1", "view_2")
+    why_min_images = "one image has no covariance"
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class CorInfoMax(base.SelfSupervisedModel):
     ):
         checks.at_least(0, alpha=alpha)
         checks.above(0, epsilon=epsilon)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
         terms = {"distance": alpha, "log_determinant": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
@@ -81,9 +82,7 @@ class CorInfoMax(base.SelfSupervisedModel):
         self.decay = decay
         self.epsilon = epsilon
         self.seed = seed
-        self.head = heads.mlp(
-            shapes["global"][-1], hidden_units, units, batch_norm=True
-        )
+        self.head = heads.mlp(width, hidden_units, units, batch_norm=True)
         self.covariances = [
             moving_covariance.MovingCovariance(units, decay)
             for _ in self.view_names

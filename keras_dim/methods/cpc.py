@@ -91,16 +91,21 @@ class CPC(base.SelfSupervisedModel):
         seed=None,
         **kwargs,
     ):
-        rows, columns, channels = encoder_features.feature_shapes(
-            encoder, "local"
-        )["local"][1:]
+        grid = encoder_features.feature_shapes(encoder, "local")["local"][1:]
+        if len(grid) != 3 or None in grid or min(grid[:2]) < 2:
+            raise ValueError(
+                "The encoder's feature 'local' must be a grid of 2 x 2 "
+                "patches or more, (rows, columns, channels), as of "
+                f"encoders.patch_resnet. Received: {grid}"
+            )
+        rows, columns, channels = grid
+        if isinstance(steps, int) or not steps or len(set(steps)) < len(steps):
+            raise ValueError(
+                "`steps` must be a tuple of one or more different ones. "
+                f"Received: {steps!r}"
+            )
         for step in steps:
             checks.integers(1, min(rows, columns) - 1, steps=step)
-        if not steps or len(set(steps)) < len(steps):
-            raise ValueError(
-                "`steps` must be one or more different ones. Received: "
-                f"{list(steps)}"
-            )
         checks.one_of((1, 2, 4), num_directions=num_directions)
         checks.above(0, score_scale=score_scale)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)

@@ -73,6 +73,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """
 
+    view_names = ("image",)
+
     def __init__(
         self,
         encoder,

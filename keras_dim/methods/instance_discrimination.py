@@ -97,7 +97,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
     ):
         checks.integers(1, **checks.given(num_noise=num_noise))
         checks.at_least(0, proximal=proximal)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.instance_discrimination(
             encoder.input.shape[1], seed=seed
         )
@@ -116,7 +116,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         self.bank_momentum = bank_momentum
         self.proximal = proximal
         self.seed = seed
-        self.head = heads.mlp(shapes["global"][-1], None, units)
+        self.head = heads.mlp(width, None, units)
         bank_seed, noise_seed = pipelines.seeds_from(seed, 2)
         self.bank = memory.MemoryBank(
             num_images, units, bank_momentum, bank_seed

@@ -89,7 +89,7 @@ class SimCLR(base.SelfSupervisedModel):
         checks.integers(1, num_layers=num_layers)
         checks.above(0, temperature=temperature)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
         weight = -2.0 if sum_directions else -1.0
         terms = {"contrastive_information": weight}
@@ -109,7 +109,6 @@ class SimCLR(base.SelfSupervisedModel):
         self.sum_directions = sum_directions
         self.negatives_from = negatives_from
         self.seed = seed
-        width = shapes["global"][-1]
         self.head = heads.mlp(
             width,
             (width,) * (num_layers - 1),

@@ -149,6 +149,7 @@ def test_published_grids_have_their_sizes(arrays):
         ({"score_scale": 0.0}, "`score_scale`.*above 0"),
         ({"steps": ()}, "`steps`.*different"),
         ({"steps": (1, 1)}, "`steps`.*different"),
+        ({"steps": 2}, "`steps`.*tuple.*: 2"),
         ({"bound": "margin"}, "compares cosines"),
     ],
 )
@@ -163,6 +164,19 @@ def test_a_grid_that_does_not_fit_is_refused():
         keras_dim.encoders.patch_resnet(31, patch_size=8, stride=4)
     with pytest.raises(ValueError, match="no published grid.*50 pixels"):
         keras_dim.encoders.patch_resnet(50)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 1, 4), (None, None, 3)])
+def test_a_feature_that_is_no_grid_is_refused(shape):
+    image = keras.Input((8, 8, 3))
+    maps = {
+        (4,): keras.layers.Dense(4)(keras.layers.Flatten()(image)),
+        (1, 1, 4): keras.layers.Conv2D(4, 8)(image),
+    }
+    if shape not in maps:
+        image = maps[shape] = keras.Input(shape)
+    with pytest.raises(ValueError, match="grid of 2 x 2 patches or more"):
+        keras_dim.CPC(keras.Model(image, {"local": maps[shape]}))
 
 
 @pytest.mark.parametrize("num_negatives", [None, 3])
