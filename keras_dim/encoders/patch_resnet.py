@@ -83,7 +83,10 @@ def patch_resnet(
         norm=norm,
         num_groups=num_groups,
     )
-    vectors = of_patch(x)["global"][:, None, None, :]
+    of_patch = keras.Model(
+        of_patch.input, of_patch.output["global"], name=patches.NETWORK
+    )
+    vectors = of_patch(x)[:, None, None, :]
     local = patches.fold(vectors, image_size, patch_size, stride)
     pooled = layers.GlobalAveragePooling2D(dtype="float32", name="global")
     features = {"local": local, "global": pooled(local)}

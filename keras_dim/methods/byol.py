@@ -53,7 +53,7 @@ class BYOL(base.SelfSupervisedModel):
 
     Differs from the authors' code in that hidden layers have no bias before
     their batch norm, which would take it away, and in that the teacher moves
-    at the start of a step, which is the same.
+    at the start of the next step, which makes no difference.
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """

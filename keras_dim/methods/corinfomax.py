@@ -31,7 +31,8 @@ class CorInfoMax(base.SelfSupervisedModel):
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
         views: layer from images to a dict with `"view_1"` and `"view_2"`, or
             None for `keras_dim.views.simclr` at the encoder's image size.
-        units: int. Width of the vectors; take larger batches. Defaults to 64.
+        units: int. Width of the vectors. Batches should have a few times as
+            many images. Defaults to 64.
         hidden_units: int, or tuple of int. Widths of the head's hidden
             layers. Defaults to `(2048, 2048)`.
         alpha: float. Weight of the distance of the views. Defaults to 250.

@@ -37,9 +37,10 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
-        num_images: int. Exactly the number of images in the data set, as rows
-            that are never seen would stay random negatives. Their `"index"` in
-            it comes with each batch, as from `keras_dim.data.load`.
+        num_images: int. Number of images in the data set. `fit` refuses
+            arrays of another number: rows that are never seen would stay
+            random negatives. Each batch has to have an `"index"`, the number
+            of each image in the data set, as from `keras_dim.data.load`.
         views: layer from images to a dict with `"image"`, or None for
             `keras_dim.views.instance_discrimination` at the encoder's image
             size.

@@ -7,12 +7,12 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import bounds
 from keras_dim.layers import heads
 from keras_dim.layers import memory
 from keras_dim.layers import norm
 from keras_dim.layers import teacher
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import rankings
 
 
@@ -66,7 +66,8 @@ class MoCo(base.SelfSupervisedModel):
     ```
 
     Differs from the authors' code in that queue and batch may have any sizes,
-    and in that the teacher moves at the start of a step, which is the same.
+    and in that the teacher moves at the start of a step instead of within it,
+    which makes no difference.
 
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722) and
     [Chen et al., 2020](https://arxiv.org/abs/2003.04297).

@@ -22,10 +22,10 @@ class RAFT(base.SelfSupervisedModel):
              - beta (|prediction_1 - teacher_1|^2
                      + |prediction_2 - teacher_2|^2) / 2
 
-    as means over the images. Views are drawn together, and the encoder is
-    driven away from where it has been, so that, by the paper, it does not
-    collapse; the predictor is essential. With a
-    negative `beta` this is the authors' BYOL', which follows the teacher.
+    as means over the images. The views of an image are drawn together, and the
+    encoder is driven away from its own past. The paper states that this keeps
+    it from collapsing, with the predictor. With a negative `beta` this is the
+    authors' BYOL', which follows the teacher.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.

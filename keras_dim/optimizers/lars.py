@@ -7,8 +7,8 @@ from keras_dim import checks
 from keras_dim.optimizers import pytorch
 
 DEFINITIONS = ("simclr", "byol", "lightly")
-# Biases, and the scales and offsets of normalisations.
-BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
+# Biases, the scales and offsets of normalisations, and learned normalisers.
+BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale", pytorch.NOT_DECAYED)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

@@ -1,5 +1,6 @@
 """Random augmentations of images, and the views of published methods."""
 
+from keras_dim.views.color import RandomChannelDrop
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.color_jitter import ColorJitter
@@ -15,6 +16,7 @@ from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
 from keras_dim.views.published import cmc
 from keras_dim.views.published import cpc
+from keras_dim.views.published import cpc_patches
 from keras_dim.views.published import dim
 from keras_dim.views.published import instance_discrimination
 from keras_dim.views.published import moco_v1
@@ -31,6 +33,7 @@ VIEWS = {
     "byol": byol,
     "cmc": cmc,
     "cpc": cpc,
+    "cpc_patches": cpc_patches,
     "dim": dim,
     "instance_discrimination": instance_discrimination,
     "moco_v1": moco_v1,
@@ -44,6 +47,7 @@ __all__ = [
     "ColorJitter",
     "LabSplit",
     "MultiCrop",
+    "RandomChannelDrop",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
@@ -58,6 +62,7 @@ __all__ = [
     "byol",
     "cmc",
     "cpc",
+    "cpc_patches",
     "dim",
     "instance_discrimination",
     "moco_v1",
