@@ -66,6 +66,20 @@ def integers(minimum: int, maximum: float = math.inf, /, **values: Any) -> None:
     _require(is_right, expected, values)
 
 
+def distinct(minimum: int, /, **values: Any) -> None:
+    """Raises a `ValueError` for what is no tuple of so many different values.
+
+    A list is taken for a tuple.
+    """
+    for name, value in values.items():
+        is_right = isinstance(value, tuple | list) and len(value) >= minimum
+        if not is_right or len(set(value)) < len(value):
+            raise ValueError(
+                f"`{name}` must be a tuple of {minimum} or more different "
+                f"values. Received: {value!r}"
+            )
+
+
 def shape(expected: tuple[int | None, ...], /, **tensors: Any) -> None:
     """Raises a `ValueError` for another shape; None stands for any size."""
     for name, tensor in tensors.items():

@@ -27,6 +27,11 @@ TF_CONFIG = (
 )
 # Before and after the message of an error raised within a compiled step.
 REFUSED = "keras_dim: "
+# Keras adds the arguments of a layer to a message from within it.
+WITHIN_LAYER = (
+    r"Exception encountered when calling [^\n]*\n\n"
+    r"\x1b\[1m([^\n]+)\x1b\[0m\n"
+)
 
 
 def strategy(name="auto"):
@@ -392,14 +397,17 @@ def refusal(message):
 
 @contextlib.contextmanager
 def value_errors():
-    """Raises refusals from within TensorFlow's graph as `ValueError`."""
+    """Raises refusals from a graph or a layer as a `ValueError` of one line."""
     try:
         yield
     except Exception as error:
         found = re.search(f"{REFUSED}([^\\n]*?){REFUSED}", str(error))
-        if not found:
-            raise
-        raise ValueError(found.group(1)) from None
+        if found:
+            raise ValueError(found.group(1)) from None
+        found = re.match(WITHIN_LAYER, str(error))
+        if found and isinstance(error, ValueError):
+            raise ValueError(found.group(1)) from error
+        raise
 
 
 def after_call(function, tensors):

@@ -273,6 +273,32 @@ def test_keras_fit_raises_that_line(images):
     assert "\n" not in str(caught.value)
 
 
+class Refusing(keras.layers.Layer):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def call(self, inputs):
+        raise self.error
+
+
+def test_a_refusal_within_a_layer_is_one_line():
+    with pytest.raises(ValueError) as caught, distribution.value_errors():
+        Refusing(ValueError("Too few."))(np.ones(3))
+
+    assert str(caught.value) == "Too few."
+    # With Keras's own lines behind it.
+    assert "Refusing.call()" in str(caught.value.__cause__)
+
+
+def test_other_errors_within_a_layer_pass_as_they_are():
+    with (
+        pytest.raises(KeyError, match="Refusing.call"),
+        distribution.value_errors(),
+    ):
+        Refusing(KeyError("other"))(np.ones(3))
+
+
 def test_other_errors_pass_as_they_are():
     with pytest.raises(KeyError, match="other"), distribution.value_errors():
         raise KeyError("other")

@@ -39,6 +39,13 @@ from keras_dim import checks
             "`worker` must be an integer from 0 to 3. Received: 4",
         ),
         (
+            lambda: checks.distinct(2, names=("a", "a")),
+            "^`names` must be a tuple of 2 or more different values. "
+            r"Received: \('a', 'a'\)$",
+        ),
+        (lambda: checks.distinct(2, names=["a"]), "`names`"),
+        (lambda: checks.distinct(1, steps=2), "`steps`.*: 2$"),
+        (
             lambda: checks.shape((None, 3), rows=np.zeros((5, 4))),
             r"^`rows` must have the shape \(None, 3\). Received: \(5, 4\)$",
         ),

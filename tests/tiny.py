@@ -14,6 +14,7 @@ from keras import layers
 
 import keras_dim
 from keras_dim import layers as layers_lib
+from keras_dim.encoders import patches
 from keras_dim.mutual_information import bounds
 
 IMAGE_SHAPE = (8, 8, 3)
@@ -157,6 +158,20 @@ def grid_encoder():
     return keras.Model(image, {"local": local, "global": pooled})
 
 
+def patch_encoder():
+    """Pixels to a 3 x 3 grid of overlapping patches of 4 x 4."""
+    patch = keras.Input((4, 4, 3))
+    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(patch)
+    x = layers.Conv2D(4, 3, activation="relu")(x)
+    vector = layers.Dense(5)(layers.Flatten()(x))
+    network = keras.Model(patch, vector, name="patch_network")
+    image = keras.Input(IMAGE_SHAPE)
+    vectors = network(patches.unfold(image, 4))[:, None, None, :]
+    local = patches.fold(vectors, 8, 4)
+    pooled = layers.GlobalAveragePooling2D()(local)
+    return keras.Model(image, {"local": local, "global": pooled})
+
+
 def three_networks():
     """One network for each channel, as those of CMC for colours."""
     image = keras.Input(IMAGE_SHAPE)
@@ -190,6 +205,7 @@ METHODS = {
     "moco": lambda: moco(hidden_units=7),
     "moco_symmetric": lambda: moco(hidden_units=None, symmetric=True),
     "simclr": simclr,
+    "simclr_noise_contrastive": lambda: simclr(bound="noise_contrastive"),
     "raft": lambda: raft(num_steps=6),
     "alignment_uniformity": lambda: keras_dim.AlignmentUniformity(
         encoder(), views=two_views(), units=5, hidden_units=7, seed=1
@@ -227,6 +243,19 @@ METHODS = {
         units=5,
         temperature=0.5,
         num_noise=4,
+        seed=1,
+    ),
+    "cpc_patches": lambda: keras_dim.CPC(
+        patch_encoder(),
+        views=one_view(),
+        patch_views=keras_dim.views.SingleView(
+            [keras_dim.views.ColorJitter(0.4, 0.4, seed=3)]
+        ),
+        steps=(1, 2),
+        score_scale=1.0,
+        units=3,
+        context_units=4,
+        num_blocks=2,
         seed=1,
     ),
     "cpc": lambda: keras_dim.CPC(

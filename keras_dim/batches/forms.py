@@ -74,15 +74,19 @@ def index_of(element: Any) -> Any:
         element: dict with `"index"`, int `(batch,)`.
 
     Raises:
-        ValueError: for a batch without indices.
+        ValueError: for a batch without indices, or with fractions for them.
     """
     index = element.get("index") if isinstance(element, Mapping) else None
     if index is None:
         raise ValueError(
             "A memory bank has a row for each image, and needs the number of "
             "each image in the data set: pass batches that are dicts with "
-            "'index', as those of keras_dim.data.load. Received: "
-            f"{type(element).__name__}"
+            "'index', as those of keras_dim.data.load. Received images alone"
+        )
+    if not dtype_name(index.dtype).startswith(("int", "uint")):
+        raise ValueError(
+            "'index' must be the integer number of each image in the data "
+            f"set. Received: dtype {dtype_name(index.dtype)}"
         )
     return index
 

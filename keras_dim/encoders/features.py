@@ -17,6 +17,21 @@ def feature_shapes(encoder, *required):
     return {name: tuple(output.shape) for name, output in found.items()}
 
 
+def vector_width(encoder: keras.Model, name: str) -> int:
+    """Returns the width of a feature that is a vector, `(batch, units)`.
+
+    Raises a `ValueError` where it is a map, or where there is none.
+    """
+    shape = feature_shapes(encoder, name)[name]
+    if len(shape) != 2 or shape[-1] is None:
+        raise ValueError(
+            f"The encoder's feature {name!r} must be a vector of known width, "
+            f"of shape (batch, units). Received: {shape}. Pool a map, as by "
+            "keras.layers.GlobalAveragePooling2D"
+        )
+    return shape[-1]
+
+
 def named(outputs: Any) -> dict[str, Any]:
     """Returns an encoder's outputs by name; a single one is `"output"`."""
     if isinstance(outputs, Mapping):

@@ -76,7 +76,10 @@ def patch_resnet(
     x = patches.unfold(image, patch_size, stride)
     options = {"stem": "small", "norm": norm, "num_groups": num_groups}
     of_patch = resnet(patch_size, channels, depth, width, **options)
-    vectors = of_patch(x)["global"][:, None, None, :]
+    of_patch = keras.Model(
+        of_patch.input, of_patch.output["global"], name=patches.NETWORK
+    )
+    vectors = of_patch(x)[:, None, None, :]
     local = patches.fold(vectors, image_size, patch_size, stride)
     pooled = layers.GlobalAveragePooling2D(dtype="float32", name="global")
     features = {"local": local, "global": pooled(local)}

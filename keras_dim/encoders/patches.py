@@ -3,6 +3,11 @@
 import numpy as np
 from keras import ops
 
+from keras_dim.encoders import features
+
+# Name of the network that encodes patches, within an encoder of images.
+NETWORK = "patch_network"
+
 
 def unfold(images, size, stride=None):
     """Cuts images into patches, in the batch axis.
@@ -39,6 +44,56 @@ def fold(patches, image_size, size, stride=None):
         )
     grid_size = len(_patch_indices(image_size, size, stride))
     return ops.reshape(patches, (-1, grid_size, grid_size, patches.shape[-1]))
+
+
+def grid_shape(encoder):
+    """Returns rows, columns and channels of an encoder's feature `"local"`.
+
+    Raises a `ValueError` where that is no grid of known size.
+    """
+    shape = features.feature_shapes(encoder, "local")["local"][1:]
+    if len(shape) != 3 or None in shape or min(shape[:2]) < 2:
+        raise ValueError(
+            "The encoder's feature 'local' must be a grid of 2 x 2 patches or "
+            "more, (rows, columns, channels), as of encoders.patch_resnet. "
+            f"Received: {shape}"
+        )
+    return shape
+
+
+def network_of(encoder):
+    """Returns the network that encodes patches within an encoder.
+
+    Raises a `ValueError` for an encoder that has none of that name.
+    """
+    names = [layer.name for layer in encoder.layers]
+    if NETWORK not in names:
+        raise ValueError(
+            "To change patches, the encoder must pass them through a network "
+            f"called {NETWORK!r}, as encoders.patch_resnet does. Received an "
+            f"encoder of {names}"
+        )
+    return encoder.get_layer(NETWORK)
+
+
+def encode(encoder, images, patch_views):
+    """Returns an encoder's grid of patches that are changed each on its own.
+
+    Args:
+        encoder: `keras.Model` that `network_of` takes.
+        images: tensor `(batch, height, width, channels)`.
+        patch_views: layer from patches to a dict with `"image"`. It is called
+            in training.
+
+    Returns:
+        Tensor `(batch, rows, columns, channels)`.
+    """
+    network, (rows, _, _) = network_of(encoder), grid_shape(encoder)
+    size, image_size = network.input.shape[1], images.shape[1]
+    grid = size, (image_size - size) // (rows - 1)
+    changed = patch_views(unfold(images, *grid), training=True)["image"]
+    vectors = network(changed, training=True)[:, None, None, :]
+    return fold(vectors, image_size, *grid)
 
 
 def _patch_indices(length, size, stride):

@@ -3,6 +3,7 @@
 Critics, projections, priors and mixtures; queues, banks and teachers.
 """
 
+from keras_dim.layers.bounds import NoiseContrastiveBound
 from keras_dim.layers.critics import ConcatenateCritic
 from keras_dim.layers.critics import DotProductCritic
 from keras_dim.layers.heads import Projection
@@ -31,6 +32,7 @@ __all__ = [
     "MovingAverage",
     "MovingCovariance",
     "NoiseContrast",
+    "NoiseContrastiveBound",
     "NoiseSampler",
     "Projection",
     "SplitBatchNormalization",

@@ -54,6 +54,7 @@ class AlignmentUniformity(base.SelfSupervisedModel):
     """
 
     view_names = ("view_1", "view_2")
+    why_min_images = "uniformity compares images"
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class AlignmentUniformity(base.SelfSupervisedModel):
     ):
         checks.at_least(0, alpha=alpha, beta=beta)
         checks.above(0, exponent=exponent, t=t)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.alignment_uniformity(
             encoder.input.shape[1], seed=seed
         )
@@ -84,7 +85,7 @@ class AlignmentUniformity(base.SelfSupervisedModel):
         self.exponent = exponent
         self.t = t
         self.seed = seed
-        self.head = heads.mlp(shapes["global"][-1], hidden_units, units)
+        self.head = heads.mlp(width, hidden_units, units)
         self.built = True
 
     def outputs(self, views, training):

@@ -9,10 +9,10 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import mixture_features
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.views import pipelines
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
@@ -168,13 +168,20 @@ class AMDIM(base.SelfSupervisedModel):
         Args:
             images: tensor `(batch, height, width, channels)`, or a batch of
                 views. Two or more: the others are the negatives.
-            target: str. Name of the map. Defaults to `"map_7"`.
+            target: str. Name of a map that is paired with the global feature.
+                Defaults to `"map_7"`.
 
         Returns:
             Probabilities `(batch, height, width, num_mixtures)`.
         """
         if not self.mixture:
             raise ValueError("Only a mixture has assignments: set `mixture`")
+        maps = [
+            other
+            for one, other in self.pairings
+            if one == "global" and len(self.encoder.output[other].shape) == 4
+        ]
+        checks.one_of(maps, target=target)
         outputs = self.outputs(self.views_of(images, False), training=False)
         pairs = outputs[f"global_to_{target}"][0]
         map_size = self.encoder.output[target].shape[1:3]

@@ -53,13 +53,13 @@ class BYOL(base.SelfSupervisedModel):
 
     Differs from the authors' code in that hidden layers have no bias before
     their batch norm, which would take it away, and in that the teacher moves
-    at the start of a step, which is the same.
+    at the start of the next step, which makes no difference.
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
 
     view_names = ("view_1", "view_2")
-    min_images = 1
+    why_min_images = "batch norm makes one image's features constant"
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class BYOL(base.SelfSupervisedModel):
         seed=None,
         **kwargs,
     ):
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, {"prediction_error": 1.0}, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names)
@@ -83,7 +83,7 @@ class BYOL(base.SelfSupervisedModel):
         self.seed = seed
         head = {"batch_norm": True, "output_bias": False}
         self.projector = heads.mlp(
-            shapes["global"][-1], hidden_units, units, name="projector", **head
+            width, hidden_units, units, name="projector", **head
         )
         self.predictor = heads.mlp(
             units, hidden_units, units, name="predictor", **head

@@ -1,4 +1,4 @@
-"""CMC: tell an image by what its channels know of each other."""
+"""CMC: tell an image from others by two or more kinds of its channels."""
 
 import itertools
 import math
@@ -38,10 +38,9 @@ class CMC(base.SelfSupervisedModel):
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with a vector for each
-            of `features`, such as `encoders.lab_pair`.
-        num_images: int. Exactly the number of images in the data set. Their
-            `"index"` in it comes with each batch, as from
-            `keras_dim.data.load`.
+            of `features`, such as `encoders.lab_pair`, of L*a*b* or YCbCr.
+        num_images: int. Number of images in the data set, as of
+            `InstanceDiscrimination`. Each batch has to have an `"index"`.
         views: layer from images to a dict with `"image"`, or None for
             `keras_dim.views.cmc` at the encoder's image size.
         features: tuple of str. Two or more. Defaults to `("luminance",
@@ -95,12 +94,8 @@ class CMC(base.SelfSupervisedModel):
     ):
         checks.one_of(GRAPHS, graph=graph)
         checks.integers(1, num_noise=num_noise)
-        if len(set(features)) < 2 or len(set(features)) != len(features):
-            raise ValueError(
-                "`features` must be two or more different ones. Received: "
-                f"{features!r}"
-            )
-        shapes = encoder_features.feature_shapes(encoder, *features)
+        checks.distinct(2, features=features)
+        widths = [encoder_features.vector_width(encoder, n) for n in features]
         pairs = itertools.combinations(features, 2)
         pairs = [p for p in pairs if graph == "full" or p[0] == features[0]]
         directions = [*pairs, *(pair[::-1] for pair in pairs)]
@@ -120,8 +115,8 @@ class CMC(base.SelfSupervisedModel):
         self.seed = seed
         self.directions = named
         self.heads = {
-            name: heads.mlp(shapes[name][-1], None, units, name=f"{name}_head")
-            for name in features
+            name: heads.mlp(width, None, units, name=f"{name}_head")
+            for name, width in zip(features, widths, strict=True)
         }
         noise_seed, *seeds = pipelines.seeds_from(seed, 1 + len(features))
         self.banks = {

@@ -54,6 +54,7 @@ class CodingRate(base.SelfSupervisedModel):
     """
 
     view_names = ("view_1", "view_2")
+    why_min_images = "the coding rate keeps the images of a batch apart"
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class CodingRate(base.SelfSupervisedModel):
     ):
         checks.at_least(0, alpha=alpha)
         checks.above(0, distortion=distortion)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.multi_crop(encoder.input.shape[1], seed=seed)
         terms = {"similarity": -alpha, "coding_rate": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
@@ -78,9 +79,7 @@ class CodingRate(base.SelfSupervisedModel):
         self.alpha = alpha
         self.distortion = distortion
         self.seed = seed
-        self.head = heads.mlp(
-            shapes["global"][-1], hidden_units, units, batch_norm=True
-        )
+        self.head = heads.mlp(width, hidden_units, units, batch_norm=True)
         self.built = True
 
     def outputs(self, views, training):

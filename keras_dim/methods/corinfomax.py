@@ -31,7 +31,8 @@ class CorInfoMax(base.SelfSupervisedModel):
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
         views: layer from images to a dict with `"view_1"` and `"view_2"`, or
             None for `keras_dim.views.simclr` at the encoder's image size.
-        units: int. Width of the vectors; take larger batches. Defaults to 64.
+        units: int. Width of the vectors. Batches should have a few times as
+            many images. Defaults to 64.
         hidden_units: int, or tuple of int. Widths of the head's hidden
             layers. Defaults to `(2048, 2048)`.
         alpha: float. Weight of the distance of the views. Defaults to 250.
@@ -55,6 +56,7 @@ class CorInfoMax(base.SelfSupervisedModel):
     """
 
     view_names = ("view_1", "view_2")
+    why_min_images = "one image has no covariance"
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class CorInfoMax(base.SelfSupervisedModel):
     ):
         checks.at_least(0, alpha=alpha)
         checks.above(0, epsilon=epsilon)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
         terms = {"distance": alpha, "log_determinant": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
@@ -81,9 +83,7 @@ class CorInfoMax(base.SelfSupervisedModel):
         self.decay = decay
         self.epsilon = epsilon
         self.seed = seed
-        self.head = heads.mlp(
-            shapes["global"][-1], hidden_units, units, batch_norm=True
-        )
+        self.head = heads.mlp(width, hidden_units, units, batch_norm=True)
         self.covariances = [
             moving_covariance.MovingCovariance(units, decay)
             for _ in self.view_names

@@ -6,14 +6,16 @@ from keras import random
 
 from keras_dim import checks
 from keras_dim import distribution
+from keras_dim import parts
 from keras_dim import views as views_lib
-from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import patches
+from keras_dim.layers import bounds
 from keras_dim.layers import context as context_lib
 from keras_dim.layers import initializers
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import pairs
 from keras_dim.mutual_information import rankings
+from keras_dim.views import pipelines
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -51,6 +53,10 @@ class CPC(base.SelfSupervisedModel):
         score_scale: float. Scores are multiplied by it. Defaults to 0.1.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         negatives_from: str. See `layers.DotProductCritic`.
+        patch_views: layer from patches to a dict with `"image"`, or the name of
+            one of `keras_dim.views`: `"cpc_patches"`, of version 2. It changes
+            each patch of a training batch on its own, before
+            `encoders.patch_resnet` encodes it. Defaults to None.
         seed: int, or None for a random one. Seed of the default views and of
             the patches drawn.
 
@@ -64,8 +70,7 @@ class CPC(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("stl10", "unlabelled", batch_size=32))
     ```
 
-    Differs from the papers in that patches are not changed at random, each on
-    its own, and from version 1 in the context network, which is version 2's.
+    Differs from version 1 in the context network, which is version 2's.
     Patches are drawn as in public versions; the paper takes all others.
 
     Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748);
@@ -88,23 +93,27 @@ class CPC(base.SelfSupervisedModel):
         score_scale=0.1,
         bound="info_nce",
         negatives_from=distribution.ALL_REPLICAS,
+        patch_views=None,
         seed=None,
         **kwargs,
     ):
-        rows, columns, channels = encoder_features.feature_shapes(
-            encoder, "local"
-        )["local"][1:]
+        rows, columns, channels = patches.grid_shape(encoder)
+        checks.distinct(1, steps=steps)
         for step in steps:
             checks.integers(1, min(rows, columns) - 1, steps=step)
-        if not steps or len(set(steps)) < len(steps):
-            raise ValueError(
-                "`steps` must be one or more different ones. Received: "
-                f"{list(steps)}"
-            )
         checks.one_of((1, 2, 4), num_directions=num_directions)
         checks.above(0, score_scale=score_scale)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
+        if patch_views is not None:
+            size = patches.network_of(encoder).input.shape[1]
+            patch_views = parts.build(
+                "patch_views",
+                views_lib.VIEWS,
+                patch_views,
+                image_size=size,
+                seed=pipelines.seeds_from(seed, 1)[0],
+            )
         steps = list(steps)
         terms = {f"information_{k}": -1.0 / len(steps) for k in steps}
         super().__init__(encoder, views, terms, **kwargs)
@@ -118,6 +127,7 @@ class CPC(base.SelfSupervisedModel):
         self.bound = bounds.get(bound)
         rankings.check_cosines(self.bound, None)
         self.negatives_from = negatives_from
+        self.patch_views = patch_views
         self.seed = seed
         self.context = context_lib.row_context(
             channels, context_units, num_blocks
@@ -137,7 +147,12 @@ class CPC(base.SelfSupervisedModel):
         return dict.fromkeys(self.term_weights, self.bound.ceiling(negatives))
 
     def outputs(self, views, training):
-        grid = self.encoder(views["image"], training=training)["local"]
+        if self.patch_views is not None and training:
+            grid = patches.encode(
+                self.encoder, views["image"], self.patch_views
+            )
+        else:
+            grid = self.encoder(views["image"], training=training)["local"]
         of_steps = {name: [] for name in self.term_weights}
         for turn, predictors in enumerate(self.predictors):
             # Down and up, then to both sides.

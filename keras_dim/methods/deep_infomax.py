@@ -4,11 +4,11 @@ import keras
 
 from keras_dim import checks
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import location_sampler
 from keras_dim.layers import priors
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.views import pipelines
 
 GLOBAL_PAIRINGS = ("map", "summary")
@@ -41,8 +41,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
             Each objective has a critic of its own with these arguments.
         critic_units: int, or None for the critic's own. Width of a critic that
             is given by its name.
-        bound: str, one of `bounds.BOUNDS`, or an object:
-            `bounds.InfoNCE(chunk_size=64)`.
+        bound: str, one of `layers.bounds.BOUNDS`, or an object:
+            `mutual_information.InfoNCE(chunk_size=64)`.
         prior: str, `"uniform"`, `"normal"` or `"variational"`, or a layer:
             `layers.AdversarialPrior(gradient_penalty=10.0)`; or None. An
             adversarial prior has a discriminator that the encoder must fool;
@@ -72,6 +72,8 @@ class DeepInfoMax(base.SelfSupervisedModel):
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """
+
+    view_names = ("image",)
 
     def __init__(
         self,

@@ -37,9 +37,10 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
-        num_images: int. Exactly the number of images in the data set, as rows
-            that are never seen would stay random negatives. Their `"index"` in
-            it comes with each batch, as from `keras_dim.data.load`.
+        num_images: int. Number of images in the data set. `fit` refuses
+            arrays of another number: rows that are never seen would stay
+            random negatives. Each batch has to have an `"index"`, the number
+            of each image in the data set, as from `keras_dim.data.load`.
         views: layer from images to a dict with `"image"`, or None for
             `keras_dim.views.instance_discrimination` at the encoder's image
             size.
@@ -97,7 +98,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
     ):
         checks.integers(1, **checks.given(num_noise=num_noise))
         checks.at_least(0, proximal=proximal)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.instance_discrimination(
             encoder.input.shape[1], seed=seed
         )
@@ -116,7 +117,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         self.bank_momentum = bank_momentum
         self.proximal = proximal
         self.seed = seed
-        self.head = heads.mlp(shapes["global"][-1], None, units)
+        self.head = heads.mlp(width, None, units)
         bank_seed, noise_seed = pipelines.seeds_from(seed, 2)
         self.bank = memory.MemoryBank(
             num_images, units, bank_momentum, bank_seed

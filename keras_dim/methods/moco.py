@@ -7,12 +7,12 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import bounds
 from keras_dim.layers import heads
 from keras_dim.layers import memory
 from keras_dim.layers import norm
 from keras_dim.layers import teacher
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import rankings
 
 
@@ -40,8 +40,9 @@ class MoCo(base.SelfSupervisedModel):
         units: int. Width of queries and keys. Defaults to 128.
         hidden_units: int, or None for a linear head. Width of the head's
             hidden layer. Defaults to 2048.
-        queue_size: int. Number of negatives. Defaults to 65536; fewer than
-            there are images, else most of them are keys of the same images.
+        queue_size: int. Number of negatives. Defaults to 65536. Must not be
+            greater than the number of images, as most negatives would be keys
+            of the same images.
         momentum: float. Of the teacher. Defaults to 0.999.
         temperature: float. Scores are divided by it. Defaults to 0.2.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
@@ -65,7 +66,8 @@ class MoCo(base.SelfSupervisedModel):
     ```
 
     Differs from the authors' code in that queue and batch may have any sizes,
-    and in that the teacher moves at the start of a step, which is the same.
+    and in that the teacher moves at the start of a step instead of within it,
+    which makes no difference.
 
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722) and
     [Chen et al., 2020](https://arxiv.org/abs/2003.04297).
@@ -90,7 +92,7 @@ class MoCo(base.SelfSupervisedModel):
         **kwargs,
     ):
         checks.above(0, temperature=temperature)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         if num_splits is not None:
             encoder = norm.split_batch_norms(encoder, num_splits)
         views = views or views_lib.moco_v2(encoder.input.shape[1], seed=seed)
@@ -106,11 +108,19 @@ class MoCo(base.SelfSupervisedModel):
         self.symmetric = symmetric
         self.num_splits = num_splits
         self.seed = seed
-        self.head = heads.mlp(shapes["global"][-1], hidden_units, units)
+        self.head = heads.mlp(width, hidden_units, units)
         self.teacher = teacher.Teacher([encoder, self.head], momentum)
         self.queue = memory.FeatureQueue(queue_size, units, seed)
         self.order = keras.random.SeedGenerator(seed)
         self.built = True
+
+    def check_num_images(self, num_images):
+        if self.queue_size > num_images:
+            raise ValueError(
+                f"A queue of {self.queue_size:,} keys is larger than the data "
+                f"set of {num_images:,} images, so that most negatives would "
+                "be keys of the same images: set a smaller `queue_size`"
+            )
 
     def ceilings(self, batch_size):
         return {"contrastive_information": self.bound.ceiling(self.queue_size)}

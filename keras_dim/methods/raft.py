@@ -22,10 +22,10 @@ class RAFT(base.SelfSupervisedModel):
              - beta (|prediction_1 - teacher_1|^2
                      + |prediction_2 - teacher_2|^2) / 2
 
-    as means over the images. Views are drawn together, and the encoder is
-    driven away from where it has been, so that, by the paper, it does not
-    collapse; the predictor is essential. With a
-    negative `beta` this is the authors' BYOL', which follows the teacher.
+    as means over the images. The views of an image are drawn together, and the
+    encoder is driven away from its own past. The paper states that this keeps
+    it from collapsing, with the predictor. With a negative `beta` this is the
+    authors' BYOL', which follows the teacher.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
@@ -56,7 +56,7 @@ class RAFT(base.SelfSupervisedModel):
     """
 
     view_names = ("view_1", "view_2")
-    min_images = 1
+    why_min_images = "batch norm makes one image's features constant"
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RAFT(base.SelfSupervisedModel):
         seed=None,
         **kwargs,
     ):
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         terms = {"alignment": alpha, "distance_to_teacher": -beta}
         super().__init__(encoder, views, terms, **kwargs)
@@ -85,7 +85,7 @@ class RAFT(base.SelfSupervisedModel):
         self.seed = seed
         head = {"batch_norm": True, "output_bias": False}
         self.projector = heads.mlp(
-            shapes["global"][-1], hidden_units, units, name="projector", **head
+            width, hidden_units, units, name="projector", **head
         )
         self.predictor = heads.mlp(
             units, hidden_units, units, name="predictor", **head

@@ -22,6 +22,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
 
     # Least number of images in a batch: one, and another as its negative.
     min_images = 2
+    why_min_images = "a batch of one image has no negatives"
     # Names of the views that a batch may hold instead of images.
     view_names = ()
 
@@ -32,15 +33,29 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         if not batches.is_whole(x):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
-        x = self._checked("fit", x, batch_size, kwargs)
+        x = self._checked("fit", x, kwargs, batch_size or 32)
+        if batches.is_whole(x):
+            self.check_num_images(len(keras.tree.flatten(x)[0]))
         with distribution.value_errors():
             return super().fit(x, y, batch_size, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Returns the loss and its terms; see `keras.Model.evaluate`."""
-        x = self._checked("evaluate", x, batch_size, kwargs)
+        x = self._checked("evaluate", x, kwargs, batch_size or 32)
         with distribution.value_errors():
             return super().evaluate(x, y, batch_size, *args, **kwargs)
+
+    def train_on_batch(self, x, *args, **kwargs):
+        """Trains on one batch; see `keras.Model.train_on_batch`."""
+        x = self._checked("train_on_batch", x, kwargs)
+        with distribution.value_errors():
+            return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """Returns the loss of one batch; see `keras.Model.test_on_batch`."""
+        x = self._checked("test_on_batch", x, kwargs)
+        with distribution.value_errors():
+            return super().test_on_batch(x, *args, **kwargs)
 
     @property
     def steps_per_update(self):
@@ -50,7 +65,17 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         return getattr(optimizer, "gradient_accumulation_steps", None) or 1
 
-    def _checked(self, who, x, batch_size, arguments):
+    def check_num_images(self, num_images):
+        """Raises a `ValueError` for a data set of a size that does not fit."""
+        rows = getattr(self, "num_images", num_images)
+        if rows != num_images:
+            raise ValueError(
+                f"The memory bank has rows for {rows:,} images, and the data "
+                f"set has {num_images:,}: set `num_images` to that, or train "
+                "on a part of a data set by train_on_batch"
+            )
+
+    def _checked(self, who, x, arguments, batch_size=None):
         batches.refuse_supervision(
             class_weight=arguments.get("class_weight"),
             sample_weight=arguments.get("sample_weight"),
@@ -61,8 +86,8 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             x,
             min_images=self.min_images,
             who=f"`{who}`",
-            why="a batch of one image has no negatives",
-            batch_size=batch_size or 32,
+            why=self.why_min_images,
+            batch_size=batch_size,
             view_names=self.view_names,
             num_images=getattr(self, "num_images", None),
         )

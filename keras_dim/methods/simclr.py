@@ -7,9 +7,9 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
+from keras_dim.layers import bounds
 from keras_dim.layers import heads
 from keras_dim.methods import base
-from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import pairs
 from keras_dim.mutual_information import rankings
 from keras_dim.views import pipelines
@@ -47,7 +47,8 @@ class SimCLR(base.SelfSupervisedModel):
             authors' for CIFAR-10; 0.1 for ImageNet.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`;
             `"gan"` is the paper's NT-Logistic, and `"margin"` with
-            `temperature=1` its margin loss.
+            `temperature=1` its margin loss. `"noise_contrastive"` learns a
+            normaliser.
         sum_directions: bool. Whether the loss is the sum over both views of
             the means over images, as in the authors' code, which is twice the
             paper's mean over all views. Defaults to `False`.
@@ -89,7 +90,7 @@ class SimCLR(base.SelfSupervisedModel):
         checks.integers(1, num_layers=num_layers)
         checks.above(0, temperature=temperature)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
-        shapes = encoder_features.feature_shapes(encoder, "global")
+        width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
         weight = -2.0 if sum_directions else -1.0
         terms = {"contrastive_information": weight}
@@ -109,7 +110,6 @@ class SimCLR(base.SelfSupervisedModel):
         self.sum_directions = sum_directions
         self.negatives_from = negatives_from
         self.seed = seed
-        width = shapes["global"][-1]
         self.head = heads.mlp(
             width,
             (width,) * (num_layers - 1),

@@ -111,6 +111,43 @@ def donsker_varadhan(scores, positives, negatives, chunk_size=None):
     return _joint_mean(lambda s: s, scores, positives) - log_mean
 
 
+def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
+    """Binary noise-contrastive estimation, as a bound on mutual information.
+
+    Each pair is told from the other kind on its own, where a row's negatives
+    are noise samples for its positive: minus the loss of `nce.binary_nce`, of
+    the log-ratios `scores - log_normalizer`, plus the constant that makes it 0
+    where nothing can be told. With `n` negatives to a row it bounds a skewed
+    Jensen-Shannon divergence, `KL(p | m) + n KL(q | m)` with
+    `m = (p + n q) / (1 + n)`, which is below the mutual information and comes
+    near it as `n` grows. For the best scores, the best normaliser is the log of
+    their partition function: 0 if they are log-ratios of densities.
+
+    Args:
+        scores, positives, negatives: see the module. All rows have as many
+            negatives.
+        log_normalizer: float or scalar tensor. Defaults to 0.
+
+    Reference: [Gutmann and Hyvarinen, 2012](
+    https://jmlr.org/papers/v13/gutmann12a.html).
+    """
+    num_noise = rows.count_rows(scores, negatives)
+    if getattr(scores, "rows_are_split", False):
+        num_noise = distribution.sum_replicas(num_noise)
+    num_noise = ops.maximum(ops.max(num_noise), 1.0)
+    offset = log_normalizer + ops.log(num_noise)
+    value = _divergence(
+        lambda s: -ops.softplus(offset - s),
+        lambda s: num_noise * ops.softplus(s - offset),
+        lambda s: num_noise * ops.sigmoid(s - offset),
+        scores,
+        positives,
+        negatives,
+        None,
+    )
+    return value + ops.log1p(num_noise) + num_noise * ops.log1p(1 / num_noise)
+
+
 def info_nce(
     scores, positives, negatives, own_image_score=None, chunk_size=None
 ):

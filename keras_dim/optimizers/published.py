@@ -10,8 +10,10 @@ from keras_dim import configurable
 
 # Of LARS.
 DEFINITIONS = ("simclr", "byol", "lightly")
-# Biases, and the scales and offsets of normalisations.
-BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale")
+# Normalisers that are learned are no weights to be kept small.
+NOT_DECAYED = "log_normalizer"
+# Biases, the scales and offsets of normalisations, and learned normalisers.
+BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale", NOT_DECAYED)
 
 
 class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
@@ -27,6 +29,7 @@ class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
             [self.add_variable_from_reference(v, name=name) for v in variables]
             for name in self.slot_names
         ]
+        self._is_decayed = [not v.path.endswith(NOT_DECAYED) for v in variables]
 
     def slots_of(self, variable):
         """Returns the state of a variable, in the order of `slot_names`."""
@@ -36,7 +39,9 @@ class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
     def with_l2(self, gradient, variable):
         """Returns the gradient of the loss with the L2 penalty."""
         gradient = ops.cast(gradient, variable.dtype)
-        return gradient + self.l2 * variable if self.l2 else gradient
+        if self.l2 and self._is_decayed[self._get_variable_index(variable)]:
+            gradient = gradient + self.l2 * variable
+        return gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

@@ -120,6 +120,8 @@ def pretrain(
                     steps_per_execution=min(recipe.steps_per_execution, steps),
                 )
 
+        model.check_num_images(num_images)
+
         def load(epoch, batch):
             options = {"batch_size": recipe.batch_size, "seed": recipe.seed}
             options |= {"first_epoch": epoch, "first_batch": batch}

@@ -21,9 +21,9 @@ from keras_dim import optimizers
 from keras_dim import parts
 from keras_dim import views
 from keras_dim.evaluation import scoring
+from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import priors
-from keras_dim.mutual_information import bounds
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 # The parts of a recipe, and where their names are found.
@@ -37,8 +37,9 @@ PARTS = {
 # Arguments of methods that are parts themselves.
 PARTS_OF_METHODS = {
     "critic": critics.CRITICS,
-    "bound": bounds.BOUND_OBJECTS,
+    "bound": bounds.BOUNDS,
     "prior": priors.PRIORS,
+    "patch_views": views.VIEWS,
 }
 # Arguments of parts that come from the recipe's fields or its other parts.
 FROM_RECIPE = {

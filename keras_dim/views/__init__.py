@@ -16,6 +16,7 @@ default. Blurs have a standard deviation of 0.1 to 2 pixels.
 """
 
 from keras_dim.views.color import ColorJitter
+from keras_dim.views.color import RandomChannelDrop
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.geometry import RandomCrop
@@ -30,6 +31,7 @@ from keras_dim.views.published import amdim
 from keras_dim.views.published import byol
 from keras_dim.views.published import cmc
 from keras_dim.views.published import cpc
+from keras_dim.views.published import cpc_patches
 from keras_dim.views.published import dim
 from keras_dim.views.published import instance_discrimination
 from keras_dim.views.published import moco_v1
@@ -46,6 +48,7 @@ VIEWS = {
     "byol": byol,
     "cmc": cmc,
     "cpc": cpc,
+    "cpc_patches": cpc_patches,
     "dim": dim,
     "instance_discrimination": instance_discrimination,
     "moco_v1": moco_v1,
@@ -58,6 +61,7 @@ __all__ = [
     "ColorJitter",
     "LabSplit",
     "MultiCrop",
+    "RandomChannelDrop",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
@@ -73,6 +77,7 @@ __all__ = [
     "byol",
     "cmc",
     "cpc",
+    "cpc_patches",
     "dim",
     "instance_discrimination",
     "moco_v1",

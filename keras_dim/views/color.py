@@ -37,6 +37,37 @@ class RandomGrayscale(augmentation.Augmentation):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
+class RandomChannelDrop(augmentation.Augmentation):
+    """Drops all channels but one, drawn for each image; never in inference.
+
+    Dropped channels become 127.5, the middle of the grey levels. Images of one
+    channel pass through.
+
+    Args:
+        probability: float. Share of images that are changed. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 2
+
+    def __init__(self, probability=1.0, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+        checks.between(0, 1, probability=probability)
+        self.probability = probability
+
+    def augment(self, images, draws):
+        channels = images.shape[-1]
+        if channels == 1:
+            return images
+        kept = augmentation.integers(draws[:, 1], channels)
+        is_dropped = ops.logical_and(
+            draws[:, :1] < self.probability,
+            kept[:, None] != ops.arange(channels),
+        )
+        return ops.where(is_dropped[:, None, None, :], 127.5, images)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
 class RandomSolarize(augmentation.Augmentation):
     """Inverts the pixels from a threshold on; never in inference.
 

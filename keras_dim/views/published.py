@@ -4,6 +4,7 @@ from functools import partial
 
 from keras_dim import checks
 from keras_dim.views.color import ColorJitter
+from keras_dim.views.color import RandomChannelDrop
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.geometry import RandomCrop
@@ -295,6 +296,41 @@ def cpc(image_size, gray_probability=0.0, seed=None):
     gray = gray_probability and partial(RandomGrayscale, gray_probability)
     crop = partial(RandomCrop, image_size)
     return SingleView(_seeded(seed, crop, RandomFlip, gray))
+
+
+def cpc_patches(
+    image_size, drop_probability=1.0, gray_probability=0.25, seed=None
+):
+    """Returns the view of a single patch of version 2 of CPC.
+
+    Two of three channels are dropped; four in five patches have brightness,
+    contrast and saturation changed by up to 40 % and the hue turned by up to a
+    fifth of the circle; some become grey. In inference, patches stay as they
+    are.
+
+    Args:
+        image_size: int. Height and width of a patch, which do not matter.
+        drop_probability: float. Share of patches of which two channels are
+            dropped. Defaults to 1.
+        gray_probability: float. Share of patches that become grey. Defaults
+            to 0.25.
+        seed: int or None for a random one.
+
+    Differs from the paper in that patches are not sheared or bent and no
+    changes of AutoAugment are drawn. The strengths of the jitter are those of
+    public versions.
+
+    Reference: [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
+    """
+    checks.integers(1, image_size=image_size)
+    return SingleView(
+        _seeded(
+            seed,
+            partial(RandomChannelDrop, drop_probability),
+            partial(ColorJitter, 0.4, 0.4, 0.4, 0.2, probability=0.8),
+            partial(RandomGrayscale, gray_probability),
+        )
+    )
 
 
 def multi_crop(

@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
 
+from keras_dim.encoders import patch_resnet
 from keras_dim.encoders import patches
+from keras_dim.views import SingleView
 
 
 def patches_by_loop(images, size):
@@ -42,3 +45,26 @@ def test_fold_puts_every_patch_back_where_it_was_cut(image_size, size):
 def test_fold_refuses_patches_of_several_locations():
     with pytest.raises(ValueError, match=r"single location.*\(98, 2, 2, 4\)"):
         patches.fold(np.zeros((98, 2, 2, 4)), 32, 8)
+
+
+@pytest.mark.parametrize("image_size, size", [(32, 8), (30, 10)])
+def test_patches_that_are_not_changed_are_those_of_the_encoder(
+    image_size, size
+):
+    encoder = patch_resnet(image_size, width=2)
+    shape = (2, image_size, image_size, 3)
+    images = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+
+    assert patches.network_of(encoder).input.shape[1] == size
+    np.testing.assert_allclose(
+        patches.encode(encoder, images, SingleView()),
+        encoder(images)["local"],
+        atol=1e-5,
+    )
+
+
+def test_an_encoder_without_such_a_network_is_refused():
+    image = keras.Input((8, 8, 3))
+    encoder = keras.Model(image, {"local": keras.layers.Conv2D(3, 2)(image)})
+    with pytest.raises(ValueError, match="network called 'patch_network'"):
+        patches.network_of(encoder)

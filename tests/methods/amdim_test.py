@@ -244,6 +244,15 @@ def test_assignments_need_a_mixture(views):
         tiny.amdim().assignments(views)
 
 
+@pytest.mark.parametrize("target", ["map_9", "global"])
+def test_assignments_of_an_unknown_map_are_refused(views, target):
+    model = tiny.amdim(
+        mixture=3, pairings=(("global", "map_3"), ("global", "global"))
+    )
+    with pytest.raises(ValueError, match=rf"target: '{target}'.*\['map_3'\]"):
+        model.assignments(views, target)
+
+
 def test_uniform_scores_carry_no_information(views):
     model = tiny.amdim()
     for weight in model.trainable_weights:

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tiny
 
 import keras_dim
-from keras_dim.layers import lab
+from keras_dim.layers import color_spaces
 
 NAMES = ("first", "second", "third")
 
@@ -96,7 +96,7 @@ def test_each_view_is_scored_against_the_bank_of_the_other():
 def test_colours_are_those_of_the_authors():
     arrays = golden.load("contrastive_cmc")
     pixels = arrays["lab_rgb_uint8"].reshape(1, 1, 7, 3)
-    found = np.concatenate(lab.to_lab(pixels), axis=-1)[0, 0]
+    found = np.concatenate(color_spaces.to_lab(pixels), axis=-1)[0, 0]
     np.testing.assert_allclose(found, arrays["lab"], rtol=1e-3, atol=2e-2)
 
 
@@ -132,11 +132,35 @@ def test_a_pair_is_normalised_as_by_the_authors():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_pair_of_ycbcr_is_normalised_as_by_the_authors():
+    encoder = keras_dim.encoders.lab_pair(
+        16, {"name": "resnet", "width": 2}, color_space="ycbcr"
+    )
+    luminance, chrominance = sorted(
+        (x for x in encoder.layers if type(x).__name__ == "Rescaling"),
+        key=lambda layer: layer.output.shape[-1],
+    )
+    # White, and the statistics of the authors' code.
+    white = luminance(np.full((1, 1, 1, 1), 235.0))
+    np.testing.assert_allclose(
+        np.array(white).item() / 127.5 - 1, (235 - 116.151) / 109.5, rtol=1e-5
+    )
+    grey = chrominance(np.full((1, 1, 1, 2), 128.0))
+    expected = [(128 - 121.080) / 111.855, (128 - 132.342) / 111.964]
+    np.testing.assert_allclose(
+        np.array(grey)[0, 0, 0] / 127.5 - 1, expected, rtol=1e-4, atol=1e-6
+    )
+    features = encoder(np.zeros((2, 16, 16, 3), "uint8"))
+    assert features["global"].shape == (2, 32)
+    with pytest.raises(ValueError, match="color_space: 'hsv'.*ycbcr"):
+        keras_dim.encoders.lab_pair(16, color_space="hsv")
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         ({"graph": "star"}, "graph: 'star'.*core"),
-        ({"features": ("first",)}, "two or more different ones"),
+        ({"features": ("first",)}, "2 or more different values"),
         ({"features": ("first", "colour")}, "no feature 'colour'"),
         ({"num_noise": 0}, "`num_noise`.*1 or more"),
     ],

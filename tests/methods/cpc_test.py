@@ -5,6 +5,7 @@ import pytest
 import tiny
 
 import keras_dim
+from keras_dim.encoders import patches
 from keras_dim.layers import context
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import pairs
@@ -147,8 +148,9 @@ def test_published_grids_have_their_sizes(arrays):
         ({"steps": (0,)}, "`steps`.*from 1 to 3.*: 0"),
         ({"num_directions": 3}, "num_directions: 3.*1, 2, 4"),
         ({"score_scale": 0.0}, "`score_scale`.*above 0"),
-        ({"steps": ()}, "`steps`.*different"),
-        ({"steps": (1, 1)}, "`steps`.*different"),
+        ({"steps": ()}, "`steps`.*1 or more different"),
+        ({"steps": (1, 1)}, "`steps`.*1 or more different"),
+        ({"steps": 2}, "`steps`.*tuple.*: 2"),
         ({"bound": "margin"}, "compares cosines"),
     ],
 )
@@ -163,6 +165,19 @@ def test_a_grid_that_does_not_fit_is_refused():
         keras_dim.encoders.patch_resnet(31, patch_size=8, stride=4)
     with pytest.raises(ValueError, match="no published grid.*50 pixels"):
         keras_dim.encoders.patch_resnet(50)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 1, 4), (None, None, 3)])
+def test_a_feature_that_is_no_grid_is_refused(shape):
+    image = keras.Input((8, 8, 3))
+    maps = {
+        (4,): keras.layers.Dense(4)(keras.layers.Flatten()(image)),
+        (1, 1, 4): keras.layers.Conv2D(4, 8)(image),
+    }
+    if shape not in maps:
+        image = maps[shape] = keras.Input(shape)
+    with pytest.raises(ValueError, match="grid of 2 x 2 patches or more"):
+        keras_dim.CPC(keras.Model(image, {"local": maps[shape]}))
 
 
 @pytest.mark.parametrize("num_negatives", [None, 3])
@@ -180,3 +195,74 @@ def test_training_lowers_the_loss(num_negatives):
     model.compile(keras.optimizers.Adam(0.01))
     losses = model.fit(tiny.batches(), epochs=20, verbose=0).history["loss"]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def of_patches(patch_views):
+    keras.utils.set_random_seed(0)
+    return keras_dim.CPC(
+        tiny.patch_encoder(),
+        views=keras_dim.views.SingleView(),
+        patch_views=patch_views,
+        steps=(1,),
+        seed=1,
+    )
+
+
+def losses_of(patch_views, training):
+    model = of_patches(patch_views)
+    views = {"image": tiny.images().astype("float32")}
+    outputs = model.outputs(views, training=training)
+    return float(model.loss_terms(outputs)["information_1"])
+
+
+def test_patches_that_are_not_changed_make_no_difference():
+    expected = losses_of(None, training=True)
+    found = losses_of(keras_dim.views.SingleView(), training=True)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_patches_are_changed_in_training_alone():
+    expected = losses_of(None, training=True)
+    assert losses_of("cpc_patches", training=False) == pytest.approx(
+        expected, rel=1e-5
+    )
+    changed = losses_of("cpc_patches", training=True)
+    assert abs(changed - expected) > 1e-4
+
+
+def test_each_patch_is_changed_on_its_own():
+    jitter = keras_dim.views.ColorJitter(brightness=0.8, seed=1)
+    model = of_patches(keras_dim.views.SingleView([jitter]))
+    # It repeats from patch to patch.
+    tile = np.random.default_rng(0).uniform(20, 140, (1, 2, 2, 3))
+    image = np.tile(tile, (1, 4, 4, 1)).astype("float32")
+
+    alike = np.reshape(model.encoder(image)["local"], (9, -1))
+    changed = patches.encode(model.encoder, image, model.patch_views)
+    changed = np.reshape(changed, (9, -1))
+
+    np.testing.assert_allclose(alike, np.tile(alike[:1], (9, 1)), atol=1e-5)
+    for one in range(9):
+        for other in range(one):
+            assert np.abs(changed[one] - changed[other]).max() > 1e-4
+
+
+def test_patch_views_have_names_in_recipes():
+    recipe = keras_dim.recipes.get("cpc_stl10").replace(
+        **{
+            "width": 2,
+            "method.patch_views": "cpc_patches",
+            "patch_views.drop_probability": 0.5,
+        }
+    )
+    model = recipe.build_model((96, 96, 3))
+    drop, jitter, gray = model.patch_views.augmentations
+
+    assert drop.probability == 0.5
+    assert (jitter.probability, gray.probability) == (0.8, 0.25)
+    assert len({drop.seed, jitter.seed, gray.seed}) == 3
+
+
+def test_patch_views_need_a_network_of_patches():
+    with pytest.raises(ValueError, match="'patch_network'"):
+        keras_dim.CPC(tiny.grid_encoder(), patch_views="cpc_patches")

@@ -134,3 +134,154 @@ def test_two_replicas_refuse_the_same(two_replicas, images):
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="no negatives"):
         DOORS["fit"](model, as_data_set(images, "data set"))
+
+
+def refused(model, door, *args, **kwargs):
+    """Returns the one line of a refusal that changes no weight."""
+    before = model.get_weights()
+    with pytest.raises(ValueError) as caught:
+        getattr(model, door)(*args, **kwargs)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# One instance of each method.
+NAMES = [
+    "deep_infomax_local",
+    "amdim",
+    "simclr",
+    "alignment_uniformity",
+    "corinfomax",
+    "coding_rate",
+    "byol",
+    "raft",
+    "moco",
+    "instance_discrimination",
+    "cmc",
+    "cpc",
+]
+# Negatives, or the other patches, of one image are enough for the last four.
+MANY_IMAGES = NAMES[:-4]
+
+
+@pytest.mark.parametrize("door", ["fit", "train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize("name", MANY_IMAGES)
+def test_a_batch_of_one_image_is_refused(images, name, door):
+    found = refused(tiny.make(name), door, images[:1])
+
+    assert found.startswith(f"`{door}` expects 2 images or more in a batch: ")
+
+
+@pytest.mark.parametrize("name", NAMES[-4:])
+def test_others_take_a_batch_of_one_image(name):
+    batch = {"image": tiny.images()[:1], "index": np.arange(1)}
+
+    assert np.isfinite(tiny.make(name).train_on_batch(batch)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_views_that_the_encoder_does_not_take_are_refused(name):
+    batch = {"image": tiny.images(), "index": np.arange(tiny.NUM_IMAGES)}
+    of_four = np.concatenate([batch["image"], batch["image"][..., :1]], axis=-1)
+    grey = batch["image"][..., :1]
+
+    for door, channels, pixels in (
+        ("fit", 4, of_four),
+        ("train_on_batch", 1, grey),
+    ):
+        found = refused(tiny.make(name), door, {**batch, "image": pixels})
+        assert f"8, 8, {channels}): load images" in found
+        assert "The encoder takes views of the shape (None, 8, 8, 3)" in found
+
+
+def test_each_view_of_a_user_is_compared_with_the_encoder():
+    views = {"view_1": tiny.images(), "view_2": tiny.images()[:, :6]}
+
+    assert "6, 8, 3): load images" in refused(tiny.make("simclr"), "fit", views)
+
+
+def test_an_error_of_a_view_is_one_line(images):
+    model = keras_dim.DeepInfoMax(
+        tiny.encoder(), views=keras_dim.views.dim(crop_size=9)
+    )
+    model.compile("sgd")
+
+    assert "crop of 9 pixels" in refused(model, "fit", images[:8])
+
+
+def test_views_of_other_names_are_refused(images):
+    model = keras_dim.MoCo(tiny.encoder(), views=tiny.two_views(), queue_size=4)
+    model.compile("sgd")
+
+    found = refused(model, "fit", images[:8])
+
+    assert "takes the views ['query', 'key']" in found
+    assert "makes ['view_1', 'view_2']" in found
+
+
+def test_a_queue_larger_than_the_data_set_is_refused(images):
+    # 12 keys.
+    found = refused(tiny.make("moco"), "fit", images)
+    assert "queue of 12 keys is larger than the data set of 9 images" in found
+    tiny.make("moco").fit(tiny.images()[:12], verbose=0)
+
+
+@pytest.mark.parametrize("name", ["instance_discrimination", "cmc"])
+class TestBank:
+    def batch(self, num_images, first=0):
+        index = first + np.arange(num_images)
+        return {"image": tiny.images()[:num_images], "index": index}
+
+    def test_of_another_size_than_the_data_set_is_refused(self, name):
+        found = refused(tiny.make(name), "fit", self.batch(8))
+        assert "rows for 16 images, and the data set has 8" in found
+        # A part of them.
+        tiny.make(name).train_on_batch(self.batch(8))
+        tiny.make(name).evaluate(self.batch(8), verbose=0)
+
+    @pytest.mark.parametrize("door", ["fit", "train_on_batch"])
+    def test_without_a_row_for_an_index_is_refused(self, name, door):
+        found = refused(tiny.make(name), door, self.batch(16, first=1))
+        assert "rows for 16 images. Received an index from 1 to 16" in found
+
+    @pytest.mark.parametrize("door", ["fit", "train_on_batch"])
+    def test_refuses_images_without_an_index(self, name, door):
+        found = refused(tiny.make(name), door, tiny.images())
+        assert "'index'" in found
+
+    def test_refuses_fractions_for_an_index(self, name):
+        batch = self.batch(16)
+        batch["index"] = batch["index"] / 2
+        assert "float64" in refused(tiny.make(name), "fit", batch)
+
+
+BANKS = ("instance_discrimination", "cmc")
+
+
+@pytest.mark.parametrize("name", keras_dim.methods.METHODS)
+def test_an_encoder_without_the_feature_is_refused(name):
+    image = keras.Input(tiny.IMAGE_SHAPE)
+    encoder = keras.Model(image, {"other": keras.layers.Flatten()(image)})
+    arguments = {"num_images": 4} if name in BANKS else {}
+
+    with pytest.raises(ValueError, match="has no feature '[a-z]+'.*'other'"):
+        keras_dim.methods.METHODS[name](encoder, **arguments)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in keras_dim.methods.METHODS
+        if n not in ("deep_infomax", "amdim", "cpc")
+    ],
+)
+def test_a_map_is_no_feature_for_a_head(name):
+    image = keras.Input(tiny.IMAGE_SHAPE)
+    maps = dict.fromkeys(("global", "luminance", "chrominance"), image)
+    arguments = {"num_images": 4} if name in BANKS else {}
+
+    with pytest.raises(ValueError, match=r"must be a vector.*8, 8, 3\)"):
+        keras_dim.methods.METHODS[name](keras.Model(image, maps), **arguments)

@@ -157,6 +157,7 @@ def test_methods_of_two_views_refuse_three(make):
         "margin",
         "one_vs_one",
         "contrastive_margin",
+        "noise_contrastive",
     ],
 )
 def test_other_bounds_train(bound):

@@ -30,6 +30,7 @@ ENCODERS = {
     "amdim_stl10": ((64, 64, 3), "map_7", (7, 7)),
     "amdim_imagenette": ((64, 64, 3), "map_7", (7, 7)),
     "moco_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "moco_v1_cifar10": ((32, 32, 3), "local", (8, 8)),
     "byol_cifar10": ((32, 32, 3), "local", (8, 8)),
     "simclr_cifar10": ((32, 32, 3), "local", (8, 8)),
     "instance_discrimination_cifar10": ((32, 32, 3), "local", (8, 8)),
@@ -41,7 +42,9 @@ ENCODERS = {
     "coding_rate_cifar10": ((32, 32, 3), "local", (8, 8)),
 }
 # Widths that change no place of a map, and take no memory.
+# They are those of a recipe, or of all other recipes of a method.
 NARROW = {
+    "moco_v1_cifar10": {"queue_size": 4, "width": 2},
     "deep_infomax": {"critic.units": 8},
     "amdim": {"base_width": 2, "representation_units": 16, "depth": 1},
     "moco": {"queue_size": 4},
@@ -63,7 +66,8 @@ WRITTEN = json.loads(
 
 def narrow(name):
     recipe = recipes.get(name)
-    return recipe.replace(**NARROW[recipe.method["name"]])
+    of_method = NARROW[recipe.method["name"]]
+    return recipe.replace(**NARROW.get(name, of_method))
 
 
 def test_the_recipes_are_known_by_their_names():

@@ -533,6 +533,27 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
         ({"batch_size": 2000}, ValueError, "`batch_size` is 2000"),
         ({"split": "val"}, ValueError, "Unknown split"),
         ({"prior": "flat"}, ValueError, "Unknown prior"),
+        (
+            {"method": {"name": "moco", "queue_size": 1438}, "views": None},
+            ValueError,
+            "queue of 1,438 keys.*data set of 1,437 images",
+        ),
+        (
+            {
+                "method": {
+                    "name": "instance_discrimination",
+                    "num_images": 1438,
+                },
+                "views": "instance_discrimination",
+            },
+            ValueError,
+            "rows for 1,438 images, and the data set has 1,437",
+        ),
+        (
+            {"method": "byol", "views": None, "batch_size": 1},
+            ValueError,
+            "`batch_size`.*2 or more",
+        ),
     ],
 )
 def test_a_mistake_leaves_no_folder(tmp_path, changes, error, message):

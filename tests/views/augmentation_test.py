@@ -25,6 +25,7 @@ LAYERS = {
     "blur": lambda: views.RandomGaussianBlur(
         (0.5, 2.0), kernel_size=5, probability=0.7, seed=3
     ),
+    "channel_drop": lambda: views.RandomChannelDrop(0.7, seed=3),
     "solarize": lambda: views.RandomSolarize(100.0, probability=0.7, seed=3),
 }
 MOVES_PIXELS = ("crop", "flip", "translation")

@@ -90,10 +90,47 @@ def test_lab_is_near_that_of_pillow():
         assert np.abs(got[..., 1:] - chrominance).max() < 16
 
 
+def test_ycbcr_is_that_of_pillow_in_the_levels_of_video():
+    split = views.LabSplit(color_space="ycbcr")(IMAGES)
+    got = np.concatenate([split["luminance"], split["chrominance"]], axis=-1)
+    # Pillow's goes from 0 to 255, as in JPEG files, in whole numbers.
+    jpeg = [np.asarray(Image.fromarray(i).convert("YCbCr")) for i in IMAGES]
+    offset, scale = np.array([0, 128, 128]), np.array([219, 224, 224]) / 255
+    expected = (np.array(jpeg) - offset) * scale + [16, 128, 128]
+    np.testing.assert_allclose(got, expected, atol=1.0)
+    assert np.abs(got - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    "pixel, ycbcr",
+    [
+        # As ITU-R BT.601 has black, white and the primaries.
+        ((0, 0, 0), (16, 128, 128)),
+        ((255, 255, 255), (235, 128, 128)),
+        ((255, 0, 0), (81.48, 90.20, 240)),
+        ((0, 255, 0), (144.55, 53.80, 34.21)),
+        ((0, 0, 255), (40.97, 240, 109.79)),
+    ],
+)
+def test_known_colours_have_their_ycbcr(pixel, ycbcr):
+    split = views.LabSplit("ycbcr")(np.uint8([[[pixel]]]))
+    got = np.concatenate([split["luminance"], split["chrominance"]], axis=-1)
+    np.testing.assert_allclose(got[0, 0, 0], ycbcr, atol=0.01)
+
+
+def test_a_split_survives_its_configuration():
+    layer = views.LabSplit("ycbcr")
+    again = views.LabSplit.from_config(layer.get_config())
+    assert again.color_space == "ycbcr"
+    with pytest.raises(ValueError, match="color_space: 'hsv'.*lab"):
+        views.LabSplit("hsv")
+
+
+@pytest.mark.parametrize("color_space", ["lab", "ycbcr"])
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_images_without_three_channels_are_refused(channels):
+def test_images_without_three_channels_are_refused(channels, color_space):
     with pytest.raises(ValueError, match="three channels.*Received"):
-        views.LabSplit()(np.zeros((2, 4, 4, channels)))
+        views.LabSplit(color_space)(np.zeros((2, 4, 4, channels)))
 
 
 def test_a_split_may_end_a_view():
