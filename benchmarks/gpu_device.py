@@ -1,0 +1,36 @@
+"""JAX's devices: how they are set up, and what they are."""
+
+import os
+import platform
+
+
+def prepare(cache):
+    """Sets the backend and the folder of compiled programs."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms and "cpu" not in platforms.split(","):
+        # The GPU is compared with the CPU.
+        os.environ["JAX_PLATFORMS"] = f"{platforms},cpu"
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", cache)
+    # Small programs, too: a machine is often started anew.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def describe():
+    """Returns the names of the devices and the versions."""
+    import jax
+    import keras
+
+    devices = jax.devices()
+    return {
+        "device": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "num_devices": len(devices),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "keras": keras.__version__,
+    }
