@@ -23,7 +23,7 @@ makes OUTPUT/encoder.keras of them, in float32.
 
 On a machine without a network:
 
-1.  Beforehand, where there is one, write CIFAR-10 as files below 50 MB:
+1.  Beforehand, where there is one, write CIFAR-10 as four files below 30 MB:
 
         python benchmarks/gpu.py --write_data DATA
 
@@ -121,6 +121,7 @@ def parse(arguments):
         metavar="NAME=VALUE",
         help="a change of the method's recipe, as of `keras-dim pretrain`",
     )
+    train.add_argument("--max_steps", type=int, help="end after so many")
     train.add_argument("--steps_per_call", type=int, default=50)
     train.add_argument("--warmup_steps", type=int, default=200)
     train.add_argument("--score_minutes", type=float, default=1.0)

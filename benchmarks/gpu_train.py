@@ -83,7 +83,8 @@ def run(options, report):
     left = last - time.time()
     num_scores = left / 60 / options.score_minutes
     left -= num_scores * score_seconds
-    training.plan(training.step + int(PLANNED * left / seconds))
+    num_steps = training.step + int(PLANNED * left / seconds)
+    training.plan(min(num_steps, options.max_steps or num_steps))
     rate = recipe.batch_size / seconds
     report(
         "schedule",
