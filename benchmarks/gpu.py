@@ -101,6 +101,7 @@ def parse(arguments):
     add("--speed_minutes", type=float, default=1.5, help="limit of speed")
     add("--cache", default=os.path.join(tempfile.gettempdir(), "jax_cache"))
     add("--seed", type=int, default=0)
+    add("--on_cpu", action="store_true", help="allow a machine without a GPU")
 
     check = parser.add_argument_group("check")
     check.add_argument("--limit", type=float, default=1e-3)
@@ -223,7 +224,9 @@ def run_stage(options):
         import gpu_device
 
         gpu_device.prepare(options.cache)
-        report("device", stage=options.stage, **gpu_device.describe())
+        report(
+            "device", stage=options.stage, **gpu_device.describe(options.on_cpu)
+        )
         if options.stage == "check":
             import gpu_check as stage
         elif options.stage == "speed":

@@ -3,6 +3,7 @@
 import concurrent.futures
 import time
 
+import gpu_device
 import gpu_steps
 import jax
 import keras
@@ -22,7 +23,7 @@ def run(options, report):
     keras.config.set_dtype_policy("float32")
     names = (options.instances or ",".join(tiny.METHODS)).split(",")
     devices = jax.devices()[0], jax.devices("cpu")[0]
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=8)
+    pool = gpu_device.compiling_threads()
     waiting, found = {}, []
 
     def collect(future):

@@ -1,5 +1,6 @@
 """JAX's devices: how they are set up, and what they are."""
 
+import concurrent.futures
 import os
 import platform
 
@@ -19,12 +20,28 @@ def prepare(cache):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def describe():
-    """Returns the names of the devices and the versions."""
+def compiling_threads():
+    """Returns threads to compile in beside the one that traces."""
+    number = min(8, max(1, (os.cpu_count() or 1) // 2))
+    return concurrent.futures.ThreadPoolExecutor(max_workers=number)
+
+
+def describe(on_cpu):
+    """Returns the names of the devices and the versions.
+
+    Raises:
+        RuntimeError: if there is no GPU, where JAX would quietly take the CPU,
+            and `on_cpu` is false.
+    """
     import jax
     import keras
 
     devices = jax.devices()
+    if devices[0].platform == "cpu" and not on_cpu:
+        raise RuntimeError(
+            "JAX finds no GPU. Install its CUDA plugin, or pass --on_cpu to "
+            "try this with small numbers"
+        )
     return {
         "device": devices[0].device_kind,
         "platform": devices[0].platform,

@@ -4,6 +4,7 @@ import concurrent.futures
 import statistics
 import time
 
+import gpu_device
 import gpu_steps
 import jax
 import keras
@@ -24,7 +25,7 @@ def run(options, report):
     names = list(methods.METHODS)
     if options.speed_methods:
         names = options.speed_methods.split(",")
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=8)
+    pool = gpu_device.compiling_threads()
     compiling, timed = {}, 0
     for name in names:
         if time.time() > options.deadline - RESERVE:

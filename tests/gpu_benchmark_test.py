@@ -65,12 +65,15 @@ def run(folder, *arguments):
             ROOT / "benchmarks" / "gpu.py",
             f"--output={folder / 'output'}",
             f"--cache={folder / 'cache'}",
+            "--on_cpu",
             *arguments,
         ],
         env=os.environ
         | {
             "KERAS_BACKEND": "jax",
             "JAX_PLATFORMS": "cpu",
+            # Programs that run a few times need not be fast.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
             "PYTHONPATH": os.pathsep.join([str(folder / "block"), str(ROOT)]),
         },
         stdin=subprocess.DEVNULL,
@@ -203,6 +206,13 @@ def test_a_failure_is_recorded_and_is_the_exit_code(tmp_path, benchmark):
     (failure,) = results(tmp_path / "output", benchmark, "failure")
     assert "There is no recipe of 'no_such_method'" in failure["error"]
     assert "Traceback" in (tmp_path / "output" / "log.txt").read_text()
+
+
+def test_a_machine_without_a_gpu_is_refused(benchmark):
+    gpu_device = benchmark("gpu_device")
+    assert gpu_device.describe(on_cpu=True)["platform"] == "cpu"
+    with pytest.raises(RuntimeError, match="JAX finds no GPU"):
+        gpu_device.describe(on_cpu=False)
 
 
 @pytest.mark.parametrize(

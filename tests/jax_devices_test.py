@@ -20,7 +20,11 @@ TESTS = pathlib.Path(__file__).parent
 def run_worker(folder, names):
     """Returns the folder and the results in it."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
-    flags = "--xla_force_host_platform_device_count=8"
+    # Programs that run once need not be fast.
+    flags = (
+        "--xla_force_host_platform_device_count=8 "
+        "--xla_backend_optimization_level=0"
+    )
     done = subprocess.run(
         [sys.executable, TESTS / "jax_devices_worker.py", folder, *names],
         env=os.environ
