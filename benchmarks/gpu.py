@@ -111,7 +111,7 @@ def parse(arguments):
     speed.add_argument("--speed_methods", help="some names; all by default")
     speed.add_argument("--speed_batch_size", type=int, help="not the recipe's")
     speed.add_argument("--matrix_size", type=int, default=8192)
-    speed.add_argument("--seconds", type=float, default=1.5, help="for each")
+    speed.add_argument("--seconds", type=float, default=0.5, help="for each")
 
     train = parser.add_argument_group("train")
     train.add_argument("--method", default="amdim")

@@ -66,8 +66,7 @@ def run(options, report):
 
 def start(name, devices):
     """Returns a function that steps on each device, and its arguments."""
-    # The weights are made where programs compile fastest.
-    with jax.default_device(devices[-1]):
+    with gpu_device.made_on_cpu():
         model = tiny.make(name)
         state = jax.tree.map(np.asarray, gpu_steps.state_of(model))
     batch = {"image": tiny.images(), "index": np.arange(tiny.NUM_IMAGES)}

@@ -87,8 +87,7 @@ def lower(recipe, batch_size=None):
     keras.config.set_dtype_policy(recipe.dtype_policy)
     size = recipe.image_size or 32
     batch_size = batch_size or recipe.batch_size
-    # The weights are made where programs compile fastest.
-    with jax.default_device(jax.devices("cpu")[0]):
+    with gpu_device.made_on_cpu():
         model = recipe.build_model((size, size, 3), num_images=50000)
         model.compile(optimizers.get(**recipe.optimizer))
         state = jax.tree.map(np.asarray, gpu_steps.state_of(model))

@@ -5,6 +5,7 @@ import math
 import time
 
 import gpu_data
+import gpu_device
 import gpu_encoder
 import gpu_speed
 import gpu_steps
@@ -140,9 +141,8 @@ class Training:
             )
         keras.config.set_dtype_policy(recipe.dtype_policy)
         keras.utils.set_random_seed(options.seed)
-        cpu, device = jax.devices("cpu")[0], jax.devices()[0]
-        # The weights are made where programs compile fastest.
-        with jax.default_device(cpu):
+        device = jax.devices()[0]
+        with gpu_device.made_on_cpu():
             self.model = recipe.build_model(
                 all_images.shape[1:], num_images=len(self.trained)
             )
