@@ -83,6 +83,16 @@ def test_eight_devices_train_as_one_does(name, trained):
     assert_equal(name, *trained)
 
 
+def test_each_of_eight_devices_does_a_part(trained):
+    _, results = trained
+    one, eight = (
+        results[jax_devices_worker.OF_OPERATIONS][where]["operations"]
+        for where in jax_devices_worker.PLACES
+    )
+    # Views, optimizer and scores of all pairs are not an eighth.
+    assert eight < 0.5 * one
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", jax_devices_worker.MORE_METHODS)
 def test_eight_devices_train_further_methods_as_one_does(name, more):

@@ -15,6 +15,7 @@ NUM_EPOCHS = 2
 if __name__ == "__main__":
     sys.path.insert(0, str(TESTS))
 
+import jax  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny  # noqa: E402
@@ -23,15 +24,19 @@ import tiny  # noqa: E402
 METHODS = ["moco", "simclr"]
 # Those that a slow test runs.
 MORE_METHODS = [name for name in tiny.METHODS if name not in METHODS]
+# The one whose operations are counted.
+OF_OPERATIONS = "simclr"
 PLACES = ("one", "eight")
 
 
 def place(name):
     """Makes models, and the steps of `fit`, those of one or of all devices."""
+    # Names of layers begin anew, and so do those of the weights.
+    keras.utils.clear_session()
     distribution = None
     if name == "eight":
         distribution = keras.distribution.DataParallel()
-        assert distribution.device_mesh.shape == [8]
+        assert list(distribution.device_mesh.shape) == [8]
     keras.distribution.set_distribution(distribution)
 
 
@@ -52,6 +57,28 @@ def train(name):
     return {"history": history, "after": after, "devices": devices}, weights
 
 
+def operations(name):
+    """Returns how many operations each device does in a training step."""
+    model = tiny.make(name)
+    model.optimizer.build(model.trainable_variables)
+    state = [
+        [variable.value for variable in variables]
+        for variables in (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+    ]
+    images = jax.numpy.asarray(tiny.images()[: tiny.BATCH_SIZE])
+    distribution = keras.distribution.distribution()
+    if distribution:
+        layout = distribution.get_data_layout(images.shape)
+        images = keras.distribution.distribute_tensor(images, layout)
+    step = jax.jit(model.train_step).lower(state, ({"image": images},))
+    return step.compile().cost_analysis()["flops"]
+
+
 def main(folder, names):
     results = {}
     for name in names:
@@ -60,6 +87,8 @@ def main(folder, names):
             place(where)
             results[name][where], weights = train(name)
             np.savez(folder / f"{name}_{where}.npz", **weights)
+            if name == OF_OPERATIONS:
+                results[name][where]["operations"] = operations(name)
     (folder / "results.json").write_text(json.dumps(results))
 
 
