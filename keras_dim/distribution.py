@@ -274,6 +274,25 @@ def random_rows(draw, batch_size, shape, seed_generator):
     return draw_for_own_rows(draw_rows, batch_size)
 
 
+def split_rows(tensor):
+    """Has each device of a `keras.distribution` hold a part of the rows.
+
+    A compiler that is not told so makes all views on every device, and has
+    every device then train on the whole batch. The values stay the same.
+    Without such a distribution, and for rows that the devices cannot share
+    equally, it returns `tensor` as it is.
+    """
+    current = keras.distribution.distribution()
+    if current is None:
+        return tensor
+    mesh = current.device_mesh
+    devices = mesh.shape[mesh.axis_names.index(current.batch_dim_name)]
+    if tensor.shape[0] is None or tensor.shape[0] % devices:
+        return tensor
+    layout = current.get_data_layout(tensor.shape)
+    return keras.distribution.distribute_tensor(tensor, layout)
+
+
 def shuffle_rows(tensor, seed_generator):
     """Deals the rows of all replicas out to them in a new random order.
 

@@ -65,7 +65,9 @@ class Teacher(memory.StateLayer):
         self._move = _MoveTowards([pair for pair in pairs if pair[0].trainable])
         for slow, fast in pairs:
             if not (fresh_start and slow.trainable):
-                slow.assign(fast)
+                # A copy: on JAX, variables of several devices would share
+                # one buffer, which a step cannot give up twice.
+                slow.assign(ops.copy(fast))
             # Not the layer, whose batch normalization would then run in
             # inference mode.
             slow.trainable = False

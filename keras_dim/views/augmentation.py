@@ -60,7 +60,8 @@ class Augmentation(configurable.Configurable, layers.Layer):
             images = ops.cast(images, "float32")
         if not training:
             return self.infer(images)
-        return self.augment(images, self.draw(ops.shape(images)[0]))
+        draws = distribution.split_rows(self.draw(ops.shape(images)[0]))
+        return distribution.split_rows(self.augment(images, draws))
 
 
 def in_turn(augmentations, images, training):
