@@ -404,16 +404,17 @@ def pretrain(setting, images, arguments, folder):
 
 def score(trained, train, scored):
     """Returns accuracies, and the effective rank of features of one view."""
+    feature = encoders.default_feature(trained)
     found = [
-        evaluation.extract(trained, images, "global")
+        evaluation.extract(trained, images, feature)
         for images in (train, scored)
     ]
-    rows = [part[name] for part in found for name in ("global", "label")]
+    rows = [part[name] for part in found for name in (feature, "label")]
     scores = {
         name: evaluation.run_probe(*rows, probe, settings)["accuracy"]
         for name, (probe, settings) in PROBES.items()
     }
-    return scores, evaluation.effective_rank(found[1]["global"])
+    return scores, evaluation.effective_rank(found[1][feature])
 
 
 def write_table():

@@ -34,10 +34,9 @@ def dataset(name):
 @pytest.fixture(scope="module")
 def given_draws():
     """Both backends draw the same numbers."""
-    before = keras.random.uniform, keras.random.normal
-    jax_worker.give_draws()
-    yield
-    keras.random.uniform, keras.random.normal = before
+    with pytest.MonkeyPatch.context() as patch:
+        jax_worker.give_draws(patch.setattr)
+        yield
 
 
 def save(folder, names):

@@ -48,7 +48,7 @@ import tiny_optimizers  # noqa: E402
 MORE_METHODS = [name for name in tiny.METHODS if name not in METHODS]
 
 
-def give_draws():
+def give_draws(set_attribute=setattr):
     """Has both backends draw the same numbers: their own streams differ."""
 
     def giving(draw):
@@ -60,9 +60,14 @@ def give_draws():
         drawn = np.random.default_rng(0).integers(low, high, tuple(shape))
         return keras.ops.convert_to_tensor(drawn.astype("int32"))
 
-    keras.random.randint = randint
-    keras.random.uniform = giving(lambda rng, shape: rng.random(shape))
-    keras.random.normal = giving(lambda rng, shape: rng.normal(size=shape))
+    uniform = giving(lambda rng, shape: rng.random(shape))
+    normal = giving(lambda rng, shape: rng.normal(size=shape))
+    for draw in (
+        ("randint", randint),
+        ("uniform", uniform),
+        ("normal", normal),
+    ):
+        set_attribute(keras.random, *draw)
 
 
 def batch(name):

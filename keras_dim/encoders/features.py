@@ -32,6 +32,29 @@ def vector_width(encoder: keras.Model, name: str) -> int:
     return shape[-1]
 
 
+def check_views(
+    encoder: keras.Model, views: Mapping[str, Any], names: Iterable[str]
+) -> None:
+    """Raises a `ValueError` for views that are missing or do not fit."""
+    expected = encoder.input_shape
+    for name in names:
+        if name not in views:
+            raise ValueError(
+                f"This method takes the views {list(names)}. Received a layer "
+                f"`views` that makes {list(views)}"
+            )
+        found = tuple(views[name].shape)
+        if len(found) != len(expected) or any(
+            None not in sizes and sizes[0] != sizes[1]
+            for sizes in zip(found, expected, strict=True)
+        ):
+            raise ValueError(
+                f"The encoder takes views of the shape {expected}. Received "
+                f"{found}: load images with other `image_size` or `channels`, "
+                "or set those of the encoder"
+            )
+
+
 def named(outputs: Any) -> dict[str, Any]:
     """Returns an encoder's outputs by name; a single one is `"output"`."""
     if isinstance(outputs, Mapping):

@@ -96,15 +96,14 @@ class AMDIM(base.SelfSupervisedModel):
     ):
         checks.at_least(0, score_penalty=score_penalty)
         shapes = encoder_features.feature_shapes(encoder, "global")
-        pairings = tuple(tuple(pairing) for pairing in pairings)
-        named = {"_to_".join(pairing): pairing for pairing in pairings}
+        named = {"_to_".join(pairing): tuple(pairing) for pairing in pairings}
         weights = dict.fromkeys(named, -1.0)
         if score_penalty:
             weights["score_penalty"] = score_penalty
         views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
         super().__init__(encoder, views, weights, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names)
-        self.pairings = pairings
+        self.pairings = tuple(named.values())
         self._pairing_of = named
         self.score_limit = score_limit
         self.score_penalty = score_penalty
@@ -115,7 +114,7 @@ class AMDIM(base.SelfSupervisedModel):
         self.seed = seed
         self.critic = critics.MultiscaleCritic(
             shapes,
-            pairings,
+            self.pairings,
             score_limit,
             self.mixture,
             use_batch_norm,
@@ -126,10 +125,9 @@ class AMDIM(base.SelfSupervisedModel):
         self.built = True
 
     def ceilings(self, batch_size):
-        shapes = encoder_features.feature_shapes(self.encoder)
         found = {}
         for term, (source, target) in self._pairing_of.items():
-            locations = math.prod(shapes[target][1:-1])
+            locations = math.prod(self.encoder.output[target].shape[1:-1])
             found[term] = self.bound.ceiling((batch_size - 1) * locations)
             if self.mixture and source == "global":
                 found[term] += self.mixture.gain
@@ -148,16 +146,15 @@ class AMDIM(base.SelfSupervisedModel):
         }
 
     def loss_terms(self, outputs):
-        terms = dict.fromkeys(("score_penalty", *self._pairing_of), 0.0)
-        for term, (source, _) in self._pairing_of.items():
-            share = 1 / len(outputs[term])
-            for pairs in outputs[term]:
-                terms[term] += share * self._information(pairs, source)
-                terms["score_penalty"] += share * pairs.scores.mean_square()
+        terms = dict.fromkeys(("score_penalty", *outputs), 0.0)
+        for term, ways in outputs.items():
+            for pairs in ways:
+                terms[term] += self._information(pairs, term) / len(ways)
+                terms["score_penalty"] += pairs.scores.mean_square() / len(ways)
         return terms
 
-    def _information(self, pairs, source):
-        if self.mixture and source == "global":
+    def _information(self, pairs, term):
+        if self.mixture and self._pairing_of[term][0] == "global":
             values = self.bound.values(*pairs)
             return keras.ops.mean(self.mixture.combine(values))
         return self.bound(*pairs)
@@ -168,21 +165,18 @@ class AMDIM(base.SelfSupervisedModel):
         Args:
             images: tensor `(batch, height, width, channels)`, or a batch of
                 views. Two or more: the others are the negatives.
-            target: str. Name of a map that is paired with the global feature.
+            target: str. Name of a feature that is paired with the global one.
                 Defaults to `"map_7"`.
 
         Returns:
-            Probabilities `(batch, height, width, num_mixtures)`.
+            Probabilities `(batch, height, width, num_mixtures)` for a map,
+            `(batch, num_mixtures)` for a vector.
         """
         if not self.mixture:
             raise ValueError("Only a mixture has assignments: set `mixture`")
-        maps = [
-            other
-            for one, other in self.pairings
-            if one == "global" and len(self.encoder.output[other].shape) == 4
-        ]
-        checks.one_of(maps, target=target)
+        targets = [other for one, other in self.pairings if one == "global"]
+        checks.one_of(targets, target=target)
         outputs = self.outputs(self.views_of(images, False), training=False)
-        pairs = outputs[f"global_to_{target}"][0]
-        map_size = self.encoder.output[target].shape[1:3]
-        return self.mixture.assignments(self.bound.values(*pairs), map_size)
+        values = self.bound.values(*outputs[f"global_to_{target}"][0])
+        map_size = self.encoder.output[target].shape[1:-1]
+        return self.mixture.assignments(values, map_size)

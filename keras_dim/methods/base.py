@@ -65,27 +65,10 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         is_views = isinstance(inputs, dict) and "image" not in inputs
         if not (is_views and set(self.view_names) <= set(inputs)):
             views = self.views(batches.images_of(inputs), training=training)
-        for name in self.view_names:
-            self._check_view(views, name)
+        encoder_features.check_views(self.encoder, views, self.view_names)
+        if self.num_images:
+            return {**views, "index": batches.index_of(inputs)}
         return views
-
-    def _check_view(self, views, name):
-        """Raises a `ValueError` for a view that the encoder does not take."""
-        if name not in views:
-            raise ValueError(
-                f"This method takes the views {list(self.view_names)}. "
-                f"Received a layer `views` that makes {list(views)}"
-            )
-        expected, found = self.encoder.input_shape, tuple(views[name].shape)
-        if len(found) != len(expected) or any(
-            None not in sizes and sizes[0] != sizes[1]
-            for sizes in zip(found, expected, strict=True)
-        ):
-            raise ValueError(
-                f"The encoder takes views of the shape {expected}. Received "
-                f"{found}: load images with other `image_size` or `channels`, "
-                "or set those of the encoder"
-            )
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -6,7 +6,6 @@ import math
 import keras
 from keras import ops
 
-from keras_dim import batches
 from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
@@ -134,10 +133,6 @@ class CMC(base.SelfSupervisedModel):
     def ceilings(self, batch_size):
         limited = self.directions if self.softmax else ()
         return dict.fromkeys(limited, math.log1p(self.num_noise))
-
-    def views_of(self, inputs, training):
-        views = super().views_of(inputs, training)
-        return {**views, "index": batches.index_of(inputs)}
 
     def outputs(self, views, training):
         index = views["index"]

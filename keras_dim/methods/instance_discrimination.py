@@ -5,7 +5,6 @@ import math
 import keras
 from keras import ops
 
-from keras_dim import batches
 from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import views as views_lib
@@ -135,10 +134,6 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         if self.num_noise:
             return {}
         return {"contrastive_information": math.log(self.num_images)}
-
-    def views_of(self, inputs, training):
-        views = super().views_of(inputs, training)
-        return {**views, "index": batches.index_of(inputs)}
 
     def outputs(self, views, training):
         index = views["index"]

@@ -129,20 +129,13 @@ class MoCo(base.SelfSupervisedModel):
         self.teacher.follow(self.steps_per_update)
 
     def outputs(self, views, training):
-        directions = [self.view_names]
-        if self.symmetric:
-            directions.append(self.view_names[::-1])
-        found = [
-            (
-                self._query(views[query], training),
-                self._key(views[key], training),
-            )
-            for query, key in directions
-        ]
+        names = [self.view_names, self.view_names[::-1]][: 1 + self.symmetric]
+        queries = [self._query(views[name], training) for name, _ in names]
+        keys = [self._key(views[name], training) for _, name in names]
         # The directions of an image follow each other, as on one device.
         return [
             ops.reshape(ops.stack(vectors, axis=1), (-1, self.units))
-            for vectors in zip(*found, strict=True)
+            for vectors in (queries, keys)
         ]
 
     def _query(self, images, training):

@@ -25,6 +25,8 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
     why_min_images = "a batch of one image has no negatives"
     # Names of the views that a batch may hold instead of images.
     view_names = ()
+    # Of a method with a memory bank: rows of it, one for each image.
+    num_images = None
 
     def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Trains the encoder; see `keras.Model.fit`. Labels are ignored."""
@@ -67,12 +69,11 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
 
     def check_num_images(self, num_images):
         """Raises a `ValueError` for a data set of a size that does not fit."""
-        rows = getattr(self, "num_images", num_images)
-        if rows != num_images:
+        if self.num_images not in (None, num_images):
             raise ValueError(
-                f"The memory bank has rows for {rows:,} images, and the data "
-                f"set has {num_images:,}: set `num_images` to that, or train "
-                "on a part of a data set by train_on_batch"
+                f"The memory bank has rows for {self.num_images:,} images, and "
+                f"the data set has {num_images:,}: set `num_images` to that, "
+                "or train on a part of a data set by train_on_batch"
             )
 
     def _checked(self, who, x, arguments, batch_size=None):
@@ -89,7 +90,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             why=self.why_min_images,
             batch_size=batch_size,
             view_names=self.view_names,
-            num_images=getattr(self, "num_images", None),
+            num_images=self.num_images,
         )
 
     if keras.backend.backend() == "tensorflow":
