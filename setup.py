@@ -44,8 +44,6 @@ REQUIRED = [
     # tensorflow-datasets needs. Older releases drop the answer of a server that
     # closes the connection before it has read the whole of a large request.
     "urllib3>=2.2",
-    # The checksums of TFRecord files. The oldest with wheels for Python 3.13.
-    "google-crc32c>=1.7",
     # Log messages. Keras and TensorFlow bring it along anyway.
     "absl-py>=2.0",
 ]

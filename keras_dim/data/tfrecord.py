@@ -7,12 +7,12 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from keras_dim.data import image_header
+from keras_dim.data.crc32c import crc32c
 from keras_dim.data.image_files import digest_of_files
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import survey
@@ -51,7 +51,7 @@ class RecordFile:
         finally:
             os.close(file)
         record = data[12:-4]
-        checksum = google_crc32c.value(record)
+        checksum = crc32c(record)
         # As TensorFlow's record_writer.h masks it.
         masked = (checksum >> 15 | checksum << 17) + 0xA282EAD8
         if struct.pack("<I", masked % 2**32) != data[-4:]:

@@ -57,8 +57,7 @@ def embed(
     are consecutive parts of the rows. This process writes the shards `worker`,
     `worker + num_workers` and so on; workers share nothing but the folder.
     Each shard is written whole or not at all, and the same call again skips
-    the shards that are done. Many shards of record files want many files: each
-    is read from its beginning.
+    the shards that are done.
 
     Args:
         encoder: `keras.Model`, or a `keras_dim.serving.Client` of one on a

@@ -8,6 +8,7 @@ from tiny_images import pixels
 
 import keras_dim.data
 from keras_dim.data import reading
+from keras_dim.data.crc32c import crc32c
 from keras_dim.data.tfrecord import open_file
 
 
@@ -95,7 +96,14 @@ def test_the_order_depends_on_seed_and_epoch(tmp_path, nothing_held):
     assert orders(first_batch=2) == [order[4:] for order in first]
 
 
-@pytest.mark.parametrize("size", [0, 1, 2**18 + 1])
+def test_checksums_are_those_of_castagnoli():
+    # RFC 3720, appendix B.4, and the check value of the usual nine digits.
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    assert crc32c(bytes(range(31, -1, -1))) == 0x113FDB5C
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 60, 61, 4092, 4093, 2**18 + 1])
 def test_checksums_are_those_that_tensorflow_writes(tmp_path, size):
     record = np.random.default_rng(size).bytes(size)
     write_records(tmp_path / "a.tfrecord", [record])
