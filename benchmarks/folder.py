@@ -66,10 +66,6 @@ def main():
     arguments = parser.parse_args()
     print(common.machine())
     # Read anew in every epoch, as what does not fit into memory is.
-    try:
-        from keras_dim.data import reading
-    except ImportError:
-        from keras_dim.data import memory as reading
     reading.HELD_BYTES = 0
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:

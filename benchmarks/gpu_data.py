@@ -32,7 +32,7 @@ def write(source, folder, part_bytes=PART_BYTES):
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         opened = data.open_source(source, split)
-        batches = list(reading.batches(opened, 1000))
+        batches = list(reading.Epoch(opened, 1000).batches())
         images = np.concatenate([batch["image"] for batch in batches])
         labels = np.concatenate([batch["label"] for batch in batches])
         number = -(-images.nbytes // part_bytes)

@@ -29,10 +29,12 @@ def save(folder, encoder, weights, step, piece_bytes):
     Returns:
         list of paths.
     """
-    arrays = {
-        f"weight_{place}": weight.astype("float16" if weight.ndim > 1 else "f4")
-        for place, weight in enumerate(weights)
-    }
+    # Numbers beyond float16 become infinite, and are refused below.
+    with np.errstate(over="ignore"):
+        arrays = {
+            f"weight_{n}": weight.astype("float16" if weight.ndim > 1 else "f4")
+            for n, weight in enumerate(weights)
+        }
     for name, array in arrays.items():
         if not np.all(np.isfinite(array)):
             raise ValueError(f"A number of {name} is not finite in float16")

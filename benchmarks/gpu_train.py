@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_dim import encoders
 from keras_dim import optimizers
-from keras_dim.data import order
+from keras_dim.data import reading
 
 # Changes of a method's recipe for a GPU. Without a number of steps, teachers
 # keep one momentum: the number is known only once steps were timed.
@@ -130,7 +130,7 @@ class Training:
         all_images, self.labels = images["train"]
         self.test_images, self.test_labels = images["test"]
         # Every n-th, so that the classes stay balanced whatever their order.
-        shuffled = order.permutation(0, len(all_images))
+        shuffled = reading.permutation(0, len(all_images))
         self.held_out = np.sort(shuffled[: options.held_out])
         self.trained = np.sort(shuffled[options.held_out :])
         batch_size = recipe.batch_size
@@ -277,7 +277,7 @@ class Training:
 
 @functools.lru_cache(maxsize=2)
 def _epoch_order(seed, epoch, size):
-    return order.permutation(order.epoch_seed(seed, epoch), size)
+    return reading.permutation(reading.epoch_seed(seed, epoch), size)
 
 
 def neighbors(bank, bank_labels, queries, labels, chunk=1000):

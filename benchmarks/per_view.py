@@ -311,12 +311,11 @@ def run(setting, arguments):
 def load_images(held_out):
     """Returns arrays to train on and to score, of CIFAR-10."""
     train, test = (
-        next(
-            reading.batches(
-                keras_dim.data.open_source("cifar10", split), 50_000
-            )
+        next(reading.Epoch(source, source.num_images).batches())
+        for source in (
+            keras_dim.data.open_source("cifar10", split)
+            for split in ("train", "test")
         )
-        for split in ("train", "test")
     )
     if not held_out:
         return train, test

@@ -131,6 +131,8 @@ class RestTransport:
                         )
                     response = connection.getresponse()
                     content = self._read(response)
+        except errors.ServerError:
+            raise
         except _ERRORS as error:
             cause = error.__cause__ or error
             if isinstance(cause, ConnectionRefusedError):

@@ -343,7 +343,7 @@ def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("byol", "each of the 2.*drop_remainder"),
+        ("moco", "each of the 2.*drop_remainder"),
         pytest.param(
             "amdim",
             "no negatives.*drop_remainder",

@@ -350,7 +350,7 @@ def test_a_server_finds_its_settings(version):
     assert model.model_platform == "tensorflow"
     text = (version.parent / "batching.config").read_text()
     assert "max_batch_size { value: 64 }" in text
-    assert '# servers that are asked for the signature "native" alone' in text
+    assert '# servers whose clients all use the signature "native"' in text
 
 
 def test_the_server_of_the_compose_file_puts_no_requests_together():

@@ -86,10 +86,6 @@ def test_the_predictor_has_no_teacher(model):
     assert shapes == [tuple(weight.shape) for weight in student]
 
 
-def test_a_batch_of_one_image_needs_no_negative():
-    assert keras_dim.BYOL.min_images == 1
-
-
 def test_the_loss_is_the_error_alone(model):
     outputs = model(tiny.images()[:4])
     error = float(model.loss_terms(outputs)["prediction_error"])
