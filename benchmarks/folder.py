@@ -23,6 +23,7 @@ from PIL import Image
 from sklearn import datasets
 
 import keras_dim.data
+from keras_dim.data import reading
 
 # As of ImageNet, and of photographs that were scaled down for the web.
 SIZES = ((500, 375), (1024, 768))

@@ -292,7 +292,7 @@ def test_operations_are_those_of_the_products(benchmark):
 def test_data_comes_back_from_its_parts(tmp_path, benchmark):
     gpu_data = benchmark("gpu_data")
     images, labels = images_and_labels(1100)
-    gpu_data.write((images, labels), tmp_path, part_bytes=images.nbytes // 2)
+    gpu_data.write((images, labels), tmp_path, part_bytes=images.nbytes // 3)
     parts = sorted(path.name for path in tmp_path.glob("train_*"))
     assert parts == ["train_0_of_3.npz", "train_1_of_3.npz", "train_2_of_3.npz"]
     for found in gpu_data.read(tmp_path).values():
