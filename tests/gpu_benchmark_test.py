@@ -117,6 +117,7 @@ def results(output, benchmark, kind):
     return benchmark("gpu_report").read(output, kind)
 
 
+@pytest.mark.slow
 def test_every_stage_ends_well_without_tensorflow(output, benchmark):
     stages = results(output, benchmark, "stage")
     assert {stage["name"]: stage["outcome"] for stage in stages} == {
@@ -134,6 +135,7 @@ def test_every_stage_ends_well_without_tensorflow(output, benchmark):
     assert (output / "log.txt").read_text().count("\n") >= 10
 
 
+@pytest.mark.slow
 def test_training_is_scored_and_ends_with_its_schedule(output, benchmark):
     (planned,) = results(output, benchmark, "schedule")
     (trained,) = results(output, benchmark, "trained")
@@ -151,6 +153,7 @@ def test_training_is_scored_and_ends_with_its_schedule(output, benchmark):
     assert 0 < scores[-1]["rate"] < 1e-3
 
 
+@pytest.mark.slow
 def test_the_encoder_is_joined_and_scores_what_was_reported(output, benchmark):
     path = benchmark("gpu_encoder").join(output)
     encoder = keras.models.load_model(path)

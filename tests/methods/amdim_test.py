@@ -244,13 +244,20 @@ def test_assignments_need_a_mixture(views):
         tiny.amdim().assignments(views)
 
 
-@pytest.mark.parametrize("target", ["map_9", "global"])
-def test_assignments_of_an_unknown_map_are_refused(views, target):
+@pytest.mark.parametrize(
+    ("target", "map_size"), [("map_3", (3, 3)), ("global", ())]
+)
+def test_every_place_of_a_target_chooses_among_the_features(
+    views, target, map_size
+):
     model = tiny.amdim(
         mixture=3, pairings=(("global", "map_3"), ("global", "global"))
     )
-    with pytest.raises(ValueError, match=rf"target: '{target}'.*\['map_3'\]"):
-        model.assignments(views, target)
+    chosen = np.array(model.assignments(views, target))
+    assert chosen.shape == (len(views["view_1"]), *map_size, 3)
+    np.testing.assert_allclose(chosen.sum(axis=-1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"target: 'map_9'.*'map_3', 'global'"):
+        model.assignments(views, "map_9")
 
 
 def test_uniform_scores_carry_no_information(views):
