@@ -500,7 +500,12 @@ def draw(by_views, baselines, path):
         )
         last = max(points)
         axes.annotate(
-            f" {name}, published", (last, points[last]), color="0.4", size=7
+            f"{name}, published ",
+            (last, points[last]),
+            color="0.4",
+            size=7,
+            ha="right",
+            va="bottom",
         )
     lines = {}
     for budget, methods in sorted(by_views.items()):
@@ -515,7 +520,8 @@ def draw(by_views, baselines, path):
     for name, runs in baselines.items():
         accuracy = 100 * mean_of(runs, "linear")[0]
         axes.axhline(accuracy, color="0.8", linewidth=0.8)
-        axes.annotate(name, (9e4, accuracy), color="0.5", size=7)
+        place = (1e7, accuracy)
+        axes.annotate(name, place, color="0.5", size=7, ha="right", va="bottom")
     axes.set_xscale("log")
     axes.set_xlabel("views in training")
     axes.set_ylabel("linear probe on CIFAR-10, percent")

@@ -1,6 +1,5 @@
 """Two logical devices on the CPU, so that replicas can be tested anywhere."""
 
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -63,18 +62,6 @@ def pytest_collection_modifyitems(items):
 def two_replicas():
     """The one MirroredStrategy of the process: several of them collide."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_objects_to_search():
-    """Python searches what other files left behind for garbage only once.
-
-    Millions of objects of compiled steps stay alive in a process; to search all
-    of them takes half a minute, in whichever test it happens to come due.
-    """
-    yield
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,8 @@ class ArraySource(Source):
         return image, self.label(index)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        if not self.decoded:
+            return super().read(rows)
         batch = {
             "image": np.asarray(self.images[rows]),
             "index": rows if self.index is None else self.index[rows],

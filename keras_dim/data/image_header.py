@@ -42,7 +42,7 @@ _FORMATS = {
 # Other files begin with these two letters, too: without the name of an image,
 # these are images only if their whole header is.
 _WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
-_READ = "JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG 2000 or AVIF"
+_READ = "JPEG, PNG, GIF, WebP, BMP, TIFF (.tif), PPM, JPEG 2000 or AVIF"
 _RAW = "raw files of cameras"
 _READ_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .tif .tiff .bmp .dib "

@@ -32,7 +32,7 @@ class Source(abc.ABC):
             for the first time.
     """
 
-    # Whether a method `read` copies the images of some rows from memory.
+    # Whether `read` copies images from memory.
     decoded = False
 
     name: str
@@ -63,6 +63,15 @@ class Source(abc.ABC):
     def label(self, index: int) -> int | None:
         """Returns the label of an index, if there are `labels`."""
         return None if self.labels is None else self.labels[index]
+
+    def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns a batch of the images of these indices, in their order.
+
+        Those that cannot be read are left out, and go to `skipped`.
+        """
+        from keras_dim.data import reading
+
+        return reading.Epoch(self, max(1, len(rows)), rows).batch(0)
 
     @abc.abstractmethod
     def contents(self) -> str:

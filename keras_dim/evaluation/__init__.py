@@ -6,6 +6,7 @@ from keras_dim.evaluation.callbacks import OnlineProbe
 from keras_dim.evaluation.callbacks import ProbeCallback
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
+from keras_dim.evaluation.features import raw_pixels
 from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.features import stream
 from keras_dim.evaluation.probes import few_shot
@@ -43,6 +44,7 @@ __all__ = [
     "linear_probe",
     "mlp_probe",
     "nearest_neighbors",
+    "raw_pixels",
     "raw_pixels_encoder",
     "relative_deviation",
     "run_probe",

@@ -98,6 +98,21 @@ def feature_model(
     return keras.Model(encoder.inputs[0], outputs, name="features")
 
 
+def raw_pixels(images: np.ndarray) -> np.ndarray:
+    """Returns the pixels as features, flattened and scaled to `[0, 1]`.
+
+    Args:
+        images: array `(num_images, height, width, channels)` of raw pixels,
+            `uint8` or float in `[0, 255]`. Others are a `ValueError`.
+
+    Returns:
+        float32 array `(num_images, height * width * channels)`.
+    """
+    images = np.asarray(images)
+    batches.check(images, who="raw_pixels")
+    return images.reshape(len(images), -1).astype("float32") / 255
+
+
 def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
     """Returns an encoder whose one feature, `"raw_pixels"`, is the image."""
     images = keras.Input(tuple(image_shape), dtype="float32")

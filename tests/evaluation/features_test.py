@@ -10,6 +10,7 @@ from tiny_encoder import tiny_encoder
 
 from keras_dim.evaluation import extract
 from keras_dim.evaluation import feature_model
+from keras_dim.evaluation import raw_pixels
 from keras_dim.evaluation import raw_pixels_encoder
 from keras_dim.evaluation import stream
 
@@ -267,3 +268,11 @@ def test_raw_pixels_are_flattened_and_scaled():
     found = extract(raw_pixels_encoder((2, 2, 1)), images)["raw_pixels"]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[0, 0.2, 0.4, 1]], rtol=1e-6)
+
+
+def test_raw_pixels_of_arrays_are_those_of_the_encoder():
+    images = np.arange(20, dtype=np.uint8).reshape(5, 2, 2, 1)
+    found = extract(raw_pixels_encoder((2, 2, 1)), images)["raw_pixels"]
+    np.testing.assert_allclose(raw_pixels(images), found, rtol=1e-6)
+    with pytest.raises(ValueError, match="raw_pixels expects raw pixels"):
+        raw_pixels(images / 255)
