@@ -1,4 +1,4 @@
-"""What a GPU is good for, in ten minutes and without anyone watching.
+"""Checks the methods on a GPU, pre-trains and times them, in ten minutes.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py --data DATA --output OUTPUT
 

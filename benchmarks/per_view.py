@@ -22,6 +22,7 @@ docs/per_view.md and docs/per_view.png; it needs matplotlib.
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import json
 import pathlib
@@ -162,8 +163,8 @@ def simclr(num_images, num_steps, seed):
     )
 
 
-def byol(num_images, num_steps, seed):
-    return keras_dim.BYOL(
+def byol(num_images, num_steps, seed, method=keras_dim.BYOL):
+    return method(
         encoder(),
         two_views(seed),
         units=128,
@@ -174,16 +175,7 @@ def byol(num_images, num_steps, seed):
     )
 
 
-def raft(num_images, num_steps, seed):
-    return keras_dim.RAFT(
-        encoder(),
-        two_views(seed),
-        units=128,
-        hidden_units=512,
-        momentum=0.99,
-        num_steps=num_steps,
-        seed=seed,
-    )
+raft = functools.partial(byol, method=keras_dim.RAFT)
 
 
 def alignment_uniformity(num_images, num_steps, seed):

@@ -1,9 +1,13 @@
 """Encoded images in TFRecord files."""
 
 import dataclasses
+import gzip
 import io
 import os
+import shutil
 import struct
+import tempfile
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,12 +34,14 @@ class RecordFile:
     """Consecutive records of a file.
 
     `bounds` is where in it each of them begins, and where the last one ends;
-    `first` the number in the file of the first one.
+    `first` the number in the file of the first one; `unpacked` the temporary
+    file that a file of GZIP was unpacked to, which lives as long as this does.
     """
 
     path: str
     bounds: np.ndarray
     first: int = 0
+    unpacked: Any = None
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -45,7 +51,8 @@ class RecordFile:
         begin, end = self.bounds[number : number + 2].tolist()
         image_header.check_bytes(end - begin)
         # Files stay closed: there may be thousands of them.
-        file = os.open(self.path, os.O_RDONLY)
+        path = self.unpacked.name if self.unpacked else self.path
+        file = os.open(path, os.O_RDONLY)
         try:
             data = os.pread(file, end - begin, begin)
         finally:
@@ -146,7 +153,7 @@ def _headers(source):
 def open_tfrecord(
     paths: Sequence[str], split: str | None, pixels: Pixels
 ) -> RecordSource:
-    """Opens TFRecord files without compression.
+    """Opens TFRecord files, plain or compressed with GZIP.
 
     Each record is a `tf.train.Example` whose feature `image` or
     `image/encoded` is an image file, and `label` or `image/class/label` an
@@ -176,9 +183,14 @@ def open_tfrecord(
 
 
 def open_file(path: str) -> RecordFile:
-    """Finds the records of a file, without reading them."""
-    bounds, size = [0], os.path.getsize(path)
-    with open(path, "rb") as file:
+    """Finds the records of a file, without reading them.
+
+    A file of GZIP is unpacked first, as it cannot be read by index.
+    """
+    unpacked = _unpacked(path)
+    stored = unpacked.name if unpacked else path
+    bounds, size = [0], os.path.getsize(stored)
+    with open(stored, "rb") as file:
         # A record is its length (8 bytes), a checksum (4), the data, and
         # their checksum (4).
         while bounds[-1] + 12 <= size:
@@ -188,11 +200,25 @@ def open_file(path: str) -> RecordFile:
     if bounds[-1] != size:
         number = len(bounds) - (2 if bounds[-1] > size else 1)
         raise ValueError(
-            f"{path} is not a TFRecord file (those of GZIP must be unpacked "
-            f"first) or is cut off: record {number} does not end within the "
-            "file."
+            f"{path} is not a TFRecord file, or is cut off: record {number} "
+            "does not end within the file."
         )
-    return RecordFile(path, np.array(bounds, np.int64))
+    return RecordFile(path, np.array(bounds, np.int64), unpacked=unpacked)
+
+
+def _unpacked(path):
+    """Returns a temporary file of the contents of a file of GZIP, or None."""
+    with open(path, "rb") as file:
+        if file.read(3) != b"\x1f\x8b\x08":
+            return None
+    unpacked = tempfile.NamedTemporaryFile(suffix=".tfrecord")
+    try:
+        with gzip.open(path) as packed:
+            shutil.copyfileobj(packed, unpacked, 2**20)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is cut off or damaged: {error}") from error
+    unpacked.flush()
+    return unpacked
 
 
 def _features(record):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,10 +53,13 @@ def write_shards(folder, image_key="image", compression="", num_shards=3):
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_images_labels_and_indices_belong_together(tmp_path, held, request):
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_images_labels_and_indices_belong_together(
+    tmp_path, compression, held, request
+):
     if not held:
         request.getfixturevalue("nothing_held")
-    pattern = write_shards(tmp_path, "image/encoded")
+    pattern = write_shards(tmp_path, "image/encoded", compression)
     dataset = keras_dim.data.load(pattern, batch_size=2)
     seen = 0
     for batch in dataset.as_numpy_iterator():
@@ -145,11 +150,26 @@ def test_a_file_that_is_cut_off_is_one_error(tmp_path, num_bytes):
         keras_dim.data.open_source(path)
 
 
-def test_compressed_files_are_refused(tmp_path):
+def test_a_compressed_file_that_is_cut_off_is_one_error(tmp_path):
     write_shards(tmp_path, compression="GZIP", num_shards=1)
     (path,) = tmp_path.iterdir()
-    with pytest.raises(ValueError, match="GZIP must be unpacked"):
-        keras_dim.data.open_source(path)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (whole[:-50], flipped):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="cut off"):
+            keras_dim.data.open_source(path)
+
+
+def test_what_a_compressed_file_was_unpacked_to_is_removed(tmp_path):
+    write_shards(tmp_path, compression="GZIP", num_shards=1)
+    (path,) = tmp_path.iterdir()
+    file = open_file(str(path))
+    unpacked = file.unpacked.name
+    assert os.path.exists(unpacked)
+    del file
+    assert not os.path.exists(unpacked)
 
 
 def test_a_record_with_a_flipped_byte_is_skipped(tmp_path):
