@@ -33,19 +33,19 @@ REQUIRED = [
     "pillow>=10.3",
     # Arrays in, features out.
     "numpy>=2.0",
-    # The messages of TensorFlow Serving: an export holds requests by which a
-    # server warms up, and `keras_dim.serving` speaks to one by gRPC. The oldest
-    # that goes with the oldest TensorFlow above.
-    "tensorflow-serving-api>=2.20",
-    # Sends them, and comes with TensorFlow. The oldest with wheels for Python
-    # 3.13.
-    "grpcio>=1.66.2",
-    # Sends REST requests for `keras_dim.serving`. Comes with requests, which
-    # tensorflow-datasets needs. Older releases drop the answer of a server that
-    # closes the connection before it has read the whole of a large request.
-    "urllib3>=2.2",
     # Log messages. Keras and TensorFlow bring it along anyway.
     "absl-py>=2.0",
+]
+
+SERVING = [
+    # The messages of gRPC that `keras_dim.serving` sends. The oldest that goes
+    # with the oldest TensorFlow above.
+    "tensorflow-serving-api>=2.20",
+    # Sends them. The oldest with wheels for Python 3.13.
+    "grpcio>=1.66.2",
+    # Sends REST requests. Older releases drop the answer of a server that
+    # closes the connection before it has read the whole of a large request.
+    "urllib3>=2.2",
 ]
 
 NOTEBOOKS = [
@@ -107,6 +107,8 @@ TEST = [
     "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
     "setuptools>=70.1",
+    # The client of TensorFlow Serving against servers of the tests.
+    *SERVING,
     # The tests compare what each runtime makes of an export.
     *LITERT,
     *ONNX,
@@ -178,6 +180,7 @@ setuptools.setup(
         "litert": LITERT,
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "serving": SERVING,
     },
     entry_points={
         "console_scripts": ["keras-dim = keras_dim.cli.main:console"]

@@ -376,7 +376,11 @@ def pretrain(setting, images, arguments, folder):
 
     with termination.noticed() as sigterm:
         model.fit(
-            itertools.islice(batches(), done * steps, None),
+            # A plain Keras model takes a generator, but no other iterator.
+            (
+                batch
+                for batch in itertools.islice(batches(), done * steps, None)
+            ),
             epochs=NUM_PARTS,
             initial_epoch=done,
             steps_per_epoch=steps,

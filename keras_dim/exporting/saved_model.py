@@ -6,8 +6,6 @@ import textwrap
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2
-from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_dim import files
 from keras_dim.exporting import parity
@@ -104,11 +102,26 @@ def _write_warmup(folder, encoder, functions, model_name):
             if spec.dtype == tf.string:
                 values = [np.array([tf.io.encode_png(image).numpy()])]
             for value in values:
-                request = predict_pb2.PredictRequest()
-                request.model_spec.name = model_name
-                request.model_spec.signature_name = name
-                tensor = request.inputs[spec.name]
-                tensor.CopyFrom(tf.make_tensor_proto(value))
-                log = prediction_log_pb2.PredictLog(request=request)
-                record = prediction_log_pb2.PredictionLog(predict_log=log)
-                file.write(record.SerializeToString())
+                file.write(_warmup(model_name, name, spec.name, value))
+
+
+def _warmup(model_name, signature_name, input_name, value):
+    """Returns a `PredictionLog` of TensorFlow Serving, which has its request.
+
+    Its five fields are put together here, as the package with their classes,
+    tensorflow-serving-api, is not needed for anything else but gRPC.
+    """
+    tensor = tf.make_tensor_proto(value).SerializeToString()
+    model = _field(1, model_name.encode()) + _field(3, signature_name.encode())
+    inputs = _field(1, input_name.encode()) + _field(2, tensor)
+    request = _field(1, model) + _field(2, inputs)
+    return _field(6, _field(1, request))
+
+
+def _field(number, content):
+    """Returns a field of bytes in the format of protocol buffers."""
+    size, rest = bytearray(), len(content)
+    while rest > 127:
+        size.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([number << 3 | 2, *size, rest]) + content

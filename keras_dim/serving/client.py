@@ -249,7 +249,7 @@ def _open(address: Address, max_message_bytes: int) -> Any:
         from keras_dim.serving.grpc_transport import GrpcTransport
     except ImportError as error:
         raise ImportError(
-            "gRPC needs `pip install tensorflow-serving-api`. REST does not: "
+            'gRPC needs `pip install "keras-dim[serving]"`. REST does not: '
             f"write http://host:8501 for host:8500. Import failed: {error}"
         ) from error
     return GrpcTransport(address, max_message_bytes)

@@ -53,7 +53,7 @@ def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
     assert done.returncode == 0, done.stderr
     features, error = done.stdout.splitlines()
     assert json.loads(features) == [[6, 1], [6, 1]]
-    assert "pip install tensorflow-serving-api" in error
+    assert 'pip install "keras-dim[serving]"' in error
     assert "http://host:8501" in error
 
 
