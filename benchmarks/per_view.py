@@ -374,7 +374,7 @@ def pretrain(setting, images, arguments, folder):
             print(f"{arguments.method} {epoch + 1}: {seconds:.0f} s {terms}")
             sys.stdout.flush()
 
-    with termination.noticed() as sigterm:
+    with termination.noticed() as notice:
         model.fit(
             # A plain Keras model takes a generator, but no other iterator.
             (
@@ -386,7 +386,7 @@ def pretrain(setting, images, arguments, folder):
             steps_per_epoch=steps,
             callbacks=[
                 Clock(),
-                checkpoints.Checkpoint(folder, steps, keep=1, sigterm=sigterm),
+                checkpoints.Checkpoint(folder, steps, keep=1, notice=notice),
             ],
             verbose=0,
         )

@@ -5,9 +5,9 @@ the encoder and metrics.json. Where the images have labels and a split to score
 on, it ends with a table of scores: of the raw pixels, of the encoder before
 training and of the trained one. Without flags it takes the bundled digits.
 
-After SIGTERM, with which schedulers stop a run, it writes a checkpoint at the
-next step and ends with exit code 143. The same command with --resume continues
-from there.
+After SIGTERM, with which schedulers stop a run, or Ctrl-C it writes a
+checkpoint at the next step and ends with exit code 143 or 130. The same command
+with --resume continues from there. A second Ctrl-C stops at once.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("probe", "Score the encoder at the end, which is the default.", True)
 
 
-def run(options) -> None:
-    """Trains and scores."""
+def run(options) -> int | None:
+    """Trains and scores; returns an exit code where it was stopped."""
     from keras_dim import distribution
     from keras_dim import training
 
@@ -76,17 +76,19 @@ def run(options) -> None:
         given |= {"checkpoint_minutes": options.checkpoint_minutes}
         training.pretrain(recipe, directory, options.resume, **given)
     except (KeyboardInterrupt, training.Terminated) as error:
-        cause = "SIGTERM" if isinstance(error, SystemExit) else "Ctrl-C"
+        is_sigterm = isinstance(error, SystemExit)
+        cause, code = ("SIGTERM", 143) if is_sigterm else ("Ctrl-C", 130)
         print(
             f"keras-dim: stopped by {cause}. Go on with: keras-dim pretrain "
             f"--resume --directory {shlex.quote(str(directory))}",
             file=sys.stderr,
         )
-        raise
+        return code
     if images is not None:
         _print_scores(directory, images)
     if is_chief:
         print(f"The encoder: {directory / 'encoder.keras'}")
+    return None
 
 
 def _recipe(options, directory):

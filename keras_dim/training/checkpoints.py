@@ -44,10 +44,11 @@ class Checkpoint(alarms.StepCallback):
         minutes: float or `None`. Within an epoch, the model is also saved
             this long after the last checkpoint. Defaults to `None`, never.
         first_step: int. See `NonFiniteAlarm`. Defaults to 0.
-        sigterm: `termination.Notice` or `None`. After SIGTERM, the model is
-            saved at the next step and `Terminated` is raised.
+        notice: `termination.Notice` or `None`. After SIGTERM or Ctrl-C, the
+            model is saved at the next step, and `Terminated` or
+            `KeyboardInterrupt` is raised.
         strategy: `tf.distribute.Strategy` or `None`. Of several workers only
-            the chief saves. All of them stop if one received SIGTERM.
+            the chief saves. All of them stop if one was told to.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Checkpoint(alarms.StepCallback):
         keep: int = 2,
         minutes: float | None = None,
         first_step: int = 0,
-        sigterm: termination.Notice | None = None,
+        notice: termination.Notice | None = None,
         strategy: Any = None,
     ):
         super().__init__(first_step)
@@ -68,7 +69,7 @@ class Checkpoint(alarms.StepCallback):
         self.steps_per_epoch = steps_per_epoch
         self.keep = keep
         self.minutes = minutes
-        self.sigterm = sigterm or termination.Notice()
+        self.notice = notice or termination.Notice()
         self._saved_at = time.monotonic()
 
     def on_steps_end(self, logs):
@@ -83,7 +84,7 @@ class Checkpoint(alarms.StepCallback):
 
     def _save_if_asked(self, name, asked):
         _, asked = distribution.min_max_over_workers(
-            self.strategy, _STOP if self.sigterm.came else asked
+            self.strategy, _STOP if self.notice.came else asked
         )
         if asked == _NOTHING:
             return
@@ -107,7 +108,7 @@ class Checkpoint(alarms.StepCallback):
             # Some schedulers kill all workers once one of them has ended, so
             # each waits until the chief has written its file.
             distribution.min_max_over_workers(self.strategy, 0)
-            raise termination.Terminated(path)
+            raise self.notice.stop(path)
 
 
 class RunningMeans(keras.callbacks.Callback):

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import keras
+from absl import logging
 
 from keras_dim import layers
 from keras_dim import model_files
@@ -11,6 +12,8 @@ from keras_dim import presets
 from keras_dim.layers import norm
 from keras_dim.methods import base
 from keras_dim.presets import registry
+from keras_dim.training import checkpoints
+from keras_dim.training.run_folder import CHECKPOINTS
 from keras_dim.training.run_folder import ENCODER
 from keras_dim.training.run_folder import RECIPE
 
@@ -34,7 +37,8 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
 
     Args:
         where: str or path. The folder of a run or of a preset, a `.keras`
-            file of an encoder or of a whole method, or a preset's name.
+            file of an encoder or of a whole method, or a preset's name. Of a
+            run that has not finished, the last checkpoint is taken, and said.
 
     Returns:
         `keras.Model`, not compiled.
@@ -46,13 +50,9 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     """
     path = pathlib.Path(where)
     if path.is_dir():
-        path = path / ENCODER
+        folder, path = path, path / ENCODER
         if not path.is_file():
-            hint = "it is neither a run nor a preset"
-            if (path.parent / RECIPE).is_file():
-                resume = f"keras-dim pretrain --resume --directory {where}"
-                hint = f"its run has not finished. Resume it: {resume}"
-            raise ValueError(f"There is no {ENCODER} in {where}: {hint}")
+            return _of_unfinished_run(folder)
     if path.is_file():
         model = model_files.load_model(path)
         is_method = isinstance(model, base.SelfSupervisedModel)
@@ -65,3 +65,24 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         f"There is no run, no file and no preset {name!r}. The presets are "
         f"{names}."
     )
+
+
+def _of_unfinished_run(folder):
+    """Returns the encoder of the last checkpoint."""
+    if not (folder / RECIPE).is_file():
+        raise ValueError(
+            f"There is no {ENCODER} in {folder}: it is neither a run nor a "
+            "preset"
+        )
+    model, (epochs, steps) = checkpoints.load_latest(folder / CHECKPOINTS)
+    if model is None:
+        raise ValueError(
+            f"The run in {folder} has not finished, and has no checkpoint yet. "
+            f"Go on with: keras-dim pretrain --resume --directory {folder}"
+        )
+    more = f" and {steps:,} steps" if steps else ""
+    logging.warning(
+        f"The run in {folder} has not finished: this is its encoder after "
+        f"{epochs:,} epochs{more}"
+    )
+    return in_float32(model.encoder)

@@ -52,7 +52,8 @@ def pretrain(
     With `resume=True` a stopped run continues from its last checkpoint, and
     ends with the weights of an unbroken one. Checkpoints are written after
     each epoch, every `checkpoint_minutes` if given, and at the next step after
-    SIGTERM, which Python notices in its main thread only.
+    SIGTERM or Ctrl-C, which Python notices in its main thread only. A second
+    Ctrl-C stops at once.
 
     Args:
         recipe: `Recipe`.
@@ -81,6 +82,7 @@ def pretrain(
         NonFiniteError: if a loss or a weight became NaN or infinite. All
             checkpoints are from before.
         Terminated: after SIGTERM. It is a `SystemExit` with code 143.
+        KeyboardInterrupt: after Ctrl-C.
     """
     directory = pathlib.Path(directory)
     saved = directory / run_folder.CHECKPOINTS
@@ -164,7 +166,7 @@ def pretrain(
         if is_chief and opening.has_tensorflow():
             path = directory / run_folder.TENSORBOARD
             writers.append(keras.callbacks.TensorBoard(path, write_graph=False))
-        with termination.noticed() as sigterm:
+        with termination.noticed() as notice:
             alarm = alarms.NonFiniteAlarm(
                 lambda *step: next(iter(load(*step))),
                 lambda: checkpoints.load_latest(saved)[0],
@@ -175,7 +177,7 @@ def pretrain(
                 steps,
                 minutes=checkpoint_minutes,
                 first_step=steps_done,
-                sigterm=sigterm,
+                notice=notice,
                 strategy=strategy,
             )
             callbacks = [

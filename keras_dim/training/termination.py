@@ -1,10 +1,14 @@
-"""SIGTERM, with which schedulers tell a process that it is about to end."""
+"""SIGTERM of a scheduler and Ctrl-C, which tell a process to end."""
 
 import contextlib
 import pathlib
 import signal
 import threading
 from collections.abc import Iterator
+
+from absl import logging
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Terminated(SystemExit):
@@ -24,17 +28,24 @@ class Terminated(SystemExit):
 
 
 class Notice:
-    """Tells by its attribute `came` whether SIGTERM was received."""
+    """Tells by its attribute `came` which signal was received, or None."""
 
-    came = False
+    came: int | None = None
+
+    def stop(self, checkpoint: pathlib.Path) -> BaseException:
+        """Returns the exception that ends a run with that last checkpoint."""
+        if self.came == signal.SIGINT:
+            return KeyboardInterrupt(f"The last checkpoint is {checkpoint}")
+        return Terminated(checkpoint)
 
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Lets the block go on when SIGTERM is received, and tells it by a notice.
+    """Lets the block go on after SIGTERM or Ctrl-C, and tells it by a notice.
 
-    After a block without an exception it is raised again. In another thread
-    than the main one, where Python handles no signals, it has its usual effect.
+    The second Ctrl-C interrupts it. After a block without an exception the
+    signal is raised again. In another thread than the main one, where Python
+    handles no signals, they have their usual effect.
     """
     notice = Notice()
     if threading.current_thread() is not threading.main_thread():
@@ -42,13 +53,21 @@ def noticed() -> Iterator[Notice]:
         return
 
     def handle(number, frame):
-        notice.came = True
+        if number == notice.came == signal.SIGINT:
+            raise KeyboardInterrupt
+        notice.came = number
+        if number == signal.SIGINT:
+            logging.info(
+                "Stopping at the end of this step, with a checkpoint; Ctrl-C "
+                "again stops at once, without one"
+            )
 
-    before = signal.signal(signal.SIGTERM, handle)
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield notice
     finally:
-        # None is a handler that was not set by Python, which cannot be set.
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            # None is a handler that was not set by Python, which cannot be set.
+            signal.signal(number, handler or signal.SIG_DFL)
     if notice.came:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(notice.came)

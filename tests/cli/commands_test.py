@@ -58,13 +58,17 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert main.run(resume) == 0
 
 
-def test_sigterm_ends_a_training_with_its_code_and_the_way_on(
-    recipe, tmp_path, capsys, monkeypatch
+@pytest.mark.parametrize(
+    ("number", "cause", "expected"),
+    [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)],
+)
+def test_a_signal_ends_a_training_with_its_code_and_the_way_on(
+    number, cause, expected, recipe, tmp_path, capsys, monkeypatch
 ):
     from keras_dim.training import epoch_log
 
     def on_epoch_begin(self, epoch, logs=None):
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
 
     run = tmp_path / "my run"
     with monkeypatch.context() as patch:
@@ -73,11 +77,12 @@ def test_sigterm_ends_a_training_with_its_code_and_the_way_on(
             ["pretrain", f"--recipe={recipe}", f"--directory={run}"]
         )
 
-    assert code == 143
+    assert code == expected
     way_on = f"keras-dim pretrain --resume --directory '{run}'"
     assert capsys.readouterr().err == (
-        f"keras-dim: stopped by SIGTERM. Go on with: {way_on}\n"
+        f"keras-dim: stopped by {cause}. Go on with: {way_on}\n"
     )
+    assert len(list((run / "checkpoints").iterdir())) == 1
     assert [path.name for path in (run / "checkpoints").iterdir()] == [
         "epoch_00000_step_00000001.keras"
     ]

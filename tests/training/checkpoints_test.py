@@ -1,5 +1,7 @@
 """What a checkpoint refuses, and when it lets a run end."""
 
+import signal
+
 import keras
 import pytest
 
@@ -51,9 +53,9 @@ def test_behind_sigterm_every_worker_waits_for_the_others(
 
     monkeypatch.setattr(distribution, "min_max_over_workers", agree)
     monkeypatch.setattr(distribution, "is_chief", lambda _: is_chief)
-    sigterm = termination.Notice()
-    sigterm.came = True
-    checkpoint = Checkpoint(tmp_path, steps_per_epoch=2, sigterm=sigterm)
+    notice = termination.Notice()
+    notice.came = signal.SIGTERM
+    checkpoint = Checkpoint(tmp_path, steps_per_epoch=2, notice=notice)
     checkpoint.set_model(model())
     checkpoint.on_epoch_begin(0)
     checkpoint.on_train_batch_begin(0)

@@ -90,6 +90,24 @@ def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
         )
 
 
+def test_a_run_that_has_not_finished_gives_its_last_checkpoint(
+    tmp_path, images, caplog
+):
+    encoder = tiny_encoder()
+    whole = methods.DeepInfoMax(
+        encoder, critic=layers.DotProductCritic(units=4)
+    )
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "recipe.json").touch()
+    whole.save(tmp_path / "checkpoints" / "epoch_00002_step_00000005.keras")
+
+    np.testing.assert_array_equal(
+        outputs(load_encoder(tmp_path), images), outputs(encoder, images)
+    )
+    assert "has not finished" in caplog.text
+    assert "after 2 epochs and 5 steps" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
@@ -99,7 +117,7 @@ def test_a_run_a_file_and_a_whole_method_give_the_encoder(tmp_path, images):
             "recipe.json",
             b"{}",
             ValueError,
-            "Resume it: keras-dim pretrain",
+            "no checkpoint yet. Go on with: keras-dim pretrain --resume",
         ),
         ("notes.txt", b"text", ValueError, "neither a run nor a preset"),
     ],

@@ -40,6 +40,19 @@ def test_what_a_block_did_not_act_on_is_not_lost(counted):
     assert counted == [1]
 
 
+def test_the_first_ctrl_c_is_noticed_and_the_second_interrupts():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        with termination.noticed() as notice:
+            signal.raise_signal(signal.SIGINT)
+            assert notice.came == signal.SIGINT
+            error = notice.stop("run/checkpoints/epoch_00001.keras")
+            assert isinstance(error, KeyboardInterrupt)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("It did not interrupt.")
+    assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_a_script_that_does_not_catch_it_ends_with_143_and_no_trace():
     # The module alone, as the package takes seconds to import.
     script = (
