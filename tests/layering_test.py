@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
-    {"checks", "configurable", "files", "version"},
+    {"catalog", "checks", "configurable", "files", "version"},
     {"distribution", "model_files", "optimizers", "parts"},
     {"batches", "mutual_information"},
     {"layers"},

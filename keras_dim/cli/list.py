@@ -1,15 +1,15 @@
 """Lists the presets and the recipes."""
 
+from keras_dim import catalog
 from keras_dim.cli import messages
+
+# Names and numbers, which files say.
+NEEDS_KERAS = False
 
 
 def run(options) -> None:
     """Prints the tables."""
-    from keras_dim import presets
-    from keras_dim import recipes
-    from keras_dim.presets import registry
-
-    found = presets.list_pretrained()
+    found = catalog.list_pretrained()
     header = ("preset", "images", "features", "parameters", "best score")
     rows = [
         (
@@ -22,15 +22,16 @@ def run(options) -> None:
         for preset in found
     ]
     print(messages.table(header, rows) if rows else "There are no presets.")
-    for name, (stand_in, _) in registry.STAND_INS.items():
+    for name, (stand_in, _) in catalog.STAND_INS.items():
         if stand_in in [preset["name"] for preset in found]:
             print(f"{name}: {stand_in} is given for it")
     fields = ("name", "source", "image_size", "batch_size", "epochs")
     header = ("recipe", *fields[1:], "method")
-    rows = [
-        (*(getattr(recipe, field) for field in fields), recipe.method["name"])
-        for recipe in recipes.RECIPES.values()
-    ]
+    rows = []
+    for recipe in catalog.list_recipes():
+        method = recipe["method"]
+        name = method if isinstance(method, str) else method["name"]
+        rows.append((*(recipe.get(field, "-") for field in fields), name))
     print(f"\n{messages.table(header, rows)}")
 
 

@@ -1,6 +1,7 @@
 """The entry point of `keras-dim`: reads the flags and reports errors.
 
-Keras, which takes seconds to import, is imported after the flags are read.
+Keras, which takes seconds to import, is imported after the flags are read, for
+the commands that need it.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from keras_dim.cli import quiet
 from keras_dim.version import __version__
 
 # Each is a module of this package with `run(options)`, which may return an exit
-# code, and, if it has flags, `define(parser)`.
+# code, if it has flags, `define(parser)`, and `NEEDS_KERAS = False` if so.
 COMMANDS = ("pretrain", "probe", "embed", "export", "list", "verify")
 
 DONE = 0
@@ -62,13 +63,14 @@ def _run(arguments):
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        known = vars(options).keys() - {"command", "run"}
+        known = vars(options).keys() - {"command", "run", "needs_keras"}
         flags = [f"--{name}" for name in sorted(known)]
         raise ValueError(
             f"`keras-dim {options.command}` does not take {flag!r}."
             f"{checks.did_you_mean(flag, flags)}"
         )
-    quiet.load_keras()
+    if options.needs_keras:
+        quiet.load_keras()
     return options.run(options) or DONE
 
 
@@ -98,7 +100,8 @@ def _parser():
         getattr(command, "define", lambda parser: None)(of_command)
         trace = "Show where in the code an error came up."
         of_command.add_argument("--trace", action="store_true", help=trace)
-        of_command.set_defaults(run=command.run)
+        needs_keras = getattr(command, "NEEDS_KERAS", True)
+        of_command.set_defaults(run=command.run, needs_keras=needs_keras)
     return parser
 
 

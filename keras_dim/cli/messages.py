@@ -1,6 +1,7 @@
 """Formats messages: one line, a table, progress."""
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,15 @@ def one_line(text: str) -> str:
 def percent(accuracy: float) -> str:
     """Returns an accuracy in `[0, 1]` as a percentage."""
     return f"{100 * accuracy:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as `12 s`, `34 min` or `5 h 06 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if minutes < 100 else f"{hours} h {rest:02} min"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -43,12 +53,18 @@ class Progress:
 
     def __init__(self):
         self._tenths = 0
+        self._start = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        text = f"{done:,} of {total:,} images"
+        seconds = max(time.monotonic() - self._start, 1e-3)
+        left = duration(seconds * (total - done) / max(done, 1))
+        text = (
+            f"{done:,} of {total:,} images, {done / seconds:,.0f} images/s, "
+            f"{left} left"
+        )
         tenths = 10 * done // max(total, 1)
         if sys.stdout.isatty():
-            print(f"\r{text}", end="", flush=True)
+            print(f"\r{text:<79}", end="", flush=True)
         elif tenths > self._tenths:
             self._tenths = tenths
             print(text, flush=True)

@@ -6,8 +6,8 @@ on, it ends with a table of scores: of the raw pixels, of the encoder before
 training and of the trained one. Without flags it takes the bundled digits.
 
 After SIGTERM, with which schedulers stop a run, or Ctrl-C it writes a
-checkpoint at the next step and ends with exit code 143 or 130. The same command
-with --resume continues from there. A second Ctrl-C stops at once.
+checkpoint at the next step and ends with exit code 143 or 130. The same
+command with --resume continues from there. A second Ctrl-C stops at once.
 """
 
 import argparse
@@ -37,8 +37,16 @@ def define(parser: argparse.ArgumentParser) -> None:
     for name, help in (
         ("source", flags.SOURCE),
         ("epochs", "Passes over the images."),
+        ("probe_source", "Labelled images to score on. Default: the source."),
+        (
+            "probe_split",
+            "The split that probes are fitted to, or the share of images "
+            "without splits to score, such as 0.2.",
+        ),
     ):
         add(name, help, const=name, metavar=name.upper(), **setting)
+    start = "Start from this encoder and, without --recipe, by its recipe."
+    add("from", start, const="start_from", metavar="ENCODER", **setting)
     add("directory", "Folder of the run. Default: runs/ and the recipe's name.")
     resume = "Continue a run from its last checkpoint; start it without one."
     add("resume", resume, False)
@@ -58,6 +66,7 @@ def run(options) -> int | None:
     """Trains and scores; returns an exit code where it was stopped."""
     from keras_dim import distribution
     from keras_dim import training
+    from keras_dim.cli import epoch_lines
 
     # Workers must be joined before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
@@ -66,13 +75,12 @@ def run(options) -> int | None:
     directory = pathlib.Path(options.directory or f"runs/{name}")
     recipe = _recipe(options, directory)
     images = _labelled_images(recipe) if options.probe and is_chief else None
-    verbose = 0
+    lines = []
     if is_chief:
         print(f"Training {recipe.name} on {recipe.source} in {directory}")
-        # A bar on a terminal, else a line for each epoch.
-        verbose = 1 if sys.stdout.isatty() else 2
+        lines = [epoch_lines.EpochLines(recipe.epochs, recipe.batch_size)]
     try:
-        given = {"verbose": verbose, "strategy": strategy}
+        given = {"verbose": 0, "strategy": strategy, "callbacks": lines}
         given |= {"checkpoint_minutes": options.checkpoint_minutes}
         training.pretrain(recipe, directory, options.resume, **given)
     except (KeyboardInterrupt, training.Terminated) as error:
@@ -98,6 +106,10 @@ def _recipe(options, directory):
     name, path = options.recipe, directory / "recipe.json"
     if name is None and options.resume and path.exists():
         name = str(path)
+    start = options.set.get("start_from")
+    if name is None and start:
+        path = pathlib.Path(start, "recipe.json")
+        name = str(path) if path.exists() else start
     if name is None and "source" in options.set:
         raise ValueError(
             f"Name a recipe for {options.set['source']}: --recipe NAME "
@@ -130,8 +142,14 @@ def _labelled_images(recipe):
 def _print_scores(directory, images):
     from keras_dim import training
 
-    print("\nScoring the encoder on labelled images...", flush=True)
-    scores = training.score_run(directory, images)
+    print("\nScoring the encoder on labelled images:", flush=True)
+
+    def report(score):
+        accuracy = messages.percent(score["accuracy"])
+        name = f"{score['probe']} of {score['feature']}"
+        print(f"{name}, {score['num_train']:,} labels: {accuracy}", flush=True)
+
+    scores = training.score_run(directory, images, report)
     header = "probe", "feature", "labels", "raw pixels", "untrained", "trained"
     accuracies = "raw_pixels", "untrained", "accuracy"
     rows = [

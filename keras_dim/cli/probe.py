@@ -19,7 +19,8 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("encoder", flags.ENCODER, required=True)
     add("source", flags.SOURCE, required=True)
     add("split", "The split that the probe is fitted to.", "train")
-    add("test_split", "The split that is scored.", "test")
+    help = "The split that is scored, or the share of images without splits."
+    add("test_split", help, "test")
     add("feature", flags.FEATURE)
     help = "A logistic regression, the paper's network, or nearest neighbours."
     add("probe", help, "linear", choices=_PROBES)
@@ -40,7 +41,7 @@ def run(options) -> None:
     images = evaluation.labelled_images(
         options.source,
         options.split,
-        options.test_split,
+        recipe.literal(options.test_split),
         image_shape=encoder.input_shape[1:],
     )
     score = evaluation.score(encoder, images, options.feature, probe, arguments)

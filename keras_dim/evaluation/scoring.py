@@ -55,7 +55,7 @@ class LabelledImages:
 def labelled_images(
     source: Any,
     split: str = "train",
-    test_split: str | None = "test",
+    test_split: str | float | None = "test",
     *,
     image_shape: Sequence[int],
     image_size: int | Sequence[int] | None = None,
@@ -67,7 +67,10 @@ def labelled_images(
     Args:
         source: see `keras_dim.data.load`.
         split: str. The split to fit probes to. Defaults to `"train"`.
-        test_split: str or None. The split to score. Defaults to `"test"`.
+        test_split: str, float or None. The split to score, or the share of
+            the images to score, between 0 and 1, of a source without splits:
+            they are drawn with seed 0, and probes are fitted to the others.
+            Defaults to `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
@@ -86,8 +89,11 @@ def labelled_images(
         image_size = (height, width)
     if test_split is None:
         raise NoLabelsError(f"{source} has no split to score on")
+    is_share = not isinstance(test_split, str)
+    if is_share:
+        checks.between(0, 1, test_split=test_split)
     opened = []
-    for part in (split, test_split):
+    for part in (None, None) if is_share else (split, test_split):
         try:
             found = data.open_source(
                 source, part, image_size=image_size, channels=channels
@@ -95,24 +101,31 @@ def labelled_images(
         except data.NoSplitError as error:
             raise NoLabelsError(str(error)) from None
         if not found.has_labels:
-            raise NoLabelsError(f"{source} has no labels in {part!r}")
+            where = f" in {part!r}" if part else ""
+            raise NoLabelsError(f"{source} has no labels{where}")
         opened.append(found)
     train, test = (
         data.load(found, batch_size=batch_size, shuffle=False)
         for found in opened
     )
+    note = ""
+    total = opened[0].num_images
+    rows = np.random.default_rng(0).permutation(total)
+    if is_share:
+        num_test = round(test_split * total)
+        checks.integers(1, total - 1, **{"number of test images": num_test})
+        test, rows = _Rows(test, rows[:num_test]), rows[num_test:]
+        train = _Rows(train, rows)
+        note += f"; {num_test:,} of {total:,} images drawn for test with seed 0"
     first = [np.asarray(next(iter(part))["image"]) for part in (train, test)]
     if np.array_equal(*first):
         raise NoLabelsError(
             f"{source} has no split {test_split!r} of its own: its images "
             "are those of training"
         )
-    note = ""
-    total = opened[0].num_images
-    if max_train_images is not None and total > max_train_images:
-        rows = np.random.default_rng(0).permutation(total)[:max_train_images]
-        train = _Rows(train, rows)
-        drawn = f"{max_train_images:,} of {total:,} training images"
+    if max_train_images is not None and len(rows) > max_train_images:
+        train = _Rows(train, rows[:max_train_images])
+        drawn = f"{max_train_images:,} of {len(rows):,} training images"
         note += f"; {drawn}, drawn with seed 0"
     rows, columns = opened[0].image_shape[:2]
     if height and (rows, columns) != (height, width):

@@ -1,15 +1,13 @@
 """Finds, checks and loads pretrained encoders."""
 
-import json
-import math
 import os
 import pathlib
 import re
 import warnings
-from typing import Any
 
 import keras
 
+from keras_dim import catalog
 from keras_dim import checks
 from keras_dim import encoders
 from keras_dim import files
@@ -18,24 +16,11 @@ from keras_dim.encoders import features
 
 CONFIG = "config.json"
 ENCODER = "encoder.keras"
-METADATA = "metadata.json"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 # Written as `sha256sum` writes it, and checked by `sha256sum -c`, too.
-SUMMED = (CONFIG, ENCODER, METADATA)
-# Presets that have not been trained, as their data could not be downloaded:
-# the preset that is loaded instead, and the warning.
-STAND_INS = {
-    "amdim_stl10": (
-        "amdim_tiny_imagenet",
-        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', of "
-        "other images of ImageNet. To train on STL-10 itself: keras-dim "
-        "pretrain --recipe amdim_stl10 --directory RUN",
-    )
-}
+SUMMED = (CONFIG, ENCODER, catalog.METADATA)
 _Path = str | os.PathLike
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
-_NAME = re.compile(r"[a-z0-9_]+")
 
 
 def pretrained(
@@ -70,97 +55,27 @@ def pretrained(
     return _load_preset(folder)
 
 
-def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
-    """Describes the pretrained encoders.
-
-    Args:
-        directory: see `pretrained`.
-
-    Returns:
-        list of dicts, ordered by name: the metadata of `save_preset`, with
-        `"image_shape"` as a tuple and `"features"` as a dict from name to
-        width, maps flattened.
-
-    Raises:
-        ValueError: for a preset whose metadata cannot be read.
-        FileNotFoundError: when `directory` does not exist.
-    """
-    root = presets_folder(directory)
-    table = []
-    for name in preset_names(root):
-        path = root / name / METADATA
-        row = read_json(path)
-        try:
-            shapes = row["features"].items()
-            row["name"] = name
-            row["image_shape"] = tuple(row["image_shape"])
-            row["features"] = {key: math.prod(shape) for key, shape in shapes}
-        except (AttributeError, KeyError, TypeError, OverflowError) as error:
-            raise ValueError(
-                f"{str(path)!r} must have the entries 'image_shape', a list, "
-                f"and 'features', of a list each: {error!r}"
-            ) from error
-        table.append(row)
-    return table
-
-
 def folder_of(
     name: _Path, directory: _Path | None = None
 ) -> tuple[pathlib.Path, str]:
     """Returns the folder of the preset to load, and a warning or `""`."""
-    if directory is None and not is_name(name):
-        return _existing(name), ""
+    if directory is None and not catalog.is_name(name):
+        return catalog.existing_folder(name), ""
     message = ""
-    root = presets_folder(directory)
-    names = preset_names(root)
-    if name in STAND_INS and name not in names and STAND_INS[name][0] in names:
-        name, message = STAND_INS[name]
+    root = catalog.presets_folder(directory)
+    names = catalog.preset_names(root)
+    if (
+        name in catalog.STAND_INS
+        and name not in names
+        and catalog.STAND_INS[name][0] in names
+    ):
+        name, message = catalog.STAND_INS[name]
     if name not in names:
         raise ValueError(
             f"Unknown preset {name!r}.{checks.did_you_mean(name, names)} "
             f"Expected one of {names}, or a folder, such as './my_encoder'."
         )
     return root / name, message
-
-
-def is_name(name: Any) -> bool:
-    """Returns whether `name` has the form of a preset's name."""
-    return isinstance(name, str) and bool(_NAME.fullmatch(name))
-
-
-def presets_folder(directory: _Path | None = None) -> pathlib.Path | None:
-    """Returns `directory` or else the package's own presets, None without."""
-    if directory is not None:
-        return _existing(directory)
-    folders = [_PACKAGE / "saved_models"]
-    # A folder beside an installed package belongs to somebody else.
-    if (_PACKAGE.parent / "setup.py").is_file():
-        folders.append(_PACKAGE.parent / "saved_models")
-    return next(filter(pathlib.Path.is_dir, folders), None)
-
-
-def preset_names(root: pathlib.Path | None) -> list[str]:
-    """Returns the names of the presets in a folder, in order."""
-    if root is None:
-        return []
-    return sorted(
-        folder.name
-        for folder in root.iterdir()
-        if is_name(folder.name) and (folder / METADATA).is_file()
-    )
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a preset's JSON file, which must hold an object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("Expected an object.")
-    except (RecursionError, ValueError) as error:
-        raise ValueError(
-            f"{str(path)!r} is not readable as JSON: {error}"
-        ) from error
-    return value
 
 
 def named_outputs(encoder: keras.Model) -> dict[str, list[int | None]]:
@@ -173,13 +88,6 @@ def sums(folder: pathlib.Path) -> str:
     """Returns the content of a preset's `SHA256SUMS`."""
     lines = [f"{files.sha256(folder / name)}  {name}\n" for name in SUMMED]
     return "".join(lines)
-
-
-def _existing(path):
-    path = pathlib.Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path)!r}.")
-    return path
 
 
 def _load_preset(folder):
@@ -197,8 +105,8 @@ def _load_preset(folder):
                 "changed, and is not loaded. If you did it: sha256sum "
                 f"{' '.join(SUMMED)} > {SUMS}"
             )
-    metadata = read_json(folder / METADATA)
-    config = read_json(folder / CONFIG)
+    metadata = catalog.read_json(folder / catalog.METADATA)
+    config = catalog.read_json(folder / CONFIG)
     path = folder / ENCODER
     try:
         encoder = model_files.load_model(path)

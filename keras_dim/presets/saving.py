@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_dim import catalog
 from keras_dim import files
 from keras_dim.encoders import features as features_lib
 from keras_dim.presets import registry
@@ -66,7 +67,7 @@ def save_preset(
     save_preset(encoder, "digits", "presets", config=config, metadata=metadata)
     ```
     """
-    if not registry.is_name(name):
+    if not catalog.is_name(name):
         raise ValueError(
             "A preset's name is made of the letters a-z, digits and "
             f"underscores. Received: {name!r}"
@@ -119,7 +120,7 @@ def save_preset(
             "versions": versions,
         }
         files.write_json(temporary / registry.CONFIG, {**config, **described})
-        files.write_json(temporary / registry.METADATA, filled)
+        files.write_json(temporary / catalog.METADATA, filled)
         files.write_text(temporary / registry.CARD, card(filled))
         files.write_text(temporary / registry.SUMS, registry.sums(temporary))
     return folder

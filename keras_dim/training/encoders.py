@@ -6,12 +6,12 @@ import pathlib
 import keras
 from absl import logging
 
+from keras_dim import catalog
 from keras_dim import layers
 from keras_dim import model_files
 from keras_dim import presets
 from keras_dim.layers import norm
 from keras_dim.methods import base
-from keras_dim.presets import registry
 from keras_dim.training import checkpoints
 from keras_dim.training.run_folder import CHECKPOINTS
 from keras_dim.training.run_folder import ENCODER
@@ -59,7 +59,7 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
         return in_float32(model.encoder) if is_method else model
     name = os.fspath(where)
     names = [preset["name"] for preset in presets.list_pretrained()]
-    if name in names or name in registry.STAND_INS:
+    if name in names or name in catalog.STAND_INS:
         return presets.pretrained(name)
     raise FileNotFoundError(
         f"There is no run, no file and no preset {name!r}. The presets are "

@@ -1,6 +1,7 @@
 """Trains an encoder by a recipe, with checkpoints and logs in one folder."""
 
 import contextlib
+import operator
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -60,8 +61,8 @@ def pretrain(
         directory: str or path. A new or empty folder, or that of the run to
             resume.
         resume: bool. Whether to continue the run in the folder, which must be
-            of the same recipe; only `epochs` may differ, if neither the
-            learning rate nor the method depends on it. Defaults to `False`.
+            of the same recipe. Only `epochs` may differ: schedules then go on
+            as those of a run of the new length. Defaults to `False`.
         callbacks: callbacks for `fit`. They are called before those that
             write logs.
         verbose: as of `fit`. Defaults to `"auto"`.
@@ -90,7 +91,7 @@ def pretrain(
     if isinstance(strategy, str):
         strategy = distribution.strategy(strategy)
     is_chief = distribution.is_chief(strategy)
-    run_folder.check(directory, recipe, resume)
+    earlier = run_folder.check(directory, recipe, resume)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if recipe.batch_size % replicas:
         # The average over each replica's images has the same weight.
@@ -113,14 +114,28 @@ def pretrain(
         with strategy.scope() if strategy else contextlib.nullcontext():
             model, done = checkpoints.load_latest(saved)
             is_new = model is None
-            if is_new:
-                model = recipe.build_model(
-                    source.image_shape, steps, num_images
+            if is_new or earlier.epochs != recipe.epochs:
+                start = None
+                if is_new and recipe.start_from:
+                    start = encoders.load_encoder(recipe.start_from)
+                before, model = (
+                    model,
+                    recipe.build_model(
+                        source.image_shape, steps, num_images, start
+                    ),
                 )
                 model.compile(
                     recipe.build_optimizer(steps),
                     steps_per_execution=min(recipe.steps_per_execution, steps),
                 )
+                if not is_new:
+                    _copy_state(before, model)
+                    logging.info(
+                        f"The run goes on to {recipe.epochs} epochs instead of "
+                        f"{earlier.epochs}: the next learning rate is "
+                        f"{float(model.optimizer.learning_rate):.3g} instead "
+                        f"of {float(before.optimizer.learning_rate):.3g}"
+                    )
 
         model.check_num_images(num_images)
 
@@ -130,6 +145,11 @@ def pretrain(
             return data.load(source, shuffle=True, **options)
 
         epochs_done, steps_done = done
+        if epochs_done > recipe.epochs:
+            raise ValueError(
+                f"The run in {directory} has done {epochs_done} epochs. "
+                f"Expected at least as many. Received: epochs={recipe.epochs}"
+            )
         # First epoch, last epoch and first step of each call of `fit`. The rest
         # of an epoch needs one of its own, since Keras assumes that all epochs
         # of a call have the same number of steps.
@@ -213,6 +233,15 @@ def pretrain(
     }
     files.write_json(directory / run_folder.METRICS, metrics)
     return encoder
+
+
+def _copy_state(before, model):
+    """Copies all weights and all state of one model and its optimizer."""
+    model.optimizer.build(model.trainable_variables)
+    for part in ("variables", "optimizer.variables"):
+        of = operator.attrgetter(part)
+        for one, other in zip(of(before), of(model), strict=True):
+            other.assign(one)
 
 
 def _collapse_report(encoder, source):

@@ -49,6 +49,8 @@ FROM_RECIPE = {
     "optimizer": (),
     "schedule": ("learning_rate", "epochs", "steps_per_epoch"),
 }
+# Names and paths, which may look like numbers.
+_TEXTS = ("name", "source", "probe_source", "start_from")
 Part = str | Mapping
 
 
@@ -72,8 +74,11 @@ class Recipe:
             `image_size` defaults to that of the images.
         schedule: part, of `optimizers.SCHEDULES`. Defaults to `"constant"`.
         split: str. The split to train on. Defaults to `"train"`.
+        probe_source: str, or None for `source`. The labelled images that
+            probes are fitted to and scored on.
         probe_split: str, or None for `split`. The split whose labels probes
-            are fitted to.
+            are fitted to. A number between 0 and 1 is the share of images
+            without splits that is scored; probes are fitted to the others.
         test_split: str, or None if there is none. The split on which probes
             are scored. Defaults to `"test"`.
         test_classes: str. `"trained"` leaves out the classes of the test split
@@ -87,6 +92,8 @@ class Recipe:
             `"mixed_float16"`.
         steps_per_execution: int. Steps to a call of the compiled function.
         seed: int. Seed of the weights, the views and the order of the images.
+        start_from: str, or None for random weights. The run, file or preset
+            whose encoder the training starts from.
 
     An impossible value or an unknown name is a `ValueError`.
     """
@@ -99,7 +106,8 @@ class Recipe:
     views: Part | None = None
     schedule: Part = "constant"
     split: str = "train"
-    probe_split: str | None = None
+    probe_source: str | None = None
+    probe_split: str | float | None = None
     test_split: str | None = "test"
     test_classes: str = "all"
     image_size: int | None = None
@@ -110,6 +118,7 @@ class Recipe:
     dtype_policy: str = "float32"
     steps_per_execution: int = 1
     seed: int = 0
+    start_from: str | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -150,10 +159,12 @@ class Recipe:
         image_shape: tuple[int, int, int],
         steps_per_epoch: int = 1,
         num_images: int | None = None,
+        start: keras.Model | None = None,
     ) -> keras.Model:
-        """Returns the untrained method for images of that shape.
+        """Returns the method for images of that shape, before its training.
 
-        A method with a memory bank needs their number.
+        A method with a memory bank needs their number. The encoder takes the
+        weights of `start`, or random ones.
         """
         height, width, channels = self.encoder_shape(image_shape)
         if height != width:
@@ -165,6 +176,9 @@ class Recipe:
         sizes = {"image_size": height, "channels": channels}
         variational = prior == "variational"
         encoder = self._build("encoder", variational=variational, **sizes)
+        if start is not None:
+            # Before the method is built: a teacher copies the encoder.
+            _copy_weights(start, encoder, self.start_from)
         made = self._build("views", image_size=image_shape[0])
         num_steps = self.epochs * steps_per_epoch
         return self._build(
@@ -252,6 +266,18 @@ class Recipe:
         )
 
 
+def _copy_weights(start, encoder, name):
+    shapes = [[w.shape for w in each.weights] for each in (start, encoder)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"`start_from` needs the encoder of the recipe. {name!r} has "
+            f"{start.count_params():,} parameters in {len(shapes[0])} arrays, "
+            f"the recipe's encoder {encoder.count_params():,} in "
+            f"{len(shapes[1])}. Take the recipe that it was trained by"
+        )
+    encoder.set_weights(start.get_weights())
+
+
 def _check_type(name, value, expected):
     if not isinstance(value, expected):
         expected = getattr(expected, "__name__", expected)
@@ -263,9 +289,14 @@ def _check_type(name, value, expected):
 def literal(value: Any, name: str = "") -> Any:
     """Returns text as the number, list, dict or word that it spells.
 
-    What is no text is returned as it is, and so are a `"name"` or `"source"`.
+    What is no text is returned as it is, and so are names and paths.
     """
-    if not isinstance(value, str) or name in ("name", "source"):
+    if not isinstance(value, str) or name in (
+        "name",
+        "source",
+        "probe_source",
+        "start_from",
+    ):
         return value
     words = {"true": True, "false": False, "none": None, "null": None}
     if value.lower() in words:

@@ -5,10 +5,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import files
-from keras_dim import methods
 from keras_dim.data.source import printable
 from keras_dim.training import checkpoints
 from keras_dim.training.recipe import Recipe
@@ -23,8 +21,13 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
 
-def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
-    """Raises a `ValueError` if the run cannot begin or go on in a folder."""
+def check(
+    directory: pathlib.Path, recipe: Recipe, resume: bool
+) -> Recipe | None:
+    """Returns the recipe of the run to go on with, or None for a new one.
+
+    A folder that the run cannot begin or go on in is a `ValueError`.
+    """
     path = directory / RECIPE
     if not path.exists():
         found = directory.iterdir() if directory.exists() else ()
@@ -34,7 +37,7 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
                 f"{directory} is not empty and holds no run: choose a new "
                 "folder"
             )
-        return
+        return None
     if not resume:
         raise ValueError(
             f"{directory} already holds a run: resume it (resume=True, "
@@ -42,17 +45,15 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
         )
     # In JSON, a tuple of a part is a list.
     wanted = json.loads(json.dumps(recipe.to_dict()))
-    saved = Recipe.load(path).to_dict()
-    takes = checks.keywords_of(methods.METHODS[recipe.method["name"]])
-    # Other learning rates, and a teacher's momentum, depend on the epochs.
-    if recipe.schedule["name"] == "constant" and "num_steps" not in takes:
-        saved["epochs"] = wanted["epochs"]
+    earlier = Recipe.load(path)
+    saved = earlier.to_dict() | {"epochs": wanted["epochs"]}
     changes = differences(saved, wanted)
     if changes:
         raise ValueError(
             f"{directory} holds a run of another recipe: resume with the "
             f"one in {path}. {changes}"
         )
+    return earlier
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from keras_dim import catalog
 from keras_dim import checks
 from keras_dim import evaluation
 from keras_dim import files
@@ -28,10 +29,13 @@ _DATA = ("source", "split", "test_split")
 def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
     """Opens the images to score on, as `evaluation.labelled_images` does."""
     image_shape = recipe.encoder_shape(recipe.open_source().image_shape)
+    split, test_split = recipe.probe_split, recipe.test_split
+    if isinstance(split, float):
+        split, test_split = None, split
     return evaluation.labelled_images(
-        recipe.source,
-        recipe.probe_split or recipe.split,
-        recipe.test_split,
+        recipe.probe_source or recipe.source,
+        split or recipe.split,
+        test_split,
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
         # The same for every feature, so that scores compare.
@@ -100,7 +104,7 @@ def verify(
     checks.at_least(0, **checks.given(tolerance=tolerance))
     encoder = presets.pretrained(name, directory)
     folder, _ = registry.folder_of(name, directory)
-    metadata = registry.read_json(folder / registry.METADATA)
+    metadata = catalog.read_json(folder / catalog.METADATA)
     if tolerance is None:
         tolerance = float(metadata.get("tolerance", TOLERANCE))
     scores = [

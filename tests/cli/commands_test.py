@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 
 import keras
@@ -48,6 +49,20 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
         assert f"{100 * score['accuracy']:.2f}" in printed
         assert score["protocol"] and "arguments" in score
     assert str(run / "encoder.keras") in printed
+    (line,) = [x for x in printed.splitlines() if x.startswith("epoch ")]
+    assert len(line) <= 120
+    assert re.fullmatch(
+        r"epoch 1/1  loss \S+  local_information \S+  prior_discrimination "
+        r"\S+  [\d,]+ images/s, \d+ s",
+        line,
+    )
+
+    more = ["pretrain", f"--from={run}", f"--directory={tmp_path / 'more'}"]
+    assert main.run([*more, "--epochs=2", "--noprobe"]) == 0
+    written = json.loads((tmp_path / "more/recipe.json").read_text())
+    assert written["start_from"] == str(run)
+    assert written["batch_size"] == 256
+    assert " s left\n" in capsys.readouterr().out
 
     # The same again is a mistake, and with --resume it is not.
     before = (run / "encoder.keras").read_bytes()

@@ -162,7 +162,9 @@ def test_a_file_gets_lines_and_no_bars(capsys):
     assert "\r" not in printed
     # One for each tenth.
     assert len(printed.splitlines()) == 10
-    assert printed.splitlines()[-1] == "1,000 of 1,000 images"
+    last = printed.splitlines()[-1]
+    assert last.startswith("1,000 of 1,000 images, ")
+    assert last.endswith(" images/s, 0 s left")
 
 
 def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
@@ -173,7 +175,26 @@ def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
     progress.close()
     printed = capsys.readouterr().out
 
-    assert printed == "\r5 of 10 images\r10 of 10 images\n"
+    lines = printed.removesuffix("\n").split("\r")
+    assert [line[:15].rstrip(", ") for line in lines] == [
+        "",
+        "5 of 10 images",
+        "10 of 10 images",
+    ]
+    assert all(len(line) == 79 for line in lines[1:])
+
+
+def test_durations_are_read_at_a_glance():
+    seconds = 0.2, 99, 100, 5000, 5999, 6030, 90_000
+    assert [messages.duration(each) for each in seconds] == [
+        "0 s",
+        "99 s",
+        "2 min",
+        "83 min",
+        "1 h 40 min",
+        "1 h 40 min",
+        "25 h 00 min",
+    ]
 
 
 def test_numbers_of_a_table_stand_below_each_other():
@@ -198,9 +219,10 @@ def test_log_messages_are_plain_lines():
     assert (done.stdout, done.stderr) == ("", "keras-dim: one word\n")
 
 
-def test_the_command_answers_without_loading_keras():
+@pytest.mark.parametrize("arguments", [["pretrain", "--help"], ["list"]])
+def test_the_command_answers_without_loading_keras(arguments):
     program = (
-        "import sys; sys.argv = ['/usr/bin/keras-dim', 'pretrain', '--help'];"
+        f"import sys; sys.argv = {['/usr/bin/keras-dim', *arguments]};"
         "from keras_dim.cli import main; code = main.console();"
         "print('loaded', [m for m in ('keras', 'tensorflow') "
         "if m in sys.modules], code)"

@@ -11,6 +11,7 @@ from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
 from keras_dim import Recipe
+from keras_dim import catalog
 from keras_dim import recipes
 from keras_dim.presets import card
 from keras_dim.presets import list_pretrained
@@ -130,19 +131,17 @@ def test_damaged_checksums_are_refused(root):
 
 
 def test_every_preset_that_comes_along_has_its_checksums():
-    root = registry.presets_folder()
-    names = registry.preset_names(root)
+    root = catalog.presets_folder()
+    names = catalog.preset_names(root)
     assert names
     for name in names:
         found = (root / name / "SHA256SUMS").read_text()
         assert found == registry.sums(root / name), name
 
 
-@pytest.mark.parametrize(
-    "name", registry.preset_names(registry.presets_folder())
-)
+@pytest.mark.parametrize("name", catalog.preset_names(catalog.presets_folder()))
 def test_a_preset_that_comes_along_works_and_is_what_its_card_says(name):
-    folder = registry.presets_folder() / name
+    folder = catalog.presets_folder() / name
     metadata = json.loads((folder / "metadata.json").read_text())
 
     encoder = pretrained(name)
@@ -276,23 +275,23 @@ def test_the_installed_presets_come_before_the_checkout_s(
 ):
     package = tmp_path / "keras_dim"
     package.mkdir()
-    monkeypatch.setattr(registry, "_PACKAGE", package)
-    assert registry.presets_folder() is None
+    monkeypatch.setattr(catalog, "_PACKAGE", package)
+    assert catalog.presets_folder() is None
     assert list_pretrained() == []
     (tmp_path / "saved_models").mkdir()
     # Beside an installed package this could be anybody's folder.
-    assert registry.presets_folder() is None
+    assert catalog.presets_folder() is None
     (tmp_path / "setup.py").write_text("")
-    assert registry.presets_folder() == tmp_path / "saved_models"
+    assert catalog.presets_folder() == tmp_path / "saved_models"
     (package / "saved_models").mkdir()
-    assert registry.presets_folder() == package / "saved_models"
+    assert catalog.presets_folder() == package / "saved_models"
     shutil.rmtree(package)
 
 
 def test_nothing_is_found_with_this_installation_s_own_words(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(registry, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(catalog, "_PACKAGE", tmp_path)
     with pytest.raises(ValueError, match=r"Expected one of \[\]"):
         pretrained("tiny_dim")
 

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from keras_dim import catalog
 from keras_dim import data
 from keras_dim import parts
 from keras_dim import recipes
@@ -195,3 +196,10 @@ def test_stl10_is_probed_on_its_labelled_images(name, monkeypatch):
     test = next(iter(images.test))["image"].numpy()
     assert train.shape == test.shape == (1, 64, 64, 3)
     assert (train == 10).all() and (test == 20).all()
+
+
+def test_the_catalog_reads_recipes_as_they_are():
+    found = {row["name"]: row for row in catalog.list_recipes()}
+    assert set(found) == set(recipes.RECIPES)
+    for name, row in found.items():
+        assert Recipe(**row) == recipes.get(name)

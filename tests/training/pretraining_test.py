@@ -498,19 +498,78 @@ def test_a_run_is_not_overwritten(finished):
 def test_a_run_is_resumed_with_its_own_recipe_only(finished):
     with pytest.raises(ValueError, match="optimizer was .*0.01"):
         pretrain(tiny_recipe(learning_rate=1e-2), finished, resume=True)
-    # The cosine depends on it.
-    with pytest.raises(ValueError, match="epochs was 3 and is 5"):
-        pretrain(tiny_recipe(epochs=5), finished, resume=True)
 
 
-def test_epochs_stay_where_a_teacher_depends_on_them(tmp_path):
-    how = {"method": "byol", "views": "byol", "schedule": "constant"}
-    tiny_recipe(**how, epochs=3).save(tmp_path / "recipe.json")
-    with pytest.raises(ValueError, match="epochs was 3 and is 5"):
-        run_folder.check(tmp_path, tiny_recipe(**how, epochs=5), resume=True)
-    how["method"] = "moco"
-    tiny_recipe(**how, epochs=3).save(tmp_path / "recipe.json")
-    run_folder.check(tmp_path, tiny_recipe(**how, epochs=5), resume=True)
+def test_a_run_goes_on_as_one_of_another_length(finished, tmp_path, caplog):
+    copy = shutil.copytree(finished, tmp_path / "run")
+    with pytest.raises(ValueError, match="has done 3 epochs.*epochs=2"):
+        pretrain(tiny_recipe(epochs=2), copy, resume=True, verbose=0)
+    with caplog.at_level("INFO"):
+        pretrain(tiny_recipe(epochs=5), copy, resume=True, verbose=0)
+
+    rows = log_without_seconds(copy)
+    assert rows[:3] == log_without_seconds(finished)
+    assert len(rows) == 5
+    # A cosine of 5 epochs after 3 of them, instead of its end.
+    rate = 1e-3 * (1 + np.cos(0.6 * np.pi)) / 2
+    assert f"rate is {rate:.3g} instead of 0" in caplog.text
+    model = keras.models.load_model(copy / "checkpoints" / "epoch_00005.keras")
+    assert int(model.optimizer.iterations) == 5 * 11
+    assert float(model.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+    # At a rate of zero, which the old schedule ends with, nothing would move.
+    assert differ(
+        weights(copy / "encoder.keras"), weights(finished / "encoder.keras")
+    )
+
+
+@pytest.mark.parametrize("method", ["deep_infomax", "byol"])
+def test_nothing_is_lost_where_the_length_changes(method):
+    how = {"schedule": "constant", "views": "byol"}
+    how |= {"method": {"name": "byol", "units": 4, "hidden_units": 4}}
+    if method == "deep_infomax":
+        how = {"schedule": "constant"}
+    before, after = (
+        tiny_recipe(**how, epochs=epochs).build_model((8, 8, 1), 2)
+        for epochs in (3, 5)
+    )
+    for model in (before, after):
+        model.compile(keras.optimizers.Adam(1e-2))
+    images = np.random.default_rng(0).integers(0, 255, (16, 8, 8, 1), "uint8")
+    before.fit(images, batch_size=8, verbose=0)
+
+    pretraining._copy_state(before, after)
+
+    assert len(before.variables) == len(after.variables) > 10
+    for one, other in zip(
+        before.variables + before.optimizer.variables,
+        after.variables + after.optimizer.variables,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other, one.path)
+    if method == "byol":
+        assert (before.num_steps, after.num_steps) == (6, 10)
+
+
+def test_a_run_starts_from_a_trained_encoder(finished, tmp_path):
+    how = {"start_from": str(finished), "epochs": 1, "schedule": "constant"}
+    pretrain(tiny_recipe(**how), tmp_path / "run", verbose=0)
+
+    trained = weights(finished / "encoder.keras")
+    assert_same_bits(weights(tmp_path / "run/untrained_encoder.keras"), trained)
+    assert differ(weights(tmp_path / "run/encoder.keras"), trained)
+    # A teacher is a copy of that encoder, too.
+    recipe = tiny_recipe(method="moco", views="moco_v2", encoder="tiny")
+    start = keras.models.load_model(finished / "encoder.keras")
+    model = recipe.build_model((8, 8, 1), start=start)
+    for one, other in zip(
+        model.encoder.weights, model.teacher.networks[0].weights, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert_same_bits(model.encoder.get_weights(), trained)
+    recipe = tiny_recipe(image_size=12, crop_size=12, **how)
+    with pytest.raises(ValueError, match="`start_from` needs the encoder of"):
+        pretrain(recipe, tmp_path / "other", verbose=0)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_tuple_in_a_recipe_is_the_list_that_was_written(tmp_path):

@@ -263,3 +263,27 @@ def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
     assert drawn != list(range(7))
     assert "7 of 20 training images" in images.note
     assert sum(len(batch["label"]) for batch in images.test) == 4
+
+
+def test_images_without_splits_are_split(tmp_path):
+    path = tmp_path / "x.npz"
+    images = pixels(np.random.default_rng(0), 20)
+    np.savez(path, images=images, labels=np.arange(20) % 2)
+    parts = labelled_images(
+        path, test_split=0.25, image_shape=(8, 8, 3), max_train_images=9
+    )
+
+    train, test = (
+        {int(i) for batch in part for i in batch["index"]}
+        for part in (parts.train, parts.test)
+    )
+    assert len(train) == 9 and len(test) == 5 and not train & test
+    assert "5 of 20 images drawn for test" in parts.note
+    assert "9 of 15 training images" in parts.note
+    recipe = tiny_recipe(probe_source=str(path), probe_split="0.25")
+    other = labelled_images_of(recipe)
+    assert test == {int(i) for batch in other.test for i in batch["index"]}
+    with pytest.raises(ValueError, match="number of test images.*1 to 19.*: 0"):
+        labelled_images(path, test_split=0.01, image_shape=(8, 8, 3))
+    with pytest.raises(ValueError, match="`test_split` must.*: 2"):
+        labelled_images(path, test_split=2, image_shape=(8, 8, 3))

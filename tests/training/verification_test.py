@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_encoder import tiny_encoder
 
+from keras_dim import catalog
 from keras_dim import presets
 from keras_dim.presets import registry
 from keras_dim.training import labelled_images
@@ -106,7 +107,7 @@ def test_without_any_of_the_images_there_is_nothing_to_verify(preset, edit):
 
 def test_a_stand_in_is_verified_by_its_own_card(preset, monkeypatch):
     stand_ins = {"other": ("tiny", "This is 'tiny'.")}
-    monkeypatch.setattr(registry, "STAND_INS", stand_ins)
+    monkeypatch.setattr(catalog, "STAND_INS", stand_ins)
 
     with pytest.warns(UserWarning, match="This is 'tiny'"):
         results = verify("other", preset, tolerance=0.0)
