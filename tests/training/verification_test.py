@@ -138,7 +138,7 @@ def test_a_score_may_be_of_other_images(preset, edit, tmp_path):
     }
     arguments = {"ways": 4, "shots": 2, "queries": 5, "episodes": 10}
     few_shot = score(
-        tiny_encoder(),
+        presets.pretrained("tiny", preset),
         labelled_images(**data, image_shape=(8, 8, 3)),
         "fc",
         "few_shot",
