@@ -9,6 +9,11 @@ from keras_dim.evaluation.features import feature_model
 from keras_dim.evaluation.features import raw_pixels
 from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.features import stream
+from keras_dim.evaluation.measures import alignment
+from keras_dim.evaluation.measures import alpha_req
+from keras_dim.evaluation.measures import lidar
+from keras_dim.evaluation.measures import rank_me
+from keras_dim.evaluation.measures import uniformity
 from keras_dim.evaluation.probes import few_shot
 from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
@@ -33,6 +38,8 @@ __all__ = [
     "OnlineProbe",
     "PROBES",
     "ProbeCallback",
+    "alignment",
+    "alpha_req",
     "check_arguments",
     "compare",
     "deviations",
@@ -41,13 +48,16 @@ __all__ = [
     "feature_model",
     "few_shot",
     "labelled_images",
+    "lidar",
     "linear_probe",
     "mlp_probe",
     "nearest_neighbors",
+    "rank_me",
     "raw_pixels",
     "raw_pixels_encoder",
     "relative_deviation",
     "run_probe",
     "score",
     "stream",
+    "uniformity",
 ]
