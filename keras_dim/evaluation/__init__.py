@@ -1,14 +1,21 @@
 """Extracts features, scores them by probes, and reports on a run."""
 
+from keras_dim.evaluation.board import Board
+from keras_dim.evaluation.board import board
+from keras_dim.evaluation.board import two_views
 from keras_dim.evaluation.callbacks import CeilingReport
 from keras_dim.evaluation.callbacks import CollapseReport
 from keras_dim.evaluation.callbacks import OnlineProbe
 from keras_dim.evaluation.callbacks import ProbeCallback
+from keras_dim.evaluation.comparison import PROTOCOLS
+from keras_dim.evaluation.comparison import Comparison
+from keras_dim.evaluation.comparison import compare
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import feature_model
 from keras_dim.evaluation.features import raw_pixels
 from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.features import stream
+from keras_dim.evaluation.fine_tuning import fine_tune
 from keras_dim.evaluation.measures import alignment
 from keras_dim.evaluation.measures import alpha_req
 from keras_dim.evaluation.measures import lidar
@@ -18,11 +25,12 @@ from keras_dim.evaluation.probes import few_shot
 from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
 from keras_dim.evaluation.probes import nearest_neighbors
+from keras_dim.evaluation.probes import sgd_probe
 from keras_dim.evaluation.scoring import PROBES
 from keras_dim.evaluation.scoring import LabelledImages
 from keras_dim.evaluation.scoring import NoLabelsError
 from keras_dim.evaluation.scoring import check_arguments
-from keras_dim.evaluation.scoring import compare
+from keras_dim.evaluation.scoring import compare_with_untrained
 from keras_dim.evaluation.scoring import labelled_images
 from keras_dim.evaluation.scoring import run_probe
 from keras_dim.evaluation.scoring import score
@@ -31,22 +39,28 @@ from keras_dim.evaluation.spread import effective_rank
 from keras_dim.evaluation.spread import relative_deviation
 
 __all__ = [
+    "Board",
     "CeilingReport",
     "CollapseReport",
+    "Comparison",
     "LabelledImages",
     "NoLabelsError",
     "OnlineProbe",
     "PROBES",
+    "PROTOCOLS",
     "ProbeCallback",
     "alignment",
     "alpha_req",
+    "board",
     "check_arguments",
     "compare",
+    "compare_with_untrained",
     "deviations",
     "effective_rank",
     "extract",
     "feature_model",
     "few_shot",
+    "fine_tune",
     "labelled_images",
     "lidar",
     "linear_probe",
@@ -58,6 +72,8 @@ __all__ = [
     "relative_deviation",
     "run_probe",
     "score",
+    "sgd_probe",
     "stream",
+    "two_views",
     "uniformity",
 ]

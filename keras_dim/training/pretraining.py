@@ -27,7 +27,7 @@ from keras_dim.training import run_folder
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
-# Number of images whose features are examined for collapse after each epoch.
+# Number of images whose features are measured after each epoch.
 NUM_WATCHED = 256
 
 
@@ -178,10 +178,11 @@ def pretrain(
                 sigterm=sigterm,
                 strategy=strategy,
             )
+            board = _board(model, source)
             callbacks = [
                 alarm,
                 *callbacks,
-                _collapse_report(model.encoder, source),
+                board,
                 evaluation.CeilingReport(model.ceilings(recipe.batch_size)),
                 *writers,
                 checkpoint,
@@ -213,14 +214,16 @@ def pretrain(
     return encoder
 
 
-def _collapse_report(encoder, source):
-    """Returns a report on images from all over the source."""
+def _board(model, source):
+    """Returns a board of images from all over the source."""
     rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
     rows = np.unique(rows.astype(np.int64))
     images = next(reading.Epoch(source, NUM_WATCHED, rows).batches())["image"]
-    shape = encoder.input_shape[1:]
+    shape = model.encoder.input_shape[1:]
+    # Views may be crops of images larger than the encoder takes.
+    drawn = evaluation.two_views(model.views, images, shape)
     images = [numpy_images.convert(one, shape) for one in images]
-    return evaluation.CollapseReport(np.stack(images))
+    return evaluation.Board(np.stack(images), views=drawn)
 
 
 def _save(encoder, path):

@@ -364,9 +364,11 @@ def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
 
 def test_images_larger_than_the_encoder_takes_are_watched_too():
     source = open_source(np.zeros((300, 20, 20, 3), np.uint8))
-    encoder = tiny_recipe().build_model((8, 8, 3)).encoder
-    report = pretraining._collapse_report(encoder, source)
-    assert report.images.shape == (256, 8, 8, 3)
+    model = tiny_recipe().build_model((8, 8, 3))
+    board = pretraining._board(model, source)
+    assert board.images.shape == (256, 8, 8, 3)
+    # Crops of the images as they are.
+    assert [view.shape for view in board.views] == [(256, 8, 8, 3)] * 2
 
 
 class FillDisk(keras.callbacks.Callback):
