@@ -28,7 +28,7 @@ from keras_dim import views
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "board.md"
 MARK = "<!-- python benchmarks/board.py --table writes all below -->\n"
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 EPOCHS = (1, 4, 12)
 LEARNING_RATES = (1e-4, 1e-3, 1e-2)
 BATCH_SIZE = 128
@@ -110,6 +110,8 @@ def train(method, learning_rate, seed):
     watched = images[order[:NUM_WATCHED]]
     # One pair of views for all methods.
     pair = evaluation.two_views(views.TwoViews(crops(7)), watched, (8, 8, 1))
+    # One model for all: each new one would be traced.
+    encoder = evaluation.feature_model(model.encoder, "global")
     rows, done = [], 0
     for epochs in (0, *EPOCHS):
         # Only whole batches: contrastive losses depend on their size.
@@ -124,20 +126,14 @@ def train(method, learning_rate, seed):
                 verbose=0,
             )
         done = max(epochs, done)
-        found = [
-            evaluation.extract(model.encoder, part, "global", 512)["global"]
-            for part in (watched, *pair)
+        features = [
+            evaluation.extract(encoder, part, "global", BATCH_SIZE)["global"]
+            for part in (watched, *pair, images, test["image"])
         ]
-        row = evaluation.board(found[0], found[1:])
-        row["effective_rank"] = evaluation.effective_rank(found[0])
-        row["mean_deviation"] = float(evaluation.deviations(found[0]).mean())
-        of = {
-            "train": evaluation.extract(model.encoder, train, "global", 512),
-            "test": evaluation.extract(model.encoder, test, "global", 512),
-        }
-        columns = [
-            of[part][name] for part in of for name in ("global", "label")
-        ]
+        row = evaluation.board(features[0], features[1:3])
+        row["effective_rank"] = evaluation.effective_rank(features[0])
+        row["mean_deviation"] = float(evaluation.deviations(features[0]).mean())
+        columns = features[3], train["label"], features[4], test["label"]
         for name, probe, arguments in (
             ("linear", "linear_probe", {}),
             ("neighbors", "nearest_neighbors", {"k": 20}),

@@ -26,6 +26,8 @@ from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
 from keras_dim.evaluation.probes import nearest_neighbors
 from keras_dim.evaluation.probes import sgd_probe
+from keras_dim.evaluation.reconstruction import ms_ssim
+from keras_dim.evaluation.reconstruction import reconstruct
 from keras_dim.evaluation.scoring import PROBES
 from keras_dim.evaluation.scoring import LabelledImages
 from keras_dim.evaluation.scoring import NoLabelsError
@@ -37,6 +39,7 @@ from keras_dim.evaluation.scoring import score
 from keras_dim.evaluation.spread import deviations
 from keras_dim.evaluation.spread import effective_rank
 from keras_dim.evaluation.spread import relative_deviation
+from keras_dim.evaluation.total_correlation import total_correlation
 
 __all__ = [
     "Board",
@@ -65,15 +68,18 @@ __all__ = [
     "lidar",
     "linear_probe",
     "mlp_probe",
+    "ms_ssim",
     "nearest_neighbors",
     "rank_me",
     "raw_pixels",
     "raw_pixels_encoder",
+    "reconstruct",
     "relative_deviation",
     "run_probe",
     "score",
     "sgd_probe",
     "stream",
+    "total_correlation",
     "two_views",
     "uniformity",
 ]
