@@ -144,9 +144,9 @@ def train(method, learning_rate, seed):
     return rows
 
 
-def run_all(folder):
+def run_all(folder, methods):
     """Trains what has no file yet."""
-    for method, rate, seed in itertools.product(METHODS, LEARNING_RATES, SEEDS):
+    for method, rate, seed in itertools.product(methods, LEARNING_RATES, SEEDS):
         path = folder / f"{method}_{rate:g}_seed{seed}.json"
         if path.exists():
             continue
@@ -248,13 +248,14 @@ def write_page(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     if options.table:
         write_page(options.output)
     else:
-        run_all(options.output)
+        run_all(options.output, options.method or METHODS)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from keras_dim import data
 from keras_dim import distribution
 from keras_dim import evaluation
 from keras_dim import files
+from keras_dim import plots
 from keras_dim import views
 from keras_dim.data import numpy_images
 from keras_dim.data import opening
@@ -46,8 +47,9 @@ def pretrain(
     `tensorboard` (if TensorFlow can be imported, whatever the backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
     `untrained_encoder.keras` (the encoder before training, to compare with),
-    `views.png` (the first images and their views) and `metrics.json` (the
-    terms of the last epoch, seconds, images per second).
+    `views.png` (the first images and their views), `metrics.json` (the terms
+    of the last epoch, seconds, images per second) and, if matplotlib is
+    installed, `curves.png` (the log with the board, `evaluation.Board`).
 
     With `resume=True` a stopped run continues from its last checkpoint, and
     ends with the weights of an unbroken one. Checkpoints are written after
@@ -211,7 +213,19 @@ def pretrain(
         "last_epoch": log.rows[-1] if log.rows else {},
     }
     files.write_json(directory / run_folder.METRICS, metrics)
+    # A run that had nothing left to train keeps its picture.
+    if board.references:
+        _draw(log.rows, board.references, directory / run_folder.CURVES)
     return encoder
+
+
+def _draw(rows, references, path):
+    """Draws the curves of a run, if matplotlib is installed."""
+    if not plots.is_available():
+        logging.info(f"No {path.name}: pip install keras-dim[plots]")
+        return
+    with files.atomic_path(path) as temporary:
+        plots.curves(rows, references).savefig(temporary, dpi=100)
 
 
 def _board(model, source):
