@@ -70,17 +70,16 @@ class Comparison:
             found = [cells.get((encoder, name)) for name in names]
             rows.append([encoder, *map(_percent, found)])
         share = max(entry["majority_class"] for entry in self.entries)
-        majority = ["the most frequent class", f"{100 * share:.1f}"]
-        rows.append(majority + [majority[1]] * (len(names) - 1))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        majority = [f"{100 * share:.1f}"] * len(names)
+        rows.append(["the most frequent class", *majority])
+        first, *widths = (max(map(len, x)) for x in zip(*rows, strict=True))
         lines = [
-            "  ".join(
-                cell.ljust(width) if number == 0 else cell.rjust(width)
-                for number, (cell, width) in enumerate(
-                    zip(row, widths, strict=True)
-                )
+            name.ljust(first)
+            + "".join(
+                f"  {cell:>{width}}"
+                for cell, width in zip(of_row, widths, strict=True)
             )
-            for row in rows
+            for name, *of_row in rows
         ]
         return "\n".join([*lines, "", self.verdict])
 
