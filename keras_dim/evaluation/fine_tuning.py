@@ -38,8 +38,8 @@ def fine_tune(
         feature: str. Defaults to `encoders.default_feature(encoder)`.
         label_share, labels_per_class, num_draws, draw_seed: see `run_probe`.
         learning_rate: float, or several, of which the one is taken that does
-            best on a fifth of the training images, held out for that. Defaults
-            to `(1e-3, 1e-4)`.
+            best on a fifth of the training images of the first draw, held out
+            for that. Defaults to `(1e-3, 1e-4)`.
         steps: int. Batches that are trained on. Defaults to 500.
         batch_size: int. Fewer images are repeated. Defaults to 64.
         from_scratch: bool. Whether the copy starts with new weights, as a
@@ -67,6 +67,8 @@ def fine_tune(
     scoring.check_arguments("linear_probe", common)
     (train, labels), test = _labelled(images.train), _labelled(images.test)
     classes, labels = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"There must be two classes. Received: {classes}")
     draws, drawn = scoring.draw_rows(labels, common)
     accuracies = []
     classifier = _classifier(encoder, feature, len(classes), from_scratch)
@@ -78,10 +80,10 @@ def fine_tune(
         logits = features_lib.extract(classifier, test[0])["output"]
         return float(np.mean(classes[logits.argmax(axis=1)] == test[1]))
 
+    rate = rates[0]
     for rows in draws:
         of_draw = train[rows], labels[rows]
-        rate = rates[0]
-        if len(rates) > 1:
+        if len(rates) > 1 and not accuracies:
             order = np.random.default_rng(0).permutation(len(of_draw[1]))
             cut = max(1, round(scoring.HELD_OUT * len(order)))
             fitted, held = (
@@ -92,7 +94,7 @@ def fine_tune(
             found = [score(fitted, held, each) for each in rates]
             rate = rates[int(np.argmax(found))]
         accuracies.append(score(of_draw, test, rate))
-    start = "new weights" if from_scratch else "its own weights"
+    origin = "new weights" if from_scratch else "its own weights"
     chosen = ""
     if len(rates) > 1:
         share = f"{100 * scoring.HELD_OUT:g} % of the training images"
@@ -105,7 +107,7 @@ def fine_tune(
         "num_test": len(test[1]),
         "chosen": rate,
         "protocol": (
-            f"the whole encoder, from {start}, and a linear classifier on "
+            f"the whole encoder, from {origin}, and a linear classifier on "
             f"{feature!r}, {len(classes)} classes, {steps} batches of "
             f"{batch_size} images as they are, Adam with a cosine from "
             f"{rate:g}{chosen}{drawn}{images.note}"

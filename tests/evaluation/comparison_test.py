@@ -147,6 +147,18 @@ def test_fine_tuning_learns_and_leaves_the_encoder():
         np.testing.assert_array_equal(one, other)
 
 
+def test_each_draw_of_labels_is_trained_on_anew():
+    arguments = {"steps": 2, "learning_rate": 1e-2, "label_share": 0.1}
+    one, two = (
+        fine_tune(tiny_encoder(), IMAGES, num_draws=n, **arguments)
+        for n in (1, 3)
+    )
+    assert len(one["accuracies"]) == 1 and "deviation" not in one
+    assert len(two["accuracies"]) == 3
+    assert two["num_train"] == 6
+    assert two["accuracy"] == pytest.approx(np.mean(two["accuracies"]))
+
+
 def test_from_scratch_the_weights_do_not_count():
     broken = tiny_encoder()
     broken.set_weights([np.full(w.shape, np.nan) for w in broken.get_weights()])
@@ -164,6 +176,9 @@ def test_images_without_labels_are_left_out():
         tiny_encoder(), LabelledImages(train, IMAGES.test), steps=1
     )
     assert found["num_train"] == 40
+    train["label"][:] = 3
+    with pytest.raises(ValueError, match="two classes"):
+        fine_tune(tiny_encoder(), LabelledImages(train, IMAGES.test))
     train["label"][:] = -1
     with pytest.raises(evaluation.NoLabelsError, match="has a label"):
         fine_tune(tiny_encoder(), LabelledImages(train, IMAGES.test))
