@@ -48,6 +48,13 @@ SERVING = [
     "urllib3>=2.2",
 ]
 
+PLOTS = [
+    # `keras_dim.plots`, and `curves.png` of every run. Older releases warn at
+    # import, beside the present pyparsing, and the tests take warnings for
+    # errors.
+    "matplotlib>=3.10.7",
+]
+
 NOTEBOOKS = [
     # The notebooks are kept as scripts, this makes notebooks of them.
     "jupytext>=1.16",
@@ -57,9 +64,8 @@ NOTEBOOKS = [
     "nbformat>=5.10",
     # The process they run in.
     "ipykernel>=6.29",
-    # Their pictures. Older releases warn at import, beside the present
-    # pyparsing, and the tests take warnings for errors.
-    "matplotlib>=3.10.7",
+    # Their pictures.
+    *PLOTS,
 ]
 
 LITERT = [
@@ -180,6 +186,7 @@ setuptools.setup(
         "litert": LITERT,
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "plots": PLOTS,
         "serving": SERVING,
     },
     entry_points={

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keras_dim import methods
     from keras_dim import mutual_information
     from keras_dim import optimizers
+    from keras_dim import plots
     from keras_dim import recipes
     from keras_dim import serving
     from keras_dim import training
@@ -77,6 +78,7 @@ __all__ = [
     "methods",
     "mutual_information",
     "optimizers",
+    "plots",
     "pretrain",
     "pretrained",
     "recipes",

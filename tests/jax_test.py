@@ -218,6 +218,7 @@ def test_what_needs_tensorflow_is_refused_in_one_line(results):
 def test_a_run_leaves_its_files_but_for_tensorboard(results):
     assert results["training"]["files"] == [
         "checkpoints",
+        "curves.png",
         "encoder.keras",
         "log.csv",
         "metrics.json",

@@ -13,7 +13,7 @@ FLOORS = [
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
-    {"beam", "evaluation", "exporting", "presets", "serving"},
+    {"beam", "evaluation", "exporting", "plots", "presets", "serving"},
     {"training"},
     {"recipes"},
     {"cli"},

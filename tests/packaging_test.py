@@ -130,6 +130,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
         "notebooks",
         "onnx",
         "openvino",
+        "plots",
         "serving",
         "test",
     }

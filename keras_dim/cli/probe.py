@@ -8,6 +8,7 @@ from keras_dim.cli import messages
 
 _PROBES = {
     "linear": "linear_probe",
+    "sgd": "sgd_probe",
     "mlp": "mlp_probe",
     "neighbors": "nearest_neighbors",
 }
@@ -22,7 +23,9 @@ def define(parser: argparse.ArgumentParser) -> None:
     help = "The split that is scored, or the share of images without splits."
     add("test_split", help, "test")
     add("feature", flags.FEATURE)
-    help = "A logistic regression, the paper's network, or nearest neighbours."
+    help = (
+        "Logistic regression, linear by SGD, the paper's network, neighbours."
+    )
     add("probe", help, "linear", choices=_PROBES)
     help = "An argument of the probe, such as k=5 or labels_per_class=10."
     add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")

@@ -365,16 +365,23 @@ class CollapseReport(EncoderCallback):
 
     def check(self, image_shape):
         why = "one image cannot show whether features vary"
-        batches.check(self.images, image_shape, 2, "CollapseReport", why)
+        batches.check(self.images, image_shape, 2, type(self).__name__, why)
 
     def on_epoch_end(self, epoch, logs=None):
-        logs = {} if logs is None else logs
-        found = self.extract(self.images)
+        measured = self.measure(epoch, self.extract(self.images))
+        if logs is not None:
+            logs.update(measured)
+
+    def measure(self, epoch, found):
+        """Returns the numbers of the features found, and warns of collapse."""
+        measured = {}
         for name in self._features:
             deviations = spread.deviations(found[name])
-            logs[f"effective_rank_{name}"] = spread.effective_rank(found[name])
-            logs[f"smallest_deviation_{name}"] = float(deviations.min())
-            logs[f"mean_deviation_{name}"] = float(deviations.mean())
+            measured |= {
+                f"effective_rank_{name}": spread.effective_rank(found[name]),
+                f"smallest_deviation_{name}": float(deviations.min()),
+                f"mean_deviation_{name}": float(deviations.mean()),
+            }
             reason = _collapse(found[name])
             if reason is None:
                 self._warned.discard(name)
@@ -383,6 +390,7 @@ class CollapseReport(EncoderCallback):
                 is_lag = self._varies_by_own_statistics(name)
                 warning = LAGS_BEHIND if is_lag else COLLAPSED
                 logging.warning(warning, name, epoch + 1, reason)
+        return measured
 
     def _varies_by_own_statistics(self, name):
         """Whether a feature varies once batch norm takes the images' own."""

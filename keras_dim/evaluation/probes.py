@@ -119,12 +119,7 @@ def mlp_probe(
     checks.integers(1, units=units, epochs=epochs)
     checks.at_least(0, dropout=dropout)
     checks.below(1, dropout=dropout)
-    milestones = list(milestones)
-    if milestones != sorted(set(milestones)) or min(milestones, default=1) < 1:
-        raise ValueError(
-            "`milestones` must be rising numbers of epochs from 1 on. "
-            f"Received: {milestones}"
-        )
+    milestones = _checked_milestones(milestones)
     data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
@@ -199,6 +194,99 @@ def _schedule(learning_rate, milestones, decay, steps):
         boundaries=[epoch * steps for epoch in milestones],
         factor=decay,
     )
+
+
+def sgd_probe(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    test_labels: np.ndarray,
+    learning_rate: float = 30.0,
+    momentum: float = 0.9,
+    batch_size: int = 256,
+    epochs: int = 100,
+    milestones: Sequence[int] = (60, 80),
+    decay: float = 0.1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Trains a linear classifier by SGD and returns its test accuracy.
+
+    Features are taken as they are; the loss is the cross entropy, without
+    weight decay. The defaults are MoCo's; CMC has 60 epochs, the milestones
+    30, 40 and 50, and a decay of 0.2. The right learning rate depends on the
+    size of the features: choose it by `candidates` of `run_probe`.
+
+    Args:
+        train_features, train_labels, test_features, test_labels: arrays. See
+            `LabelledFeatures`.
+        learning_rate: float. Defaults to `30.0`.
+        momentum: float. Defaults to `0.9`.
+        batch_size, epochs, milestones, decay, seed: see `mlp_probe`; the
+            smaller batch at the end of an epoch counts, too.
+
+    Returns:
+        dict as of `LabelledFeatures.result`.
+
+    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), 4.1, and
+    the code published with it.
+    """
+    checks.above(0, learning_rate=learning_rate)
+    checks.between(0, 1, momentum=momentum)
+    checks.integers(1, batch_size=batch_size, epochs=epochs)
+    milestones = _checked_milestones(milestones)
+    data = LabelledFeatures(
+        train_features, train_labels, test_features, test_labels
+    )
+    (num_rows, width), num_classes = data.train.shape, len(data.classes)
+    draw = np.random.default_rng(seed)
+    # The last row is the bias.
+    weights = draw.normal(0, 0.01, (width + 1, num_classes)).astype("float32")
+    weights[-1] = 0
+    velocity = np.zeros_like(weights)
+    rate = learning_rate
+    for epoch in range(epochs):
+        rate *= decay if epoch in milestones else 1
+        order = draw.permutation(num_rows)
+        for start in range(0, num_rows, batch_size):
+            rows = order[start : start + batch_size]
+            inputs = data.train[rows]
+            errors = _softmax(inputs @ weights[:-1] + weights[-1])
+            errors[np.arange(len(rows)), data.train_labels[rows]] -= 1
+            errors /= len(rows)
+            velocity *= momentum
+            velocity[:-1] += inputs.T @ errors
+            velocity[-1] += errors.sum(axis=0)
+            weights -= rate * velocity
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            "The linear classifier diverged: take a lower learning rate. "
+            f"Received: learning_rate={learning_rate:g}"
+        )
+    ends = ", ".join(map(str, milestones))
+    decays = f" times {decay:g} after epochs {ends}" if milestones else ""
+    protocol = (
+        f"linear classifier on {width} features as they are, {num_classes} "
+        f"classes, SGD (learning rate {learning_rate:g}{decays}, momentum "
+        f"{momentum:g}, no weight decay), batch {batch_size}, {epochs} "
+        f"epochs, seed {seed}, accuracy of the last epoch"
+    )
+    logits = data.test @ weights[:-1] + weights[-1]
+    return data.result(logits.argmax(axis=1), protocol)
+
+
+def _checked_milestones(milestones):
+    milestones = list(milestones)
+    if milestones != sorted(set(milestones)) or min(milestones, default=1) < 1:
+        raise ValueError(
+            "`milestones` must be rising numbers of epochs from 1 on. "
+            f"Received: {milestones}"
+        )
+    return milestones
+
+
+def _softmax(logits):
+    logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return logits / logits.sum(axis=1, keepdims=True)
 
 
 def nearest_neighbors(

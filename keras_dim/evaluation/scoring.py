@@ -1,6 +1,7 @@
 """Labelled images, and the scores of an encoder on them by any probe."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -20,19 +21,24 @@ from keras_dim.evaluation.probes import few_shot_probe
 from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
 from keras_dim.evaluation.probes import nearest_neighbors
+from keras_dim.evaluation.probes import sgd_probe
 
 # Functions of the features and labels of training, those of test, and others.
 PROBES = {
     "linear_probe": linear_probe,
+    "sgd_probe": sgd_probe,
     "mlp_probe": mlp_probe,
     "nearest_neighbors": nearest_neighbors,
     "few_shot": few_shot_probe,
 }
 # Arguments of `run_probe` beside those of each probe.
 COMMON = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
-COMMON |= {"test_classes": "all"}
+COMMON |= {"test_classes": "all", "label_share": None, "num_seeds": 1}
+COMMON |= {"candidates": None}
 TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
+# The share of the training rows on which `candidates` are compared.
+HELD_OUT = 0.2
 
 
 class NoLabelsError(ValueError):
@@ -175,7 +181,7 @@ def score(
         probe, arguments: see `run_probe`.
 
     Returns:
-        dict as of `compare`, without `"untrained"` and `"raw_pixels"`.
+        dict as of `compare_with_untrained`, without those of the others.
 
     Example:
     ```python
@@ -228,16 +234,24 @@ def run_probe(
         arguments: mapping. The probe's own keyword arguments, and
             `"labels_per_class"`: int. So many training rows of each class are
             drawn. Defaults to None, all rows;
+            `"label_share"`: float. That share of each class, one row at least,
+            is drawn instead;
             `"num_draws"`: int. How often; the accuracy is the mean. Defaults
             to 1;
             `"draw_seed"`: int. Defaults to 0;
+            `"num_seeds"`: int. How often a probe with a `seed` runs on each
+            draw, with that seed and the next ones. Defaults to 1;
+            `"candidates"`: mapping from arguments to values. Of all their
+            combinations, the one is taken that does best on a fifth of the
+            training rows, held out for that; then all of them are fitted to;
             `"test_classes"`: str. `"trained"` leaves out the test rows of
             classes without training rows, which else count as wrong. Defaults
             to `"all"`.
 
     Returns:
-        The probe's results; with `"labels_per_class"` also `"accuracies"`,
-        one for each draw.
+        The probe's results; where it was repeated, also `"accuracies"`, one
+        for each time, and `"deviation"`, their standard deviation; with
+        `"candidates"` also `"chosen"`, the arguments of the last draw.
 
     An unknown probe or argument and a class with too few rows are
     `ValueError`s.
@@ -248,35 +262,85 @@ def run_probe(
         for part, labels in (("train", train_labels), ("test", test_labels))
     )
     own = dict(arguments or {})
-    num_labels, num_draws, seed, test_classes = (
-        own.pop(name, default) for name, default in COMMON.items()
-    )
+    common = {name: own.pop(name, default) for name, default in COMMON.items()}
     note = ""
-    if test_classes == "trained":
+    if common["test_classes"] == "trained":
         known = np.isin(test_labels, train_labels)
         test_features, test_labels = test_features[known], test_labels[known]
         note = "; test images of the classes that have training images"
-    draws = [slice(None)]
-    if num_labels is not None:
-        draw = np.random.default_rng(seed).choice
-        draws = [
-            _drawn(train_labels, num_labels, draw) for _ in range(num_draws)
-        ]
-        note = (
-            f"; {num_labels} labels to a class, mean of {num_draws} draws with "
-            f"seed {seed}{note}"
-        )
+    draws, drawn = draw_rows(train_labels, common)
+    num_seeds = common["num_seeds"]
+    if num_seeds > 1:
+        drawn += f"; mean of {num_seeds} seeds"
     test = test_features, test_labels
-    results = [
-        PROBES[probe](train_features[rows], train_labels[rows], *test, **own)
-        for rows in draws
-    ]
-    result = {**results[-1], "protocol": results[-1]["protocol"] + note}
-    if num_labels is not None:
-        accuracies = [each["accuracy"] for each in results]
-        result["accuracy"] = float(np.mean(accuracies))
-        result["accuracies"] = accuracies
+    results = []
+    for rows in draws:
+        train = train_features[rows], train_labels[rows]
+        best = {}
+        if common["candidates"]:
+            best = _chosen(train, probe, own, common["candidates"])
+        for seed in range(num_seeds):
+            of_run = own | best
+            if num_seeds > 1:
+                of_run["seed"] = own.get("seed", 0) + seed
+            results.append(PROBES[probe](*train, *test, **of_run))
+    if common["candidates"]:
+        note += (
+            f"; {' and '.join(common['candidates'])} chosen on "
+            f"{100 * HELD_OUT:g} % of the training images, held out"
+        )
+        results[-1]["chosen"] = best
+    result = {
+        **results[-1],
+        "protocol": results[-1]["protocol"] + drawn + note,
+    }
+    if drawn:
+        result |= summary([each["accuracy"] for each in results])
     return result
+
+
+def summary(accuracies: Sequence[float]) -> dict[str, Any]:
+    """Returns the mean of accuracies, themselves and their deviation."""
+    result = {"accuracy": float(np.mean(accuracies)), "accuracies": accuracies}
+    if len(accuracies) > 1:
+        result["deviation"] = float(np.std(accuracies, ddof=1))
+    return result
+
+
+def draw_rows(
+    labels: np.ndarray, common: Mapping[str, Any]
+) -> tuple[list[Any], str]:
+    """Returns the training rows of each draw, and a clause on them.
+
+    `common` has the entries of `COMMON` on labels and draws.
+    """
+    number, share = common["labels_per_class"], common["label_share"]
+    num_draws, seed = common["num_draws"], common["draw_seed"]
+    if number is None and share is None:
+        return [slice(None)], ""
+    draw = np.random.default_rng(seed).choice
+    draws = [_drawn(labels, number, share, draw) for _ in range(num_draws)]
+    size = f"{number} labels to a class"
+    if number is None:
+        size = f"{100 * share:g} % of the labels ({len(draws[0])})"
+    return draws, f"; {size}, mean of {num_draws} draws with seed {seed}"
+
+
+def _chosen(train, probe, own, candidates):
+    """Returns the arguments that do best on held-out training rows."""
+    features, labels = train
+    order = np.random.default_rng(0).permutation(
+        np.flatnonzero(labels != batches.UNLABELLED)
+    )
+    cut = max(1, round(HELD_OUT * len(order)))
+    parts = (order[cut:], order[:cut])
+    rows = [x[part] for part in parts for x in (features, labels)]
+    grid = [
+        dict(zip(candidates, values, strict=True))
+        for values in itertools.product(*candidates.values())
+    ]
+    scores = [PROBES[probe](*rows, **own, **each)["accuracy"] for each in grid]
+    return grid[int(np.argmax(scores))]
 
 
 def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
@@ -288,11 +352,27 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
         checks.one_of(known, **{f"argument of {probe}": name})
     common = COMMON | dict(arguments or {})
     checks.one_of(TEST_CLASSES, test_classes=common["test_classes"])
-    counts = {name: common[name] for name in ("labels_per_class", "num_draws")}
-    checks.integers(1, **checks.given(**counts))
+    counts = ("labels_per_class", "num_draws", "num_seeds")
+    checks.integers(1, **checks.given(**{n: common[n] for n in counts}))
+    share, candidates = common["label_share"], common["candidates"]
+    if share is not None:
+        checks.above(0, label_share=share)
+        checks.between(0, 1, label_share=share)
+        if common["labels_per_class"] is not None:
+            raise ValueError(
+                "Give labels_per_class or label_share. Received: both"
+            )
+    if common["num_seeds"] > 1 and "seed" not in known:
+        raise ValueError(
+            f"{probe} draws nothing: it gives the same for every seed. "
+            f"Received: num_seeds={common['num_seeds']}"
+        )
+    for name, values in (candidates or {}).items():
+        checks.one_of(known[: -len(COMMON)], **{f"argument of {probe}": name})
+        checks.distinct(1, **{f"candidates of {name}": values})
 
 
-def compare(
+def compare_with_untrained(
     trained: keras.Model,
     untrained: keras.Model,
     images: LabelledImages,
@@ -347,15 +427,16 @@ def compare(
     return scores
 
 
-def _drawn(labels, num_labels, draw):
+def _drawn(labels, number, share, draw):
     """Returns the numbers of some rows of each class, in order."""
     chosen = []
     for name in np.unique(labels[labels != batches.UNLABELLED]):
         rows = np.flatnonzero(labels == name)
-        if len(rows) < num_labels:
+        size = number or max(1, round(share * len(rows)))
+        if len(rows) < size:
             raise ValueError(
                 f"There are only {len(rows)} images of class {name}. "
-                f"Received: labels_per_class={num_labels}"
+                f"Received: labels_per_class={number}"
             )
-        chosen.append(draw(rows, num_labels, replace=False))
+        chosen.append(draw(rows, size, replace=False))
     return np.sort(np.concatenate(chosen))

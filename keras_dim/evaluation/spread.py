@@ -19,19 +19,16 @@ def effective_rank(features: np.ndarray) -> float:
     Reference: O Roy and M Vetterli, The effective rank: a measure of effective
     dimensionality, EUSIPCO 2007.
     """
-    features = _checked(features)
+    features = checked(features)
     if not np.all(np.isfinite(features)):
         return float("nan")
     singular = np.linalg.svd(features - features.mean(axis=0), compute_uv=False)
-    if not singular.any():
-        return 0.0
-    shares = singular[singular > 0] / singular.sum()
-    return float(np.exp(-np.sum(shares * np.log(shares))))
+    return exp_entropy(singular)
 
 
 def deviations(features: np.ndarray) -> np.ndarray:
     """Returns the standard deviation of each feature, float64 `(units,)`."""
-    return _checked(features).std(axis=0)
+    return checked(features).std(axis=0)
 
 
 def relative_deviation(features: np.ndarray) -> float:
@@ -40,13 +37,26 @@ def relative_deviation(features: np.ndarray) -> float:
     Sizes are root mean squares. It is 0 for features that are the same for all
     images, or all zero; 1 for features whose mean is zero.
     """
-    features = _checked(features)
+    features = checked(features)
     size = np.linalg.norm(features)
     varying = np.linalg.norm(features - features.mean(axis=0))
     return float(varying / size) if size else 0.0
 
 
-def _checked(features):
+def exp_entropy(sizes: np.ndarray, epsilon: float = 0.0) -> float:
+    """Returns the exponential of the entropy of sizes' shares of their sum.
+
+    `epsilon` is added to each share, as some papers do; 0 for sizes of zero.
+    """
+    if not sizes.any():
+        return 0.0
+    shares = sizes / sizes.sum() + epsilon
+    shares = shares[shares > 0]
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def checked(features):
+    """Returns features as float64; refuses all but `(images >= 2, units)`."""
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
         raise ValueError(

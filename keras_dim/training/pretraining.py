@@ -15,6 +15,7 @@ from keras_dim import data
 from keras_dim import distribution
 from keras_dim import evaluation
 from keras_dim import files
+from keras_dim import plots
 from keras_dim import views
 from keras_dim.data import numpy_images
 from keras_dim.data import opening
@@ -28,7 +29,7 @@ from keras_dim.training import run_folder
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
-# Number of images whose features are examined for collapse after each epoch.
+# Number of images whose features are measured after each epoch.
 NUM_WATCHED = 256
 
 
@@ -47,8 +48,9 @@ def pretrain(
     `tensorboard` (if TensorFlow can be imported, whatever the backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
     `untrained_encoder.keras` (the encoder before training, to compare with),
-    `views.png` (the first images and their views) and `metrics.json` (the
-    terms of the last epoch, seconds, images per second).
+    `views.png` (the first images and their views), `metrics.json` (the terms
+    of the last epoch, seconds, images per second) and, if matplotlib is
+    installed, `curves.png` (the log with the board, `evaluation.Board`).
 
     With `resume=True` a stopped run continues from its last checkpoint, and
     ends with the weights of an unbroken one. Checkpoints are written after
@@ -200,10 +202,11 @@ def pretrain(
                 notice=notice,
                 strategy=strategy,
             )
+            board = _board(model, source)
             callbacks = [
                 alarm,
                 *callbacks,
-                _collapse_report(model.encoder, source),
+                board,
                 evaluation.CeilingReport(model.ceilings(recipe.batch_size)),
                 *writers,
                 checkpoint,
@@ -232,6 +235,9 @@ def pretrain(
         "last_epoch": log.rows[-1] if log.rows else {},
     }
     files.write_json(directory / run_folder.METRICS, metrics)
+    # A run that had nothing left to train keeps its picture.
+    if board.references:
+        _draw(log.rows, board.references, directory / run_folder.CURVES)
     return encoder
 
 
@@ -244,14 +250,25 @@ def _copy_state(before, model):
             other.assign(one)
 
 
-def _collapse_report(encoder, source):
-    """Returns a report on images from all over the source."""
+def _draw(rows, references, path):
+    """Draws the curves of a run, if matplotlib is installed."""
+    if not plots.is_available():
+        logging.info(f"No {path.name}: pip install keras-dim[plots]")
+        return
+    with files.atomic_path(path) as temporary:
+        plots.curves(rows, references).savefig(temporary, dpi=100)
+
+
+def _board(model, source):
+    """Returns a board of images from all over the source."""
     rows = np.linspace(0, source.num_images - 1, NUM_WATCHED)
     rows = np.unique(rows.astype(np.int64))
     images = next(reading.Epoch(source, NUM_WATCHED, rows).batches())["image"]
-    shape = encoder.input_shape[1:]
+    shape = model.encoder.input_shape[1:]
+    # Views may be crops of images larger than the encoder takes.
+    drawn = evaluation.two_views(model.views, images, shape)
     images = [numpy_images.convert(one, shape) for one in images]
-    return evaluation.CollapseReport(np.stack(images))
+    return evaluation.Board(np.stack(images), views=drawn)
 
 
 def _save(encoder, path):

@@ -17,6 +17,7 @@ ENCODER = "encoder.keras"
 UNTRAINED = "untrained_encoder.keras"
 METRICS = "metrics.json"
 VIEWS = "views.png"
+CURVES = "curves.png"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
@@ -80,6 +81,6 @@ def check_workers_agree(strategy, directory, done) -> None:
 def prepare(directory: pathlib.Path, recipe: Recipe, done) -> None:
     """Tidies up after killed runs, and writes the recipe."""
     checkpoints.set_damaged_aside(directory / CHECKPOINTS, done)
-    for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS):
+    for name in (RECIPE, LOG, ENCODER, UNTRAINED, METRICS, VIEWS, CURVES):
         files.remove_leftovers(directory / name)
     recipe.save(directory / RECIPE)

@@ -57,11 +57,11 @@ def score_run(
         report: function that is called with each score as it comes.
 
     Returns:
-        list of dicts, see `evaluation.compare`.
+        list of dicts, see `evaluation.compare_with_untrained`.
     """
     directory = pathlib.Path(directory)
     recipe = Recipe.load(directory / run_folder.RECIPE)
-    scores = evaluation.compare(
+    scores = evaluation.compare_with_untrained(
         model_files.load_model(directory / run_folder.ENCODER),
         model_files.load_model(directory / run_folder.UNTRAINED),
         labelled_images_of(recipe) if images is None else images,

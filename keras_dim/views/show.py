@@ -36,13 +36,32 @@ def show_views(views, images, num_images=8):
             f"num_images={num_images}"
         )
     images = images[:num_images]
-    columns = [("image", images)]
+    return _grid([("image", images), *draw_views(views, images)])
+
+
+def draw_views(views, images, num_rounds=NUM_ROUNDS, seed=None):
+    """Returns pairs of a view's name and its images, drawn several times.
+
+    Args:
+        views, images: see `show_views`.
+        num_rounds: int. How often each view is drawn. Defaults to 2.
+        seed: int or None. Draws the same views each time; else those that
+            training would draw next.
+
+    Returns:
+        list of tuples of a str and an array `(images, height, width,
+        channels)`. The random state of the views is restored.
+    """
+    drawn = []
     before = [ops.convert_to_numpy(state) for state in views.variables]
     try:
-        for _ in range(NUM_ROUNDS):
+        for number, state in enumerate(views.variables):
+            if seed is not None and state.path.endswith("seed_generator_state"):
+                state.assign(np.array([seed, number], "uint32"))
+        for _ in range(num_rounds):
             made = views(images, training=True)
             made = made if isinstance(made, dict) else {"view": made}
-            columns += [
+            drawn += [
                 (name, ops.convert_to_numpy(view))
                 for name, view in made.items()
                 if len(view.shape) == 4
@@ -50,7 +69,7 @@ def show_views(views, images, num_images=8):
     finally:
         for state, value in zip(views.variables, before, strict=True):
             state.assign(value)
-    return _grid(columns)
+    return drawn
 
 
 def _grid(columns):

@@ -197,6 +197,23 @@ def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
     assert "no feature 'colour'" in capsys.readouterr().err
 
 
+def test_compare_prints_a_table_and_a_verdict(encoder, capsys):
+    arguments = ["compare", f"--encoder={encoder}", "--source=digits"]
+    flags = ["--protocol=weighted_200_neighbors", "--supervised_steps=0"]
+
+    assert main.run([*arguments, *flags]) == 0
+    printed = capsys.readouterr().out
+    assert f"{encoder}, weighted_200_neighbors: 200 nearest" in printed
+    assert "raw pixels" in printed and "untrained" in printed
+    assert "supervised" not in printed
+    assert "worth it here? weighted_200_neighbors, 1,437 labels: no" in printed
+
+    assert main.run([*arguments, f"--encoder={encoder}"]) == 2
+    assert "different ones" in capsys.readouterr().err
+    assert main.run([*arguments, "--protocol=linaer"]) == 2
+    assert "Did you mean 'linear'" in capsys.readouterr().err
+
+
 def test_embed_writes_features_and_their_index(encoder, tmp_path, capsys):
     output = tmp_path / "features"
     code = main.run(

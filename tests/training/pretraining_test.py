@@ -18,6 +18,7 @@ from tiny_images import pixels
 from tiny_recipe import tiny_recipe
 
 from keras_dim import distribution
+from keras_dim import plots
 from keras_dim import views
 from keras_dim.data import open_source
 from keras_dim.data import reading
@@ -88,6 +89,7 @@ def stopped(interrupted, tmp_path):
 def test_a_run_leaves_its_files(finished):
     assert sorted(path.name for path in finished.iterdir()) == [
         "checkpoints",
+        "curves.png",
         "encoder.keras",
         "log.csv",
         "metrics.json",
@@ -131,6 +133,13 @@ def test_a_run_shows_its_views(finished):
         # Eight digits, each beside its view as drawn twice, 96 pixels high
         # with gaps of 4, below a line of names.
         assert picture.size == (4 + 3 * 100, 20 + 8 * 100)
+
+
+def test_without_matplotlib_a_run_has_no_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "is_available", lambda: False)
+    path = tmp_path / "curves.png"
+    pretraining._draw([{"epoch": 1, "loss": 1.0}], {}, path)
+    assert not path.exists()
 
 
 def test_the_encoder_is_that_of_the_last_checkpoint(finished):
@@ -364,9 +373,11 @@ def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
 
 def test_images_larger_than_the_encoder_takes_are_watched_too():
     source = open_source(np.zeros((300, 20, 20, 3), np.uint8))
-    encoder = tiny_recipe().build_model((8, 8, 3)).encoder
-    report = pretraining._collapse_report(encoder, source)
-    assert report.images.shape == (256, 8, 8, 3)
+    model = tiny_recipe().build_model((8, 8, 3))
+    board = pretraining._board(model, source)
+    assert board.images.shape == (256, 8, 8, 3)
+    # Crops of the images as they are.
+    assert [view.shape for view in board.views] == [(256, 8, 8, 3)] * 2
 
 
 class FillDisk(keras.callbacks.Callback):

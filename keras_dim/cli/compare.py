@@ -1,0 +1,56 @@
+"""Compares encoders with raw pixels, no training, and supervision.
+
+Scores every encoder by each protocol, beside the pixels, the first encoder
+without training, and the same network trained from scratch on the same labels
+for a small number of batches. Ends with whether pre-training is worth it here.
+"""
+
+import argparse
+import functools
+
+from keras_dim.cli import flags
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    repeated = {"action": "append", "required": True}
+    help = f"{flags.ENCODER} Repeatable; the first is the one in question."
+    add("encoder", help, **repeated)
+    add("source", flags.SOURCE, required=True)
+    add("split", "The split with the labels that are learned from.", "train")
+    add("test_split", "The split that is scored.", "test")
+    help = (
+        "linear, linear_sgd, weighted_200_neighbors, linear_1_percent, "
+        "linear_10_percent, fine_tuned_1_percent, fine_tuned_10_percent or "
+        "fine_tuned. Repeatable. Default: linear, weighted_200_neighbors and "
+        "linear_10_percent."
+    )
+    add("protocol", help, action="append")
+    help = "Batches of 64 of each supervised training; 0 leaves it out."
+    add("supervised_steps", help, 500)
+
+
+def run(options) -> None:
+    """Prints the table and the verdict."""
+    from keras_dim import evaluation
+    from keras_dim import training
+
+    if len(set(options.encoder)) < len(options.encoder):
+        raise ValueError(
+            f"--encoder must be different ones. Received: {options.encoder}"
+        )
+    encoders = {name: training.load_encoder(name) for name in options.encoder}
+    found = evaluation.compare(
+        encoders,
+        options.source,
+        options.protocol or evaluation.comparison.DEFAULT,
+        options.split,
+        options.test_split,
+        options.supervised_steps,
+        lambda entry: print(
+            f"{entry['encoder']}, {entry['name']}: {entry['protocol']}",
+            flush=True,
+        ),
+    )
+    print(f"\n{found}")

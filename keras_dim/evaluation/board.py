@@ -1,0 +1,208 @@
+"""A board of measures without labels, kept during training."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from keras_dim import batches
+from keras_dim import checks
+from keras_dim.evaluation import callbacks
+from keras_dim.evaluation import features as features_lib
+from keras_dim.evaluation import measures
+from keras_dim.views import show
+
+STANDS_STILL = (
+    "No measure of the board has moved by more than %g %% for %d epochs, up to "
+    "epoch %d: further epochs may change the features little. Probe them, and "
+    "think of stopping."
+)
+NO_VIEWS = (
+    "The board has no alignment and no LiDAR: %s. They take two random views "
+    "of each image."
+)
+
+
+class Board(callbacks.CollapseReport):
+    """Logs what can be said of features without labels, and warns of collapse.
+
+    To the numbers of `CollapseReport` it adds, for each feature,
+    `"rank_me_<feature>"`, `"alpha_req_<feature>"`, `"uniformity_<feature>"`
+    and, of two views, `"alignment_<feature>"` and, if there are more images
+    than units, `"lidar_<feature>"`; see `evaluation.measures`. One line of
+    logging sets them beside the values of random and of collapsed features.
+    Where no measure moves any more, a warning gives a hint to stop. Put this
+    before callbacks that read the logs.
+
+    Args:
+        images: array `(num_images, height, width, channels)` as the encoder
+            takes them, a few hundred, held out or not.
+        every: int. Epochs from measurement to measurement; between them the
+            logs repeat the last one. Defaults to 1.
+        views: layer from images to views, two arrays like `images`, or None
+            for the model's own views. Views are drawn once, before the first
+            epoch. One that leaves images as they are gives neither alignment
+            nor LiDAR.
+        patience: int. Epochs without movement before the hint. Defaults to 10.
+        tolerance: float. The share of a measure that is no movement. Defaults
+            to 0.02.
+        feature, batch_size: see `ProbeCallback`.
+
+    Attributes:
+        references: dict of dicts. For each measure in the logs, its value for
+            `"random"` features, independent normal numbers for each view, and
+            for `"collapsed"` ones, all equal; None where it has none.
+
+    Raises:
+        ValueError: as `CollapseReport`, also for arrays of views.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        every: int = 1,
+        views: Any = None,
+        feature: str | Sequence[str] | None = None,
+        batch_size: int = 256,
+        patience: int = 10,
+        tolerance: float = 0.02,
+    ):
+        checks.integers(1, every=every, patience=patience)
+        checks.at_least(0, tolerance=tolerance)
+        self.every = every
+        self.views = views
+        self.patience = patience
+        self.tolerance = tolerance
+        self.references = {}
+        super().__init__(images, feature, batch_size)
+
+    def check(self, image_shape):
+        super().check(image_shape)
+        for part in self.views if isinstance(self.views, tuple | list) else ():
+            batches.check(part, image_shape, 2, "Board", "as many as images")
+            if len(part) != len(self.images):
+                raise ValueError(
+                    "Board takes as many images in each of two views. "
+                    f"Received: {len(part)} of {len(self.images)} images"
+                )
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.references, self._last, self._values = {}, {}, {}
+        self._moved = None
+        views = self.views
+        if views is None:
+            views = getattr(self.model, "views", None)
+        self._views, why = (), "the model has none"
+        if isinstance(views, tuple | list):
+            self._views = tuple(views)
+        elif views is not None:
+            encoder = getattr(self.model, "encoder", self.model)
+            shape = features_lib.input_shape(encoder)
+            self._views = two_views(views, self.images, shape)
+        if self._views and np.array_equal(*self._views):
+            self._views, why = (), "the views of an image are equal"
+        if not self._views:
+            logging.info(NO_VIEWS % why)
+
+    def on_epoch_end(self, epoch, logs=None):
+        is_last = epoch + 1 == (self.params or {}).get("epochs")
+        if not self._last or is_last or (epoch + 1) % self.every == 0:
+            found = self.extract(self.images)
+            self._last = self.measure(epoch, found)
+            views = [self.extract(part) for part in self._views]
+            for name in self._features:
+                values = board(found[name], [part[name] for part in views])
+                self._refer(epoch, name, values, found[name].shape)
+                self._last |= {f"{key}_{name}": v for key, v in values.items()}
+            self._hint(epoch)
+        if logs is not None:
+            logs.update(self._last)
+
+    def _refer(self, epoch, name, values, shape):
+        """Logs the values of a feature beside their references."""
+        if f"rank_me_{name}" not in self.references:
+            random = np.random.default_rng(0).normal(size=(2, *shape))
+            ends = {
+                "random": board(random[0], random),
+                "collapsed": board(np.ones(shape), np.ones((2, *shape))),
+            }
+            for key in values:
+                # A collapsed spectrum has no slope.
+                self.references[f"{key}_{name}"] = {
+                    end: found[key] if np.isfinite(found[key]) else None
+                    for end, found in ends.items()
+                }
+        texts = []
+        for key, value in values.items():
+            ends = self.references[f"{key}_{name}"]
+            beside = "; ".join(
+                "none" if end is None else f"{end:.2f}" for end in ends.values()
+            )
+            texts.append(f"{key} {value:.2f} ({beside})")
+        logging.info(
+            f"Epoch {epoch + 1}, {name!r} (random; collapsed features): "
+            + ", ".join(texts)
+        )
+
+    def _hint(self, epoch):
+        for name in self.references:
+            value = self._last[name]
+            before = self._values.get(name)
+            is_first = before is None
+            if is_first or abs(value - before) > self.tolerance * abs(before):
+                self._values[name] = value
+                self._moved = epoch
+        still = epoch - (epoch if self._moved is None else self._moved)
+        if still >= self.patience:
+            share = 100 * self.tolerance
+            logging.warning(STANDS_STILL, share, still, epoch + 1)
+            # Said once, until something has moved again.
+            self._moved = np.inf
+
+
+def board(
+    features: np.ndarray, views: Sequence[np.ndarray] = ()
+) -> dict[str, float]:
+    """Returns the measures of one feature by their names.
+
+    Args:
+        features: float array `(num_images, units)`.
+        views: two such arrays of the images' views, or none: then there are
+            no `"alignment"` and no `"lidar"`, which also takes more images
+            than units.
+    """
+    values = {
+        "rank_me": measures.rank_me(features),
+        "uniformity": measures.uniformity(features),
+    }
+    if min(features.shape[1], len(features) - 1) > 1:
+        values["alpha_req"] = measures.alpha_req(features)
+    if len(views):
+        values["alignment"] = measures.alignment(*views)
+        if len(features) > features.shape[1]:
+            values["lidar"] = measures.lidar(np.stack(views, axis=1))
+    return values
+
+
+def two_views(views: Any, images: np.ndarray, image_shape: Sequence[int]):
+    """Returns two views of each image as an encoder takes them, or `()`.
+
+    Args:
+        views: layer from images to views. It draws the same ones each time,
+            and its random state is restored.
+        images: array `(num_images, height, width, channels)`.
+        image_shape: `(height, width, channels)` of the encoder. Views of other
+            shapes, such as a single channel, are left out.
+    """
+    drawn = [
+        # As bytes, where images are: a network is traced for each type.
+        np.clip(np.round(view), 0, 255).astype(images.dtype)
+        for _, view in show.draw_views(views, images, seed=0)
+        if all(
+            size in (None, own)
+            for size, own in zip(image_shape, view.shape[1:], strict=True)
+        )
+    ]
+    return tuple(drawn[:2]) if len(drawn) > 1 else ()

@@ -1,0 +1,160 @@
+"""Classifiers that train a whole encoder on few or all labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dim import batches
+from keras_dim import checks
+from keras_dim.encoders import features as encoder_features
+from keras_dim.evaluation import features as features_lib
+from keras_dim.evaluation import scoring
+
+
+def fine_tune(
+    encoder: keras.Model,
+    images: scoring.LabelledImages,
+    feature: str | None = None,
+    label_share: float | None = None,
+    labels_per_class: int | None = None,
+    num_draws: int = 1,
+    draw_seed: int = 0,
+    learning_rate: float | Sequence[float] = (1e-3, 1e-4),
+    steps: int = 500,
+    batch_size: int = 64,
+    from_scratch: bool = False,
+) -> dict[str, Any]:
+    """Trains an encoder and a linear classifier on labels; returns accuracy.
+
+    A copy is trained, with all its weights, by Adam whose learning rate falls
+    to zero by a cosine; images are not augmented. The initial weights that it
+    draws come from `keras.utils.set_random_seed`.
+
+    Args:
+        encoder: functional `keras.Model`. It stays as it is.
+        images: `LabelledImages`. Those of training are held in memory.
+        feature: str. Defaults to `encoders.default_feature(encoder)`.
+        label_share, labels_per_class, num_draws, draw_seed: see `run_probe`.
+        learning_rate: float, or several, of which the one is taken that does
+            best on a fifth of the training images of the first draw, held out
+            for that. Defaults to `(1e-3, 1e-4)`.
+        steps: int. Batches that are trained on. Defaults to 500.
+        batch_size: int. Fewer images are repeated. Defaults to 64.
+        from_scratch: bool. Whether the copy starts with new weights, as a
+            supervised network does. Defaults to `False`.
+
+    Returns:
+        dict: `"accuracy"`, `"majority_class"`, `"num_train"`, `"num_test"` and
+        `"protocol"` as of `LabelledFeatures.result`; `"accuracies"` and
+        `"deviation"` as of `run_probe`; `"chosen"`, the learning rate.
+    """
+    rates = learning_rate
+    if not isinstance(rates, tuple | list):
+        rates = (rates,)
+    checks.distinct(1, learning_rate=rates)
+    for rate in rates:
+        checks.above(0, learning_rate=rate)
+    checks.integers(1, steps=steps, num_draws=num_draws)
+    # Batch normalisation compares images.
+    checks.integers(2, batch_size=batch_size)
+    feature = feature or encoder_features.default_feature(encoder)
+    encoder_features.features_of(encoder, feature)
+    common = {"label_share": label_share, "labels_per_class": labels_per_class}
+    common |= {"num_draws": num_draws, "draw_seed": draw_seed}
+    # Refuses an unusual share, and both.
+    scoring.check_arguments("linear_probe", common)
+    (train, labels), test = _labelled(images.train), _labelled(images.test)
+    classes, labels = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"There must be two classes. Received: {classes}")
+    draws, drawn = scoring.draw_rows(labels, common)
+    accuracies = []
+    classifier = _classifier(encoder, feature, len(classes), from_scratch)
+    start = classifier.get_weights()
+
+    def score(train, test, rate):
+        classifier.set_weights(start)
+        _train(classifier, *train, rate, steps, batch_size)
+        logits = features_lib.extract(classifier, test[0])["output"]
+        return float(np.mean(classes[logits.argmax(axis=1)] == test[1]))
+
+    rate = rates[0]
+    for rows in draws:
+        of_draw = train[rows], labels[rows]
+        if len(rates) > 1 and not accuracies:
+            order = np.random.default_rng(0).permutation(len(of_draw[1]))
+            cut = max(1, round(scoring.HELD_OUT * len(order)))
+            fitted, held = (
+                (of_draw[0][part], of_draw[1][part])
+                for part in (order[cut:], order[:cut])
+            )
+            held = held[0], classes[held[1]]
+            found = [score(fitted, held, each) for each in rates]
+            rate = rates[int(np.argmax(found))]
+        accuracies.append(score(of_draw, test, rate))
+    origin = "new weights" if from_scratch else "its own weights"
+    chosen = ""
+    if len(rates) > 1:
+        share = f"{100 * scoring.HELD_OUT:g} % of the training images"
+        chosen = f", chosen of {list(rates)} on {share}, held out"
+    counts = [np.mean(test[1] == name) for name in classes]
+    return {
+        **scoring.summary(accuracies),
+        "majority_class": float(max(counts)),
+        "num_train": len(of_draw[1]),
+        "num_test": len(test[1]),
+        "chosen": rate,
+        "protocol": (
+            f"the whole encoder, from {origin}, and a linear classifier on "
+            f"{feature!r}, {len(classes)} classes, {steps} batches of "
+            f"{batch_size} images as they are, Adam with a cosine from "
+            f"{rate:g}{chosen}{drawn}{images.note}"
+        ),
+    }
+
+
+def _labelled(images):
+    """Returns the images that have a label, and their labels, in memory."""
+    found = [batches.columns(batch) for batch in batches.iterate(images)]
+    pixels, labels = (
+        np.concatenate([np.asarray(batch[name]) for batch in found])
+        for name in ("image", "label")
+    )
+    labels = batches.labels_of(labels, "labels", allow_unlabelled=True)
+    kept = labels != batches.UNLABELLED
+    if not kept.any():
+        raise scoring.NoLabelsError("No image has a label")
+    return pixels[kept], labels[kept]
+
+
+def _classifier(encoder, feature, num_classes, from_scratch):
+    """Returns a compiled copy of an encoder, with a new linear head."""
+    copy = type(encoder).from_config(encoder.get_config())
+    if not from_scratch:
+        copy.set_weights(encoder.get_weights())
+    copy.trainable = True
+    features = encoder_features.features_of(copy, feature)[feature]
+    features = keras.layers.Flatten(dtype="float32")(features)
+    logits = keras.layers.Dense(num_classes, dtype="float32")(features)
+    classifier = keras.Model(copy.inputs[0], logits)
+    classifier.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    return classifier
+
+
+def _train(classifier, images, labels, learning_rate, steps, batch_size):
+    # One model and optimizer for all trainings: each new one would be traced.
+    for variable in classifier.optimizer.variables:
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+    draw = np.random.default_rng(0)
+    order = np.empty(0, int)
+    for step in range(steps):
+        while len(order) < batch_size:
+            order = np.append(order, draw.permutation(len(labels)))
+        rows, order = order[:batch_size], order[batch_size:]
+        cosine = (1 + np.cos(np.pi * step / steps)) / 2
+        classifier.optimizer.learning_rate = learning_rate * cosine
+        classifier.train_on_batch(images[rows].astype("float32"), labels[rows])

@@ -1,0 +1,228 @@
+"""Pictures of runs and of representations, by matplotlib (extra `plots`).
+
+Each function returns a `matplotlib.figure.Figure`; `figure.savefig(path)`
+writes it, and a notebook shows it.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_dim import checks
+
+# Columns of a log that are no curve.
+_NO_CURVE = ("epoch", "seconds", "images_per_second")
+_GRID = 4
+_COLORS = {"random": "0.5", "collapsed": "C3"}
+PROJECTIONS = ("pca", "tsne", "umap")
+
+
+def is_available() -> bool:
+    """Returns whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def curves(
+    rows: Sequence[Mapping[str, float]],
+    references: Mapping[str, Mapping[str, float | None]] | None = None,
+) -> Any:
+    """Draws every number of a log over the epochs, each in a panel.
+
+    Args:
+        rows: sequence of dicts with `"epoch"`, as of `log.csv`.
+        references: the `references` of an `evaluation.Board`: values for
+            random and for collapsed features, drawn as dashed lines.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in names if name not in _NO_CURVE]
+    if not names:
+        raise ValueError(
+            f"There is nothing to draw. Received: {len(rows)} rows"
+        )
+    height = -(-len(names) // _GRID)
+    figure = _figure(3 * _GRID, 2.2 * height)
+    panels = list(figure.subplots(height, _GRID, squeeze=False).flat)
+    for axes, name in zip(panels, names, strict=False):
+        places = [row["epoch"] for row in rows]
+        values = [float(row.get(name, "nan")) for row in rows]
+        axes.plot(places, values, ".-", color="C0")
+        for color, (end, value) in zip(
+            ("0.5", "C3"),
+            (references or {}).get(name, {}).items(),
+            strict=False,
+        ):
+            if value is not None:
+                axes.axhline(value, linestyle="--", color=color, label=end)
+                axes.legend(fontsize=6, loc="best")
+        axes.set_title(name, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("epoch", fontsize=8)
+    return figure
+
+
+def neighbors(
+    images: np.ndarray,
+    features: np.ndarray,
+    queries: Sequence[int],
+    k: int = 5,
+) -> Any:
+    """Draws images, each with those of the most similar features beside it.
+
+    Args:
+        images: array `(num_images, height, width, channels)` in [0, 255].
+        features: array `(num_images, units)`, compared by their cosine.
+        queries: sequence of int. The numbers of the images in the first column.
+        k: int. Neighbours of each. Defaults to 5.
+    """
+    features = _rows(features, images=images)
+    checks.integers(1, len(images) - 1, k=k)
+    for number in queries:
+        checks.integers(0, len(images) - 1, query=number)
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    units = features / np.where(norms > 0, norms, 1)
+    figure = _figure(1.1 * (k + 1), 1.2 * len(queries))
+    panels = figure.subplots(len(queries), k + 1, squeeze=False)
+    for line, query in zip(panels, queries, strict=True):
+        cosines = units @ units[query]
+        # The image itself comes first, whatever equals it.
+        cosines[query] = np.inf
+        for axes, number in zip(line, np.argsort(-cosines), strict=False):
+            _show(axes, images[number])
+            if number != query:
+                axes.set_title(f"{cosines[number]:.2f}", fontsize=7)
+    return figure
+
+
+def feature_map(
+    features: np.ndarray,
+    labels: np.ndarray | None = None,
+    projection: str = "pca",
+    seed: int = 0,
+) -> Any:
+    """Draws each image as a point, where similar features lie together.
+
+    Args:
+        features: array `(num_images, units)`.
+        labels: array of int `(num_images,)` that colours the points, or None.
+        projection: str. `"pca"`; `"tsne"`, whose distances between groups mean
+            little; or `"umap"`, if umap-learn is installed.
+        seed: int. Of t-SNE and UMAP. Defaults to 0.
+    """
+    checks.one_of(PROJECTIONS, projection=projection)
+    features = _rows(features, labels=labels)
+    if projection == "umap":
+        from umap import UMAP as Projection  # noqa: N811
+    elif projection == "tsne":
+        from sklearn.manifold import TSNE as Projection  # noqa: N811
+    else:
+        from sklearn.decomposition import PCA as Projection  # noqa: N811
+    places = Projection(2, random_state=seed).fit_transform(features)
+    figure = _figure(6, 5)
+    axes = figure.subplots()
+    points = axes.scatter(*places.T, s=6, c=labels, cmap="tab10")
+    if labels is not None:
+        axes.legend(*points.legend_elements(), fontsize=7, title="label")
+    axes.set_title(f"{projection} of {features.shape[1]} features", fontsize=9)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return figure
+
+
+def confusion_matrix(
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    names: Sequence[str] | None = None,
+) -> Any:
+    """Draws how often each class (row) was taken for each (column).
+
+    Args:
+        labels, predictions: arrays of int `(num_images,)`.
+        names: sequence of str, of the classes in the order of their numbers.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    checks.shape(labels.shape, predictions=predictions)
+    classes = np.unique([labels, predictions])
+    counts = np.zeros((len(classes),) * 2, int)
+    places = (np.searchsorted(classes, x) for x in (labels, predictions))
+    np.add.at(counts, tuple(places), 1)
+    texts = [str(names[each]) if names else str(each) for each in classes]
+    figure = _figure(1 + 0.5 * len(classes), 1 + 0.5 * len(classes))
+    axes = figure.subplots()
+    axes.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), "Blues")
+    for row, column in np.argwhere(counts):
+        share = counts[row, column] / counts[row].sum()
+        color = "white" if share > 0.5 else "black"
+        text = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
+        axes.text(column, row, counts[row, column], **text)
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, texts, rotation=90 if names else 0, fontsize=7)
+    axes.set_yticks(ticks, texts, fontsize=7)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    return figure
+
+
+def accuracy_against_views(
+    points: Mapping[str, Mapping[float, float]],
+    baselines: Mapping[str, float] | None = None,
+) -> Any:
+    """Draws the accuracy of methods against the crops they trained on.
+
+    Args:
+        points: mapping from a method to its accuracies in `[0, 1]` by views.
+        baselines: mapping from a name to an accuracy, drawn as a line.
+    """
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
+    for name, of_method in points.items():
+        places = sorted(of_method)
+        values = [100 * of_method[place] for place in places]
+        axes.plot(places, values, "o-", label=name)
+    for name, value in (baselines or {}).items():
+        axes.axhline(100 * value, linestyle="--", color="0.7")
+        right = axes.get_yaxis_transform()
+        place = {"transform": right, "ha": "right", "va": "bottom"}
+        axes.text(0.99, 100 * value, name, color="0.4", fontsize=7, **place)
+    axes.set_xscale("log")
+    axes.set_xlabel("views in training")
+    axes.set_ylabel("accuracy in percent")
+    axes.legend(fontsize=7)
+    return figure
+
+
+def _figure(width, height):
+    if not is_available():
+        raise ImportError(
+            "Pictures need matplotlib: pip install keras-dim[plots]"
+        )
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
+
+
+def _rows(features, **others):
+    """Returns features `(images, units)`; refuses other numbers of images."""
+    features = np.asarray(features, np.float64)
+    checks.shape((None, None), features=features)
+    for name, column in checks.given(**others).items():
+        if len(column) != len(features):
+            raise ValueError(
+                f"There must be a feature for each of the {name}. Received: "
+                f"{len(features)} for {len(column)}"
+            )
+    if not np.isfinite(features).all():
+        raise ValueError("Features must be finite. Received NaN or infinity")
+    return features
+
+
+def _show(axes, image):
+    pixels = np.clip(np.asarray(image), 0, 255).astype("uint8")
+    pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0]
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+    axes.set_axis_off()
