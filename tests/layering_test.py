@@ -8,13 +8,13 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
     {"checks", "configurable", "files", "version"},
-    {"distribution", "model_files", "optimizers", "parts"},
+    {"distribution", "model_files", "neighbors", "optimizers", "parts"},
     {"batches", "mutual_information"},
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
-    {"beam", "evaluation", "exporting", "presets", "serving"},
-    {"training"},
+    {"beam", "curation", "evaluation", "exporting", "presets", "serving"},
+    {"report", "training"},
     {"recipes"},
     {"cli"},
 ]
