@@ -11,8 +11,8 @@ _CROP_SIDE = 16
 # without which the crop of a fine texture is not recognised.
 _SCALES = (1.0, 0.94, 0.875, 0.81)
 _PAIRS_AT_ONCE = 256
-# Correlations of images reduced to 8 x 8, of which no crop above reaches more
-# than a few hundredths of planted duplicates: see `docs/report.md`.
+# Pairs that correlate by less than this at 8 x 8 are not searched. All of 200
+# planted duplicates correlate by more, see `docs/report.md`.
 _COARSE_SIDE = 8
 _COARSE = 0.5
 # Standard deviation, in grey levels, below which an image counts as blank.
