@@ -89,6 +89,12 @@ OPENVINO = [
     "openvino>=2025.2",
 ]
 
+PARQUET = [
+    # Writes the tables of `keras-dim report` as Parquet, too. Older releases
+    # have no wheels for Python 3.13.
+    "pyarrow>=18",
+]
+
 BEAM = [
     # `keras_dim.beam` runs exports on Beam's runners, and writes Parquet by the
     # pyarrow that Beam brings. Older releases take, on Python 3.11, no grpcio
@@ -119,6 +125,7 @@ TEST = [
     *LITERT,
     *ONNX,
     *OPENVINO,
+    *PARQUET,
     # The tests run the notebooks.
     *NOTEBOOKS,
 ]
@@ -186,6 +193,7 @@ setuptools.setup(
         "litert": LITERT,
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "parquet": PARQUET,
         "plots": PLOTS,
         "serving": SERVING,
     },
@@ -202,6 +210,7 @@ setuptools.setup(
     package_dir={"keras_dim.saved_models": "saved_models"},
     package_data={
         "keras_dim": ["py.typed"],
+        "keras_dim.report": ["page.css", "page.html", "page.js"],
         "keras_dim.saved_models": [
             "*/config.json",
             "*/encoder.keras",

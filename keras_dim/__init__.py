@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from keras_dim.version import __version__
 
 if TYPE_CHECKING:
+    from keras_dim import curation
     from keras_dim import data
     from keras_dim import distribution
     from keras_dim import encoders
@@ -68,6 +69,7 @@ __all__ = [
     "Recipe",
     "SimCLR",
     "__version__",
+    "curation",
     "data",
     "distribution",
     "encoders",

@@ -8,13 +8,21 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
     {"catalog", "checks", "configurable", "files", "version"},
-    {"distribution", "model_files", "optimizers", "parts"},
+    {"distribution", "model_files", "neighbors", "optimizers", "parts"},
     {"batches", "mutual_information"},
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},
-    {"beam", "evaluation", "exporting", "plots", "presets", "serving"},
-    {"training"},
+    {
+        "beam",
+        "curation",
+        "evaluation",
+        "exporting",
+        "plots",
+        "presets",
+        "serving",
+    },
+    {"report", "training"},
     {"recipes"},
     {"cli"},
 ]

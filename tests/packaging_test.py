@@ -83,6 +83,8 @@ def test_wheel_holds_every_module(wheel):
 
     assert modules - set(wheel.namelist()) == set()
     assert "keras_dim/py.typed" in wheel.namelist()
+    page = {f"keras_dim/report/page.{kind}" for kind in ("css", "html", "js")}
+    assert page <= set(wheel.namelist())
 
 
 def test_wheel_holds_every_preset_and_nothing_beside(wheel):
@@ -130,6 +132,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
         "notebooks",
         "onnx",
         "openvino",
+        "parquet",
         "plots",
         "serving",
         "test",

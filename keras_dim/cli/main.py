@@ -17,7 +17,16 @@ from keras_dim.version import __version__
 
 # Each is a module of this package with `run(options)`, which may return an exit
 # code, if it has flags, `define(parser)`, and `NEEDS_KERAS = False` if so.
-COMMANDS = ("pretrain", "probe", "compare", "embed", "export", "list", "verify")
+COMMANDS = (
+    "pretrain",
+    "probe",
+    "compare",
+    "embed",
+    "export",
+    "report",
+    "list",
+    "verify",
+)
 
 DONE = 0
 FAILED = 1

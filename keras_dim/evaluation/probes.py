@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_dim import batches
 from keras_dim import checks
+from keras_dim import neighbors
 from keras_dim import optimizers
 from keras_dim.batches import UNLABELLED
 
@@ -318,24 +319,17 @@ def nearest_neighbors(
     Reference: Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
     Non-Parametric Instance Discrimination", CVPR 2018, section 3.4.
     """
-    from sklearn.neighbors import NearestNeighbors
-
     checks.above(0, **checks.given(temperature=temperature))
     data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
     checks.integers(1, len(data.train), k=k)
-    # Between unit vectors |a - b|^2 = 2 - 2 cos(a, b), which scikit-learn
-    # searches several times faster than its own cosine.
-    index = NearestNeighbors(n_neighbors=k, algorithm="brute")
-    index.fit(_unit_vectors(data.train))
-    distances, neighbors = index.kneighbors(_unit_vectors(data.test))
-    labels = data.train_labels[neighbors]
-    weights, weighted = np.ones_like(distances), "one vote each"
+    found, cosines = neighbors.nearest(data.train, k, data.test)
+    labels = data.train_labels[found]
+    weights, weighted = np.ones_like(cosines), "one vote each"
     if temperature is not None:
         # exp(s / t) up to a factor common to all neighbours of a row.
-        gaps = distances**2 - distances[:, :1] ** 2
-        weights = np.exp(-gaps / 2 / temperature)
+        weights = np.exp((cosines - cosines[:, :1]) / temperature)
         weighted = f"votes weighted by exp(similarity / {temperature:g})"
     votes = np.zeros((len(data.test), len(data.classes)))
     np.add.at(votes, (np.arange(len(votes))[:, None], labels), weights)
@@ -347,13 +341,6 @@ def nearest_neighbors(
     score = data.result(votes.argmax(axis=1), protocol)
     nearest = float(np.mean(data.is_right(labels[:, 0])))
     return {**score, "accuracy_k1": nearest}
-
-
-def _unit_vectors(rows):
-    """Returns rows of length one; zeros become one at right angles to all."""
-    from sklearn.preprocessing import normalize
-
-    return np.hstack([normalize(rows), ~rows.any(axis=1, keepdims=True)])
 
 
 def few_shot(

@@ -1,0 +1,94 @@
+"""Exact nearest neighbours by cosine, in blocks of bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_dim import checks
+
+# Similarities in memory at once: 64 MB of them, and as much again to select.
+BLOCK = 2**24
+
+
+def unit_vectors(rows: np.ndarray, who: str = "features") -> np.ndarray:
+    """Returns rows of length one, float32 `(num_rows, units + 1)`.
+
+    The last unit is 1 for rows of zeros, else 0: they are equal to each other,
+    and at right angles to all other rows.
+
+    Raises:
+        ValueError: for another shape, no rows or units, or values that are not
+            finite.
+    """
+    rows = np.asarray(rows)
+    is_number = np.issubdtype(rows.dtype, np.number) or rows.dtype == bool
+    if rows.ndim != 2 or 0 in rows.shape or not is_number:
+        raise ValueError(
+            f"`{who}` must be numbers of the shape (num_rows, units), of one "
+            f"row and one unit or more. Received: {rows.dtype} {rows.shape}"
+        )
+    # In float64, where squares of large values do not overflow.
+    sizes = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    if not np.all(np.isfinite(sizes)):
+        bad = np.flatnonzero(~np.isfinite(sizes))
+        raise ValueError(
+            f"`{who}` must be finite. Received NaN or infinity in {len(bad)} "
+            f"of {len(rows)} rows, the first of them row {bad[0]}"
+        )
+    unit = np.zeros((len(rows), rows.shape[1] + 1), np.float32)
+    unit[:, -1] = sizes == 0
+    np.divide(rows, sizes[:, None], unit[:, :-1], where=sizes[:, None] > 0)
+    return unit
+
+
+def nearest(
+    features: np.ndarray, k: int, queries: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the `k` rows of largest cosine to each query.
+
+    All pairs are compared: `num_queries * num_rows * units` multiplications.
+    Beside the arrays given and returned it takes about 0.3 GB.
+
+    Args:
+        features: array `(num_rows, units)`.
+        k: int. Number of neighbours of each query.
+        queries: array `(num_queries, units)`. Defaults to None: the rows
+            themselves, none of which is its own neighbour.
+
+    Returns:
+        The numbers of the neighbours, int64 `(num_queries, k)`, the nearest
+        first and of equally near ones the first, and their cosines, float32.
+
+    Raises:
+        ValueError: for arrays that `unit_vectors` refuses, and for a `k` that
+            is not from 1 to the number of neighbours that there are.
+    """
+    rows = unit_vectors(features)
+    of_rows = queries is None
+    queries = rows if of_rows else unit_vectors(queries, "queries")
+    checks.shape((None, rows.shape[1]), queries=queries)
+    checks.integers(1, max(1, len(rows) - of_rows), k=k)
+    if len(rows) == of_rows:
+        raise ValueError("One row alone has no neighbours.")
+    indices = np.empty((len(queries), k), np.int64)
+    cosines = np.empty((len(queries), k), np.float32)
+    for block in blocks(len(queries), len(rows)):
+        scores = queries[block] @ rows.T
+        if of_rows:
+            own = np.arange(len(scores))
+            scores[own, own + block.start] = -np.inf
+        found = np.argpartition(scores, -k, axis=1)[:, -k:]
+        # Equal cosines in the order of rows, which the stable sort keeps.
+        found.sort(axis=1)
+        near = np.take_along_axis(scores, found, axis=1)
+        order = np.argsort(-near, axis=1, kind="stable")
+        indices[block] = np.take_along_axis(found, order, axis=1)
+        cosines[block] = np.take_along_axis(near, order, axis=1)
+    return indices, np.clip(cosines, -1, 1)
+
+
+def blocks(num_queries: int, num_rows: int) -> Iterator[slice]:
+    """Yields slices of queries whose similarities to all rows fit memory."""
+    size = max(1, BLOCK // num_rows)
+    for start in range(0, num_queries, size):
+        yield slice(start, min(start + size, num_queries))

@@ -1,0 +1,6 @@
+"""Writes a report on a set of images: one page, and tables."""
+
+from keras_dim.report.writing import PAGE
+from keras_dim.report.writing import write_report
+
+__all__ = ["PAGE", "write_report"]

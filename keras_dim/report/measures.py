@@ -1,0 +1,60 @@
+"""Measures of features that need no labels."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_dim import evaluation
+
+# Rows that are measured: the singular values of more take minutes.
+MOST_ROWS = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A number about features, with a sentence on how to read it."""
+
+    title: str
+    function: Callable[[np.ndarray], float]
+    reading: str
+
+
+def share_of_dead_units(features: np.ndarray) -> float:
+    """Returns the share of units whose deviation is 0 or nearly.
+
+    Nearly is below a thousandth of the largest deviation of all units.
+    """
+    deviations = evaluation.deviations(features)
+    return float(np.mean(deviations <= 1e-3 * deviations.max()))
+
+
+# Another measure is another entry.
+MEASURES = {
+    "effective_rank": Measure(
+        "Effective rank",
+        evaluation.effective_rank,
+        "Directions in which the features vary, as if all were equal. Near 1, "
+        "the features have collapsed. Compare only equal numbers of images.",
+    ),
+    "relative_deviation": Measure(
+        "Relative deviation",
+        evaluation.relative_deviation,
+        "Size of the differences between images, relative to the features. "
+        "Near 0, all images have the same features.",
+    ),
+    "dead_units": Measure(
+        "Share of dead units",
+        share_of_dead_units,
+        "Units that are the same for all images. Near 1, little is encoded.",
+    ),
+}
+
+
+def measure_all(features: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """Returns every measure of `MEASURES`, of at most 5,000 random rows."""
+    if len(features) < 2:
+        return {}
+    rows = np.random.default_rng(seed).permutation(len(features))[:MOST_ROWS]
+    sample = features[np.sort(rows)]
+    return {name: each.function(sample) for name, each in MEASURES.items()}

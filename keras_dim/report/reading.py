@@ -1,0 +1,195 @@
+"""Reads the images of a report, once for pixels and once for features."""
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dim import curation
+from keras_dim import data
+from keras_dim import encoders
+from keras_dim import evaluation
+from keras_dim.data import image_header
+from keras_dim.data import reading
+
+# Images are judged at so many pixels a side, or at their own size if they are
+# smaller.
+SIDE = 128
+_BATCH = 256
+# Sides of the small thumbnails, for up to so many images.
+_SMALL_SIDES = ((10_000, 64), (25_000, 48), (100_000, 32))
+
+
+@dataclasses.dataclass
+class Images:
+    """Images as a report needs them; the first axis of arrays is `rows`.
+
+    `rows` are the source's indices of all images that could be read.
+    `on_page` are the numbers of the images that the page shows, and
+    `thumbnails` theirs. `source` gives images at the size of judgement.
+    """
+
+    source: data.Source
+    rows: np.ndarray
+    names: list[str]
+    labels: np.ndarray | None
+    sizes: np.ndarray | None
+    greys: np.ndarray
+    exact: np.ndarray
+    measures: dict[str, np.ndarray]
+    on_page: np.ndarray
+    thumbnails: np.ndarray
+    damaged: list[str]
+    features: np.ndarray | None = None
+
+    def class_name(self, label: int) -> str:
+        """Returns the name of a label; none for an unlabelled image."""
+        known = self.source.class_names or ()
+        if label < 0:
+            return ""
+        return known[label] if label < len(known) else str(label)
+
+
+def read_pixels(
+    source: Any,
+    split: str | None,
+    labels: bool,
+    most_on_page: int,
+    report: Callable[[str, int, int], None],
+) -> Images:
+    """Reads and measures all images. Raises as `data.open_source` does."""
+    opened = data.open_source(source, split, image_size=SIDE)
+    sizes = _sizes(opened, source, split)
+    if sizes is not None:
+        side = int(np.median(np.sqrt(sizes.prod(axis=1))))
+        if side < SIDE:
+            side = max(8, side)
+            opened = data.open_source(source, split, image_size=side)
+    total = opened.num_images
+    order = np.random.default_rng(0).permutation(total)
+    shown = np.zeros(total, bool)
+    shown[order[:most_on_page]] = True
+    small = min(
+        next((s for n, s in _SMALL_SIDES if shown.sum() <= n), 32),
+        opened.image_shape[0],
+    )
+    columns: dict[str, list] = {}
+    digests = []
+    done = 0
+    for batch in reading.Epoch(opened, _BATCH).batches():
+        pixels, index = batch["image"], batch["index"]
+        own = None if sizes is None else sizes[index]
+        found = {"rows": index, "greys": curation.greys(pixels)}
+        found |= {"thumbnails": thumbnails_of(pixels[shown[index]], small)}
+        found |= curation.measure(pixels)
+        if labels and "label" in batch:
+            found["labels"] = batch["label"]
+        for name, values in found.items():
+            columns.setdefault(name, []).append(values)
+        for number, image in enumerate(pixels):
+            # Of another size, it is no exact copy.
+            size = b"" if own is None else own[number].tobytes()
+            digests.append(hashlib.sha256(size + image.tobytes()).digest())
+        done += len(index)
+        report("Reading images", done, total)
+    if not columns:
+        raise ValueError(f"No image of {opened.name} can be read.")
+    found = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    rows = found.pop("rows")
+    labels = found.pop("labels", None)
+    return Images(
+        source=opened,
+        rows=rows,
+        names=[opened.place(row) for row in rows],
+        labels=labels,
+        sizes=None if sizes is None else sizes[rows],
+        greys=found.pop("greys"),
+        exact=curation.exact_duplicates(digests),
+        thumbnails=found.pop("thumbnails"),
+        measures=found,
+        on_page=np.flatnonzero(shown[rows]),
+        damaged=list(opened.skipped),
+    )
+
+
+def read_features(
+    images: Images,
+    encoder: keras.Model,
+    source: Any,
+    split: str | None,
+    feature: str | None,
+    report: Callable[[str, int, int], None],
+) -> np.ndarray:
+    """Returns one feature of each of the images, float32 `(rows, units)`."""
+    feature = feature or encoders.default_feature(encoder)
+    encoders.features.features_of(encoder, feature)
+    *size, channels = encoder.inputs[0].shape[1:]
+    size = images.source.image_shape[:2] if None in size else size
+    opened = data.open_source(source, split, image_size=size, channels=channels)
+    batches = reading.Epoch(opened, _BATCH, images.rows).batches()
+    found, done = [], 0
+    for batch in evaluation.stream(encoder, batches, feature, _BATCH):
+        found.append(batch[feature])
+        done += len(batch["index"])
+        report("Encoding images", done, len(images.rows))
+    features = np.concatenate(found) if found else np.empty((0, 0))
+    if len(features) != len(images.rows):
+        raise ValueError(
+            f"{opened.name} has changed while it was read: {len(features)} of "
+            f"{len(images.rows)} images could be read again."
+        )
+    if not np.isfinite(features).all():
+        raise ValueError(
+            f"The feature {feature!r} of the encoder is NaN or infinite for "
+            "some images. Choose another encoder or feature."
+        )
+    return features
+
+
+def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Returns squares in colour, uint8 `(num_images, side, side, 3)`."""
+    from PIL import Image
+
+    if pixels.shape[-1] not in (1, 3):
+        # Of other channels, the first is shown in grey.
+        pixels = pixels[..., :1]
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:3], 3))
+    small = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(image)).resize(
+                (side, side), Image.Resampling.BOX
+            )
+        )
+        for image in pixels
+    ]
+    return np.array(small, np.uint8).reshape(-1, side, side, 3)
+
+
+def _sizes(opened, source, split):
+    """Returns the stored height and width of each image, or None."""
+    if opened.paths is None and not hasattr(opened, "encoded"):
+        try:
+            height, width, _ = data.open_source(source, split).image_shape
+        except ValueError:
+            # Arrays of different sizes.
+            return None
+        return np.tile([height, width], (opened.num_images, 1))
+
+    def size(index):
+        try:
+            if opened.paths is None:
+                file = io.BytesIO(opened.encoded(index)[0])
+                header = image_header.read_header(file)
+            else:
+                with open(opened.paths[index], "rb") as file:
+                    header = image_header.read_header(file)
+        except (ValueError, OSError):
+            # Reading it reports the damage, and leaves it out.
+            return 1, 1
+        return header.size(opened.pixels.orient)
+
+    return np.array([size(index) for index in range(opened.num_images)])
