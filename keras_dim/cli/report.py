@@ -6,8 +6,8 @@ nor a network, and with tables of everything on it as CSV and, with the extra
 first and, where the images have labels, labels that similar images contradict.
 
 Without --encoder, one is first trained on the images by --recipe, which takes
-minutes for thousands of images and hours for a hundred thousand. Its run stays,
-and is used or resumed by the same command.
+minutes for thousands of images and hours for a hundred thousand. Its run
+stays, and is used or resumed by the same command.
 """
 
 import argparse

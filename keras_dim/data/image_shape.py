@@ -11,6 +11,7 @@ from absl import logging
 
 from keras_dim.data import numpy_images
 from keras_dim.data.image_header import ImageHeader
+from keras_dim.data.source import printable
 
 # Number of images of 16 bits that are decoded for their largest value.
 _NUM_DEEP = 16
@@ -101,8 +102,9 @@ def survey(
             size, first = found, place
         elif pixels.image_size is None and found != size:
             raise ValueError(
-                f"The images of {name} have different sizes: {first} is "
-                f"{size[0]}x{size[1]} and {place} is {found[0]}x{found[1]} "
+                f"The images of {name} have different sizes: "
+                f"{printable(first)} is {size[0]}x{size[1]} and "
+                f"{printable(place)} is {found[0]}x{found[1]} "
                 "(height x width). Pass image_size= to resize them all, for "
                 "example image_size=64."
             )
