@@ -56,12 +56,11 @@ class Progress:
         self._start = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        seconds = max(time.monotonic() - self._start, 1e-3)
-        left = duration(seconds * (total - done) / max(done, 1))
-        text = (
-            f"{done:,} of {total:,} images, {done / seconds:,.0f} images/s, "
-            f"{left} left"
-        )
+        text = f"{done:,} of {total:,} images"
+        seconds = time.monotonic() - self._start
+        if seconds > 1 and done:
+            left = duration(seconds * (total - done) / done)
+            text += f", {done / seconds:,.0f} images/s, {left} left"
         tenths = 10 * done // max(total, 1)
         if sys.stdout.isatty():
             print(f"\r{text:<79}", end="", flush=True)

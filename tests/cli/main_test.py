@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -162,9 +163,17 @@ def test_a_file_gets_lines_and_no_bars(capsys):
     assert "\r" not in printed
     # One for each tenth.
     assert len(printed.splitlines()) == 10
-    last = printed.splitlines()[-1]
-    assert last.startswith("1,000 of 1,000 images, ")
-    assert last.endswith(" images/s, 0 s left")
+    assert printed.splitlines()[-1] == "1,000 of 1,000 images"
+
+
+def test_the_rate_and_the_time_that_is_left_are_told(capsys):
+    progress = messages.Progress()
+    progress._start -= 10
+    progress(250, 1000)
+    assert re.fullmatch(
+        r"250 of 1,000 images, 2\d images/s, 3\d s left\n",
+        capsys.readouterr().out,
+    )
 
 
 def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
@@ -175,13 +184,8 @@ def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
     progress.close()
     printed = capsys.readouterr().out
 
-    lines = printed.removesuffix("\n").split("\r")
-    assert [line[:15].rstrip(", ") for line in lines] == [
-        "",
-        "5 of 10 images",
-        "10 of 10 images",
-    ]
-    assert all(len(line) == 79 for line in lines[1:])
+    lines = [f"{done} of 10 images".ljust(79) for done in (5, 10)]
+    assert printed == "".join(f"\r{line}" for line in lines) + "\n"
 
 
 def test_durations_are_read_at_a_glance():
