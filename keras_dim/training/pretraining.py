@@ -1,6 +1,7 @@
 """Trains an encoder by a recipe, with checkpoints and logs in one folder."""
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from keras_dim import views
 from keras_dim.data import numpy_images
 from keras_dim.data import opening
 from keras_dim.data import reading
+from keras_dim.encoders import value_range as encoder_values
 from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
@@ -27,6 +29,8 @@ from keras_dim.training import run_folder
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
+# Share of values beyond a declared range that is warned of.
+MAX_BEYOND = 0.01
 # Number of images whose features are examined for collapse after each epoch.
 NUM_WATCHED = 256
 
@@ -106,6 +110,12 @@ def pretrain(
         # Of those that cannot be read, too: their numbers stay.
         num_images = source.num_images
         source = reading.held_in_memory(source)
+        begun = directory / run_folder.RECIPE
+        if recipe.values != "8_bit" and resume and begun.exists():
+            recipe = dataclasses.replace(
+                recipe, values=Recipe.load(begun).values
+            )
+        recipe = recipe.measured(source)
         # `load` refuses a batch of more images than there are.
         steps = max(1, source.num_images // recipe.batch_size)
         with strategy.scope() if strategy else contextlib.nullcontext():
@@ -146,7 +156,7 @@ def pretrain(
             seen = "x".join(map(str, model.encoder.input_shape[1:]))
             logging.info(
                 f"{source.num_images:,} images {images} -> views {seen} -> "
-                f"encoder {seen}"
+                f"encoder {seen}{_values_of(recipe)}"
             )
         if is_chief and is_new:
             _save(model.encoder, directory / run_folder.UNTRAINED)
@@ -220,7 +230,38 @@ def _collapse_report(encoder, source):
     images = next(reading.Epoch(source, NUM_WATCHED, rows).batches())["image"]
     shape = encoder.input_shape[1:]
     images = [numpy_images.convert(one, shape) for one in images]
-    return evaluation.CollapseReport(np.stack(images))
+    values = encoder_values(encoder)
+    return evaluation.CollapseReport(np.stack(images), values=values)
+
+
+def _values_of(recipe):
+    """Returns the end of a run's first line, and warns of a poor range."""
+    if recipe.values == "8_bit":
+        return ""
+    found = data.Statistics.from_dict(recipe.values)
+    ends = list(zip(found.low, found.high, strict=True))
+    for band, (low, high) in enumerate(ends):
+        if found.min[band] == found.max[band]:
+            logging.warning(
+                "Band %d is constant, %g: nothing can be learned from it.",
+                band,
+                found.min[band],
+            )
+        if found.beyond[band] > MAX_BEYOND:
+            logging.warning(
+                "%.1f percent of the values of band %d lie beyond the declared "
+                "range, %g to %g: they are from %g to %g, and are not clipped.",
+                100 * found.beyond[band],
+                band,
+                low,
+                high,
+                found.min[band],
+                found.max[band],
+            )
+    stated = ", ".join(f"{low:g} to {high:g}" for low, high in ends[:5])
+    more = ", ..." if len(ends) > 5 else ""
+    how = "measured" if found.declared is None else "declared"
+    return f"; {found.dtype}, range {how}: {stated}{more}"
 
 
 def _save(encoder, path):

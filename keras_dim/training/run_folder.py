@@ -47,6 +47,10 @@ def check(directory: pathlib.Path, recipe: Recipe, resume: bool) -> None:
     # Other learning rates, and a teacher's momentum, depend on the epochs.
     if recipe.schedule["name"] == "constant" and "num_steps" not in takes:
         saved["epochs"] = wanted["epochs"]
+    measured = saved["values"]
+    if isinstance(measured, dict) and not isinstance(wanted["values"], dict):
+        # It was measured, or declared, when the run began.
+        saved["values"] = measured["declared"] or "stored"
     changes = differences(saved, wanted)
     if changes:
         raise ValueError(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_dim import checks
+from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
@@ -34,6 +35,7 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         recipe.test_split,
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
+        values=recipe.how_read,
         # The same for every feature, so that scores compare.
         max_train_images=MAX_PIXEL_BYTES // (4 * math.prod(image_shape)),
     )
@@ -158,6 +160,7 @@ def _opened(about, encoder):
             *(about[entry] for entry in _DATA),
             image_shape=encoder.input_shape[1:],
             image_size=about.get("image_size"),
+            values=encoders.how_read(encoder),
         )
     except (ValueError, FileNotFoundError) as error:
         return error

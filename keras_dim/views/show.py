@@ -36,14 +36,16 @@ def show_views(views, images, num_images=8):
             f"num_images={num_images}"
         )
     images = images[:num_images]
-    columns = [("image", images)]
+    # Of stored values, all is drawn on the scale of 8 bits.
+    scaled = getattr(views, "scaled", lambda values: values)
+    columns = [("image", ops.convert_to_numpy(scaled(images)))]
     before = [ops.convert_to_numpy(state) for state in views.variables]
     try:
         for _ in range(NUM_ROUNDS):
             made = views(images, training=True)
             made = made if isinstance(made, dict) else {"view": made}
             columns += [
-                (name, ops.convert_to_numpy(view))
+                (name, ops.convert_to_numpy(scaled(view)))
                 for name, view in made.items()
                 if len(view.shape) == 4
             ]
