@@ -2,7 +2,7 @@
 
     python benchmarks/stored_values.py FOLDER
 
-Three folders of 10,000 training and 2,000 test images in ten classes each, to
+Three folders of 4,000 training and 1,000 test images in ten classes each, to
 try the recipes for stored values on:
 
 * `xray`: grey, inverted, 12 bits in PNG files of 16;
@@ -22,7 +22,7 @@ from PIL import Image
 
 import keras_dim
 
-NUM_IMAGES = {"train": 10_000, "test": 2_000}
+NUM_IMAGES = {"train": 4_000, "test": 1_000}
 GREY = np.array([0.299, 0.587, 0.114])
 
 

@@ -124,13 +124,16 @@ def test_metadata_states_version_licence_and_pythons(wheel):
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     assert set(metadata.get_all("Provides-Extra")) == {
         "beam",
+        "dicom",
         "docs",
         "jax",
         "litert",
         "notebooks",
         "onnx",
         "openvino",
+        "serving",
         "test",
+        "tiff",
     }
 
 

@@ -11,6 +11,8 @@ import numpy as np
 DTYPES = ("uint8", "uint16", "int16", "float32")
 # White, on the scale of 8 bits.
 WHITE = 255.0
+# About so many values of each band are looked at in a batch.
+NUM_SAMPLED = 2**14
 # Values of which more than this share lie further away than the range is wide
 # are refused.
 MAX_FAR = 0.01
@@ -75,40 +77,41 @@ class ValueRange:
         are warned about.
         """
         low, high = np.array(self.low), np.array(self.high)
-        is_used = high > low
-        values = images[..., is_used].astype("float32")
+        bands, is_used = images.shape[-1], high > low
+        message = f"{who} expects stored values"
+        if bands != len(low):
+            raise ValueError(
+                f"{message} of {len(low)} band(s). Received images of {bands}"
+            )
+        # An odd step does not stay in one column.
+        step = max(1, images.size // bands // NUM_SAMPLED) | 1
+        sample = images.reshape(-1, bands)[::step, is_used].astype("float32")
         low, high = low[is_used], high[is_used]
-        if not values.size:
+        if not sample.size:
             return
-        message = f"{who} expects stored values{self._text(low, high)}"
-        least, most = float(values.min()), float(values.max())
-        message += f". Received {dtype} values from {least:g} to {most:g}"
-        if not (np.isfinite(least) and np.isfinite(most)):
-            raise ValueError(f"{message}: images must be finite")
+        ranges = [f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True)]
+        stated = ", ".join(list(dict.fromkeys(ranges))[:3])
+        message += f" of about {stated}. Received {dtype} values from "
+        message += f"{sample.min():g} to {sample.max():g}"
         is_float = dtype.startswith(("float", "bfloat"))
-        if is_float and (high - low).max() > 2 and abs(values).max() <= 1:
-            if (values != np.rint(values)).any():
-                raise ValueError(
-                    f"{message}: pass the values as they are stored, the "
-                    "encoder scales them"
-                )
+        if is_float and not np.isfinite(images).all():
+            raise ValueError(f"{message}: images must be finite")
         width = high - low
-        is_far = (values < low - width) | (values > high + width)
-        if (is_far.mean((0, 1, 2)) > MAX_FAR).any():
+        is_small = is_float and width.max() > 2 and abs(sample).max() <= 1
+        if is_small and (sample != np.rint(sample)).any():
+            raise ValueError(
+                f"{message}: pass values as they are stored, which the encoder "
+                "scales itself"
+            )
+        is_far = (sample < low - width) | (sample > high + width)
+        if (is_far.mean(axis=0) > MAX_FAR).any():
             raise ValueError(
                 f"{message}: they are stored in other units, or the range was "
                 "declared too small"
             )
-        extent = np.ptp(values, axis=(0, 1, 2)) / width
-        if len(values) > 1 and (extent < 1 / WHITE).all():
+        extent = np.ptp(sample, axis=0) / width
+        if len(images) > 1 and (extent < 1 / WHITE).all():
             warnings.warn(f"{message}, which is nearly constant", stacklevel=4)
-
-    def _text(self, low, high):
-        ranges = [f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True)]
-        if len(set(ranges)) == 1:
-            return f" of about {ranges[0]}"
-        more = " ..." if len(ranges) > 3 else ""
-        return f" of about {', '.join(ranges[:3])}{more} (by band)"
 
 
 def dtype_of(dtype: Any, name: str) -> str:

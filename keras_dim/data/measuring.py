@@ -123,21 +123,18 @@ def measure(
     lower = np.where(is_flat, least, found[0])
     upper = np.where(is_flat, most, found[2])
     if declared is not None:
-        lower, upper = (
-            np.broadcast_to(np.array(end, float), (bands,))
-            if np.ndim(end) == 0
-            else np.array(end, float)
-            for end in declared
-        )
-        if len(lower) != bands or len(upper) != bands:
-            raise ValueError(
-                f"A range has one number, or one for each of the {bands} "
-                f"bands, at each end. Received: {declared!r}"
+        try:
+            lower, upper = (
+                np.broadcast_to(np.asarray(end, float), (bands,))
+                for end in declared
             )
+        except (TypeError, ValueError):
+            lower = upper = np.zeros(bands)
         if not (lower < upper).all():
             raise ValueError(
-                "A range's lower end comes first, and is below the upper one. "
-                f"Received: {declared!r}"
+                "A range is (low, high), each one number or one for each of "
+                f"the {bands} bands, the lower one first. Received: "
+                f"{declared!r}"
             )
     columns = {
         "low": lower,

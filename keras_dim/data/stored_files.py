@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,17 +19,11 @@ from keras_dim.data.source import printable
 # More are rows of an array with its bands first.
 MAX_BANDS = 64
 # Tags of TIFF.
-_BITS, _PHOTOMETRIC, _ORIENTATION, _NUM_SAMPLES, _SAMPLE_FORMAT = (
-    258,
-    262,
-    274,
-    277,
-    339,
-)
+_BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
+_NUM_SAMPLES, _SAMPLE_FORMAT = 277, 339
 
 
-@dataclasses.dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """The header of a file: its pages, all of one shape, and their type."""
 
     num_pages: int
@@ -58,7 +53,8 @@ class StoredFileSource(Source):
         if bad:
             raise ValueError(f"{bad} of its values are NaN or infinite")
         shape = self.image_shape
-        if self.pixels.image_size is None and image.shape != shape:
+        is_resized = self.pixels.image_size is not None
+        if image.shape[2 * is_resized :] != shape[2 * is_resized :]:
             raise ValueError(f"its shape is now {image.shape}")
         return numpy_images.convert(image, shape), self.label(index)
 
@@ -87,22 +83,16 @@ def open_stored_files(
             unreadable[path] = str(error)
             continue
         pages, bands = _pages_of(found, pixels.channels, place)
-        facts = {
-            "type": found.dtype,
-            "number of bands": bands,
-            "size": f"{found.height}x{found.width}",
-        }
+        facts = {"type": found.dtype, "number of bands": bands}
+        if pixels.image_size is None:
+            facts["size"] = f"{found.height}x{found.width}"
         first = first or (place, facts, (found.height, found.width, bands))
-        if pixels.image_size is not None:
-            facts["size"] = first[1]["size"]
         for fact, value in facts.items():
             if value != first[1][fact]:
-                advice = "Pass image_size= to resize them"
-                if fact != "size":
-                    advice = "Keep such images in folders of their own"
                 raise ValueError(
                     f"The images of {name} differ in {fact}: {first[0]} has "
-                    f"{first[1][fact]} and {place} has {value}. {advice}."
+                    f"{first[1][fact]} and {place} has {value}. image_size= "
+                    "resizes them; other differences need folders of their own."
                 )
         images += [(path, page) for page in pages]
     if first is None:
@@ -161,22 +151,16 @@ def _read(path, orient, page, decode):
     """Returns an array, or its pages, height, width, bands and type."""
     with open(path, "rb") as file:
         image_header.check_bytes(os.fstat(file.fileno()).st_size)
-        head = file.read(132)
+        kind = image_header.image_kind(file.read(132))
         file.seek(0)
-        kind = image_header.image_kind(head)
         if path.lower().endswith((".npy", ".npz")):
-            reader = _read_numpy
-        elif kind == "tiff":
-            reader = _read_tiff
-        elif kind == "dicom":
-            reader = _read_dicom
-        else:
+            kind = "numpy"
+        if kind not in _READERS:
             return _read_other(file, path, orient, decode)
         try:
-            found = reader(file, page, decode)
-        except (
-            Exception
-        ) as error:  # Damage leads readers to errors of any kind.
+            found = _READERS[kind](file, page, decode)
+        # Damage leads readers to errors of any kind.
+        except Exception as error:
             raise ValueError(checks.in_one_line(error)) from error
     if not decode:
         return found
@@ -185,18 +169,14 @@ def _read(path, orient, page, decode):
 
 
 def _read_numpy(file, page, decode):
-    if file.read(2) == b"PK":
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            if len(arrays.files) != 1:
-                raise ValueError(
-                    "expected one array, the image. Received: "
-                    f"{sorted(arrays.files)}"
-                )
-            image = arrays[arrays.files[0]]
-    else:
-        file.seek(0)
-        image = np.load(file.name, mmap_mode="r", allow_pickle=False)
+    is_zip = file.read(2) == b"PK"
+    image = np.load(file.name, None if is_zip else "r", allow_pickle=False)
+    if is_zip:
+        with image as arrays:
+            names = arrays.files
+            if len(names) != 1:
+                raise ValueError(f"expected one array. Received: {names}")
+            image = arrays[names[0]]
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim != 3:
@@ -218,23 +198,12 @@ def _read_tiff(file, page, decode):
     tags = image.tag_v2
     if tags.get(_PHOTOMETRIC) == 0 and image.mode != "L":
         raise ValueError("its zero is white, which is not read of 16 bits")
-    (bits, *_), (kind, *_) = (
-        tags.get(_BITS, (1,)),
-        tags.get(_SAMPLE_FORMAT, (1,)),
-    )
-
-    def array():
-        pixels = np.asarray(image)
-        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-        if image.mode == "I" and (bits, kind) == (32, 1):
-            # Pillow takes unsigned numbers for signed ones.
-            return pixels.view(np.uint32)
-        return pixels.astype(dtype)
-
-    dtypes = {"F": "float32", "I": "int16" if bits == 16 else "int32"}
-    dtype = "uint16" if image.mode.startswith("I;") else "uint8"
-    dtype = dtypes.get(image.mode, dtype)
-    num_pages = image.n_frames
+    mode, num_pages = image.mode, image.n_frames
+    dtypes = {"F": "float32", "L": "uint8", "RGB": "uint8"}
+    # Pillow's "I" is int32 for signed numbers of 16 bits and all of 32.
+    is_int16 = tags[_BITS][0] == 16
+    dtypes["I"] = "int16" if is_int16 else "int32"
+    dtype = dtypes.get(mode, "uint16")
     if not decode:
         image.seek(0)
         width, height = image.size
@@ -242,7 +211,12 @@ def _read_tiff(file, page, decode):
     found = []
     for number in range(num_pages) if page is None else [page]:
         image.seek(number)
-        found.append(array())
+        if image.mode != mode:
+            raise ValueError(f"page {number} is of another type than page 0")
+        pixels = np.asarray(image).astype(dtype)
+        if dtype == "int32" and tags.get(_SAMPLE_FORMAT, (1,))[0] == 1:
+            pixels = pixels.view(np.uint32)
+        found.append(pixels[..., None] if pixels.ndim == 2 else pixels)
     return found
 
 
@@ -286,14 +260,11 @@ def _read_by_tifffile(file, page, decode):
             sizes = dict(zip(first.axes, first.shape, strict=True))
             shape = sizes["Y"], sizes["X"], sizes.get("S", 1)
             return len(pages), *shape, first.dtype
-        arrays = [
-            each.asarray()
-            for each in (pages[page : page + 1] if page is not None else pages)
-        ]
+        pages = pages if page is None else [pages[page]]
+        arrays = [each.asarray() for each in pages]
     if first.axes == "YX":
         return [array[..., None] for array in arrays]
-    last = first.axes.index("S")
-    return [np.moveaxis(array, last, -1) for array in arrays]
+    return [np.moveaxis(array, first.axes.index("S"), -1) for array in arrays]
 
 
 def _read_dicom(file, page, decode):
@@ -305,21 +276,15 @@ def _read_dicom(file, page, decode):
             'DICOM files are read by pydicom: pip install "keras-dim[dicom]"'
         ) from None
     image = pydicom.dcmread(file, stop_before_pixels=not decode)
-    num_pages, bands = (
-        int(image.get("NumberOfFrames") or 1),
-        image.SamplesPerPixel,
-    )
-    if image.PhotometricInterpretation not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-        "RGB",
-    ):
-        raise ValueError(f"colours {image.PhotometricInterpretation}")
+    colors = image.PhotometricInterpretation
+    if colors not in ("MONOCHROME1", "MONOCHROME2", "RGB"):
+        raise ValueError(f"its colours, {colors}, are not read")
+    num_pages = int(image.get("NumberOfFrames") or 1)
+    shape = num_pages, image.Rows, image.Columns, image.SamplesPerPixel
     if not decode:
-        return num_pages, image.Rows, image.Columns, bands, "float32"
-    shape = num_pages, image.Rows, image.Columns, bands
+        return *shape, "float32"
     values = image.pixel_array.reshape(shape).astype(np.float32)
-    if image.PhotometricInterpretation == "MONOCHROME1":
+    if colors == "MONOCHROME1":
         # Zero is white: one machine's X-rays would be another's negatives.
         is_signed = image.PixelRepresentation
         values = (-1 if is_signed else 2**image.BitsStored - 1) - values
@@ -340,9 +305,9 @@ def _read_other(file, path, orient, decode):
     file.seek(0)
     encoded = file.read()
     if not is_deep:
-        return numpy_images.decode(encoded, found.channels, orient)[
-            ..., : found.channels
-        ]
+        image = numpy_images.decode(encoded, found.channels, orient)
+        # Grey comes back as three equal channels.
+        return image[..., : found.channels]
     if found.kind != "png":
         raise ValueError(f"{found.kind} of 16 bits in colour is not read whole")
     try:
@@ -352,3 +317,6 @@ def _read_other(file, path, orient, decode):
             "PNG of 16 bits in colour is read by TensorFlow, which is missing"
         ) from None
     return decode_deep_png(encoded)
+
+
+_READERS = {"numpy": _read_numpy, "tiff": _read_tiff, "dicom": _read_dicom}

@@ -73,9 +73,10 @@ def test_a_declared_range_is_kept_and_what_lies_beyond_is_counted():
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ((5, 5), "lower end comes first"),
+        ((5, 5), "lower one first"),
         (([0, 0], [1, 1]), "each of the 1 bands"),
-        ((0, float("nan")), "lower end comes first"),
+        ((0, float("nan")), "lower one first"),
+        ((0, "much"), "Received: .0, 'much'."),
     ],
 )
 def test_a_range_that_is_none_is_refused(declared, message):

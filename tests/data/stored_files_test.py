@@ -1,6 +1,8 @@
 """Files of stored values: read as they are, or refused in one line."""
 
 import importlib.util
+import struct
+import sys
 
 import numpy as np
 import pytest
@@ -21,6 +23,26 @@ def values(dtype, bands=1, low=0, high=60_000):
 def save_pages(path, image):
     pages = [Image.fromarray(page) for page in np.moveaxis(image, -1, 0)]
     pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def plain_tiff(image):
+    """The bytes of a TIFF file of one band, of types Pillow does not write."""
+    kind = {"u": 1, "i": 2, "f": 3}[image.dtype.kind]
+    height, width = image.shape
+    tags = [
+        (256, width),
+        (257, height),
+        (258, 8 * image.itemsize),
+        (259, 1),
+        (262, 1),
+        (273, 8 + 2 + 12 * 9 + 4),
+        (277, 1),
+        (279, image.nbytes),
+        (339, kind),
+    ]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in tags)
+    count = struct.pack("<H", len(tags))
+    return b"II*\0\x08\0\0\0" + count + directory + bytes(4) + image.tobytes()
 
 
 def opened(folder, **options):
@@ -65,6 +87,18 @@ def test_all_bits_and_bands_are_read(tmp_path, name, image):
     found = source.read(np.arange(1))["image"]
     assert found.dtype == source.dtype
     np.testing.assert_array_equal(found[0], image.astype(source.dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float32"])
+def test_signs_of_tiff_are_read(tmp_path, dtype):
+    low, high = (0, 2**32) if dtype == "uint32" else (-30_000, 30_000)
+    image = values(dtype, low=low, high=high)
+    (tmp_path / "a.tif").write_bytes(plain_tiff(image[..., 0]))
+
+    found = opened(tmp_path).read(np.arange(1))["image"][0]
+
+    assert found.dtype == ("int16" if dtype == "int16" else "float32")
+    np.testing.assert_array_equal(found, image.astype(found.dtype))
 
 
 def test_colours_of_16_bits_are_read_whole(tmp_path):
@@ -173,8 +207,8 @@ def test_without_being_asked_only_8_bits_are_read(tmp_path, warnings):
 
 
 def test_the_extra_of_a_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "tifffile", None)
-    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
     # A colour image with a fourth band, and the beginning of a DICOM file.
     rgba = Image.fromarray(tiny_images.pixels(0, (4, 4, 4)))
     rgba.save(tmp_path / "a.tif")

@@ -94,6 +94,15 @@ def test_every_door_refuses_other_values(encoder, images, change, message):
             door()
 
 
+def test_another_number_of_bands_is_refused_by_fit(encoder, images):
+    wrapped = encoders.with_range(encoder, RANGE)
+    model = keras_dim.DeepInfoMax(wrapped, critic="dot_product")
+    model.compile("sgd")
+
+    with pytest.raises(ValueError, match="of 3 band.*images of 2"):
+        model.fit(stored(images)[..., :2], verbose=0)
+
+
 def test_8_bit_images_are_warned_of_and_declared_ones_taken(encoder, images):
     wrapped = encoders.with_range(
         encoder, ValueRange((0,) * 3, (65535,) * 3, "uint16")
