@@ -109,27 +109,18 @@ def test_another_number_of_bands_is_refused(run, tmp_path, capsys):
     assert "have 4 band" in capsys.readouterr().err
 
 
-def test_a_constant_band_and_a_small_range_are_warned_of(
-    tmp_path, monkeypatch, capsys
-):
-    images = np.random.default_rng(0).integers(0, 4096, (32, 8, 8, 3))
-    images[..., 1] = 7
-    np.save(tmp_path / "a.npy", images.astype("uint16"))
-    recipe = tiny_recipe(
-        source=str(tmp_path / "a.npy"),
-        values="[[0, 0, 0], [4095, 10, 2047]]",
-        views=None,
-        epochs=1,
-        batch_size=16,
+def test_statistics_of_another_type_are_refused():
+    images = np.arange(128).reshape(2, 8, 8, 1)
+    of_bytes, of_floats = (
+        data.open_source(images.astype(dtype), values="stored")
+        for dtype in ("uint8", "float64")
     )
-    recipe.save(tmp_path / "recipe.json")
-    flags = [f"--recipe={tmp_path / 'recipe.json'}", "--noprobe"]
+    recipe = tiny_recipe(values="[0, 200]").measured(of_bytes)
 
-    assert main.run(["pretrain", *flags, f"--directory={tmp_path}/run"]) == 0
-    printed = "".join(capsys.readouterr())
-    assert "Band 1 is constant, 7" in printed
-    assert "percent of the values of band 2 lie beyond" in printed
-    assert "range declared: 0 to 4095" in printed
+    assert recipe.values["high"] == [200] and recipe.how_read == "stored"
+    assert recipe.measured(of_bytes) == recipe
+    with pytest.raises(ValueError, match="measured as uint8.*holds float32"):
+        recipe.measured(of_floats)
 
 
 def test_the_page_on_such_images_runs():

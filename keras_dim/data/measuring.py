@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from keras_dim import checks
 from keras_dim.batches import ValueRange
@@ -14,6 +15,8 @@ from keras_dim.data.source import Source
 # The share of values, in percent, that the measured range leaves out at its
 # lower and from its upper end: hot pixels and clouds would make the rest dark.
 PERCENTILES = (0.1, 99.9)
+# Share of values beyond a declared range that is warned of.
+MAX_BEYOND = 0.01
 # Most values of a band that percentiles of float32 are taken from.
 NUM_SAMPLED = 2**20
 # Most values of a batch.
@@ -83,6 +86,9 @@ def measure(
         percentiles: pair of float. Ends of the range. Defaults to
             `(0.1, 99.9)`.
 
+    Constant bands, and those of which more than 1 percent lie beyond a declared
+    range, are warned of.
+
     Raises:
         ValueError: for a source without an image that can be read, NaN, and a
             range that does not fit.
@@ -146,12 +152,39 @@ def measure(
         "median": found[1],
         "beyond": tally.share_beyond(lower, upper),
     }
-    return Statistics(
+    statistics = Statistics(
         dtype=source.dtype,
         num_images=num_images,
         declared=declared,
         **{name: np.asarray(c, float).tolist() for name, c in columns.items()},
     )
+    _warn(statistics, source.name)
+    return statistics
+
+
+def _warn(found, name):
+    """Warns of bands that are constant or lie beyond a declared range."""
+    for band, share in enumerate(found.beyond):
+        ends = found.min[band], found.max[band]
+        if ends[0] == ends[1]:
+            logging.warning(
+                "Band %d of %s is constant, %g: it teaches nothing.",
+                band,
+                name,
+                ends[0],
+            )
+        if found.declared is not None and share > MAX_BEYOND:
+            logging.warning(
+                "%.1f percent of the values of band %d of %s lie beyond the "
+                "range from %g to %g: they reach from %g to %g, and are not "
+                "clipped.",
+                100 * share,
+                band,
+                name,
+                found.low[band],
+                found.high[band],
+                *ends,
+            )
 
 
 def _first_bad(batch):

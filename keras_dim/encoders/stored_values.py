@@ -1,6 +1,7 @@
 """Encoders of stored values that are not pixels from 0 to 255."""
 
 import keras
+import numpy as np
 
 from keras_dim.batches import ValueRange
 
@@ -61,19 +62,21 @@ def how_read(encoder: keras.Model) -> str:
 def value_range(encoder: keras.Model) -> ValueRange | None:
     """Returns the range of an encoder made by `with_range`, else `None`.
 
-    A constant band has the range 0 to 0.
+    The encoder may also be a part of a model. A constant band has the range 0
+    to 0.
     """
     for layer in getattr(encoder, "layers", ()):
         if layer.name.startswith(PREFIX):
-            pairs = list(zip(layer.scale, layer.offset, strict=True))
+            scales, offsets = np.array(layer.scale), np.array(layer.offset)
+            is_used = scales != 0
+            scales = np.where(is_used, scales, 1.0)
+            low, high = ((end - offsets) / scales for end in (0.0, 255.0))
             return ValueRange(
-                tuple(
-                    -offset / scale if scale else 0.0 for scale, offset in pairs
-                ),
-                tuple(
-                    (255 - offset) / scale if scale else 0.0
-                    for scale, offset in pairs
-                ),
+                tuple(low * is_used),
+                tuple(high * is_used),
                 layer.name.removeprefix(PREFIX),
             )
+        found = value_range(layer)
+        if found is not None:
+            return found
     return None

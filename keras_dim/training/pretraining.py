@@ -29,8 +29,6 @@ from keras_dim.training import run_folder
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
-# Share of values beyond a declared range that is warned of.
-MAX_BEYOND = 0.01
 # Number of images whose features are examined for collapse after each epoch.
 NUM_WATCHED = 256
 
@@ -235,33 +233,16 @@ def _collapse_report(encoder, source):
 
 
 def _values_of(recipe):
-    """Returns the end of a run's first line, and warns of a poor range."""
+    """Returns the end of a run's first line, on stored values."""
     if recipe.values == "8_bit":
         return ""
     found = data.Statistics.from_dict(recipe.values)
-    ends = list(zip(found.low, found.high, strict=True))
-    for band, (low, high) in enumerate(ends):
-        if found.min[band] == found.max[band]:
-            logging.warning(
-                "Band %d is constant, %g: nothing can be learned from it.",
-                band,
-                found.min[band],
-            )
-        if found.beyond[band] > MAX_BEYOND:
-            logging.warning(
-                "%.1f percent of the values of band %d lie beyond the declared "
-                "range, %g to %g: they are from %g to %g, and are not clipped.",
-                100 * found.beyond[band],
-                band,
-                low,
-                high,
-                found.min[band],
-                found.max[band],
-            )
-    stated = ", ".join(f"{low:g} to {high:g}" for low, high in ends[:5])
-    more = ", ..." if len(ends) > 5 else ""
+    ends = [
+        f"{a:g} to {b:g}" for a, b in zip(found.low, found.high, strict=True)
+    ]
+    stated = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
     how = "measured" if found.declared is None else "declared"
-    return f"; {found.dtype}, range {how}: {stated}{more}"
+    return f"; {found.dtype}, range {how}: {stated}"
 
 
 def _save(encoder, path):

@@ -167,7 +167,15 @@ class Recipe:
 
     def measured(self, source: data.Source) -> "Recipe":
         """Returns the recipe with the statistics of stored values, if any."""
-        if self.values == "8_bit" or isinstance(self.values, Mapping):
+        if self.values == "8_bit":
+            return self
+        if isinstance(self.values, Mapping):
+            if self.values["dtype"] != source.dtype:
+                raise ValueError(
+                    f"The recipe's values were measured as "
+                    f"{self.values['dtype']}, and {source.name} holds "
+                    f"{source.dtype}: set values=stored to measure anew"
+                )
             return self
         declared = None if self.values == "stored" else self.values
         found = data.measure(source, declared)

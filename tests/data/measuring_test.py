@@ -60,6 +60,22 @@ def test_sparse_bands_take_their_ends():
     assert found.range.affine[0] == [255 / 900, 0]
 
 
+def test_constant_bands_and_small_ranges_are_warned_of(warnings):
+    images = np.random.default_rng(0).integers(0, 4096, (8, 32, 32, 3))
+    images[..., 1] = 7
+
+    data.measure(source_of(images.astype("uint16")))
+    assert (
+        len(warnings) == 1
+        and "Band 1 of the arrays is constant, 7" in (warnings[0])
+    )
+    declared = (0, [4095, 10, 2047])
+    data.measure(source_of(images.astype("uint16")), declared)
+    assert len(warnings) == 3
+    assert "percent of the values of band 2" in warnings[2]
+    assert "from 0 to 2047: they reach from 0 to 4095" in warnings[2]
+
+
 def test_a_declared_range_is_kept_and_what_lies_beyond_is_counted():
     images = np.arange(1000, dtype="uint16").reshape(10, 10, 10, 1)
 

@@ -61,6 +61,9 @@ def test_the_range_stays_in_files_and_in_float32(encoder, images, tmp_path):
         wrapped.predict(stored(images), verbose=0)["global"],
     )
     assert encoders.value_range(encoder) is None
+    image = keras.Input((8, 8, 3))
+    outer = keras.Model(image, keras.layers.Dense(2)(loaded(image)["global"]))
+    assert encoders.value_range(outer) == found
 
 
 def test_what_does_not_fit_is_refused(encoder):
