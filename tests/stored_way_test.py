@@ -123,6 +123,7 @@ def test_statistics_of_another_type_are_refused():
         recipe.measured(of_floats)
 
 
+@pytest.mark.slow
 def test_the_page_on_such_images_runs():
     page = pathlib.Path(__file__).parents[1] / "docs" / "your_images.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S)
