@@ -95,6 +95,16 @@ PARQUET = [
     "pyarrow>=18",
 ]
 
+TIFF = [
+    # Reads TIFF files of several bands, and colours of more than 8 bits.
+    "tifffile>=2024.1",
+]
+
+DICOM = [
+    # Reads DICOM files.
+    "pydicom>=3.0",
+]
+
 BEAM = [
     # `keras_dim.beam` runs exports on Beam's runners, and writes Parquet by the
     # pyarrow that Beam brings. Older releases take, on Python 3.11, no grpcio
@@ -188,6 +198,8 @@ setuptools.setup(
         "test": TEST,
         "docs": DOCS,
         "beam": BEAM,
+        "tiff": TIFF,
+        "dicom": DICOM,
         "notebooks": NOTEBOOKS,
         "jax": JAX,
         "litert": LITERT,

@@ -181,7 +181,10 @@ def concat_replicas(tensor):
     if is_alone():
         return tensor
     # TensorFlow's operation takes neither bfloat16 nor small integers.
-    wider = {"bfloat16": "float32", "uint8": "int32"}.get(tensor.dtype.name)
+    wider = {"bfloat16": "float32", "uint8": "int32"}
+    wider = (wider | {"uint16": "int32", "int16": "int32"}).get(
+        tensor.dtype.name
+    )
     if wider is not None:
         gathered = concat_replicas(tf.cast(tensor, wider))
         return tf.cast(gathered, tensor.dtype)

@@ -126,6 +126,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
     assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     assert set(metadata.get_all("Provides-Extra")) == {
         "beam",
+        "dicom",
         "docs",
         "jax",
         "litert",
@@ -136,6 +137,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
         "plots",
         "serving",
         "test",
+        "tiff",
     }
 
 

@@ -14,9 +14,11 @@ from keras_dim.batches.labels import check_labelled
 from keras_dim.batches.labels import labels_of
 from keras_dim.batches.pixels import check
 from keras_dim.batches.pixels import check_spec
+from keras_dim.batches.ranges import ValueRange
 
 __all__ = [
     "UNLABELLED",
+    "ValueRange",
     "check",
     "check_labelled",
     "check_spec",

@@ -11,6 +11,7 @@ import numpy as np
 from keras_dim import distribution
 from keras_dim.batches import forms
 from keras_dim.batches import pixels
+from keras_dim.batches.ranges import ValueRange
 
 
 def checked(
@@ -24,6 +25,7 @@ def checked(
     in_order: bool = False,
     view_names: Sequence[str] = (),
     num_images: int | None = None,
+    values: ValueRange | None = None,
 ) -> Any:
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
@@ -34,7 +36,7 @@ def checked(
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
             batches: a `tf.data.Dataset` or another iterable.
-        image_shape, min_images, who, why: see `check`.
+        image_shape, min_images, who, why, values: see `check`.
         batch_size: int or `None`. Size of the batches that arrays will be
             cut into. The last one, too, must have `min_images`.
         in_order: bool. Whether to warn of a shuffled data set, whose features
@@ -47,7 +49,7 @@ def checked(
     Returns:
         `x` itself, or the same data set with checks.
     """
-    expected = (image_shape, min_images, who, why)
+    expected = (image_shape, min_images, who, why, values)
     door = _Door(expected, in_order, view_names, num_images)
     if forms.is_whole(x):
         found = door.columns(x)
@@ -72,7 +74,8 @@ def checked(
     if num_images is not None:
         forms.index_of(spec)
     is_known = None not in (axes if min_images == 1 else [size, *axes])
-    if forms.dtype_name(images.dtype) == "uint8" and is_known:
+    is_byte = forms.dtype_name(images.dtype) == "uint8" and values is None
+    if is_byte and is_known:
         if num_images is None and not (in_order and "index" in spec):
             return x
     return forms.mapped(x, door.watched)
@@ -93,7 +96,7 @@ def refuse_supervision(**arguments: Any) -> None:
 class _Door:
     """Checks one batch after the other."""
 
-    # `image_shape`, `min_images`, `who` and `why` of `check`.
+    # `image_shape`, `min_images`, `who`, `why` and `values` of `check`.
     expected: tuple
     in_order: bool
     view_names: Sequence[str]

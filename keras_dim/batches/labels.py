@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_dim.batches import forms
 from keras_dim.batches import pixels
+from keras_dim.batches.ranges import ValueRange
 
 # The label of an image without one, as in STL-10's unlabelled part.
 UNLABELLED = -1
@@ -74,6 +75,7 @@ def check_labelled(
     image_shape: Sequence[int | None] | None = None,
     who: str = "A probe",
     num_classes: int | None = None,
+    values: ValueRange | None = None,
 ) -> None:
     """Refuses data without usable labels before training starts.
 
@@ -100,7 +102,7 @@ def check_labelled(
             _check_label_spec(first["label"], who)
             return
     elif "label" in first:
-        pixels.check(first["image"], image_shape, who=who)
+        pixels.check(first["image"], image_shape, who=who, values=values)
     labels = labels_of(first, who, num_classes, allow_unlabelled=True)
     if forms.is_whole(x) and (labels == UNLABELLED).all():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Checks of raw pixels in [0, 255], `(images, height, width, channels)`."""
+"""Checks of the values of images, `(images, height, width, channels)`."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dim.batches.forms import dtype_name
 from keras_dim.batches.forms import known_shape
+from keras_dim.batches.ranges import ValueRange
 
 # Pixels are checked in the first, middle and last so many images, and in at
 # most so many numbers of each of these three parts.
@@ -24,6 +25,7 @@ def check(
     min_images: int = 1,
     who: str = "keras_dim",
     why: str = "",
+    values: ValueRange | None = None,
 ) -> None:
     """Refuses arrays that are not raw pixels, or not of the expected shape.
 
@@ -38,11 +40,15 @@ def check(
         min_images: int. Least number of images.
         who: str. Name of the caller, for the message.
         why: str. Why there must be `min_images`, for the message.
+        values: `ValueRange` or `None`. The range of stored values that are not
+            pixels of 0 to 255; see `ValueRange.check`. Defaults to `None`.
     """
     check_spec(images.shape, images.dtype, image_shape, who)
     if len(images) < max(min_images, 1):
         refuse_few(len(images), min_images, who, why)
-    if dtype_name(images.dtype) != "uint8":
+    if values is not None:
+        values.check(_sample(images), dtype_name(images.dtype), who)
+    elif dtype_name(images.dtype) != "uint8":
         _check_range(_sample(images), dtype_name(images.dtype), who)
 
 
@@ -143,7 +149,10 @@ def _check_range(pixels, dtype, who):
     elif is_low and high <= 1:
         advice = "pass (images + 1) * 127.5 where they are in [-1, 1]"
     elif is_high and dtype in ("uint16", "int32", "int64", "uint32"):
-        advice = "pass (images // 257).astype('uint8') where they have 16 bits"
+        advice = (
+            "pass (images // 257).astype('uint8') where they have 16 bits, or "
+            "encode stored values: encoders.with_range"
+        )
     elif is_low or is_high or (low < 0 and high <= 1):
         advice = "undo the standardisation, or pass numpy.clip(images, 0, 255)"
     elif 0 < high <= 1 and (pixels != np.rint(pixels)).any():

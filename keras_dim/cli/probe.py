@@ -33,6 +33,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 def run(options) -> None:
     """Prints the score and its protocol."""
+    from keras_dim import encoders
     from keras_dim import evaluation
     from keras_dim import training
     from keras_dim.training import recipe
@@ -46,6 +47,7 @@ def run(options) -> None:
         options.split,
         recipe.literal(options.test_split),
         image_shape=encoder.input_shape[1:],
+        values=encoders.how_read(encoder),
     )
     score = evaluation.score(encoder, images, options.feature, probe, arguments)
     print(

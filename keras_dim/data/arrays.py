@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dim import batches
 from keras_dim import checks
+from keras_dim.batches import ranges
 from keras_dim.data import numpy_images
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.source import Source
@@ -22,7 +23,7 @@ _BLOCK_BYTES = 2**24
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ArraySource(Source):
-    """Images in a uint8 array `(num_images, height, width, channels)`.
+    """Images in an array `(num_images, height, width, channels)`.
 
     Of a memory-mapped one only the batches are read. `index` has the images'
     indices, if they are not their places.
@@ -38,14 +39,16 @@ class ArraySource(Source):
 
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
         image = np.asarray(self.images[index])
-        image = numpy_images.convert(image, self.image_shape)
+        image = numpy_images.convert(
+            image.astype(self.dtype, copy=False), self.image_shape
+        )
         return image, self.label(index)
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         if not self.decoded:
             return super().read(rows)
         batch = {
-            "image": np.asarray(self.images[rows]),
+            "image": np.asarray(self.images[rows], self.dtype),
             "index": rows if self.index is None else self.index[rows],
         }
         if self.has_labels:
@@ -85,7 +88,7 @@ def open_arrays(
             np.ndim(first) == 4 or np.ndim(first) != np.ndim(second)
         ):
             images, labels = arrays
-    images = _checked_images(images, name)
+    images = _checked_images(images, name, pixels)
     if labels is not None:
         labels = batches.labels_of(
             labels, f"The source {name!r}", allow_unlabelled=True
@@ -97,6 +100,7 @@ def open_arrays(
         image_shape=pixels.shape(images.shape[1:], name),
         images=images,
         labels=labels,
+        dtype=ranges.dtype_of(images.dtype, name),
     )
 
 
@@ -183,7 +187,7 @@ def _arrays_of_npz(path, split):
         )
 
 
-def _checked_images(images, name):
+def _checked_images(images, name, pixels):
     if isinstance(images, tuple | list):
         shapes = {np.shape(image) for image in images}
         if len(shapes) != 1:
@@ -193,11 +197,11 @@ def _checked_images(images, name):
             )
     if not isinstance(images, np.ndarray):  # Memory maps stay as they are.
         images = np.asarray(images)
-    if images.dtype != np.uint8:
+    if images.dtype != np.uint8 and not pixels.is_stored:
         raise ValueError(
             f"The images of {name} must be uint8 pixels from 0 to 255. "
             f"Received: {images.dtype}. Scale them, and use "
-            'images.astype("uint8").'
+            'images.astype("uint8"), or pass values="stored".'
         )
     if images.ndim == 3:
         images = images[..., None]

@@ -1,7 +1,6 @@
 """Images in files: a folder, perhaps with classes and splits, or a list."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Iterable
@@ -11,12 +10,13 @@ import numpy as np
 from absl import logging
 
 from keras_dim.data.image_header import check_bytes
-from keras_dim.data.image_header import is_meant_as_image
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import survey
 from keras_dim.data.source import Source
+from keras_dim.data.source import digest_of_files
 from keras_dim.data.source import printable
+from keras_dim.data.stored_files import open_stored_files
 
 # Folders of these names, in any capitalisation, are splits.
 _SPLITS = {
@@ -47,17 +47,10 @@ class ImageFileSource(Source):
         )
 
 
-def digest_of_files(facts: Iterable[tuple]) -> str:
-    """Returns a digest of the names and sizes of files, for `contents`."""
-    lines = "".join(f"{' '.join(map(str, fact))}\n" for fact in facts)
-    digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
-    return f"sha256 {digest} of names and sizes"
-
-
-def open_image_files(
-    paths: Iterable[str], name: str, pixels: Pixels
-) -> ImageFileSource:
+def open_image_files(paths: Iterable[str], name: str, pixels: Pixels) -> Source:
     """Opens image files, in their order, and reads their headers."""
+    if pixels.is_stored:
+        return open_stored_files(paths, name, pixels)
     readable, unreadable = [], {}
 
     def headers():
@@ -96,7 +89,7 @@ def open_image_files(
 
 def open_image_folder(
     folder: pathlib.Path, split: str | None, pixels: Pixels
-) -> ImageFileSource:
+) -> Source:
     """Opens the images of a folder, at any depth, in the order of their names.
 
     Hidden files and files that are no image are passed over. Sub-folders
@@ -105,15 +98,14 @@ def open_image_folder(
     otherwise they are classes like their neighbours. Where all images lie in
     two or more sub-folders, these are their classes.
     """
-    root, splits = _split_folder(folder, split)
+    is_meant = pixels.is_meant
+    root, splits = _split_folder(folder, split, is_meant)
     beside = sorted(folder.iterdir()) if splits else []
     stray = [
         child.name
         for child in beside
         # Neither hidden files nor pipes, which would block.
-        if child.name[0] != "."
-        and child.is_file()
-        and is_meant_as_image(str(child))
+        if child.name[0] != "." and child.is_file() and is_meant(str(child))
     ]
     if stray:
         logging.warning(
@@ -123,7 +115,7 @@ def open_image_folder(
             folder,
             printable(stray[0]),
         )
-    paths = filter(is_meant_as_image, _files(root))
+    paths = filter(is_meant, _files(root))
     source = open_image_files(paths, str(root), pixels)
     source.labels, source.class_names = _labels_of(source.paths, root, splits)
     if not splits:
@@ -131,7 +123,7 @@ def open_image_folder(
     return source
 
 
-def _split_folder(folder, split):
+def _split_folder(folder, split, is_meant):
     """Returns the folder of a split, and the folders of all splits."""
     if split and any(sign in split for sign in "[+"):
         raise ValueError(
@@ -144,7 +136,7 @@ def _split_folder(folder, split):
     others = [
         child
         for child in children
-        if child not in kinds and any(map(is_meant_as_image, _files(child)))
+        if child not in kinds and any(map(is_meant, _files(child)))
     ]
     has_splits = "train" in kinds.values() and len(set(kinds.values())) > 1
     if kinds and others and not has_splits:

@@ -134,10 +134,10 @@ def open_image(
     kind = _checked_kind(head, name.lower())
     if kind == "webp":
         # Pillow takes memory for the pixels when it opens the file.
-        _check_size(kind, *_webp_size(head))
-    image = _open_by_pillow(kind, file)
+        check_size(kind, *_webp_size(head))
+    image = open_by_pillow(kind, file)
     width, height = image.size
-    _check_size(kind, width, height)
+    check_size(kind, width, height)
     tags = getattr(image, "tag_v2", {}) if kind == "tiff" else {}
     if _DNG_VERSION in tags:
         raise ValueError(f"{_RAW} are not read. Convert it to one of {_READ}")
@@ -148,7 +148,7 @@ def open_image(
     if not is_grey and image.mode not in _COLOR_MODES:
         raise ValueError(
             f"pixels of the mode {image.mode} have no known range. Store them "
-            "as 8 bits a channel"
+            'as 8 bits a channel, or pass values="stored"'
         )
     # How samples lie in the file, such as "RGB;16B".
     stored_mode = image.tile[0][3] if getattr(image, "tile", None) else ""
@@ -193,7 +193,7 @@ def _checked_kind(head, name):
     raise ValueError(f"{files} are not read. Convert it to one of {_READ}")
 
 
-def _open_by_pillow(kind, file):
+def open_by_pillow(kind, file):
     name = _FORMATS[kind][1]
     try:
         module = importlib.import_module(f"PIL.{name}ImagePlugin")
@@ -210,7 +210,7 @@ def _open_by_pillow(kind, file):
         ) from error
 
 
-def _check_size(kind, width, height):
+def check_size(kind, width, height):
     if height < 1 or width < 1:
         raise ValueError(f"the {kind} header gives the size {width}x{height}")
     if height * width > MAX_PIXELS:

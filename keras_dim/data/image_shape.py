@@ -11,6 +11,7 @@ from absl import logging
 
 from keras_dim.data import numpy_images
 from keras_dim.data.image_header import ImageHeader
+from keras_dim.data.image_header import is_meant_as_image
 from keras_dim.data.source import printable
 
 # Number of images of 16 bits that are decoded for their largest value.
@@ -24,6 +25,18 @@ class Pixels:
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     orient: bool = True
+    values: str = "8_bit"
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether values are read as they are stored, in any range."""
+        return self.values == "stored"
+
+    def is_meant(self, path: str) -> bool:
+        """Returns whether a file is an image, read here or not."""
+        if self.is_stored and path.lower().endswith((".npy", ".npz")):
+            return True
+        return is_meant_as_image(path)
 
     def shape(self, stored: tuple[int, ...], name: str) -> tuple[int, ...]:
         """Returns the shape of images of a source that are stored in another.
@@ -33,6 +46,12 @@ class Pixels:
         """
         *size, channels = stored
         if self.channels not in (None, channels):
+            if self.is_stored:
+                raise ValueError(
+                    f"The images of {name} have {channels} band(s). Stored "
+                    "values keep their bands: leave `channels` out or pass "
+                    f"channels={channels}. Received: channels={self.channels!r}"
+                )
             if {self.channels, channels} != {1, 3}:
                 raise ValueError(
                     f"The images of {name} have {channels} channel(s), which "

@@ -68,6 +68,9 @@ def largest_sample(encoded: bytes) -> int:
 def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
     """Converts one image, as `tensorflow_images.convert` does.
 
+    Of other types than uint8 only the size is converted, in float32, and
+    whole numbers are rounded.
+
     Pillow's bilinear filter is TensorFlow's with antialiasing, to within one
     grey level.
     """
@@ -81,8 +84,13 @@ def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
     if image.shape[:2] != (height, width):
         # Pillow takes a fourth channel for transparency.
         planes = [image] if image.shape[-1] == 3 else np.moveaxis(image, -1, 0)
+        dtype = image.dtype
+        if dtype != np.uint8:
+            planes = np.moveaxis(image.astype(np.float32), -1, 0)
         planes = [Image.fromarray(np.ascontiguousarray(p)) for p in planes]
         planes = [np.asarray(_resized(p, height, width)) for p in planes]
+        if dtype.kind in "iu" and dtype != np.uint8:
+            planes = [np.rint(plane).astype(dtype) for plane in planes]
         image = planes[0] if planes[0].ndim == 3 else np.stack(planes, axis=-1)
     if channels == 3 and image.shape[-1] == 1:
         image = np.repeat(image, 3, axis=-1)

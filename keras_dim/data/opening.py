@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import logging
 
+from keras_dim import checks
 from keras_dim.data import arrays
 from keras_dim.data import image_files
 from keras_dim.data.image_header import is_meant_as_image
@@ -26,14 +27,15 @@ def open_source(
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
     exif_orientation: bool = True,
+    values: str = "8_bit",
     data_dir: str | os.PathLike | None = None,
 ) -> Source:
     """Opens a set of images, without decoding them.
 
-    Images are uint8, channels last. Of 16 bits a channel the upper 8 are
-    kept, with a warning that names the largest value. The first frame of an
-    animation and the first page of a TIFF file are read; transparency is cut
-    off.
+    Images are uint8, channels last, unless `values` is `"stored"`. Of 16 bits a
+    channel the upper 8 are kept, with a warning that names the largest value.
+    The first frame of an animation and the first page of a TIFF file are read;
+    transparency is cut off.
 
     Args:
         source: One of the following; a file or folder comes before a name.
@@ -65,6 +67,13 @@ def open_source(
         exif_orientation: bool. Whether to turn image files and TFRecords as
             their EXIF orientation says. TIFF files are always turned, images
             of tensorflow-datasets never. Defaults to `True`.
+        values: str. `"8_bit"`, or `"stored"` for values of any range in arrays
+            and files, as they are stored: uint8, uint16 or int16, and all else
+            as float32. Read are TIFF, PNG, `.npy` and `.npz` files of an image
+            each, DICOM, and the formats above. All images must have one type
+            and one number of bands. Of several pages, `channels` says whether
+            they are bands (as many as pages times bands) or images (as many as
+            a page has). Images with NaN are skipped. Defaults to `"8_bit"`.
         data_dir: str or path. Folder of prepared tensorflow-datasets.
             Defaults to `None`, that package's own folder.
 
@@ -88,7 +97,9 @@ def open_source(
     images = keras_dim.data.load(source, batch_size=64)
     ```
     """
-    pixels = Pixels(parse_image_size(image_size), channels, exif_orientation)
+    checks.one_of(("8_bit", "stored"), values=values)
+    size = parse_image_size(image_size)
+    pixels = Pixels(size, channels, exif_orientation, values)
     if arrays.are_arrays(source):
         return arrays.open_arrays(source, pixels)
     if isinstance(source, tuple | list):
@@ -113,7 +124,7 @@ def open_source(
     if path.is_file():
         if path.suffix in (".npy", ".npz"):
             return arrays.open_array_file(path, split, pixels)
-        if is_meant_as_image(str(path)):
+        if is_meant_as_image(str(path)) and not pixels.is_stored:
             raise ValueError(
                 f"{path} is one image. Expected a folder or a list of images."
             )
@@ -145,7 +156,16 @@ def _require_tensorflow(name, kind):
         )
 
 
+def _refuse_stored(name, pixels):
+    if pixels.is_stored:
+        raise ValueError(
+            'values="stored" is for arrays, folders and files of images. '
+            f"Received: {name!r}"
+        )
+
+
 def _open_named(name, split, pixels, data_dir):
+    _refuse_stored(name, pixels)
     _require_tensorflow(name, "a data set of tensorflow-datasets")
     from keras_dim.data.tensorflow_datasets import open_tensorflow_datasets
 
@@ -156,11 +176,12 @@ def _open_files(paths, split, pixels):
     """Opens a list of image files, or of TFRecord files."""
     if not paths:
         raise ValueError("Expected paths of files. Received an empty list.")
-    if any(map(is_meant_as_image, paths)):
+    if any(map(pixels.is_meant, paths)):
         name = f"{paths[0]} and {len(paths) - 1} more files"
         source = image_files.open_image_files(paths, name, pixels)
         source.check_split(split)
         return source
+    _refuse_stored(paths[0], pixels)
     _require_tensorflow(paths[0], "a TFRecord file")
     from keras_dim.data.tfrecord import open_tfrecord
 

@@ -31,6 +31,7 @@ def load(
     image_size: int | Sequence[int] | None = None,
     channels: int | None = None,
     exif_orientation: bool | None = None,
+    values: str | None = None,
     shuffle: bool | None = None,
     seed: int = 0,
     first_epoch: int = 0,
@@ -53,7 +54,7 @@ def load(
         source: The source, as in `open_source`, or an open `Source`.
         split: str or `None`. As in `open_source`. Defaults to `"train"`.
         batch_size: int. Images in a batch. Defaults to `128`.
-        image_size, channels, exif_orientation: As in `open_source`.
+        image_size, channels, exif_orientation, values: As in `open_source`.
         shuffle: bool. Defaults to `None`, which shuffles splits that begin
             with "train".
         seed: int. Defaults to `0`.
@@ -67,7 +68,8 @@ def load(
     Returns:
         A `tf.data.Dataset` or, where Keras runs on another backend, a
         `keras.utils.PyDataset` of the same batches.
-        They are dicts of `"image"`, uint8 `(batch, height, width, channels)`,
+        They are dicts of `"image"`, `(batch, height, width, channels)`, uint8
+        or of the source's `dtype`,
         `"index"`, int64 `(batch,)`, the same for an image in any order, and,
         where there are labels, `"label"`, int64 `(batch,)`, -1 for unlabelled
         images. Damaged images are left out when they come up, so that the
@@ -96,6 +98,7 @@ def load(
         image_size=image_size,
         channels=channels,
         exif_orientation=exif_orientation,
+        values=values,
     )
     if not isinstance(source, Source):
         source = open_source(source, split, data_dir=data_dir, **options)
@@ -141,7 +144,7 @@ def _tensorflow_batches(source, epochs, size, numbers):
             raise ValueError(distribution.refusal(error)) from None
 
     spec = {
-        "image": tf.TensorSpec((size, *source.image_shape), tf.uint8),
+        "image": tf.TensorSpec((size, *source.image_shape), source.dtype),
         "index": tf.TensorSpec((size,), tf.int64),
     }
     if source.has_labels:

@@ -88,7 +88,7 @@ class Epoch:
 
     def _batch(self, items):
         """Joins tuples of index, image and label."""
-        pixels = np.array([image for _, image, _ in items], np.uint8)
+        pixels = np.array([image for _, image, _ in items], self._source.dtype)
         batch = {
             "image": pixels.reshape(-1, *self._source.image_shape),
             "index": np.array([index for index, _, _ in items], np.int64),
@@ -121,7 +121,8 @@ def held_in_memory(source: Source) -> Source:
     """
     if source.decoded:
         return source
-    is_held = source.num_images * np.prod(source.image_shape) <= HELD_BYTES
+    size = np.prod(source.image_shape) * np.dtype(source.dtype).itemsize
+    is_held = source.num_images * size <= HELD_BYTES
     found = Epoch(source, 256 if is_held else 1).batches()
     if not is_held and (source.exact or any(found)):
         return source
@@ -145,6 +146,7 @@ def held_in_memory(source: Source) -> Source:
         labels=columns.get("label"),
         class_names=source.class_names,
         paths=source.paths,
+        dtype=source.dtype,
     )
 
 

@@ -2,6 +2,9 @@
 
 import abc
 import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
 
 import numpy as np
 from absl import logging
@@ -25,6 +28,8 @@ class Source(abc.ABC):
         paths: sequence of str or `None`. The file of each index, where each
             image has a file of its own.
         exact: bool. Whether every image is certain to be readable.
+        dtype: str. The type of the images: `"uint8"`, or of stored values one
+            of `batches.ranges.DTYPES`.
 
     Attributes:
         skipped: list of str. The files, or places in files, that were left
@@ -42,6 +47,7 @@ class Source(abc.ABC):
     class_names: tuple[str, ...] | None = None
     paths: tuple[str, ...] | None = None
     exact: bool = False
+    dtype: str = "uint8"
 
     def __post_init__(self):
         self.skipped: list[str] = []
@@ -54,7 +60,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
-        """Returns an image, uint8 of `image_shape`, and its label, if any.
+        """Returns an image of `image_shape` and `dtype`, and its label, if any.
 
         Threads call it at once. An image that cannot be read is an `OSError` or
         a `ValueError`.
@@ -115,6 +121,13 @@ class Source(abc.ABC):
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.image_shape))
         return f"<Source {self.name}: {self.num_images} images of {shape}>"
+
+
+def digest_of_files(facts: Iterable[tuple]) -> str:
+    """Returns a digest of the names and sizes of files, for `contents`."""
+    lines = "".join(f"{' '.join(map(str, fact))}\n" for fact in facts)
+    digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
+    return f"sha256 {digest} of names and sizes"
 
 
 def printable(name: str) -> str:

@@ -1,5 +1,6 @@
 """Decodes and converts images in a graph, as a SavedModel can hold it."""
 
+import numpy as np
 import tensorflow as tf
 
 from keras_dim.data.image_header import MAX_PIXELS
@@ -58,6 +59,14 @@ def decode_request(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
+def decode_deep_png(encoded: bytes) -> np.ndarray:
+    """Decodes a PNG file of 16 bits to uint16 `(height, width, 3)`.
+
+    Pillow keeps the upper 8 bits of colours. Transparency is cut off.
+    """
+    return tf.io.decode_png(encoded, 3, tf.uint16).numpy()
+
+
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation of a JPEG file, from 1 to 8."""
     front = tf.strings.substr(encoded, 0, _EXIF_BYTES)
@@ -81,7 +90,7 @@ def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def convert(images: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
-    """Converts uint8 images `(..., height, width, channels)` to `image_shape`.
+    """Converts images `(..., height, width, channels)` to `image_shape`.
 
     Colour becomes grey by luminance, grey becomes colour by repetition, and
     sizes change by bilinear interpolation with antialiasing. The channels must
@@ -93,7 +102,10 @@ def convert(images: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
 
     def resized():
         pixels = tf.image.resize(images, size, "bilinear", antialias=True)
-        return tf.saturate_cast(tf.round(pixels), tf.uint8)
+        dtype = tf.as_dtype(images.dtype)
+        if dtype.is_floating:
+            return pixels
+        return tf.saturate_cast(tf.round(pixels), dtype)
 
     if tuple(images.shape[-3:-1]) != size:
         has_size = tf.reduce_all(tf.shape(images)[-3:-1] == size)

@@ -17,10 +17,10 @@ from google.protobuf.message import DecodeError
 
 from keras_dim.data import image_header
 from keras_dim.data.crc32c import crc32c
-from keras_dim.data.image_files import digest_of_files
 from keras_dim.data.image_shape import Pixels
 from keras_dim.data.image_shape import survey
 from keras_dim.data.source import Source
+from keras_dim.data.source import digest_of_files
 
 IMAGE_KEYS = ("image", "image/encoded")
 LABEL_KEYS = ("label", "image/class/label")

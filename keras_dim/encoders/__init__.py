@@ -12,6 +12,9 @@ from keras_dim.encoders.features import default_feature
 from keras_dim.encoders.lab_pair import lab_pair
 from keras_dim.encoders.patch_resnet import patch_resnet
 from keras_dim.encoders.resnet import resnet
+from keras_dim.encoders.stored_values import how_read
+from keras_dim.encoders.stored_values import value_range
+from keras_dim.encoders.stored_values import with_range
 
 ENCODERS = {
     "amdim_resnet": amdim_resnet,
@@ -36,8 +39,11 @@ __all__ = [
     "folded_dim_alexnet",
     "from_backbone",
     "half_alexnet",
+    "how_read",
     "lab_pair",
     "patch_resnet",
     "resnet",
     "small_alexnet",
+    "value_range",
+    "with_range",
 ]

@@ -47,7 +47,7 @@ class Board(callbacks.CollapseReport):
         patience: int. Epochs without movement before the hint. Defaults to 10.
         tolerance: float. The share of a measure that is no movement. Defaults
             to 0.02.
-        feature, batch_size: see `ProbeCallback`.
+        feature, batch_size, values: see `CollapseReport`.
 
     Attributes:
         references: dict of dicts. For each measure in the logs, its value for
@@ -67,6 +67,7 @@ class Board(callbacks.CollapseReport):
         batch_size: int = 256,
         patience: int = 10,
         tolerance: float = 0.02,
+        values: batches.ValueRange | None = None,
     ):
         checks.integers(1, every=every, patience=patience)
         checks.at_least(0, tolerance=tolerance)
@@ -75,12 +76,13 @@ class Board(callbacks.CollapseReport):
         self.patience = patience
         self.tolerance = tolerance
         self.references = {}
-        super().__init__(images, feature, batch_size)
+        super().__init__(images, feature, batch_size, values)
 
-    def check(self, image_shape):
-        super().check(image_shape)
+    def check(self, image_shape, values=None):
+        super().check(image_shape, values)
+        expected = image_shape, 2, "Board", "as many as images"
         for part in self.views if isinstance(self.views, tuple | list) else ():
-            batches.check(part, image_shape, 2, "Board", "as many as images")
+            batches.check(part, *expected, values or self.values)
             if len(part) != len(self.images):
                 raise ValueError(
                     "Board takes as many images in each of two views. "
@@ -197,8 +199,7 @@ def two_views(views: Any, images: np.ndarray, image_shape: Sequence[int]):
             shapes, such as a single channel, are left out.
     """
     drawn = [
-        # As bytes, where images are: a network is traced for each type.
-        np.clip(np.round(view), 0, 255).astype(images.dtype)
+        _of_type(view, images.dtype)
         for _, view in show.draw_views(views, images, seed=0)
         if all(
             size in (None, own)
@@ -206,3 +207,11 @@ def two_views(views: Any, images: np.ndarray, image_shape: Sequence[int]):
         )
     ]
     return tuple(drawn[:2]) if len(drawn) > 1 else ()
+
+
+def _of_type(view, dtype):
+    """Rounds views of integers: a network is traced for each type."""
+    if dtype.kind not in "iu":
+        return view
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(view), limits.min, limits.max).astype(dtype)

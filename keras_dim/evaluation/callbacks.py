@@ -17,6 +17,7 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim import optimizers
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 from keras_dim.evaluation import features as features_lib
 from keras_dim.evaluation import scoring
 from keras_dim.evaluation import spread
@@ -70,10 +71,11 @@ class EncoderCallback(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.check(image_shape=None)
 
-    def check(self, image_shape):
+    def check(self, image_shape, values=None):
         """Raises a `ValueError` for images or labels that cannot be used."""
         for part in ("train", "test"):
-            expected = image_shape, self._who(part), self.num_classes
+            who = self._who(part)
+            expected = image_shape, who, self.num_classes, values
             batches.check_labelled(getattr(self, part), *expected)
 
     def on_train_begin(self, logs=None):
@@ -81,7 +83,8 @@ class EncoderCallback(keras.callbacks.Callback):
         self._features = features_lib.feature_names(self.feature, encoder)
         # Kept from epoch to epoch: a new one would be traced anew.
         self._encoder = features_lib.feature_model(encoder, self._features)
-        self.check(features_lib.input_shape(encoder))
+        values = stored_values.value_range(encoder)
+        self.check(features_lib.input_shape(encoder), values)
 
     def extract(self, images):
         """Returns the features and labels of images, as they are now."""
@@ -345,6 +348,8 @@ class CollapseReport(EncoderCallback):
         images: array `(num_images, height, width, channels)` as the encoder
             takes them, a few hundred, held out or not.
         feature, batch_size: see `ProbeCallback`.
+        values: `batches.ValueRange` of images that are not pixels of 0 to 255.
+            Defaults to None.
 
     Raises:
         ValueError: for fewer than two images, and images that
@@ -357,15 +362,18 @@ class CollapseReport(EncoderCallback):
         images: np.ndarray,
         feature: str | Sequence[str] | None = None,
         batch_size: int = 256,
+        values: batches.ValueRange | None = None,
     ):
         self.images = images
+        self.values = values
         super().__init__(feature, batch_size)
         # The features that were warned of, until they are healthy again.
         self._warned = set()
 
-    def check(self, image_shape):
+    def check(self, image_shape, values=None):
         why = "one image cannot show whether features vary"
-        batches.check(self.images, image_shape, 2, type(self).__name__, why)
+        expected = image_shape, 2, type(self).__name__, why
+        batches.check(self.images, *expected, values or self.values)
 
     def on_epoch_end(self, epoch, logs=None):
         measured = self.measure(epoch, self.extract(self.images))

@@ -11,6 +11,7 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim import distribution
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 
 
 def extract(
@@ -142,9 +143,10 @@ def input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
 def _stream(model, images, names, batch_size):
     num_rows = None
     image_shape = input_shape(model)
+    values = stored_values.value_range(model)
     for batch in batches.iterate(images, batch_size):
         pixels = batch.pop("image")
-        batches.check(pixels, image_shape, who="The encoder")
+        batches.check(pixels, image_shape, who="The encoder", values=values)
         # The first batch sets the size: another one would be traced anew.
         num_rows = num_rows or len(pixels)
         for start in range(0, len(pixels), num_rows):

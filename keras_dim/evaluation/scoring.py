@@ -15,6 +15,7 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim import data
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import raw_pixels_encoder
 from keras_dim.evaluation.probes import few_shot_probe
@@ -67,6 +68,7 @@ def labelled_images(
     image_size: int | Sequence[int] | None = None,
     max_train_images: int | None = None,
     batch_size: int = 256,
+    values: str = "8_bit",
 ) -> LabelledImages:
     """Opens the labelled images that an encoder is to be scored on.
 
@@ -85,6 +87,7 @@ def labelled_images(
         max_train_images: int or None. Number of training images to draw where
             there are more. Defaults to None, all.
         batch_size: int. Defaults to `256`.
+        values: str. See `keras_dim.data.open_source`. Defaults to `"8_bit"`.
 
     Raises:
         NoLabelsError: without labels, or a split of its own to score on.
@@ -102,7 +105,11 @@ def labelled_images(
     for part in (None, None) if is_share else (split, test_split):
         try:
             found = data.open_source(
-                source, part, image_size=image_size, channels=channels
+                source,
+                part,
+                image_size=image_size,
+                channels=channels,
+                values=values,
             )
         except data.NoSplitError as error:
             raise NoLabelsError(str(error)) from None
@@ -399,6 +406,9 @@ def compare_with_untrained(
     names = [name for name in ("fc", "global") if name in found]
     names = names or [encoder_features.default_feature(trained)]
     pixels = raw_pixels_encoder(trained.input_shape[1:])
+    values = stored_values.value_range(trained)
+    if values is not None:
+        pixels = stored_values.with_range(pixels, values)
     of_pixels = Extracted(pixels, images, "raw_pixels")
     before = Extracted(untrained, images, names)
     after = Extracted(trained, images, names)

@@ -28,6 +28,9 @@ def export(
       `encoded_images`, string `(batch,)`, the bytes of JPEG, PNG, still WebP or
       true-colour BMP files of at most 89,478,485 pixels.
 
+    An encoder of stored values (`encoders.with_range`) takes these, of their
+    own type, instead of uint8, and has no `encoded_images`.
+
     The version holds warm-up requests. Beside it lie the server's
     `model.config`, and `batching.config`, which is only for a server whose
     clients all use `native`. `"litert"` and `"onnx"` are one file for LiteRT

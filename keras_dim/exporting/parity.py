@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_dim import checks
+from keras_dim import encoders
 from keras_dim.exporting import signatures
 
 REPORT = "export_report.json"
@@ -54,6 +55,8 @@ def report(
     height, width, channels = encoder.inputs[0].shape[1:]
     shape = (NUM_IMAGES, height or 64, width or 64, channels)
     images = np.random.default_rng(0).integers(256, size=shape, dtype="uint8")
+    if (values := encoders.value_range(encoder)) is not None:
+        images = values.example(NUM_IMAGES, shape[1:3])
     native, _ = signatures.signatures_of(encoder)["native"]
     expected = {name: value.numpy() for name, value in native(images).items()}
     found = {}

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_dim import encoders
 from keras_dim import files
 from keras_dim.exporting import parity
 from keras_dim.exporting import signatures
@@ -92,7 +93,9 @@ def _write_warmup(folder, encoder, functions, model_name):
     """
     height, width, channels = encoder.inputs[0].shape[1:]
     # 64 for an encoder of any size.
-    image = np.zeros((height or 64, width or 64, channels), "uint8")
+    values = encoders.value_range(encoder)
+    dtype = "uint8" if values is None else values.dtype
+    image = np.zeros((height or 64, width or 64, channels), dtype)
     extra = folder / "assets.extra"
     extra.mkdir()
     path = extra / "tf_serving_warmup_requests"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from keras_dim import encoders
 from keras_dim.data import tensorflow_images
 from keras_dim.encoders import features
 
@@ -15,6 +16,8 @@ Signature = tuple[Callable[[tf.Tensor], dict[str, tf.Tensor]], tf.TensorSpec]
 def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
     """Returns the signatures of an encoder by name; see `keras_dim.export`."""
     shape = tuple(encoder.inputs[0].shape[1:])
+    values = encoders.value_range(encoder)
+    dtype = tf.uint8 if values is None else tf.as_dtype(values.dtype)
 
     def native(images):
         images = tf.cast(images, encoder.inputs[0].dtype)
@@ -42,7 +45,7 @@ def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
         return native(images)
 
     def spec_of(*shape):
-        return tf.TensorSpec((None, *shape), tf.uint8, name="images")
+        return tf.TensorSpec((None, *shape), dtype, name="images")
 
     found = {
         "serving_default": (any_size, spec_of(None, None, shape[-1])),
@@ -50,7 +53,7 @@ def signatures_of(encoder: keras.Model) -> dict[str, Signature]:
     }
     if None in shape:
         found["serving_default"] = found["native"]
-    elif shape[-1] in (1, 3):
+    elif shape[-1] in (1, 3) and values is None:
         spec = tf.TensorSpec((None,), tf.string, name="encoded_images")
         found["encoded_images"] = encoded_images, spec
     return found

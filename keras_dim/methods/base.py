@@ -5,7 +5,9 @@ import keras
 from keras_dim import batches
 from keras_dim import distribution
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 from keras_dim.methods import replicated
+from keras_dim.views.on_range import on_range
 
 
 class SelfSupervisedModel(replicated.ReplicatedModel):
@@ -28,7 +30,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     def __init__(self, encoder, views, term_weights, **kwargs):
         super().__init__(**kwargs)
         self.encoder = encoder
-        self.views = views
+        self.views = on_range(views, stored_values.value_range(encoder))
         self.term_weights = term_weights
         self._term_means = {
             name: keras.metrics.Mean(name=name) for name in term_weights
@@ -90,7 +92,11 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             **kwargs: handed on to `keras.Model.predict`.
         """
         x = batches.checked(
-            x, self.encoder.input_shape[1:], who="`predict`", in_order=True
+            x,
+            self.encoder.input_shape[1:],
+            who="`predict`",
+            in_order=True,
+            values=stored_values.value_range(self.encoder),
         )
         with distribution.value_errors():
             features = self.encoder.predict(batches.images_alone(x), **kwargs)

@@ -11,6 +11,7 @@ from keras import ops
 from keras_dim import batches
 from keras_dim import configurable
 from keras_dim import distribution
+from keras_dim.encoders import stored_values
 from keras_dim.layers import norm
 
 RANDOM_STATE = "random_state_"
@@ -91,6 +92,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             batch_size=batch_size,
             view_names=self.view_names,
             num_images=self.num_images,
+            values=stored_values.value_range(self.encoder),
         )
 
     if keras.backend.backend() == "tensorflow":

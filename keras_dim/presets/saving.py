@@ -14,12 +14,14 @@ import keras
 from keras_dim import catalog
 from keras_dim import files
 from keras_dim.encoders import features as features_lib
+from keras_dim.encoders import stored_values
 from keras_dim.presets import registry
 from keras_dim.version import __version__
 
 _REQUIRED = ("description", "trained_on", "licence", "scores")
 _SCORE = ("feature", "probe", "accuracy", "protocol")
 _NOT_STATED = "Not stated."
+_PIXELS = "raw pixels, `uint8` or float in [0, 255]"
 _LIBRARIES = ("keras", "tensorflow", "jax", "torch", "numpy", "scikit-learn")
 
 
@@ -87,6 +89,11 @@ def save_preset(
         "image_shape": list(encoder.inputs[0].shape[1:]),
         "features": registry.named_outputs(encoder),
     }
+    if (values := stored_values.value_range(encoder)) is not None:
+        described["values"] = (
+            f"stored values, `{values.dtype}` from about {min(values.low):g} "
+            f"to {max(values.high):g}"
+        )
     measured = {*described, "parameters", "sha256", "bytes", "versions"}
     if stated := sorted(measured.intersection(metadata)):
         raise ValueError(
@@ -171,7 +178,7 @@ def _description(metadata):
         rows.append({"feature": f"`{name}`", "shape": shape, "width": width})
     text = (
         f"{_text(metadata['description'])}\n\n"
-        "It takes raw pixels, `uint8` or float in [0, 255], of shape (batch, "
+        f"It takes {metadata.get('values', _PIXELS)}, of shape (batch, "
         f"{', '.join(map(str, metadata['image_shape']))}) and gives these "
         f"features:\n\n{_table(rows)}\n\n"
         f"{metadata['parameters']:,} parameters, {metadata['bytes']:,} bytes, "

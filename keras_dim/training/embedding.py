@@ -102,16 +102,19 @@ def embed(
         found = _of_server(encoder, feature)
     else:
         found = _of_model(encoder, feature, batch_size)
-    feature, image_shape, run, identity = found
+    feature, image_shape, run, identity, values = found
     *size, channels = image_shape
     sizes = {"image_size": None if None in size else size, "channels": channels}
+    sizes["values"] = "8_bit" if values is None else "stored"
     images = data.open_source(source, split, **sizes)
     total = images.num_images
     seen = "x".join(map(str, images.image_shape))
     taken = "x".join(str(size or "?") for size in image_shape)
     logging.info(f"{total:,} images {seen} -> encoder {taken} -> {feature}")
-    black = np.zeros((1, *images.image_shape), np.uint8)
-    width = next(iter(run([{"image": black}])))[feature].shape[1]
+    one = np.zeros((1, *images.image_shape), np.uint8)
+    if values is not None:
+        one = values.example(1, images.image_shape[:2])
+    width = next(iter(run([{"image": one}])))[feature].shape[1]
     write = functools.partial(_write, run, images, feature, width, batch_size)
     report = report or (lambda done, total: None)
     if num_shards is None:
@@ -318,10 +321,11 @@ def _open_csv(path):
 
 
 def _of_model(encoder, feature, batch_size):
-    """Returns the feature's name, an image's shape, and two functions.
+    """Returns the feature's name, an image's shape, two functions and a range.
 
     One maps batches with `"image"` to batches with the feature `(rows, width)`;
-    the other returns a dict for JSON, which differs for another encoder.
+    the other returns a dict for JSON, which differs for another encoder. The
+    range is that of stored values, or None.
     """
     feature = feature or encoders.default_feature(encoder)
     encoders.features.features_of(encoder, feature)
@@ -343,7 +347,8 @@ def _of_model(encoder, feature, batch_size):
         digest.update(config.encode())
         return {"sha256": digest.hexdigest()}
 
-    return feature, model.inputs[0].shape[1:], run, identity
+    values = encoders.value_range(encoder)
+    return feature, model.inputs[0].shape[1:], run, identity, values
 
 
 def _of_server(client, feature):
@@ -380,4 +385,4 @@ def _of_server(client, feature):
             )
         return found
 
-    return feature, images.shape[1:], run, identity
+    return feature, images.shape[1:], run, identity, None

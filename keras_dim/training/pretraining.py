@@ -1,6 +1,7 @@
 """Trains an encoder by a recipe, with checkpoints and logs in one folder."""
 
 import contextlib
+import dataclasses
 import operator
 import pathlib
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from keras_dim import views
 from keras_dim.data import numpy_images
 from keras_dim.data import opening
 from keras_dim.data import reading
+from keras_dim.encoders import value_range as encoder_values
 from keras_dim.training import alarms
 from keras_dim.training import checkpoints
 from keras_dim.training import encoders
@@ -111,6 +113,12 @@ def pretrain(
         # Of those that cannot be read, too: their numbers stay.
         num_images = source.num_images
         source = reading.held_in_memory(source)
+        begun = directory / run_folder.RECIPE
+        if recipe.values != "8_bit" and resume and begun.exists():
+            recipe = dataclasses.replace(
+                recipe, values=Recipe.load(begun).values
+            )
+        recipe = recipe.measured(source)
         # `load` refuses a batch of more images than there are.
         steps = max(1, source.num_images // recipe.batch_size)
         with strategy.scope() if strategy else contextlib.nullcontext():
@@ -170,7 +178,7 @@ def pretrain(
             seen = "x".join(map(str, model.encoder.input_shape[1:]))
             logging.info(
                 f"{source.num_images:,} images {images} -> views {seen} -> "
-                f"encoder {seen}"
+                f"encoder {seen}{_values_of(recipe)}"
             )
         if is_chief and is_new:
             _save(model.encoder, directory / run_folder.UNTRAINED)
@@ -268,7 +276,22 @@ def _board(model, source):
     # Views may be crops of images larger than the encoder takes.
     drawn = evaluation.two_views(model.views, images, shape)
     images = [numpy_images.convert(one, shape) for one in images]
-    return evaluation.Board(np.stack(images), views=drawn)
+    return evaluation.Board(
+        np.stack(images), views=drawn, values=encoder_values(model.encoder)
+    )
+
+
+def _values_of(recipe):
+    """Returns the end of a run's first line, on stored values."""
+    if recipe.values == "8_bit":
+        return ""
+    found = data.Statistics.from_dict(recipe.values)
+    ends = [
+        f"{a:g} to {b:g}" for a, b in zip(found.low, found.high, strict=True)
+    ]
+    stated = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
+    how = "measured" if found.declared is None else "declared"
+    return f"; {found.dtype}, range {how}: {stated}"
 
 
 def _save(encoder, path):

@@ -84,6 +84,10 @@ class Recipe:
         test_classes: str. `"trained"` leaves out the classes of the test split
             that the other one lacks. Defaults to `"all"`.
         image_size, channels: int, or None for the images' own.
+        values: `"8_bit"` for pixels of 0 to 255; `"stored"` for values of any
+            type and range, see `data.open_source`, which a run measures
+            first; `(low, high)` to declare the range of such values; or what
+            was measured, a `data.Statistics` as a dict. Defaults to `"8_bit"`.
         probe_image_size: int, or None for the encoder's. Size at which images
             are loaded to be scored; a larger one is cropped at the centre.
         batch_size: int. Images to a step, over all replicas.
@@ -112,6 +116,7 @@ class Recipe:
     test_classes: str = "all"
     image_size: int | None = None
     channels: int | None = None
+    values: str | list | tuple | Mapping = "8_bit"
     probe_image_size: int | None = None
     batch_size: int = 64
     epochs: int = 10
@@ -139,6 +144,15 @@ class Recipe:
         sizes = "image_size", "channels", "probe_image_size"
         for name in (*sizes, "epochs", "steps_per_execution"):
             checks.integers(1, **checks.given(**{name: getattr(self, name)}))
+        if isinstance(self.values, str):
+            checks.one_of(("8_bit", "stored"), values=self.values)
+        elif isinstance(self.values, Mapping):
+            data.Statistics.from_dict(self.values)
+        elif len(self.values) != 2:
+            raise ValueError(
+                "`values` of a recipe declares a range as (low, high). "
+                f"Received: {self.values!r}"
+            )
         checks.one_of(DTYPE_POLICIES, dtype_policy=self.dtype_policy)
         checks.one_of(scoring.TEST_CLASSES, test_classes=self.test_classes)
         # An optimizer that cannot be built is refused before images are read.
@@ -151,8 +165,30 @@ class Recipe:
 
     def open_source(self) -> data.Source:
         """Opens the images to train on."""
-        sizes = {"image_size": self.image_size, "channels": self.channels}
-        return data.open_source(self.source, self.split, **sizes)
+        options = {"image_size": self.image_size, "channels": self.channels}
+        options["values"] = self.how_read
+        return data.open_source(self.source, self.split, **options)
+
+    @property
+    def how_read(self) -> str:
+        """Argument `values` of `data.open_source`."""
+        return self.values if self.values == "8_bit" else "stored"
+
+    def measured(self, source: data.Source) -> "Recipe":
+        """Returns the recipe with the statistics of stored values, if any."""
+        if self.values == "8_bit":
+            return self
+        if isinstance(self.values, Mapping):
+            if self.values["dtype"] != source.dtype:
+                raise ValueError(
+                    f"The recipe's values were measured as "
+                    f"{self.values['dtype']}, and {source.name} holds "
+                    f"{source.dtype}: set values=stored to measure anew"
+                )
+            return self
+        declared = None if self.values == "stored" else self.values
+        found = data.measure(source, declared)
+        return dataclasses.replace(self, values=found.to_dict())
 
     def build_model(
         self,
@@ -179,6 +215,14 @@ class Recipe:
         if start is not None:
             # Before the method is built: a teacher copies the encoder.
             _copy_weights(start, encoder, self.start_from)
+        if self.values != "8_bit":
+            if not isinstance(self.values, Mapping):
+                raise ValueError(
+                    "Stored values must be measured before a model is built: "
+                    "recipe.measured(recipe.open_source())"
+                )
+            found = data.Statistics.from_dict(self.values)
+            encoder = encoders.with_range(encoder, found.range)
         made = self._build("views", image_size=image_shape[0])
         num_steps = self.epochs * steps_per_epoch
         return self._build(

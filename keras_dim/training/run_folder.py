@@ -48,6 +48,10 @@ def check(
     wanted = json.loads(json.dumps(recipe.to_dict()))
     earlier = Recipe.load(path)
     saved = earlier.to_dict() | {"epochs": wanted["epochs"]}
+    measured = saved["values"]
+    if isinstance(measured, dict) and not isinstance(wanted["values"], dict):
+        # It was measured, or declared, when the run began.
+        saved["values"] = measured["declared"] or "stored"
     changes = differences(saved, wanted)
     if changes:
         raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_dim import catalog
 from keras_dim import checks
+from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import model_files
@@ -38,6 +39,7 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         test_split,
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
+        values=recipe.how_read,
         # The same for every feature, so that scores compare.
         max_train_images=MAX_PIXEL_BYTES // (4 * math.prod(image_shape)),
     )
@@ -162,6 +164,7 @@ def _opened(about, encoder):
             *(about[entry] for entry in _DATA),
             image_shape=encoder.input_shape[1:],
             image_size=about.get("image_size"),
+            values=encoders.how_read(encoder),
         )
     except (ValueError, FileNotFoundError) as error:
         return error

@@ -15,19 +15,24 @@ resized to `image_size`, and `moco_v2`, `byol` and `simclr` do not blur them by
 default. Blurs have a standard deviation of 0.1 to 2 pixels.
 """
 
+from keras_dim.views.bands import RandomBandJitter
+from keras_dim.views.bands import RandomNoise
 from keras_dim.views.color import ColorJitter
 from keras_dim.views.color import RandomChannelDrop
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
+from keras_dim.views.geometry import RandomQuarterTurn
 from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.lab_split import LabSplit
+from keras_dim.views.on_range import OnRange
 from keras_dim.views.pipelines import MultiCrop
 from keras_dim.views.pipelines import SingleView
 from keras_dim.views.pipelines import TwoViews
 from keras_dim.views.published import alignment_uniformity
 from keras_dim.views.published import amdim
+from keras_dim.views.published import any_bands
 from keras_dim.views.published import byol
 from keras_dim.views.published import cmc
 from keras_dim.views.published import cpc
@@ -45,6 +50,7 @@ from keras_dim.views.show import show_views
 VIEWS = {
     "alignment_uniformity": alignment_uniformity,
     "amdim": amdim,
+    "any_bands": any_bands,
     "byol": byol,
     "cmc": cmc,
     "cpc": cpc,
@@ -61,11 +67,15 @@ __all__ = [
     "ColorJitter",
     "LabSplit",
     "MultiCrop",
+    "OnRange",
+    "RandomBandJitter",
     "RandomChannelDrop",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
     "RandomGrayscale",
+    "RandomNoise",
+    "RandomQuarterTurn",
     "RandomResizedCrop",
     "RandomSolarize",
     "RandomTranslation",
@@ -74,6 +84,7 @@ __all__ = [
     "VIEWS",
     "alignment_uniformity",
     "amdim",
+    "any_bands",
     "byol",
     "cmc",
     "cpc",

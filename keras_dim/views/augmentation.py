@@ -80,6 +80,16 @@ def check_images(images_shape):
         )
 
 
+def refuse_no_rgb(layer, channels, *what):
+    """Raises a `ValueError` for bands that are neither grey nor colour."""
+    if what and channels not in (1, 3):
+        raise ValueError(
+            f"{type(layer).__name__} changes {' and '.join(what)}, which only "
+            f"red, green and blue have. Received: {channels} channels. "
+            "views.any_bands takes any number of them"
+        )
+
+
 def check_ranges(**ranges):
     """Raises a `ValueError` for what is no range of positive numbers."""
     for name, (low, high) in ranges.items():

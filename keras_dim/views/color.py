@@ -16,8 +16,8 @@ ORDERS = tuple(itertools.permutations(range(4)))
 class RandomGrayscale(augmentation.Augmentation):
     """Takes the colours out of images; never in inference.
 
-    Grey images keep three channels, all alike. Images of other than three
-    channels have no colours, and pass through.
+    Grey images keep three channels, all alike. Images of one channel have no
+    colours, and pass through; other numbers of channels are refused.
 
     Args:
         probability: float. Share of images that become grey.
@@ -26,6 +26,10 @@ class RandomGrayscale(augmentation.Augmentation):
 
     def __init__(self, probability, seed=None, **kwargs):
         super().__init__(seed, probability, **kwargs)
+
+    def check(self, images_shape):
+        what = ["colours"] if self.probability else []
+        augmentation.refuse_no_rgb(self, images_shape[-1], *what)
 
     def augment(self, images, draws):
         if images.shape[-1] != 3:
@@ -46,24 +50,26 @@ class RandomChannelDrop(augmentation.Augmentation):
     Args:
         probability: float. Share of images that are changed. Defaults to 1.
         seed: int or None for a random one.
+        drops_one: bool. Whether only the channel that is drawn is dropped.
+            Defaults to `False`.
     """
 
     num_draws = 2
 
-    def __init__(self, probability=1.0, seed=None, **kwargs):
+    def __init__(self, probability=1.0, seed=None, drops_one=False, **kwargs):
         super().__init__(seed, **kwargs)
         checks.between(0, 1, probability=probability)
         self.probability = probability
+        self.drops_one = drops_one
 
     def augment(self, images, draws):
         channels = images.shape[-1]
         if channels == 1:
             return images
-        kept = augmentation.integers(draws[:, 1], channels)
-        is_dropped = ops.logical_and(
-            draws[:, :1] < self.probability,
-            kept[:, None] != ops.arange(channels),
-        )
+        drawn = augmentation.integers(draws[:, 1], channels)
+        is_drawn = ops.equal(drawn[:, None], ops.arange(channels))
+        is_due = is_drawn if self.drops_one else ops.logical_not(is_drawn)
+        is_dropped = ops.logical_and(draws[:, :1] < self.probability, is_due)
         return ops.where(is_dropped[:, None, None, :], 127.5, images)
 
 
@@ -122,7 +128,9 @@ class ColorJitter(augmentation.Augmentation):
 
     The four change one after the other, in an order drawn for each image. The
     factors are uniform in `[max(0, 1 - strength), 1 + strength]`, the turns of
-    the hue in `[-hue, hue]`. See `jitter`.
+    the hue in `[-hue, hue]`. See `jitter`. Saturation and hue, if they are not
+    0, are for colour; images of one channel keep them, other numbers of
+    channels are refused.
 
     Args:
         brightness, contrast, saturation: float. Strengths, not negative.
@@ -153,6 +161,11 @@ class ColorJitter(augmentation.Augmentation):
         self.contrast = contrast
         self.saturation = saturation
         self.hue = hue
+
+    def check(self, images_shape):
+        colors = {"saturation": self.saturation, "hue": self.hue}
+        what = [name for name, strength in colors.items() if strength]
+        augmentation.refuse_no_rgb(self, images_shape[-1], *what)
 
     def augment(self, images, draws):
         return jitter(images, *self.amounts(draws))

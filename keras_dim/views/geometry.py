@@ -80,6 +80,32 @@ class RandomFlip(augmentation.Augmentation):
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
+class RandomQuarterTurn(augmentation.Augmentation):
+    """Turns images by 0, 90, 180 or 270 degrees; never in inference.
+
+    For images without an up and down, as from above or through a microscope.
+    Images that are not square are turned by 0 or 180 degrees.
+
+    Args:
+        seed: int or None for a random one.
+    """
+
+    moves_pixels = True
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(seed, **kwargs)
+
+    def augment(self, images, draws):
+        turns = augmentation.integers(draws[:, 0], 4)[:, None, None, None]
+        half = ops.flip(images, axis=(1, 2))
+        images = ops.where(turns >= 2, half, images)
+        if images.shape[1] != images.shape[2]:
+            return images
+        quarter = ops.flip(ops.transpose(images, (0, 2, 1, 3)), axis=1)
+        return ops.where(turns % 2 == 1, quarter, images)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
 class RandomTranslation(augmentation.Augmentation):
     """Moves images by whole pixels; never in inference.
 

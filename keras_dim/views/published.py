@@ -1,14 +1,17 @@
-"""The views of published methods, by the name of the method."""
+"""The views of published methods, by the name of the method, and others."""
 
 from functools import partial
 
 from keras_dim import checks
+from keras_dim.views.bands import RandomBandJitter
+from keras_dim.views.bands import RandomNoise
 from keras_dim.views.color import ColorJitter
 from keras_dim.views.color import RandomChannelDrop
 from keras_dim.views.color import RandomGrayscale
 from keras_dim.views.color import RandomSolarize
 from keras_dim.views.geometry import RandomCrop
 from keras_dim.views.geometry import RandomFlip
+from keras_dim.views.geometry import RandomQuarterTurn
 from keras_dim.views.geometry import RandomTranslation
 from keras_dim.views.pipelines import MultiCrop
 from keras_dim.views.pipelines import SingleView
@@ -296,6 +299,61 @@ def cpc(image_size, gray_probability=0.0, seed=None):
     gray = gray_probability and partial(RandomGrayscale, gray_probability)
     crop = partial(RandomCrop, image_size)
     return SingleView(_seeded(seed, crop, RandomFlip, gray))
+
+
+def any_bands(
+    image_size,
+    min_scale=0.2,
+    jitter=0.4,
+    flip=True,
+    turns=True,
+    blur_probability=0.2,
+    noise=0.05,
+    drop_probability=0.2,
+    num_views=2,
+    seed=None,
+):
+    """Returns views for any number of bands, which stay apart, drawn alike.
+
+    A box is resized to `image_size`, mirrored and turned; in four of five the
+    brightness changes, and the contrast of each band about its own mean; some
+    are blurred; noise is added; of some a band is dropped. Nothing is clipped,
+    and no band is mixed with another. Not of a paper.
+
+    Args:
+        image_size, min_scale, seed: see `keras_dim.views`.
+        jitter: float. Largest change of brightness and contrast. Defaults to
+            0.4.
+        flip, turns: bool. Whether half of the images are mirrored, and all
+            are turned by a multiple of a quarter. Default to `True`.
+        blur_probability, drop_probability: float. Shares of views. Default to
+            0.2.
+        noise: float. Largest standard deviation of the noise, as a share of
+            the range of values. Defaults to 0.05.
+        num_views: int. 1 for methods that take `"image"`, such as Deep InfoMax;
+            2 for `"view_1"` and `"view_2"`; or more. Defaults to 2.
+    """
+    checks.integers(1, image_size=image_size, num_views=num_views)
+    augmentations = _seeded(
+        seed,
+        partial(_crop(image_size, min_scale), clip=False),
+        flip and RandomFlip,
+        turns and RandomQuarterTurn,
+        partial(RandomBandJitter, jitter, jitter, probability=0.8),
+        blur_probability
+        and partial(
+            RandomGaussianBlur,
+            sigma=(0.1, 1.0),
+            probability=blur_probability,
+            clip=False,
+        ),
+        noise and partial(RandomNoise, noise),
+        drop_probability
+        and partial(RandomChannelDrop, drop_probability, drops_one=True),
+    )
+    if num_views > 2:
+        return MultiCrop(augmentations, num_views)
+    return (SingleView, TwoViews)[num_views - 1](augmentations)
 
 
 def cpc_patches(

@@ -57,11 +57,16 @@ def weights(starts, lengths, size, new_size, method="bicubic"):
     return values / ops.sum(values, axis=-1, keepdims=True)
 
 
-def resample(images, row_weights, column_weights):
+def resample(images, row_weights, column_weights, clip=True):
     """Resamples images by the weights of their rows and columns.
 
     Weights are `(batch, new_height, height)` and `(batch, new_width, width)`.
+    With `clip` the results are clipped to [0, 255].
     """
+
+    def within(values):
+        return ops.clip(values, 0.0, 255.0) if clip else values
+
     height, width, channels = images.shape[1:]
     new_height, new_width = row_weights.shape[1], column_weights.shape[1]
     # Products of one matrix with many would do for weights of batch 1, but
@@ -72,9 +77,9 @@ def resample(images, row_weights, column_weights):
     # Columns first, and each result within range, as Pillow has it: bicubic
     # weights may be negative.
     rows = ops.matmul(rows, ops.transpose(column_weights, (0, 2, 1)))
-    rows = ops.clip(rows, 0.0, 255.0)
+    rows = within(rows)
     rows = ops.reshape(rows, (-1, height, channels * new_width))
-    rows = ops.clip(ops.matmul(row_weights, rows), 0.0, 255.0)
+    rows = within(ops.matmul(row_weights, rows))
     rows = ops.reshape(rows, (-1, new_height, channels, new_width))
     return ops.transpose(rows, (0, 1, 3, 2))
 
@@ -99,6 +104,8 @@ class RandomResizedCrop(augmentation.Augmentation):
         method: str. `"bilinear"` or `"bicubic"`. Defaults to `"bicubic"`.
         inference_size: int, or None for `size`.
         seed: int or None for a random one.
+        clip: bool. Whether the result is clipped to [0, 255]; without it,
+            values beyond stay. Defaults to `True`.
     """
 
     num_draws = 2 * NUM_TRIES + 2
@@ -111,6 +118,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         method="bicubic",
         inference_size=None,
         seed=None,
+        clip=True,
         **kwargs,
     ):
         super().__init__(seed, **kwargs)
@@ -124,6 +132,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         self.ratio = tuple(ratio)
         self.method = method
         self.inference_size = inference_size
+        self.clip = clip
 
     def augment(self, images, draws):
         height, width = images.shape[1:3]
@@ -135,6 +144,7 @@ class RandomResizedCrop(augmentation.Augmentation):
             images,
             weights(tops, heights, height, *new),
             weights(lefts, widths, width, *new),
+            self.clip,
         )
 
     def infer(self, images):
@@ -147,7 +157,7 @@ class RandomResizedCrop(augmentation.Augmentation):
             whole = starts, starts + length, length, new_length, self.method
             return weights(*whole)[:, first : first + self.size]
 
-        return resample(images, *map(middle, images.shape[1:3]))
+        return resample(images, *map(middle, images.shape[1:3]), self.clip)
 
 
 def draw_boxes(draws, image_size, scale, ratio):
@@ -198,6 +208,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
             of the largest standard deviations to each side.
         probability: float. Share of images that are blurred. Defaults to 1.
         seed: int or None for a random one.
+        clip: bool. See `RandomResizedCrop`. Defaults to `True`.
     """
 
     num_draws = 2
@@ -208,6 +219,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
         kernel_size=None,
         probability=1.0,
         seed=None,
+        clip=True,
         **kwargs,
     ):
         super().__init__(seed, probability, **kwargs)
@@ -221,6 +233,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
             )
         self.sigma = tuple(sigma)
         self.kernel_size = kernel_size
+        self.clip = clip
 
     def augment(self, images, draws):
         sigmas = self.amounts(draws)
@@ -230,6 +243,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
                 blur_weights(sigmas, size, self.kernel_size)
                 for size in images.shape[1:3]
             ),
+            self.clip,
         )
 
     def amounts(self, draws):

@@ -36,7 +36,12 @@ def show_views(views, images, num_images=8):
             f"num_images={num_images}"
         )
     images = images[:num_images]
-    return _grid([("image", images), *draw_views(views, images)])
+    columns = [("image", images), *draw_views(views, images)]
+    # Of stored values, all is drawn on the scale of 8 bits.
+    scaled = getattr(views, "scaled", lambda values: values)
+    return _grid(
+        [(name, ops.convert_to_numpy(scaled(part))) for name, part in columns]
+    )
 
 
 def draw_views(views, images, num_rounds=NUM_ROUNDS, seed=None):

@@ -192,6 +192,10 @@ def test_views_that_the_encoder_does_not_take_are_refused(name):
         ("train_on_batch", 1, grey),
     ):
         found = refused(tiny.make(name), door, {**batch, "image": pixels})
+        if name == "amdim" and channels == 4:
+            # Its views change colours, and see the images first.
+            assert found.startswith("ColorJitter changes saturation and hue")
+            continue
         assert f"8, 8, {channels}): load images" in found
         assert "The encoder takes views of the shape (None, 8, 8, 3)" in found
 

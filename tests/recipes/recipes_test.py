@@ -41,6 +41,9 @@ ENCODERS = {
     "alignment_uniformity_stl10": ((64, 64, 3), "conv", (7, 7)),
     "corinfomax_cifar10": ((32, 32, 3), "local", (8, 8)),
     "coding_rate_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "deep_infomax_xray": ((64, 64, 1), "local", (8, 8)),
+    "deep_infomax_microscopy": ((64, 64, 3), "local", (8, 8)),
+    "amdim_satellite": ((64, 64, 3), "map_7", (7, 7)),
 }
 # Widths that change no place of a map, and take no memory.
 # They are those of a recipe, or of all other recipes of a method.
@@ -68,7 +71,10 @@ WRITTEN = json.loads(
 def narrow(name):
     recipe = recipes.get(name)
     of_method = NARROW[recipe.method["name"]]
-    return recipe.replace(**NARROW.get(name, of_method))
+    recipe = recipe.replace(**NARROW.get(name, of_method))
+    channels = recipe.channels or 3
+    images = np.arange(64 * channels, dtype="uint16").reshape(1, 8, 8, channels)
+    return recipe.measured(data.open_source(images, values="stored"))
 
 
 def test_the_recipes_are_known_by_their_names():
@@ -102,7 +108,7 @@ def test_no_field_of_a_recipe_repeats_its_default(name):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_recipe_builds_its_model(name):
     recipe = narrow(name)
-    images = (recipe.image_size, recipe.image_size, recipe.channels)
+    images = (recipe.image_size, recipe.image_size, recipe.channels or 3)
     model = recipe.build_model(images, steps_per_epoch=2, num_images=4)
     shape, feature, places = ENCODERS[name]
 

@@ -25,10 +25,16 @@ LAYERS = {
     "blur": lambda: views.RandomGaussianBlur(
         (0.5, 2.0), kernel_size=5, probability=0.7, seed=3
     ),
+    "quarter_turn": lambda: views.RandomQuarterTurn(seed=3),
+    "band_jitter": lambda: views.RandomBandJitter(probability=0.8, seed=3),
+    "noise": lambda: views.RandomNoise(0.1, probability=0.8, seed=3),
     "channel_drop": lambda: views.RandomChannelDrop(0.7, seed=3),
     "solarize": lambda: views.RandomSolarize(100.0, probability=0.7, seed=3),
 }
-MOVES_PIXELS = ("crop", "flip", "translation")
+MOVES_PIXELS = ("crop", "flip", "translation", "quarter_turn")
+# These mean red, green and blue, of which grey images have none.
+CHANGES_COLORS = ("jitter", "grayscale")
+UNCLIPPED = ("band_jitter", "noise")
 # All others leave images as they are in inference.
 INFERS = ("crop", "resized_crop", "bilinear_crop")
 
@@ -145,9 +151,12 @@ def test_inference_draws_nothing(name, make):
     )
 
 
-def test_pixels_stay_in_range(make):
+def test_pixels_stay_in_range_or_are_never_clipped(name, make):
     images = np.random.default_rng(0).choice([0.0, 255.0], PIXELS.shape)
     changed = np.array(make()(images.astype("float32"), training=True))
+    if name in UNCLIPPED:
+        assert changed.min() < -1 or changed.max() > 256
+        return
     # The last digits of float32 at 255.
     assert changed.min() >= -1e-4
     assert changed.max() <= 255 + 1e-4
@@ -174,8 +183,12 @@ def test_bytes_are_the_same_as_floats(name, make, training):
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
 @pytest.mark.parametrize("training", [True, False])
-def test_any_number_of_channels_will_do(make, channels, training):
+def test_any_number_of_channels_will_do(name, make, channels, training):
     images = np.repeat(IMAGES, 2, axis=-1)[..., :channels]
+    if name in CHANGES_COLORS and channels > 1:
+        with pytest.raises(ValueError, match="red, green and blue"):
+            make()(images, training=training)
+        return
     changed = make()(images, training=training)
     assert changed.shape[-1] == channels
 

@@ -25,8 +25,7 @@ def test_nothing_becomes_grey_in_inference():
     np.testing.assert_array_equal(layer(IMAGES, training=False), IMAGES)
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-def test_images_without_colours_pass_through(channels):
-    images = IMAGES[..., :channels]
+def test_images_without_colours_pass_through():
+    images = IMAGES[..., :1]
     layer = views.RandomGrayscale(1.0, seed=0)
     np.testing.assert_array_equal(layer(images, training=True), images)

@@ -1,0 +1,80 @@
+"""Changes of values that hold for any number of bands, and do not clip."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dim import checks
+from keras_dim.views import augmentation
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomBandJitter(augmentation.Augmentation):
+    """Changes brightness and contrast without clipping; never in inference.
+
+    Values are multiplied by a factor, drawn for each image and the same for
+    all of its bands, whose ratios stay; then the distance of each band to its
+    own mean is multiplied by another one. Factors are uniform in `[max(0, 1 -
+    strength), 1 + strength]`. `ColorJitter` clips, and takes the contrast
+    about the mean of all bands.
+
+    Args:
+        brightness, contrast: float. Strengths, not negative. Default to 0.4.
+        probability: float. Share of images that are changed. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 3
+
+    def __init__(
+        self, brightness=0.4, contrast=0.4, probability=1.0, seed=None, **kwargs
+    ):
+        super().__init__(seed, probability, **kwargs)
+        checks.at_least(0, brightness=brightness, contrast=contrast)
+        self.brightness = brightness
+        self.contrast = contrast
+
+    def augment(self, images, draws):
+        is_changed = draws[:, 0] < self.probability
+
+        def factors(column, strength):
+            low, high = max(0.0, 1.0 - strength), 1.0 + strength
+            drawn = augmentation.uniform(draws[:, column], low, high)
+            return ops.where(is_changed, drawn, 1.0)[:, None, None, None]
+
+        images = images * factors(1, self.brightness)
+        mean = ops.mean(images, axis=(1, 2), keepdims=True)
+        return mean + (images - mean) * factors(2, self.contrast)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class RandomNoise(augmentation.Augmentation):
+    """Adds Gaussian noise to every value, without clipping; never in inference.
+
+    Args:
+        deviation: float. The noise's standard deviation is drawn for each
+            image, uniform from 0 to this share of the range of 255.
+        probability: float. Share of images that are changed. Defaults to 1.
+        seed: int or None for a random one.
+    """
+
+    num_draws = 2
+
+    def __init__(self, deviation=0.05, probability=1.0, seed=None, **kwargs):
+        super().__init__(seed, probability, **kwargs)
+        checks.at_least(0, deviation=deviation)
+        self.deviation = deviation
+
+    def check(self, images_shape):
+        # `draw` is called after this: a draw for each value of an image.
+        self.num_draws = 2 + math.prod(images_shape[1:])
+
+    def augment(self, images, draws):
+        strengths = 255.0 * self.deviation * draws[:, 1]
+        strengths = ops.where(draws[:, 0] < self.probability, strengths, 0.0)
+        # The inverse of the normal distribution is infinite at 0 and 1.
+        uniform = ops.clip(2.0 * draws[:, 2:] - 1.0, -0.999999, 0.999999)
+        noise = math.sqrt(2.0) * ops.erfinv(uniform)
+        noise = ops.reshape(noise, (-1, *images.shape[1:]))
+        return images + strengths[:, None, None, None] * noise
