@@ -136,6 +136,9 @@ TEST = [
     *ONNX,
     *OPENVINO,
     *PARQUET,
+    # The tests write files of these kinds.
+    *DICOM,
+    *TIFF,
     # The tests run the notebooks.
     *NOTEBOOKS,
 ]
