@@ -17,7 +17,7 @@ import math
 import pathlib
 import time
 
-import common  # noqa: F401  First: it quiets TensorFlow.
+import common  # noqa: F401  (First: it quiets TensorFlow.)
 import information_tasks
 import numpy as np
 

@@ -125,8 +125,9 @@ def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
     where nothing can be told. With `n` negatives to a row it bounds a skewed
     Jensen-Shannon divergence, `KL(p | m) + n KL(q | m)` with
     `m = (p + n q) / (1 + n)`, which is below the mutual information and comes
-    near it as `n` grows. For the best scores, the best normaliser is the log of
-    their partition function: 0 if they are log-ratios of densities.
+    near it as `n` grows, for pairs that the critic has not seen. For the best
+    scores, the best normaliser is the log of their partition function: 0 if
+    they are log-ratios of densities.
 
     Args:
         scores, positives, negatives: see the module. All rows have as many
