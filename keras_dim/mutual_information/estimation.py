@@ -28,8 +28,8 @@ class Estimate:
         ceiling: float, or None. What the estimator cannot exceed.
         is_saturated: bool. Whether it stands near the ceiling, or where so few
             samples do not tell more from less: the truth may be far greater.
-        side: str. What the number is: `"lower bound"`, `"upper bound"` or
-            `"estimate"`; see `readings`.
+        side: str. What the number is on average: a lower bound, an estimate, or
+            an upper bound, if its conditional density is right; see `readings`.
         estimator: str. Its name.
         num_samples: int.
         history: dict of lists. Mean objective of an epoch on samples that
@@ -65,8 +65,11 @@ class Estimator:
 
     objective: Callable
     reading: Callable = readings.density_ratio
-    side: str = "lower bound"
+    side: str = "estimate"
     critic: str = "gaussian"
+
+
+_LOWER, _UPPER = "lower bound", "upper bound if its density is right"
 
 
 def _log_likelihood(joint, product):
@@ -75,7 +78,8 @@ def _log_likelihood(joint, product):
 
 # Those without a reading learn the log-ratio of densities. They are read by its
 # mean after calibration: the divergence of the calibrated scores themselves,
-# which cannot exceed that of the samples they are made of.
+# which cannot exceed that of the samples they are made of. As few samples do
+# not calibrate them wholly, the result is called an estimate.
 ESTIMATORS = {
     "noise_contrastive": Estimator(readings.noise_contrastive),
     "jensen_shannon": Estimator(readings.jensen_shannon),
@@ -83,20 +87,20 @@ ESTIMATORS = {
     "reverse_kullback_leibler": Estimator(readings.reverse_kullback_leibler),
     "squared_hellinger": Estimator(readings.squared_hellinger),
     "pearson_chi_squared": Estimator(readings.pearson_chi_squared),
-    "info_nce": Estimator(readings.info_nce, readings.info_nce),
+    "info_nce": Estimator(readings.info_nce, readings.info_nce, _LOWER),
     "donsker_varadhan": Estimator(
         readings.donsker_varadhan, readings.donsker_varadhan
     ),
     "mine": Estimator(readings.mine, readings.donsker_varadhan),
-    "nwj": Estimator(readings.nwj, readings.nwj),
-    "tuba": Estimator(readings.tuba, readings.tuba),
-    "interpolated": Estimator(readings.interpolated, readings.interpolated),
-    "smile": Estimator(readings.jensen_shannon, readings.smile, "estimate"),
-    "club": Estimator(
-        _log_likelihood, readings.club, "upper bound", "conditional"
+    "nwj": Estimator(readings.nwj, readings.nwj, _LOWER),
+    "tuba": Estimator(readings.tuba, readings.tuba, _LOWER),
+    "interpolated": Estimator(
+        readings.interpolated, readings.interpolated, _LOWER
     ),
+    "smile": Estimator(readings.jensen_shannon, readings.smile),
+    "club": Estimator(_log_likelihood, readings.club, _UPPER, "conditional"),
     "leave_one_out": Estimator(
-        _log_likelihood, readings.leave_one_out, "upper bound", "conditional"
+        _log_likelihood, readings.leave_one_out, _UPPER, "conditional"
     ),
 }
 REFERENCES = {
@@ -185,15 +189,12 @@ def estimate(
         checks.keywords(function, options, f"The estimator {estimator!r}")
         return _summary(function(x, z, **options), math.nan, None, estimator, x)
     how = ESTIMATORS[estimator]
-    for function in (how.objective, how.reading):
-        known = set(checks.keywords_of(function)) & {"limit", "alpha"}
-        checks.keywords(how.reading, options, f"The estimator {estimator!r}")
-        if known & set(options):
-            given = {name: options[name] for name in known & set(options)}
-            name = "reading" if function is how.reading else "objective"
-            how = dataclasses.replace(
-                how, **{name: functools.partial(function, **given)}
-            )
+    own = how.reading if options else how.objective
+    checks.keywords(own, options, f"The estimator {estimator!r}")
+    if options:
+        reading = functools.partial(how.reading, **options)
+        objective = reading if how.objective is own else how.objective
+        how = dataclasses.replace(how, objective=objective, reading=reading)
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(x))
     x, z = (
