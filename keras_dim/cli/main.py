@@ -24,6 +24,7 @@ COMMANDS = (
     "embed",
     "export",
     "report",
+    "information",
     "list",
     "verify",
 )

@@ -1,4 +1,9 @@
-"""Lower bounds on mutual information, in nats, computed from critic scores.
+"""Scores of a critic's pairs to be maximised in training, in nats.
+
+Each comes from a lower bound on a divergence, most on mutual information. The
+value that training logs is a score and no bound: its pairs are those that the
+critic is trained on, and several locations of one image depend on each other,
+so that it may exceed the information. `estimate` gives nats.
 
 Every bound reads `bound(scores, positives, negatives)` and returns a scalar to
 be maximised:
@@ -120,8 +125,9 @@ def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
     where nothing can be told. With `n` negatives to a row it bounds a skewed
     Jensen-Shannon divergence, `KL(p | m) + n KL(q | m)` with
     `m = (p + n q) / (1 + n)`, which is below the mutual information and comes
-    near it as `n` grows. For the best scores, the best normaliser is the log of
-    their partition function: 0 if they are log-ratios of densities.
+    near it as `n` grows, for pairs that the critic has not seen. For the best
+    scores, the best normaliser is the log of their partition function: 0 if
+    they are log-ratios of densities.
 
     Args:
         scores, positives, negatives: see the module. All rows have as many
@@ -151,7 +157,11 @@ def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
 def info_nce(
     scores, positives, negatives, own_image_score=None, chunk_size=None
 ):
-    """InfoNCE bound; Eq. 5 of https://arxiv.org/abs/1808.06670.
+    """InfoNCE; Eq. 5 of https://arxiv.org/abs/1808.06670.
+
+    A lower bound on mutual information for one location of each image and pairs
+    that the critic has not seen. With several locations to an image it is a
+    score: negatives of one image depend on each other.
 
     Each positive is told apart from all negatives in its own row, and from
     none of the other positives. Saturates at `log(1 + negatives per row)`.

@@ -154,7 +154,7 @@ def card(metadata: Mapping[str, Any]) -> str:
         "Data": _text(metadata["trained_on"]),
         "Recipe and command": _recipe(metadata),
         "Scores": _scores(metadata["scores"]),
-        "Curve over epochs": _table(metadata.get("curve")),
+        "Curve over epochs": _curve(metadata.get("curve")),
         "Cost and hardware": "\n\n".join(cost) or _NOT_STATED,
         "Licence and limits": f"Licence: {_text(metadata['licence'])}\n\n"
         f"Limits: {_text(metadata.get('limits'))}",
@@ -235,6 +235,16 @@ def _text(value):
     if isinstance(value, list | tuple):
         return "\n".join(f"- {entry}" for entry in value)
     return str(value)
+
+
+def _curve(rows):
+    text = _table(rows)
+    if any(name.endswith("_nats") for row in rows or () for name in row):
+        text += (
+            "\n\nNats are those of the training score, which is no bound on "
+            "mutual information."
+        )
+    return text
 
 
 def _table(rows):

@@ -1,0 +1,67 @@
+"""Estimates the mutual information of two arrays, in nats."""
+
+import argparse
+import functools
+import pathlib
+import zipfile
+
+from keras_dim.cli import flags
+
+_FILE = (
+    "An .npy file, or an .npz file of one array, or of several of which one is "
+    "called {name}. One sample a row."
+)
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    for name in ("x", "z"):
+        add(name, _FILE.format(name=name), required=True)
+    help = "How: see keras_dim.mutual_information.estimate."
+    add("estimator", help, "noise_contrastive")
+    add("critic", "Default: the estimator's own.")
+    help = "x holds images, whose features are taken. " + flags.ENCODER
+    add("encoder", help)
+    add("feature", flags.FEATURE)
+    add("seed", "Of the parts and of the critics.", 0)
+
+
+def run(options) -> None:
+    """Prints the estimate, its interval and its ceiling."""
+    from keras_dim import mutual_information
+    from keras_dim import training
+
+    arrays = [_array(name, getattr(options, name)) for name in ("x", "z")]
+    encoder = options.encoder and training.load_encoder(options.encoder)
+    print(
+        mutual_information.estimate(
+            *arrays,
+            estimator=options.estimator,
+            critic=options.critic,
+            encoder=encoder,
+            feature=options.feature,
+            seed=options.seed,
+        )
+    )
+
+
+def _array(name, path):
+    import numpy as np
+
+    if pathlib.Path(path).suffix not in (".npy", ".npz"):
+        raise ValueError(f"--{name} takes an .npy or .npz file, not {path!r}")
+    try:
+        # NumPy would leave a damaged archive open.
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            key = loaded.files[0] if len(loaded.files) == 1 else name
+            if key not in loaded.files:
+                raise ValueError(
+                    f"{path} has the arrays {loaded.files}: call one {name!r}"
+                )
+            return loaded[key]
+    except (EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None

@@ -1,0 +1,248 @@
+"""Critics of vectors: networks that score all pairs of a batch.
+
+A critic holds several networks, its members, which do not share weights: one
+to each part of the samples that is held out. It reads `critic(x, z)`, of shapes
+`(n, members, units of x)` and `(m, members, units of z)`, and returns scores
+`(members, n, m)`, float32.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import configurable
+
+
+class Perceptrons(layers.Layer):
+    """One network to a member, `(members, n, in)` to `(members, n, units)`.
+
+    Args:
+        widths: tuple of ints. Units of the hidden layers.
+        units: int. Units of the output, which begins at 0.
+        from_zero: bool. Whether it does. Defaults to True.
+    """
+
+    def __init__(self, widths, units, from_zero=True):
+        super().__init__(dtype="float32")
+        self.sizes = (*widths, units)
+        self.from_zero = from_zero
+
+    def build(self, shape):
+        members, _, size = shape
+        self.kernels, self.biases = [], []
+        for i, units in enumerate(self.sizes):
+            is_zero = self.from_zero and i == len(self.sizes) - 1
+            deviation = 0.0 if is_zero else math.sqrt(2.0 / size)
+            start = keras.initializers.RandomNormal(stddev=deviation)
+            self.kernels.append(self.add_weight((members, size, units), start))
+            self.biases.append(self.add_weight((members, 1, units), "zeros"))
+            size = units
+
+    def call(self, values):
+        for i, (kernel, bias) in enumerate(
+            zip(self.kernels, self.biases, strict=True)
+        ):
+            values = ops.silu(values) if i else values
+            values = ops.matmul(values, kernel) + bias
+        return values
+
+
+class Critic(configurable.Configurable, layers.Layer):
+    """Scores all pairs; see the module. Abstract: `score` is the formula.
+
+    Args:
+        widths: tuple of ints. Hidden units of each network.
+    """
+
+    # Without gradients, of many candidates.
+    anchors_at_once = 1024
+
+    def __init__(self, widths=(64, 64), **kwargs):
+        for width in widths:
+            checks.integers(1, widths=width)
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.widths = tuple(widths)
+
+    def call(self, x, z):
+        x, z = (ops.transpose(each, (1, 0, 2)) for each in (x, z))
+        return self.score(x, z)
+
+    def score(self, x, z):
+        """Returns the scores; x and z have their members first."""
+        raise NotImplementedError
+
+    def start(self, correlations, least=0.0):
+        """Takes canonical correlations `(members, k)`, if it begins there.
+
+        With `least`, some of them are raised to it, to be trained.
+        """
+
+
+def with_norm(values):
+    """Appends the mean square of a vector, of unit deviation if normal."""
+    size = values.shape[-1]
+    norm = ops.mean(ops.square(values), axis=-1, keepdims=True) - 1.0
+    return ops.concatenate([values, norm * math.sqrt(size / 2.0)], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class GaussianCritic(Critic):
+    """The log-ratio of densities of Gaussians, of mapped vectors.
+
+    Each vector is mapped by itself and a network, `f = x + network(x)` and
+    `g = z + network(z)`, and pairs of units are scored by what two normals of
+    correlation `r`, learned, would have: `log p(f, g) / (p(f) p(g))`. It is
+    right from the start where x and z are jointly normal, and after training
+    wherever some maps of each make them so.
+
+    Args:
+        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+        extra_units: int. Units beyond those of the shorter vector.
+    """
+
+    def __init__(self, widths=(64, 64), extra_units=0, **kwargs):
+        super().__init__(widths, **kwargs)
+        self.extra_units = extra_units
+
+    def build(self, x_shape, z_shape):
+        members = x_shape[1]
+        self.num_own = min(x_shape[-1], z_shape[-1])
+        units = self.num_own + self.extra_units
+        self.of_x = Perceptrons(self.widths, units)
+        self.of_z = Perceptrons(self.widths, units)
+        self.line_x, self.line_z = (
+            Perceptrons((), units),
+            Perceptrons((), units),
+        )
+        start = keras.initializers.Constant(0.2)
+        self.slopes = self.add_weight((members, units), start)
+
+    def start(self, correlations, least=0.0):
+        slopes = ops.convert_to_numpy(self.slopes).copy()
+        units = min(self.num_own, correlations.shape[1])
+        slopes[:, :units] = correlations[:, :units]
+        # At 0 a map has no gradient. Of many, a few are enough: each costs.
+        slopes[:, :4] = np.maximum(slopes[:, :4], least)
+        self.slopes.assign(np.arctanh(np.minimum(slopes, 0.99)))
+
+    def score(self, x, z):
+        f, g = (
+            ops.pad(
+                each[..., : self.num_own],
+                ((0, 0), (0, 0), (0, self.extra_units)),
+            )
+            + network(with_norm(each))
+            + shortcut(with_norm(each))
+            for each, network, shortcut in (
+                (x, self.of_x, self.line_x),
+                (z, self.of_z, self.line_z),
+            )
+        )
+        r = 0.999 * ops.tanh(self.slopes)[:, None, :]
+        rest = 1.0 - ops.square(r)
+        alone = -0.5 * ops.square(r) / rest
+        of_x = ops.sum(alone * ops.square(f) - 0.5 * ops.log(rest), axis=-1)
+        of_z = ops.sum(alone * ops.square(g), axis=-1)
+        both = ops.matmul(f * r / rest, ops.transpose(g, (0, 2, 1)))
+        return both + of_x[:, :, None] + of_z[:, None, :]
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class SeparableCritic(Critic):
+    """Inner products of an encoding of x with one of z, and a bias of each.
+
+    Args:
+        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+        units: int. Units of the encodings. Defaults to 32.
+    """
+
+    def __init__(self, widths=(64, 64), units=32, **kwargs):
+        super().__init__(widths, **kwargs)
+        checks.integers(1, units=units)
+        self.units = units
+
+    def build(self, x_shape, z_shape):
+        self.of_x = Perceptrons(self.widths, self.units + 1)
+        self.of_z = Perceptrons(self.widths, self.units + 1, from_zero=False)
+
+    def score(self, x, z):
+        f, g = self.of_x(with_norm(x)), self.of_z(with_norm(z))
+        both = ops.matmul(f[..., 1:], ops.transpose(g[..., 1:], (0, 2, 1)))
+        # The biases alone would not begin at 0.
+        return both / math.sqrt(self.units) + f[:, :, :1]
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class BilinearCritic(Critic):
+    """`x W z` of the vectors themselves: linear dependence only."""
+
+    def build(self, x_shape, z_shape):
+        sizes = (x_shape[1], x_shape[-1], z_shape[-1])
+        self.kernel = self.add_weight(sizes, "zeros")
+        self.bias = self.add_weight((x_shape[1], 1, 1), "zeros")
+
+    def score(self, x, z):
+        mapped = ops.matmul(x, self.kernel)
+        return ops.matmul(mapped, ops.transpose(z, (0, 2, 1))) + self.bias
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class JointCritic(Critic):
+    """A network of both vectors at once, run for each pair.
+
+    The strongest, and the slowest: its work grows with the square of the batch.
+
+    Args:
+        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+    """
+
+    anchors_at_once = 16
+
+    def build(self, x_shape, z_shape):
+        self.of_x = Perceptrons((), self.widths[0], from_zero=False)
+        self.of_z = Perceptrons((), self.widths[0], from_zero=False)
+        self.of_both = Perceptrons(self.widths[1:], 1)
+
+    def score(self, x, z):
+        f, g = self.of_x(with_norm(x)), self.of_z(with_norm(z))
+        both = ops.silu(f[:, :, None, :] + g[:, None, :, :])
+        members, n, m, units = ops.shape(both)
+        scores = self.of_both(ops.reshape(both, (members, n * m, units)))
+        return ops.reshape(scores, (members, n, m))
+
+
+@keras.saving.register_keras_serializable(package="keras_dim")
+class ConditionalCritic(Critic):
+    """The log-density of z given x, a normal whose moments are networks of x.
+
+    What the upper bounds `club` and `leave_one_out` take.
+    """
+
+    def build(self, x_shape, z_shape):
+        self.of_x = Perceptrons(self.widths, 2 * z_shape[-1])
+        self.shortcut = Perceptrons((), z_shape[-1])
+
+    def score(self, x, z):
+        mean, log_scale = ops.split(self.of_x(with_norm(x)), 2, axis=-1)
+        mean = mean + self.shortcut(x)
+        log_scale = 3.0 * ops.tanh(log_scale / 3.0)
+        precision = ops.exp(-2.0 * log_scale)
+        transposed = ops.transpose(z, (0, 2, 1))
+        square = ops.matmul(precision, ops.square(transposed))
+        square = square - 2.0 * ops.matmul(precision * mean, transposed)
+        of_x = ops.sum(precision * ops.square(mean) + 2.0 * log_scale, axis=-1)
+        constant = z.shape[-1] * math.log(2.0 * math.pi)
+        return -0.5 * (square + of_x[:, :, None] + constant)
+
+
+CRITICS = {
+    "gaussian": GaussianCritic,
+    "separable": SeparableCritic,
+    "joint": JointCritic,
+    "bilinear": BilinearCritic,
+    "conditional": ConditionalCritic,
+}

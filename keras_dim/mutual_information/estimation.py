@@ -1,0 +1,457 @@
+"""Estimates the mutual information of samples, in nats."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dim import checks
+from keras_dim import parts
+from keras_dim.mutual_information import critics
+from keras_dim.mutual_information import readings
+from keras_dim.mutual_information import references
+from keras_dim.mutual_information import samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Mutual information in nats, and how far to trust it.
+
+    Attributes:
+        nats: float. The estimate.
+        low, high: floats. 95 % confidence interval, of the samples alone: it
+            does not know what the critic missed. NaN for references.
+        ceiling: float, or None. What the estimator cannot exceed.
+        is_saturated: bool. Whether it stands near the ceiling, or where so few
+            samples do not tell more from less: the truth may be far greater.
+        side: str. What the number is on average: a lower bound, an estimate, or
+            an upper bound, if its conditional density is right; see `readings`.
+        estimator: str. Its name.
+        num_samples: int.
+        history: dict of lists. Mean objective of an epoch on samples that
+            training has not seen, under `"objective"`.
+    """
+
+    nats: float
+    low: float
+    high: float
+    ceiling: float | None
+    is_saturated: bool
+    side: str
+    estimator: str
+    num_samples: int
+    history: dict = dataclasses.field(repr=False)
+
+    def __str__(self):
+        text = f"{self.nats:.3f} nats"
+        if not math.isnan(self.low):
+            text += f" (95 % of samples: {self.low:.3f} to {self.high:.3f})"
+        text += f", {self.side} by {self.estimator}"
+        text += f" from {self.num_samples:,} samples"
+        if self.ceiling is not None:
+            text += f", at most {self.ceiling:.3f}"
+        if self.is_saturated:
+            text += ". Saturated: the truth may be far greater"
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimator:
+    """How a critic is trained and read: functions of `readings`."""
+
+    objective: Callable
+    reading: Callable = readings.density_ratio
+    side: str = "estimate"
+    critic: str = "gaussian"
+
+
+_LOWER, _UPPER = "lower bound", "upper bound if its density is right"
+
+
+def _log_likelihood(joint, product):
+    return readings.density_ratio(joint, product)
+
+
+# Those without a reading learn the log-ratio of densities. They are read by its
+# mean after calibration: the divergence of the calibrated scores themselves,
+# which cannot exceed that of the samples they are made of. As few samples do
+# not calibrate them wholly, the result is called an estimate.
+ESTIMATORS = {
+    "noise_contrastive": Estimator(readings.noise_contrastive),
+    "jensen_shannon": Estimator(readings.jensen_shannon),
+    "kullback_leibler": Estimator(readings.kullback_leibler),
+    "reverse_kullback_leibler": Estimator(readings.reverse_kullback_leibler),
+    "squared_hellinger": Estimator(readings.squared_hellinger),
+    "pearson_chi_squared": Estimator(readings.pearson_chi_squared),
+    "info_nce": Estimator(readings.info_nce, readings.info_nce, _LOWER),
+    "donsker_varadhan": Estimator(
+        readings.donsker_varadhan, readings.donsker_varadhan
+    ),
+    "mine": Estimator(readings.mine, readings.donsker_varadhan),
+    "nwj": Estimator(readings.nwj, readings.nwj, _LOWER),
+    "tuba": Estimator(readings.tuba, readings.tuba, _LOWER),
+    "interpolated": Estimator(
+        readings.interpolated, readings.interpolated, _LOWER
+    ),
+    "smile": Estimator(readings.jensen_shannon, readings.smile),
+    "club": Estimator(_log_likelihood, readings.club, _UPPER, "conditional"),
+    "leave_one_out": Estimator(
+        _log_likelihood, readings.leave_one_out, _UPPER, "conditional"
+    ),
+}
+REFERENCES = {
+    "canonical_correlations": references.canonical_correlations,
+    "nearest_neighbors": references.nearest_neighbors,
+}
+_HAS_BASELINE = ("tuba", "interpolated")
+
+
+def estimate(
+    x,
+    z,
+    estimator="noise_contrastive",
+    critic=None,
+    encoder=None,
+    feature=None,
+    folds=10,
+    epochs=15,
+    batch_size=64,
+    learning_rate=4e-3,
+    seed=0,
+    **options,
+):
+    """Estimates how many nats of information two things share.
+
+    The units of each are mapped by their ranks to a normal distribution, and
+    made uncorrelated, which changes no information. The samples are cut into
+    parts. For each, a critic is trained on the others, without one part that
+    says when to stop, and read on this part, which it has never seen: one
+    candidate for each pair, fresh pairs only.
+
+    Args:
+        x, z: arrays `(samples, ...)`, the i-th of one belonging to the i-th of
+            the other. Integers `(samples,)` of at most 100 values are class
+            labels. Or `x` is a data set of batches `(x, z)`, and `z` None.
+        estimator: str. One of `ESTIMATORS`, or of `REFERENCES`, which train
+            nothing. Defaults to `"noise_contrastive"`.
+        critic: str, dict of a name and arguments, or None for the estimator's
+            own. One of `critics.CRITICS`.
+        encoder: `keras.Model`, or None. Front of the critic: x are images, and
+            its features are taken, without training it. Features never hold
+            more information than their images.
+        feature: str, or None for the only one. Which feature of the encoder.
+        folds: int, 3 or more. Parts, and critics. Defaults to 10.
+        epochs: int. At most so many. Defaults to 15.
+        batch_size: int. Samples in a step, all paired. Defaults to 64.
+        learning_rate: float. Of Adam at the first step; falls by a cosine.
+        seed: int. Of the parts and the critics. Defaults to 0.
+        **options: arguments of the estimator: `k` of `nearest_neighbors`,
+            `limit` of `smile`, `alpha` of `interpolated`.
+
+    Returns:
+        `Estimate`.
+
+    Raises:
+        ValueError: for too few samples, NaN, constants, repeated samples,
+            lengths that differ, more numbers than half the samples, discrete
+            samples for `nearest_neighbors`, or an unknown name.
+
+    Example:
+    ```python
+    shared = keras_dim.mutual_information.estimate(features, labels)
+    print(shared)     # nats, interval, ceiling
+    ```
+
+    The default is trained by [noise contrast](
+    https://jmlr.org/papers/v13/gutmann12a.html) and read by the density ratio.
+    """
+    checks.one_of([*ESTIMATORS, *REFERENCES], estimator=estimator)
+    checks.integers(3, folds=folds)
+    checks.integers(1, epochs=epochs)
+    checks.integers(2, batch_size=batch_size)
+    checks.above(0, learning_rate=learning_rate)
+    if z is None:
+        batches = [tuple(batch) for batch in x]
+        x, z = (
+            np.concatenate([ops.convert_to_numpy(part) for part in side])
+            for side in zip(*batches, strict=True)
+        )
+    if encoder is not None:
+        x = _features(encoder, x, feature)
+    x, z = samples.vectors("x", x), samples.vectors("z", z)
+    samples.check_pair(x, z)
+    if estimator in REFERENCES:
+        function = REFERENCES[estimator]
+        checks.keywords(function, options, f"The estimator {estimator!r}")
+        return _summary(function(x, z, **options), math.nan, None, estimator, x)
+    how = ESTIMATORS[estimator]
+    own = how.reading if options else how.objective
+    checks.keywords(own, options, f"The estimator {estimator!r}")
+    if options:
+        reading = functools.partial(how.reading, **options)
+        objective = reading if how.objective is own else how.objective
+        how = dataclasses.replace(how, objective=objective, reading=reading)
+    keras.utils.set_random_seed(seed)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, z = (
+        samples.whitened(samples.normal_scores(each))[order] for each in (x, z)
+    )
+    folded = _Folds(x, z, folds)
+    model = Trained(
+        parts.build("critic", critics.CRITICS, critic or how.critic),
+        how,
+        estimator,
+        folded.correlations,
+    )
+    size = min(batch_size, len(folded.train[0]))
+    num_train = len(folded.train[0]) // size * size
+    model(*(part[:2] for part in folded.train))
+    model.start()
+    steps = epochs * (num_train // size)
+    model.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        ),
+        steps_per_execution=num_train // size,
+        # Compiling would take longer than training.
+        jit_compile=False,
+    )
+    stopper = _BestOfEach(folded.stop)
+    model.fit(
+        [part[:num_train] for part in folded.train],
+        batch_size=size,
+        epochs=epochs,
+        callbacks=[stopper],
+        verbose=0,
+    )
+    joint, product = model.split_scores(folded.report)
+    if how.reading is readings.density_ratio:
+        joint, product = _calibrated(
+            *model.split_scores(folded.stop), joint, product
+        )
+    of_folds = ops.convert_to_numpy(model.read(joint, product))
+    joint = ops.convert_to_numpy(joint)
+    error = 1.96 * float(joint.std() / math.sqrt(joint.size))
+    ceiling = None
+    if estimator == "info_nce":
+        ceiling = math.log(joint.shape[1])
+    history = {"objective": stopper.values}
+    return _summary(
+        float(of_folds.mean()), error, ceiling, estimator, x, history
+    )
+
+
+def _summary(nats, error, ceiling, estimator, x, history=None):
+    side = "estimate"
+    if estimator in ESTIMATORS:
+        side = ESTIMATORS[estimator].side
+    # About a nat below the log of the samples, one of them decides.
+    limit = math.log(len(x)) - 1.0
+    if ceiling is not None:
+        limit = min(limit, 0.9 * ceiling)
+    return Estimate(
+        nats,
+        nats - error,
+        nats + error,
+        ceiling,
+        nats > limit,
+        side,
+        estimator,
+        len(x),
+        history or {},
+    )
+
+
+def _features(encoder, images, feature):
+    features = encoder.predict(np.asarray(images), verbose=0)
+    if isinstance(features, dict):
+        name = feature or (next(iter(features)) if len(features) == 1 else None)
+        checks.one_of(features, feature=name)
+        features = features[name]
+    return features
+
+
+class _Folds:
+    """Samples in parts, in the coordinates of each critic.
+
+    Attributes:
+        train, stop, report: pairs of float32 arrays `(n, folds, units)`.
+        correlations: float32 `(folds, k)`. Of the training samples.
+    """
+
+    def __init__(self, x, z, folds):
+        rows = np.arange(len(x) // folds * folds).reshape(folds, -1)
+        parts, self.correlations = [], []
+        for fold in range(folds):
+            report, stop, *rest = np.roll(rows, -fold, axis=0)
+            train = np.concatenate(rest)
+            found, *turns = samples.canonical(x[train], z[train])
+            self.correlations.append(found)
+            turned = [
+                side @ turn for side, turn in zip((x, z), turns, strict=True)
+            ]
+            parts.append(
+                [[side[r] for side in turned] for r in (train, stop, report)]
+            )
+        self.train, self.stop, self.report = (
+            [
+                np.stack([part[which][side] for part in parts], 1).astype("f4")
+                for side in range(2)
+            ]
+            for which in range(3)
+        )
+        self.correlations = np.stack(self.correlations).astype("f4")
+
+
+class Trained(keras.Model):
+    """A critic with what its estimator keeps: averages and baselines."""
+
+    def __init__(self, critic, how, name, correlations):
+        super().__init__()
+        self.critic = critic
+        self.how = how
+        self.estimator = name
+        self.correlations = correlations
+        folds = (len(correlations),)
+        self.log_average = self.add_weight(
+            folds, "zeros", trainable=False, name="log_average"
+        )
+        self.is_first = self.add_weight(
+            (), "ones", trainable=False, name="is_first"
+        )
+        self.log_baseline = self.add_weight(
+            folds,
+            "zeros",
+            trainable=name in _HAS_BASELINE,
+            name="log_baseline",
+        )
+
+    def start(self, least=0.0):
+        """Gives the critic its closed form, where it has one."""
+        self.critic.start(self.correlations, least)
+
+    def call(self, inputs, z=None):
+        x, z = inputs if z is None else (inputs, z)
+        return self.critic(x, z)
+
+    def split_scores(self, pairs):
+        """Returns joint and product scores of `(n, folds, units)` pairs."""
+        x, z = (ops.convert_to_tensor(part) for part in pairs)
+        size = self.critic.anchors_at_once
+        rows = [self(x[i : i + size], z) for i in range(0, len(x), size)]
+        return self.split(ops.concatenate(rows, axis=1))
+
+    def split(self, scores):
+        """Returns joint and product scores of all pairs."""
+        if self.estimator == "leave_one_out":
+            scores = ops.transpose(scores, (0, 2, 1))
+        return readings.split(scores)
+
+    def read(self, joint, product, function=None):
+        """Returns the nats of each fold."""
+        function = function or self.how.reading
+        if self.estimator in _HAS_BASELINE:
+            baseline = self.log_baseline[:, None] + ops.zeros_like(joint)
+            return function(joint, product, baseline)
+        return function(joint, product)
+
+    def objective(self, joint, product):
+        """Returns what is maximised, of each fold."""
+        if self.estimator == "mine":
+            return readings.mine(joint, product, self.log_average)
+        return self.read(joint, product, self.how.objective)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        joint, product = self.split(y_pred)
+        if self.estimator == "mine" and training:
+            now = readings.log_mean_exp(product, (-2, -1))
+            kept = ops.logaddexp(
+                self.log_average + math.log(0.99), now + math.log(0.01)
+            )
+            self.log_average.assign(ops.where(self.is_first > 0, now, kept))
+            self.is_first.assign(ops.zeros(()))
+        return -ops.sum(self.objective(joint, product))
+
+
+class _BestOfEach(keras.callbacks.Callback):
+    """Keeps the best weights of each critic, by samples it is not trained on.
+
+    Ends the training once no critic has improved for some epochs.
+    """
+
+    def __init__(self, pairs, patience=5):
+        super().__init__()
+        self.pairs = pairs
+        self.patience = patience
+        self.values = []
+
+    def on_train_begin(self, logs=None):
+        self.best = self._objective()
+        self.weights = self._weights()
+        self.waited = 0
+        # The closed form is one of those to choose from.
+        self.model.start(least=0.2)
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self._objective()
+        self.values.append(float(value.mean()))
+        better = value > self.best
+        self.best = np.where(better, value, self.best)
+        # Every weight but a count has the critics first.
+        self.weights = [
+            np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            if new.ndim
+            else new
+            for new, old in zip(self._weights(), self.weights, strict=True)
+        ]
+        self.waited = 0 if better.any() else self.waited + 1
+        if self.waited >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights(self.weights)
+
+    def _weights(self):
+        return [weight.copy() for weight in self.model.get_weights()]
+
+    def _objective(self):
+        pairs = self.model.split_scores(self.pairs)
+        # MINE's own has no value.
+        function = self.model.how.objective
+        if function is readings.mine:
+            function = readings.donsker_varadhan
+        return ops.convert_to_numpy(self.model.read(*pairs, function))
+
+
+def _calibrated(stop_joint, stop_product, joint, product):
+    """Scales and shifts scores to be log-ratios, as other samples have it.
+
+    A logistic regression of each fold's scores on samples of the stopping part:
+    what is too sure of itself comes down.
+    """
+    lines = []
+    for own, other in zip(
+        *(ops.convert_to_numpy(s) for s in (stop_joint, stop_product)),
+        strict=True,
+    ):
+        other = other.reshape(-1)
+        scores = np.concatenate([own, other]).astype("float64")
+        design = np.stack([scores, np.ones_like(scores)], axis=1)
+        is_joint = np.arange(len(scores)) < len(own)
+        weights = np.where(is_joint, 1.0 / len(own), 1.0 / len(other))
+        line = before = np.array([1.0, 0.0])
+        for _ in range(20):
+            odds = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -50.0, 50.0)))
+            slope = design.T @ (weights * (odds - is_joint))
+            slope += 1e-3 * (line - before)
+            curve = (design * (weights * odds * (1 - odds))[:, None]).T @ design
+            line = line - np.linalg.solve(curve + 1e-3 * np.eye(2), slope)
+        lines.append(line)
+    scale, shift = np.stack(lines).astype("f4").T[:, :, None]
+    return joint * scale + shift, product * scale[..., None] + shift[..., None]

@@ -1,0 +1,209 @@
+"""Estimates of tiny samples, and what is refused."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dim.mutual_information import critics
+from keras_dim.mutual_information import estimate
+from keras_dim.mutual_information import estimation
+
+FAST = {"folds": 3, "epochs": 4, "batch_size": 64}
+# A pair of normals of this correlation shares ln(2) nats.
+CORRELATION = math.sqrt(0.75)
+
+
+def normals(num_samples=600, units=1, seed=0):
+    generator = np.random.default_rng(seed)
+    x, noise = generator.normal(size=(2, num_samples, units))
+    return x, CORRELATION * x + 0.5 * noise
+
+
+def test_gaussians_share_what_they_share():
+    found = estimate(*normals(1200), **FAST)
+
+    # Four deviations: the log-ratio of such a pair deviates by 0.87.
+    assert abs(found.nats - math.log(2)) < 4 * 0.87 / math.sqrt(1200)
+    assert found.low < found.nats < found.high
+    assert not found.is_saturated
+    assert len(found.history["objective"]) <= FAST["epochs"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nats", [2.0, 4.0, 6.0])
+@pytest.mark.parametrize("estimator", ["noise_contrastive", "info_nce", "nwj"])
+def test_ten_gaussian_pairs_share_their_sum(estimator, nats):
+    rho = math.sqrt(1 - math.exp(-nats / 5))
+    generator = np.random.default_rng(0)
+    x, noise = generator.normal(size=(2, 5000, 10))
+    z = rho * x + math.sqrt(1 - rho**2) * noise
+    found = estimate(x, z, estimator=estimator, epochs=8)
+
+    # InfoNCE of 500 candidates reaches log(500) = 6.2, and falls behind before.
+    least = 0.85 if estimator != "info_nce" or nats < 6 else 0.7
+    assert least * nats < found.nats < 1.05 * nats
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", estimation.ESTIMATORS)
+def test_every_estimator_gives_finite_nats(estimator):
+    found = estimate(*normals(), estimator=estimator, **FAST)
+
+    assert math.isfinite(found.nats) and found.nats > 0.2
+    assert estimator in str(found) and found.side in str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("critic", ["separable", "joint", "bilinear"])
+def test_every_critic_learns_a_linear_dependence(critic):
+    found = estimate(*normals(), critic=critic, **FAST | {"epochs": 15})
+
+    # A bilinear critic lacks the squares of the log-ratio.
+    assert 0.3 < found.nats < 0.85
+
+
+@pytest.mark.slow
+def test_independent_samples_share_nothing():
+    x, _ = normals()
+    z, _ = normals(seed=1)
+
+    assert abs(estimate(x, z, **FAST).nats) < 0.05
+
+
+@pytest.mark.slow
+def test_class_labels_count_as_classes():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 600)
+    x = 20.0 * labels + generator.normal(size=600)
+    found = estimate(x, labels, **FAST | {"epochs": 30})
+
+    assert 0.8 * math.log(2) < found.nats < 1.05 * math.log(2)
+
+
+@pytest.mark.slow
+def test_bijections_of_units_change_nothing():
+    x, z = normals()
+
+    first = estimate(x, z, **FAST)
+    assert estimate(np.exp(x), z**3, **FAST).nats == first.nats
+
+
+@pytest.mark.slow
+def test_info_nce_states_its_ceiling():
+    found = estimate(*normals(), estimator="info_nce", **FAST)
+
+    assert found.ceiling == math.log(200)
+    assert "at most 5.298" in str(found)
+
+
+def test_equal_things_saturate():
+    x, _ = normals()
+    found = estimate(x, 2 * x, estimator="canonical_correlations")
+
+    assert found.is_saturated and "far greater" in str(found)
+
+
+def test_images_come_through_an_encoder_and_data_sets_in_batches():
+    images = np.random.default_rng(0).uniform(0, 255, (300, 2, 2, 1))
+    inputs = keras.Input((2, 2, 1))
+    encoder = keras.Model(inputs, {"flat": keras.layers.Flatten()(inputs)})
+    z = images[:, 0, 0] + np.random.default_rng(1).normal(size=(300, 1))
+    arguments = {"estimator": "canonical_correlations"}
+    batches = [(images[:200], z[:200]), (images[200:], z[200:])]
+
+    whole = estimate(images, z, **arguments)
+    of_encoder = estimate(images, z, encoder=encoder, **arguments)
+    assert estimate(batches, None, **arguments).nats == whole.nats > 2
+    assert abs(of_encoder.nats - whole.nats) < 1e-3
+
+
+def test_the_gaussian_critic_begins_at_the_closed_form():
+    x, z = (
+        each[:20, None].astype("float32") for each in normals(units=2, seed=3)
+    )
+    critic = critics.GaussianCritic((4,))
+    critic(x, z)
+    critic.start(np.array([[0.8, 0.0]], "float32"))
+
+    f, g = x[:, 0, 0], z[:, 0, 0][:, None]
+    # The density of a pair of normals of correlation r = 0.8, over those of
+    # both alone, at 0.999 r.
+    r = 0.999 * 0.8
+    ratio = (2 * r * f[:, None] * g.T - r**2 * (f[:, None] ** 2 + g.T**2)) / 2
+    ratio = ratio / (1 - r**2) - 0.5 * math.log(1 - r**2)
+    np.testing.assert_allclose(critic(x, z)[0], ratio, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", critics.CRITICS)
+def test_critics_score_all_pairs_of_each_member_apart(name):
+    critic = critics.CRITICS[name]((4, 4))
+    x, z = normals(8, units=6)
+    x, z = x.reshape(8, 2, 3)[:5], z.reshape(8, 2, 3)
+    x, z = x.astype("float32"), z.astype("float32")
+    critic(x, z)
+    for weight in critic.trainable_variables:
+        weight.assign(weight + 0.1)
+    scores = keras.ops.convert_to_numpy(critic(x, z))
+
+    assert scores.shape == (2, 5, 8)
+    # Others in the second member, and in the rest of the batch.
+    x[:, 1], x[1:], z[:, 1], z[1:] = 0, 0, 0, 0
+    again = keras.ops.convert_to_numpy(critic(x, z))
+    np.testing.assert_allclose(scores[0, 0, 0], again[0, 0, 0], rtol=1e-4)
+    assert abs(scores[1] - again[1]).max() > 1e-3
+
+
+def test_mine_keeps_its_average_among_the_weights():
+    how = estimation.ESTIMATORS["mine"]
+    correlations = np.full((2, 1), 0.5, "float32")
+    model = estimation.Trained(
+        critics.GaussianCritic((4,)), how, "mine", correlations
+    )
+    x = np.random.default_rng(0).normal(size=(8, 2, 1)).astype("float32")
+    model((x, x))
+    model.start()
+    scores = keras.ops.convert_to_numpy(model((x, x)))
+    model.compute_loss(y_pred=scores)
+    first = np.exp(scores)[:, ~np.eye(8, dtype=bool)].mean(axis=1)
+    names = [weight.name for weight in model.non_trainable_variables]
+
+    assert "log_average" in names
+    np.testing.assert_allclose(np.exp(model.log_average), first, rtol=1e-5)
+    model.compute_loss(y_pred=scores + 1.0)
+    kept = 0.99 * first + 0.01 * np.e * first
+    np.testing.assert_allclose(np.exp(model.log_average), kept, rtol=1e-5)
+
+
+X, Z = normals(200)
+REFUSED = {
+    "lengths": ((X, Z[1:]), {}, "same row of the other"),
+    "few": ((X[:50], Z[:50]), {}, "100 samples or more"),
+    "constant": ((X, np.ones(200)), {}, "the same in all samples"),
+    "nan": ((np.where(X > 2, np.nan, X), Z), {}, "NaN or infinite"),
+    "text": ((X, np.full(200, "a")), {}, "must be numbers"),
+    "repeated": (
+        (np.concatenate([X[10:], X[:10] * 0 + X[50]]),) * 2,
+        {},
+        "9 of 200|10 of 200",
+    ),
+    "wide": ((np.random.default_rng(0).normal(size=(200, 101)), Z), {}, "100"),
+    "discrete": (
+        (X, np.arange(200) % 3),
+        {"estimator": "nearest_neighbors"},
+        "continuous",
+    ),
+    "estimator": ((X, Z), {"estimator": "minee"}, "Did you mean 'mine'"),
+    "critic": ((X, Z), {"critic": "joined"}, "Unknown critic"),
+    "option": ((X, Z), {"limit": 3.0}, "no argument 'limit'"),
+    "folds": ((X, Z), {"folds": 2}, "3 or more"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_bad_input_in_one_line(case):
+    arguments, options, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message) as error:
+        estimate(*arguments, **options)
+    assert "\n" not in str(error.value)
