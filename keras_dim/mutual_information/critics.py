@@ -89,6 +89,13 @@ def with_norm(values):
     return ops.concatenate([values, norm * math.sqrt(size / 2.0)], axis=-1)
 
 
+def log_norm(values):
+    """Returns the log of the mean square, about standard if it is normal."""
+    size = values.shape[-1]
+    square = ops.mean(ops.square(values), axis=-1, keepdims=True)
+    return (ops.log(square + 0.01) + 1.0 / size) * math.sqrt(size / 2.0)
+
+
 @keras.saving.register_keras_serializable(package="keras_dim")
 class GaussianCritic(Critic):
     """The log-ratio of densities of Gaussians, of mapped vectors.
@@ -97,21 +104,17 @@ class GaussianCritic(Critic):
     `g = z + network(z)`, and pairs of units are scored by what two normals of
     correlation `r`, learned, would have: `log p(f, g) / (p(f) p(g))`. It is
     right from the start where x and z are jointly normal, and after training
-    wherever some maps of each make them so.
+    wherever some maps of each make them so. One unit begins as the length of a
+    vector, which heavy tails have in common.
 
     Args:
         widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
-        extra_units: int. Units beyond those of the shorter vector.
     """
-
-    def __init__(self, widths=(64, 64), extra_units=0, **kwargs):
-        super().__init__(widths, **kwargs)
-        self.extra_units = extra_units
 
     def build(self, x_shape, z_shape):
         members = x_shape[1]
         self.num_own = min(x_shape[-1], z_shape[-1])
-        units = self.num_own + self.extra_units
+        units = self.num_own + 1
         self.of_x = Perceptrons(self.widths, units)
         self.of_z = Perceptrons(self.widths, units)
         self.line_x, self.line_z = (
@@ -127,13 +130,13 @@ class GaussianCritic(Critic):
         slopes[:, :units] = correlations[:, :units]
         # At 0 a map has no gradient. Of many, a few are enough: each costs.
         slopes[:, :4] = np.maximum(slopes[:, :4], least)
+        slopes[:, self.num_own :] = least
         self.slopes.assign(np.arctanh(np.minimum(slopes, 0.99)))
 
     def score(self, x, z):
         f, g = (
-            ops.pad(
-                each[..., : self.num_own],
-                ((0, 0), (0, 0), (0, self.extra_units)),
+            ops.concatenate(
+                [each[..., : self.num_own], log_norm(each)], axis=-1
             )
             + network(with_norm(each))
             + shortcut(with_norm(each))

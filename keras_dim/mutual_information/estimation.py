@@ -118,6 +118,7 @@ def estimate(
     encoder=None,
     feature=None,
     folds=10,
+    members=3,
     epochs=15,
     batch_size=64,
     learning_rate=4e-3,
@@ -144,7 +145,9 @@ def estimate(
             its features are taken, without training it. Features never hold
             more information than their images.
         feature: str, or None for the only one. Which feature of the encoder.
-        folds: int, 3 or more. Parts, and critics. Defaults to 10.
+        folds: int, 3 or more. Parts. Defaults to 10.
+        members: int. Critics to a part, whose scores are averaged. Defaults
+            to 3.
         epochs: int. At most so many. Defaults to 15.
         batch_size: int. Samples in a step, all paired. Defaults to 64.
         learning_rate: float. Of Adam at the first step; falls by a cosine.
@@ -171,7 +174,7 @@ def estimate(
     """
     checks.one_of([*ESTIMATORS, *REFERENCES], estimator=estimator)
     checks.integers(3, folds=folds)
-    checks.integers(1, epochs=epochs)
+    checks.integers(1, epochs=epochs, members=members)
     checks.integers(2, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate)
     if z is None:
@@ -200,7 +203,7 @@ def estimate(
     x, z = (
         samples.whitened(samples.normal_scores(each))[order] for each in (x, z)
     )
-    folded = _Folds(x, z, folds)
+    folded = _Folds(x, z, folds, members)
     model = Trained(
         parts.build("critic", critics.CRITICS, critic or how.critic),
         how,
@@ -228,10 +231,10 @@ def estimate(
         callbacks=[stopper],
         verbose=0,
     )
-    joint, product = model.split_scores(folded.report)
+    joint, product = model.split_scores(folded.report, members)
     if how.reading is readings.density_ratio:
         joint, product = _calibrated(
-            *model.split_scores(folded.stop), joint, product
+            *model.split_scores(folded.stop, members), joint, product
         )
     of_folds = ops.convert_to_numpy(model.read(joint, product))
     joint = ops.convert_to_numpy(joint)
@@ -279,11 +282,12 @@ class _Folds:
     """Samples in parts, in the coordinates of each critic.
 
     Attributes:
-        train, stop, report: pairs of float32 arrays `(n, folds, units)`.
-        correlations: float32 `(folds, k)`. Of the training samples.
+        train, stop, report: pairs of float32 arrays `(n, critics, units)`.
+        correlations: float32 `(critics, k)`. Of the training samples.
     """
 
-    def __init__(self, x, z, folds):
+    def __init__(self, x, z, folds, members):
+        generator = np.random.default_rng(0)
         rows = np.arange(len(x) // folds * folds).reshape(folds, -1)
         parts, self.correlations = [], []
         for fold in range(folds):
@@ -294,9 +298,10 @@ class _Folds:
             turned = [
                 side @ turn for side, turn in zip((x, z), turns, strict=True)
             ]
-            parts.append(
-                [[side[r] for side in turned] for r in (train, stop, report)]
-            )
+            for _ in range(members):
+                # Members of a part differ by the order of their samples, too.
+                ordered = generator.permutation(train), stop, report
+                parts.append([[side[r] for side in turned] for r in ordered])
         self.train, self.stop, self.report = (
             [
                 np.stack([part[which][side] for part in parts], 1).astype("f4")
@@ -304,7 +309,8 @@ class _Folds:
             ]
             for which in range(3)
         )
-        self.correlations = np.stack(self.correlations).astype("f4")
+        found = np.stack(self.correlations).astype("f4")
+        self.correlations = np.repeat(found, members, axis=0)
 
 
 class Trained(keras.Model):
@@ -338,12 +344,17 @@ class Trained(keras.Model):
         x, z = inputs if z is None else (inputs, z)
         return self.critic(x, z)
 
-    def split_scores(self, pairs):
-        """Returns joint and product scores of `(n, folds, units)` pairs."""
+    def split_scores(self, pairs, members=1):
+        """Returns joint and product scores of `(n, critics, units)` pairs.
+
+        Of `members` neighbouring critics, the mean.
+        """
         x, z = (ops.convert_to_tensor(part) for part in pairs)
         size = self.critic.anchors_at_once
         rows = [self(x[i : i + size], z) for i in range(0, len(x), size)]
-        return self.split(ops.concatenate(rows, axis=1))
+        scores = ops.concatenate(rows, axis=1)
+        scores = ops.reshape(scores, (-1, members, *ops.shape(scores)[1:]))
+        return self.split(ops.mean(scores, axis=1))
 
     def split(self, scores):
         """Returns joint and product scores of all pairs."""
@@ -355,7 +366,10 @@ class Trained(keras.Model):
         """Returns the nats of each fold."""
         function = function or self.how.reading
         if self.estimator in _HAS_BASELINE:
-            baseline = self.log_baseline[:, None] + ops.zeros_like(joint)
+            # Members of a part share theirs at a reading.
+            of_parts = ops.reshape(self.log_baseline, (ops.shape(joint)[0], -1))
+            baseline = ops.mean(of_parts, axis=1, keepdims=True)
+            baseline = baseline + ops.zeros_like(joint)
             return function(joint, product, baseline)
         return function(joint, product)
 
