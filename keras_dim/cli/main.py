@@ -16,7 +16,15 @@ from keras_dim.version import __version__
 
 # Each is a module of this package with `run(options)`, which may return an exit
 # code, and, if it has flags, `define(parser)`.
-COMMANDS = ("pretrain", "probe", "embed", "export", "list", "verify")
+COMMANDS = (
+    "pretrain",
+    "probe",
+    "classify",
+    "embed",
+    "export",
+    "list",
+    "verify",
+)
 
 DONE = 0
 FAILED = 1

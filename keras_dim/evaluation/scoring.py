@@ -13,6 +13,7 @@ import numpy as np
 from keras_dim import batches
 from keras_dim import checks
 from keras_dim import data
+from keras_dim.data import reading
 from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import raw_pixels_encoder
@@ -50,6 +51,8 @@ class LabelledImages:
     train: Iterable[dict[str, Any]]
     test: Iterable[dict[str, Any]]
     note: str = ""
+    # Of training and of test.
+    sources: tuple[data.Source, ...] = ()
 
 
 def labelled_images(
@@ -97,9 +100,10 @@ def labelled_images(
         if not found.has_labels:
             raise NoLabelsError(f"{source} has no labels in {part!r}")
         opened.append(found)
+    sources = tuple(map(reading.held_in_memory, opened))
     train, test = (
         data.load(found, batch_size=batch_size, shuffle=False)
-        for found in opened
+        for found in sources
     )
     first = [np.asarray(next(iter(part))["image"]) for part in (train, test)]
     if np.array_equal(*first):
@@ -127,7 +131,7 @@ def labelled_images(
 
         train, test = (batches.mapped(part, cut) for part in (train, test))
         note += f"; centre crops of {height} x {width} pixels"
-    return LabelledImages(train, test, note)
+    return LabelledImages(train, test, note, sources)
 
 
 class _Rows:
