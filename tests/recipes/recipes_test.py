@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import keras_dim
 from keras_dim import data
 from keras_dim import parts
 from keras_dim import recipes
@@ -40,6 +41,7 @@ ENCODERS = {
     "alignment_uniformity_stl10": ((64, 64, 3), "conv", (7, 7)),
     "corinfomax_cifar10": ((32, 32, 3), "local", (8, 8)),
     "coding_rate_cifar10": ((32, 32, 3), "local", (8, 8)),
+    "distillation_cifar10": ((32, 32, 3), "map_7", (7, 7)),
 }
 # Widths that change no place of a map, and take no memory.
 # They are those of a recipe, or of all other recipes of a method.
@@ -57,6 +59,7 @@ NARROW = {
     "alignment_uniformity": {"encoder.units": 4},
     "corinfomax": {"hidden_units": 4, "width": 2},
     "coding_rate": {"hidden_units": 4, "width": 2},
+    "distillation": {"base_width": 2, "representation_units": 16},
 }
 # Every field of every recipe, beside the code.
 WRITTEN = json.loads(
@@ -114,6 +117,11 @@ def test_a_recipe_builds_its_model(name):
         if argument in PARTS_OF_METHODS:
             for part, of_part in parts.named(value).items():
                 assert part == "name" or getattr(found, part) == of_part
+        elif argument == "teacher":
+            weights = keras_dim.pretrained(value).get_weights()
+            np.testing.assert_array_equal(
+                found.network.get_weights()[0], weights[0]
+            )
         elif argument != "name":
             assert found == value
 
