@@ -98,10 +98,11 @@ def classify(
     )
     arguments = train[feature], train["label"], test[feature], test["label"]
     probe = evaluation.linear_probe(*arguments)
-    # A source that is decoded in each epoch counts damaged images, too.
     rows = train["index"]
-    if pixels.decoded:
-        rows = np.arange(len(rows))
+    index = getattr(pixels, "index", None)
+    if index is not None:
+        # Images in memory have lost the damaged ones, and not their indices.
+        rows = np.searchsorted(index, rows)
     is_known = train["label"] != batches.UNLABELLED
     classes, labels = np.unique(train["label"][is_known], return_inverse=True)
     features, rows = train[feature][is_known], rows[is_known]

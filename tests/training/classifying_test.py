@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tiny_images
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
@@ -36,6 +37,12 @@ def run(encoder, tmp_path_factory):
         report=reports.append,
     )
     return result, reports, folder / "out", before
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leaves out the SavedModel, which takes seconds; `run` has one."""
+    monkeypatch.setattr(classifying.exporting, "export", lambda *_: None)
 
 
 def test_each_stage_is_better_than_the_majority_class(run):
@@ -116,6 +123,7 @@ def arrays(labels, folder):
     return str(folder / "images.npz")
 
 
+@pytest.mark.usefixtures("no_export")
 def test_worse_weights_of_the_second_stage_are_not_kept(encoder, tmp_path):
     # Noise: a huge step worsens the cross entropy of those held out.
     source = arrays(np.arange(24) % 2, tmp_path)
@@ -131,6 +139,37 @@ def test_worse_weights_of_the_second_stage_are_not_kept(encoder, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.usefixtures("no_export")
+def test_images_keep_their_labels_where_some_are_damaged(tmp_path):
+    for split in ("train", "test"):
+        for shade, name in ((20, "dark"), (220, "light")):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(12):
+                image = np.full((4, 4, 1), shade + number, np.uint8)
+                data = tiny_images.encode(image)
+                # Each moves the rows of those behind it by one.
+                is_damaged = split == "train" and number in (0, 5)
+                data = data[:40] if is_damaged else data
+                (folder / f"{number:02}.png").write_bytes(data)
+    image = keras.Input((4, 4, 1))
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    reports = []
+    result = training.classify(
+        keras.Model(image, {"global": mean}),
+        tmp_path / "photos",
+        tmp_path / "out",
+        epochs=0,
+        held_out=0.5,
+        report=reports.append,
+    )
+    assert result["num_train"] + result["num_held_out"] == 20
+    # Of the images that are read again by their rows.
+    assert reports[1]["stage"] == "linear" and reports[1]["accuracy"] == 1.0
+    assert result["accuracy"] == 1.0
+
+
+@pytest.mark.usefixtures("no_export")
 def test_labels_need_not_begin_at_0_and_may_be_missing(encoder, tmp_path):
     labels = np.array([7, 3, -1, 7] * 6)
     source = arrays(labels, tmp_path)
@@ -140,6 +179,7 @@ def test_labels_need_not_begin_at_0_and_may_be_missing(encoder, tmp_path):
     assert names == ["3", "7"]
 
 
+@pytest.mark.usefixtures("no_export")
 def test_the_command_prints_stages_and_scores(run, tmp_path, capsys):
     encoder = run[2].parent / "encoder.keras"
     arguments = [f"--encoder={encoder}", "--source=digits", "--epochs=1"]
