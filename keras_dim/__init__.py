@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from keras_dim.methods import CodingRate
     from keras_dim.methods import CorInfoMax
     from keras_dim.methods import DeepInfoMax
+    from keras_dim.methods import Distillation
     from keras_dim.methods import InstanceDiscrimination
     from keras_dim.methods import MoCo
     from keras_dim.methods import SimCLR
@@ -63,6 +64,7 @@ __all__ = [
     "CodingRate",
     "CorInfoMax",
     "DeepInfoMax",
+    "Distillation",
     "InstanceDiscrimination",
     "MoCo",
     "RAFT",

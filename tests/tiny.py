@@ -191,8 +191,15 @@ def simclr(**arguments):
     )
 
 
+def distillation(**arguments):
+    """A student of 8 x 8 pixels and a teacher of others, with batch norm."""
+    arguments = {"teacher": encoder(10), "hidden_units": 7} | arguments
+    return keras_dim.Distillation(encoder(), seed=1, **arguments)
+
+
 METHODS = {
     "amdim": amdim,
+    "distillation": distillation,
     "amdim_mixtures_chunked": lambda: amdim(
         pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
         views=two_views(),

@@ -21,6 +21,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "compare",
+    "classify",
     "embed",
     "export",
     "report",

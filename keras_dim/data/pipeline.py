@@ -38,6 +38,7 @@ def load(
     first_batch: int = 0,
     drop_remainder: bool | None = None,
     data_dir: str | os.PathLike | None = None,
+    as_pairs: bool = False,
 ) -> "tf.data.Dataset | keras.utils.PyDataset":
     """Loads images as a dataset of batches, ready for `fit`.
 
@@ -64,6 +65,9 @@ def load(
         drop_remainder: bool. Whether to leave out a last, smaller batch.
             Defaults to `None`, the value of `shuffle`.
         data_dir: str or path. As in `open_source`.
+        as_pairs: bool. Whether batches are pairs of images and labels, as
+            `fit` of a classifier takes them, rather than dicts. Images without
+            a label are refused. Defaults to `False`.
 
     Returns:
         A `tf.data.Dataset` or, where Keras runs on another backend, a
@@ -127,9 +131,36 @@ def load(
         for epoch in itertools.count(first_epoch)
     )
     if keras.backend.backend() != "tensorflow":
-        return NumpyBatches(epochs, numbers)
-    size = batch_size if drop_remainder else None
-    return _tensorflow_batches(images, epochs, size, numbers)
+        dataset = NumpyBatches(epochs, numbers)
+    else:
+        size = batch_size if drop_remainder else None
+        dataset = _tensorflow_batches(images, epochs, size, numbers)
+    return _pairs(dataset, images) if as_pairs else dataset
+
+
+def _pairs(dataset, source):
+    """Returns the same batches as pairs of images and labels."""
+    who = f"as_pairs=True: {source.name}"
+    if not source.has_labels:
+        raise ValueError(f"{who} has no labels: load it without as_pairs")
+
+    def check(batch):
+        batches.labels_of(batch, who)
+
+    # Labels that are read together with the images are checked as they come.
+    is_known = source.labels is not None
+    if is_known:
+        check({"label": source.labels})
+
+    def pair(batch):
+        image = batch["image"]
+        if not is_known and isinstance(image, np.ndarray):
+            check(batch)
+        elif not is_known:
+            image = distribution.after_call(check, batch)
+        return image, batch["label"]
+
+    return batches.mapped(dataset, pair)
 
 
 def _tensorflow_batches(source, epochs, size, numbers):

@@ -6,6 +6,9 @@ from keras_dim.encoders.alexnet import half_alexnet
 from keras_dim.encoders.alexnet import small_alexnet
 from keras_dim.encoders.amdim_resnet import amdim_resnet
 from keras_dim.encoders.backbone import from_backbone
+from keras_dim.encoders.backbone import map_layers
+from keras_dim.encoders.classifier import classifier
+from keras_dim.encoders.classifier import unfreeze
 from keras_dim.encoders.dim_convnet import dim_convnet
 from keras_dim.encoders.dim_resnet import dim_resnet
 from keras_dim.encoders.features import default_feature
@@ -32,6 +35,7 @@ ENCODERS = {
 __all__ = [
     "ENCODERS",
     "amdim_resnet",
+    "classifier",
     "default_feature",
     "dim_alexnet",
     "dim_convnet",
@@ -41,9 +45,11 @@ __all__ = [
     "half_alexnet",
     "how_read",
     "lab_pair",
+    "map_layers",
     "patch_resnet",
     "resnet",
     "small_alexnet",
+    "unfreeze",
     "value_range",
     "with_range",
 ]

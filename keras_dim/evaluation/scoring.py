@@ -14,6 +14,7 @@ import numpy as np
 from keras_dim import batches
 from keras_dim import checks
 from keras_dim import data
+from keras_dim.data import reading
 from keras_dim.encoders import features as encoder_features
 from keras_dim.encoders import stored_values
 from keras_dim.evaluation.features import extract
@@ -57,6 +58,8 @@ class LabelledImages:
     train: Iterable[dict[str, Any]]
     test: Iterable[dict[str, Any]]
     note: str = ""
+    # Of training and of test.
+    sources: tuple[data.Source, ...] = ()
 
 
 def labelled_images(
@@ -117,9 +120,10 @@ def labelled_images(
             where = f" in {part!r}" if part else ""
             raise NoLabelsError(f"{source} has no labels{where}")
         opened.append(found)
+    sources = tuple(map(reading.held_in_memory, opened))
     train, test = (
         data.load(found, batch_size=batch_size, shuffle=False)
-        for found in opened
+        for found in sources
     )
     note = ""
     total = opened[0].num_images
@@ -153,7 +157,7 @@ def labelled_images(
 
         train, test = (batches.mapped(part, cut) for part in (train, test))
         note += f"; centre crops of {height} x {width} pixels"
-    return LabelledImages(train, test, note)
+    return LabelledImages(train, test, note, sources)
 
 
 class _Rows:

@@ -6,6 +6,7 @@ Critics, projections, priors and mixtures; queues, banks and teachers.
 from keras_dim.layers.bounds import NoiseContrastiveBound
 from keras_dim.layers.critics import ConcatenateCritic
 from keras_dim.layers.critics import DotProductCritic
+from keras_dim.layers.frozen import FrozenNetwork
 from keras_dim.layers.heads import Projection
 from keras_dim.layers.location_sampler import LocationSampler
 from keras_dim.layers.memory import FeatureQueue
@@ -26,6 +27,7 @@ __all__ = [
     "ConcatenateCritic",
     "DotProductCritic",
     "FeatureQueue",
+    "FrozenNetwork",
     "LocationSampler",
     "MemoryBank",
     "MixtureFeatures",

@@ -58,7 +58,7 @@ class Teacher(memory.StateLayer):
         self.num_steps = num_steps
         self.fresh_start = fresh_start
         self.feature = feature
-        self.networks = [_clone(student) for student in networks]
+        self.networks = [clone(student) for student in networks]
         pairs = []
         for own, student in zip(self.networks, networks, strict=True):
             pairs += zip(own.weights, student.weights, strict=True)
@@ -129,7 +129,7 @@ class _MoveTowards(layers.Layer):
         return rate
 
 
-def _clone(network):
+def clone(network):
     """Returns a network of the same layers with weights of its own."""
     clone = type(network).from_config(network.get_config())
     if not clone.built:

@@ -10,6 +10,7 @@ from keras_dim.methods.coding_rate import CodingRate
 from keras_dim.methods.corinfomax import CorInfoMax
 from keras_dim.methods.cpc import CPC
 from keras_dim.methods.deep_infomax import DeepInfoMax
+from keras_dim.methods.distillation import Distillation
 from keras_dim.methods.instance_discrimination import InstanceDiscrimination
 from keras_dim.methods.moco import MoCo
 from keras_dim.methods.raft import RAFT
@@ -24,6 +25,7 @@ METHODS = {
     "corinfomax": CorInfoMax,
     "cpc": CPC,
     "deep_infomax": DeepInfoMax,
+    "distillation": Distillation,
     "instance_discrimination": InstanceDiscrimination,
     "moco": MoCo,
     "raft": RAFT,
@@ -41,6 +43,7 @@ __all__ = [
     "CodingRate",
     "CorInfoMax",
     "DeepInfoMax",
+    "Distillation",
     "InstanceDiscrimination",
     "MoCo",
     "SimCLR",

@@ -8,6 +8,7 @@ from keras_dim.evaluation.scoring import score
 from keras_dim.training.alarms import NonFiniteAlarm
 from keras_dim.training.alarms import NonFiniteError
 from keras_dim.training.checkpoints import Checkpoint
+from keras_dim.training.classifying import classify
 from keras_dim.training.embedding import embed
 from keras_dim.training.embedding import read_embedding
 from keras_dim.training.encoders import in_float32
@@ -29,6 +30,7 @@ __all__ = [
     "Recipe",
     "Terminated",
     "WorkerLostError",
+    "classify",
     "embed",
     "in_float32",
     "labelled_images",

@@ -61,6 +61,7 @@ class Recipe:
     A part is a name, or a dict of `"name"` and arguments of the function or
     class of that name, such as `{"name": "adam", "learning_rate": 1e-3}`. An
     argument may be a part itself: `{"name": "deep_infomax", "critic": {...}}`.
+    The `teacher` of a method is a preset's name or a path.
 
     Args:
         name: str.
@@ -305,9 +306,13 @@ class Recipe:
             raise ValueError(f"{path} holds no recipe: {reason}") from error
 
     def _build(self, kind, **defaults):
-        return parts.build(
-            kind, PARTS[kind], getattr(self, kind), seed=self.seed, **defaults
-        )
+        part = getattr(self, kind)
+        if kind == "method" and isinstance(part.get("teacher"), str):
+            # A module that imports this one.
+            from keras_dim.training.encoders import load_encoder
+
+            part = part | {"teacher": load_encoder(part["teacher"])}
+        return parts.build(kind, PARTS[kind], part, seed=self.seed, **defaults)
 
 
 def _copy_weights(start, encoder, name):

@@ -152,3 +152,62 @@ def test_channels_first_of_keras_is_refused(monkeypatch):
     )
     with pytest.raises(ValueError, match="Keras is set to 'channels_first'"):
         keras_dim.data.load(pixels(0, (2, 4, 4, 3)), batch_size=2)
+
+
+def test_pairs_are_the_images_and_labels_of_the_dicts():
+    source = (IMAGES, np.arange(10) % 3)
+    pairs, dicts = (
+        keras_dim.data.load(source, batch_size=4, as_pairs=as_pairs)
+        for as_pairs in (True, False)
+    )
+    assert len(pairs) == len(dicts)
+    for (image, label), batch in zip(pairs, dicts, strict=True):
+        np.testing.assert_array_equal(image, batch["image"])
+        np.testing.assert_array_equal(label, batch["label"])
+
+
+def test_a_classifier_is_fitted_to_pairs():
+    pairs = keras_dim.data.load(
+        (IMAGES, np.arange(10) % 3), batch_size=5, as_pairs=True
+    )
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    # Keras warns of its own default where a data set is given.
+    history = model.fit(pairs, epochs=2, shuffle=False, verbose=0).history
+    assert len(history["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (IMAGES, "has no labels"),
+        ((IMAGES, np.arange(10) - 1), "-1.*no label, in 1 of 10 rows"),
+    ],
+)
+def test_pairs_of_unlabelled_images_are_refused(source, message):
+    with pytest.raises(ValueError, match=message):
+        keras_dim.data.load(source, batch_size=5, as_pairs=True)
+
+
+def test_labels_that_are_not_known_before_are_checked_as_they_come(
+    monkeypatch,
+):
+    # As for a large source: its labels are read together with its images.
+    source = keras_dim.data.open_source((IMAGES, np.arange(10) - 1))
+    labels = source.labels
+    monkeypatch.setattr(type(source), "has_labels", True)
+    source.labels = None
+    monkeypatch.setattr(
+        type(source),
+        "read",
+        lambda self, rows: {
+            "image": self.images[rows],
+            "index": rows,
+            "label": labels[rows],
+        },
+    )
+    pairs = keras_dim.data.load(source, batch_size=5, as_pairs=True)
+    with pytest.raises(ValueError, match="no label, in 1 of 5 rows"):
+        with keras_dim.distribution.value_errors():
+            list(pairs)

@@ -261,14 +261,18 @@ class TestBank:
         assert "float64" in refused(tiny.make(name), "fit", batch)
 
 
-BANKS = ("instance_discrimination", "cmc")
+NEEDED = {
+    "instance_discrimination": {"num_images": 4},
+    "cmc": {"num_images": 4},
+    "distillation": {"teacher": tiny.encoder()},
+}
 
 
 @pytest.mark.parametrize("name", keras_dim.methods.METHODS)
 def test_an_encoder_without_the_feature_is_refused(name):
     image = keras.Input(tiny.IMAGE_SHAPE)
     encoder = keras.Model(image, {"other": keras.layers.Flatten()(image)})
-    arguments = {"num_images": 4} if name in BANKS else {}
+    arguments = NEEDED.get(name, {})
 
     with pytest.raises(ValueError, match="has no feature '[a-z]+'.*'other'"):
         keras_dim.methods.METHODS[name](encoder, **arguments)
@@ -285,7 +289,7 @@ def test_an_encoder_without_the_feature_is_refused(name):
 def test_a_map_is_no_feature_for_a_head(name):
     image = keras.Input(tiny.IMAGE_SHAPE)
     maps = dict.fromkeys(("global", "luminance", "chrominance"), image)
-    arguments = {"num_images": 4} if name in BANKS else {}
+    arguments = NEEDED.get(name, {})
 
     with pytest.raises(ValueError, match=r"must be a vector.*8, 8, 3\)"):
         keras_dim.methods.METHODS[name](keras.Model(image, maps), **arguments)

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
+import keras_dim
 from keras_dim import catalog
 from keras_dim import data
 from keras_dim import parts
@@ -44,6 +45,7 @@ ENCODERS = {
     "deep_infomax_xray": ((64, 64, 1), "local", (8, 8)),
     "deep_infomax_microscopy": ((64, 64, 3), "local", (8, 8)),
     "amdim_satellite": ((64, 64, 3), "map_7", (7, 7)),
+    "distillation_cifar10": ((32, 32, 3), "map_7", (7, 7)),
 }
 # Widths that change no place of a map, and take no memory.
 # They are those of a recipe, or of all other recipes of a method.
@@ -61,6 +63,7 @@ NARROW = {
     "alignment_uniformity": {"encoder.units": 4},
     "corinfomax": {"hidden_units": 4, "width": 2},
     "coding_rate": {"hidden_units": 4, "width": 2},
+    "distillation": {"base_width": 2, "representation_units": 16},
 }
 # Every field of every recipe, beside the code.
 WRITTEN = json.loads(
@@ -121,6 +124,11 @@ def test_a_recipe_builds_its_model(name):
         if argument in PARTS_OF_METHODS:
             for part, of_part in parts.named(value).items():
                 assert part == "name" or getattr(found, part) == of_part
+        elif argument == "teacher":
+            weights = keras_dim.pretrained(value).get_weights()
+            np.testing.assert_array_equal(
+                found.network.get_weights()[0], weights[0]
+            )
         elif argument != "name":
             assert found == value
 

@@ -1,0 +1,78 @@
+"""Trains a classifier of labelled images on an encoder, scores and exports it.
+
+First a logistic regression on the frozen feature, then all weights but those
+of batch norms, until the loss of the images held out has not fallen for
+--patience epochs. Leaves a folder with classifier.keras, a SavedModel for
+TensorFlow Serving, classes.json and metrics.json.
+"""
+
+import argparse
+import functools
+
+from keras_dim.cli import flags
+from keras_dim.cli import messages
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags."""
+    add = functools.partial(flags.add, parser)
+    add("encoder", flags.ENCODER, required=True)
+    add("source", flags.SOURCE, required=True)
+    add("output", "The folder to be made.", required=True)
+    add("split", "The split to train on.", "train")
+    add("test_split", "The split that is scored.", "test")
+    add("feature", flags.FEATURE)
+    add("epochs", "Most epochs of the second stage; 0 leaves it out.", 20)
+    add("patience", "Epochs without improvement until it stops.", 3)
+    add("learning_rate", "Of Adam in the second stage.", 1e-4)
+    add("batch_size", "Images to a step.", 64)
+    add("held_out", "Share of each class that is held out.", 0.1)
+    add("seed", "Seed of the images held out and of their order.", 0)
+
+
+def run(options) -> None:
+    """Trains, and prints the scores."""
+    from keras_dim import training
+    from keras_dim.training import classifying
+
+    arguments = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("command", "encoder", "run", "trace")
+    }
+    encoder = training.load_encoder(options.encoder)
+    found = classifying.classify(encoder, report=_print, **arguments)
+    names = {
+        "majority_class": "the most frequent class alone",
+        "frozen_probe": "frozen encoder, linear probe on all training images",
+        "linear": "frozen encoder, linear, without those held out",
+        "accuracy": f"the classifier written ({found['stage']})",
+    }
+    rows = [
+        (name, messages.percent(found[entry])) for entry, name in names.items()
+    ]
+    print(f"\n{messages.table(('classifier', 'percent'), rows)}\n")
+    print(
+        f"Accuracy on {found['num_test']:,} test images. Trained on "
+        f"{found['num_train']:,}, {found['num_held_out']:,} held out. "
+        f"Adam {options.learning_rate:g}, batch {options.batch_size}, "
+        f"{found['epochs']} epochs, seed {options.seed}.\n"
+        f"The classifier: {options.output}"
+    )
+
+
+def _print(about):
+    """Prints a line for each stage and each epoch."""
+    if about["stage"] == "features":
+        line = f"Reading the features of {about['images']:,} images..."
+    elif about["stage"] == "linear":
+        accuracy = messages.percent(about["accuracy"])
+        line = f"Linear: {accuracy} percent of those held out"
+    else:
+        accuracy = messages.percent(about["val_accuracy"])
+        line = (
+            f"Epoch {about['epoch']} of at most {about['epochs']}: loss "
+            f"{about['loss']:.4f}, held out: loss {about['val_loss']:.4f}, "
+            f"{accuracy} percent, {about['seconds']:.1f} s"
+        )
+    print(line, flush=True)
