@@ -13,6 +13,7 @@ import numpy as np
 from keras_dim import batches
 from keras_dim import checks
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 from keras_dim.evaluation import fine_tuning
 from keras_dim.evaluation import scoring
 from keras_dim.evaluation.features import input_shape
@@ -129,6 +130,12 @@ def compare(
         )
     if taken := {RAW_PIXELS, UNTRAINED, SUPERVISED} & set(encoders):
         raise ValueError(f"These are names of baselines: {sorted(taken)}")
+    for name, encoder in encoders.items():
+        if stored_values.value_range(encoder) is not None:
+            raise ValueError(
+                f"{name} takes stored values, and the baselines pixels of 8 "
+                "bits: score it by `keras-dim probe`"
+            )
     opened = {}
 
     def images_of(encoder):

@@ -129,7 +129,13 @@ def read_features(
     encoders.features.features_of(encoder, feature)
     *size, channels = encoder.inputs[0].shape[1:]
     size = images.source.image_shape[:2] if None in size else size
-    opened = data.open_source(source, split, image_size=size, channels=channels)
+    opened = data.open_source(
+        source,
+        split,
+        image_size=size,
+        channels=channels,
+        values=encoders.how_read(encoder),
+    )
     batches = reading.Epoch(opened, _BATCH, images.rows).batches()
     found, done = [], 0
     for batch in evaluation.stream(encoder, batches, feature, _BATCH):

@@ -87,7 +87,11 @@ def classify(
     feature = feature or encoders.default_feature(encoder)
     report = report or (lambda _: None)
     images = evaluation.labelled_images(
-        source, split, test_split, image_shape=encoder.input_shape[1:]
+        source,
+        split,
+        test_split,
+        image_shape=encoder.input_shape[1:],
+        values=encoders.how_read(encoder),
     )
     pixels = images.sources[0]
     counts = [each.num_images for each in images.sources]

@@ -4,6 +4,8 @@ import pytest
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
+from keras_dim import batches
+from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim.evaluation import LabelledImages
 from keras_dim.evaluation import comparison
@@ -132,6 +134,13 @@ def test_wrong_arguments_are_refused_before_any_work():
     ):
         with pytest.raises(ValueError, match=words):
             evaluation.compare(encoders, IMAGES, protocols)
+
+
+def test_an_encoder_of_stored_values_is_refused():
+    deep = batches.ValueRange((0,) * 3, (65535,) * 3, "uint16")
+    encoder = encoders.with_range(tiny_encoder(), deep)
+    with pytest.raises(ValueError, match="ours takes stored values"):
+        evaluation.compare({"ours": encoder}, IMAGES)
 
 
 def test_fine_tuning_learns_and_leaves_the_encoder():
