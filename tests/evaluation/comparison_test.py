@@ -126,14 +126,14 @@ def test_the_verdict_has_a_margin_and_its_uncertainty(ours, others, words):
 
 
 def test_wrong_arguments_are_refused_before_any_work():
-    for encoders, protocols, words in (
+    for given, protocols, words in (
         ({}, ("linear",), "names and encoders"),
         ({"raw pixels": tiny_encoder()}, ("linear",), "names of baselines"),
         ({"ours": tiny_encoder()}, ("linaer",), "Did you mean 'linear'"),
         ({"ours": tiny_encoder()}, ("linear", "linear"), "different values"),
     ):
         with pytest.raises(ValueError, match=words):
-            evaluation.compare(encoders, IMAGES, protocols)
+            evaluation.compare(given, IMAGES, protocols)
 
 
 def test_an_encoder_of_stored_values_is_refused():
