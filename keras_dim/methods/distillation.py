@@ -11,6 +11,7 @@ from keras_dim.layers import heads
 from keras_dim.methods import base
 from keras_dim.views import geometry
 from keras_dim.views import pipelines
+from keras_dim.views import resampling
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -128,12 +129,21 @@ class Distillation(base.SelfSupervisedModel):
         predictions = self.head(features, training=training)
         size = self.teacher.network.input_shape[1:3]
         if None not in size and size != images.shape[1:3]:
-            # Integers would be rounded to whole grey levels.
-            images = ops.cast(images, "float32")
-            images = ops.image.resize(images, size, antialias=True)
+            images = _resized(images, size)
         return predictions, self.teacher(images)[self.teacher_feature]
 
     def loss_terms(self, outputs):
         predictions, targets = map(heads.normalized, outputs)
         gaps = ops.sum(ops.square(predictions - targets), axis=-1)
         return {"prediction_error": ops.mean(gaps)}
+
+
+def _resized(images, size):
+    """Resizes images bilinearly, with antialiasing, which XLA has no op for."""
+    starts = ops.zeros(ops.shape(images)[:1], "float32")
+    of_axes = [
+        resampling.weights(starts, starts + old, old, new, "bilinear")
+        for old, new in zip(images.shape[1:3], size, strict=True)
+    ]
+    # Integers would be rounded to whole grey levels.
+    return resampling.resample(ops.cast(images, "float32"), *of_axes)
