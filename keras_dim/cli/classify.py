@@ -20,7 +20,8 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("source", flags.SOURCE, required=True)
     add("output", "The folder to be made.", required=True)
     add("split", "The split to train on.", "train")
-    add("test_split", "The split that is scored.", "test")
+    help = "The split that is scored, or the share of images without splits."
+    add("test_split", help, "test")
     add("feature", flags.FEATURE)
     add("epochs", "Most epochs of the second stage; 0 leaves it out.", 20)
     add("patience", "Epochs without improvement until it stops.", 3)
@@ -34,12 +35,14 @@ def run(options) -> None:
     """Trains, and prints the scores."""
     from keras_dim import training
     from keras_dim.training import classifying
+    from keras_dim.training import recipe
 
     arguments = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("command", "encoder", "run", "trace")
+        if name not in ("command", "encoder", "needs_keras", "run", "trace")
     }
+    arguments["test_split"] = recipe.literal(options.test_split)
     encoder = training.load_encoder(options.encoder)
     found = classifying.classify(encoder, report=_print, **arguments)
     names = {

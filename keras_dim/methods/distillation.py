@@ -1,16 +1,20 @@
 """Distillation: a student predicts the features of a trained teacher."""
 
+import operator
+
 import keras
 from keras import ops
 
 from keras_dim import checks
 from keras_dim.encoders import backbone
 from keras_dim.encoders import features as encoder_features
+from keras_dim.encoders import stored_values
 from keras_dim.layers import frozen
 from keras_dim.layers import heads
 from keras_dim.methods import base
 from keras_dim.views import geometry
 from keras_dim.views import pipelines
+from keras_dim.views import resampling
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -95,6 +99,12 @@ class Distillation(base.SelfSupervisedModel):
                 "would get raw ones: wrap it by encoders.from_backbone, built "
                 "with include_top=False and without pooling"
             )
+        ranges = map(stored_values.value_range, (teacher, encoder))
+        if operator.ne(*ranges):
+            raise ValueError(
+                "Teacher and student must take values of the same range: both "
+                "pixels of 8 bits, or both stored values. They do not"
+            )
         name = teacher_feature or encoder_features.default_feature(teacher)
         units = encoder_features.vector_width(teacher, name)
         # What the teacher computes beside this feature is left out.
@@ -128,12 +138,22 @@ class Distillation(base.SelfSupervisedModel):
         predictions = self.head(features, training=training)
         size = self.teacher.network.input_shape[1:3]
         if None not in size and size != images.shape[1:3]:
-            # Integers would be rounded to whole grey levels.
-            images = ops.cast(images, "float32")
-            images = ops.image.resize(images, size, antialias=True)
+            images = _resized(images, size)
         return predictions, self.teacher(images)[self.teacher_feature]
 
     def loss_terms(self, outputs):
         predictions, targets = map(heads.normalized, outputs)
         gaps = ops.sum(ops.square(predictions - targets), axis=-1)
         return {"prediction_error": ops.mean(gaps)}
+
+
+def _resized(images, size):
+    """Resizes images bilinearly, with antialiasing, which XLA has no op for."""
+    starts = ops.zeros(ops.shape(images)[:1], "float32")
+    of_axes = [
+        resampling.weights(starts, starts + old, old, new, "bilinear")
+        for old, new in zip(images.shape[1:3], size, strict=True)
+    ]
+    # Integers would be rounded to whole grey levels.
+    images = ops.cast(images, "float32")
+    return resampling.resample(images, *of_axes, clip=False)

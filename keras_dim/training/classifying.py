@@ -28,7 +28,7 @@ def classify(
     output: str | os.PathLike,
     *,
     split: str = "train",
-    test_split: str = "test",
+    test_split: str | float = "test",
     feature: str | None = None,
     epochs: int = 20,
     patience: int = 3,
@@ -53,7 +53,8 @@ def classify(
         output: str or path. The folder to be made. It gets `classifier.keras`,
             `classes.json` (the name of each output), `metrics.json` (what is
             returned) and, on TensorFlow, `classifier`, a SavedModel.
-        test_split: str. The split to be scored. Defaults to `"test"`.
+        test_split: str or float. See `evaluation.labelled_images`. Defaults to
+            `"test"`.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
         epochs: int. Most epochs of the second stage; 0 leaves it out. Defaults
             to 20.

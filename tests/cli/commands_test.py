@@ -351,3 +351,26 @@ def test_verify_says_what_it_could_not_measure(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "few_shot(shots=5)" in printed
     assert "not measured: There are no such images." in printed
+
+
+def test_classify_passes_its_flags_on(encoder, capsys, monkeypatch):
+    import inspect
+
+    from keras_dim.training import classifying
+
+    real, seen = classifying.classify, {}
+
+    def classify(*arguments, **given):
+        seen.update(inspect.signature(real).bind(*arguments, **given).arguments)
+        scores = "majority_class", "frozen_probe", "linear", "accuracy"
+        counts = "num_train", "num_test", "num_held_out", "epochs"
+        found = {"stage": "linear"} | dict.fromkeys(counts, 7)
+        return found | dict.fromkeys(scores, 0.5)
+
+    monkeypatch.setattr(classifying, "classify", classify)
+    flags = ["--source=digits", "--output=x", "--test_split=0.2", "--epochs=0"]
+
+    assert main.run(["classify", f"--encoder={encoder}", *flags]) == 0
+    assert "50.00" in capsys.readouterr().out
+    assert (seen["source"], seen["test_split"]) == ("digits", 0.2)
+    assert (seen["epochs"], seen["held_out"]) == (0, 0.1)

@@ -5,6 +5,7 @@ import tiny
 from keras import layers
 
 import keras_dim
+from keras_dim import batches
 from keras_dim import encoders
 from keras_dim.layers import FrozenNetwork
 
@@ -144,6 +145,13 @@ def test_a_teacher_that_takes_no_raw_pixels_is_refused():
 def test_an_unfit_teacher_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         tiny.distillation(**arguments)
+
+
+def test_a_teacher_of_another_range_is_refused():
+    deep = batches.ValueRange((0,) * 3, (65535,) * 3, "uint16")
+    teacher = encoders.with_range(tiny.encoder(), deep)
+    with pytest.raises(ValueError, match="values of the same range"):
+        keras_dim.Distillation(tiny.encoder(), teacher=teacher)
 
 
 def test_a_frozen_network_has_the_outputs_of_its_network():
