@@ -276,7 +276,7 @@ def test_two_replicas_equal_one(name, two_replicas):
     assert got[2] == pytest.approx(expected[2], rel=1e-4, abs=1e-5)
 
 
-@some
+@few
 def test_xla_equals_eager(name, draws_that_xla_shares):
     eager = run(tiny.make(name, run_eagerly=True))
     model = tiny.make(name, jit_compile=True)
