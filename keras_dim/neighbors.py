@@ -78,6 +78,13 @@ def nearest(
             own = np.arange(len(scores))
             scores[own, own + block.start] = -np.inf
         found = np.argpartition(scores, -k, axis=1)[:, -k:]
+        least = np.take_along_axis(scores, found, axis=1).min(axis=1)
+        # Of rows as near as the last one, the partition takes any.
+        num_near = np.count_nonzero(scores >= least[:, None], axis=1)
+        for query in np.flatnonzero(num_near > k):
+            nearer = np.flatnonzero(scores[query] > least[query])
+            equal = np.flatnonzero(scores[query] == least[query])
+            found[query] = np.append(nearer, equal[: k - len(nearer)])
         # Equal cosines in the order of rows, which the stable sort keeps.
         found.sort(axis=1)
         near = np.take_along_axis(scores, found, axis=1)

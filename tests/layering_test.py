@@ -9,7 +9,8 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "keras_dim"
 FLOORS = [
     {"catalog", "checks", "configurable", "files", "version"},
     {"distribution", "model_files", "neighbors", "optimizers", "parts"},
-    {"batches", "mutual_information"},
+    {"batches"},
+    {"mutual_information"},
     {"layers"},
     {"encoders", "views"},
     {"data", "methods"},

@@ -40,6 +40,18 @@ def test_equally_near_rows_come_in_their_order():
     assert np.all(cosines <= 1) and cosines == pytest.approx(1)
 
 
+def test_of_equally_near_rows_the_first_are_taken():
+    rows = np.random.default_rng(0).integers(0, 2, (300, 3)).astype(float)
+    unit = neighbors.unit_vectors(rows)
+    scores = unit @ unit.T
+    np.fill_diagonal(scores, -2)
+
+    found, _ = neighbors.nearest(rows, 5)
+
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_rows_of_zeros_are_equal_and_unlike_all_others():
     rows = np.array([[0.0, 0], [1, 0], [0, 0], [-1, 0.1]])
 

@@ -105,7 +105,7 @@ def labelled_images(
     if is_share:
         checks.between(0, 1, test_split=test_split)
     opened = []
-    for part in (None, None) if is_share else (split, test_split):
+    for part in (None,) if is_share else (split, test_split):
         try:
             found = data.open_source(
                 source,
@@ -121,6 +121,8 @@ def labelled_images(
             raise NoLabelsError(f"{source} has no labels{where}")
         opened.append(found)
     sources = tuple(map(reading.held_in_memory, opened))
+    if is_share:
+        sources *= 2
     train, test = (
         data.load(found, batch_size=batch_size, shuffle=False)
         for found in sources

@@ -111,8 +111,8 @@ def _write_warmup(folder, encoder, functions, model_name):
 def _warmup(model_name, signature_name, input_name, value):
     """Returns a `PredictionLog` of TensorFlow Serving, which has its request.
 
-    Its five fields are put together here, as the package with their classes,
-    tensorflow-serving-api, is not needed for anything else but gRPC.
+    Its fields are put together here: the package with their classes,
+    tensorflow-serving-api, is needed for gRPC alone.
     """
     tensor = tf.make_tensor_proto(value).SerializeToString()
     model = _field(1, model_name.encode()) + _field(3, signature_name.encode())

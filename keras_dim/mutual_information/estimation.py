@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dim import batches
 from keras_dim import checks
 from keras_dim import parts
 from keras_dim.mutual_information import critics
@@ -141,8 +142,8 @@ def estimate(
             nothing. Defaults to `"noise_contrastive"`.
         critic: str, dict of a name and arguments, or None for the estimator's
             own. One of `critics.CRITICS`.
-        encoder: `keras.Model`, or None. Front of the critic: x are images, and
-            its features are taken, without training it. Features never hold
+        encoder: `keras.Model`, or None. Front of the critic: x are raw pixels,
+            and its features are taken, without training it. Features never hold
             more information than their images.
         feature: str, or None for the only one. Which feature of the encoder.
         folds: int, 3 or more. Parts. Defaults to 10.
@@ -178,10 +179,10 @@ def estimate(
     checks.integers(2, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate)
     if z is None:
-        batches = [tuple(batch) for batch in x]
+        pairs = [tuple(batch) for batch in x]
         x, z = (
             np.concatenate([ops.convert_to_numpy(part) for part in side])
-            for side in zip(*batches, strict=True)
+            for side in zip(*pairs, strict=True)
         )
     if encoder is not None:
         x = _features(encoder, x, feature)
@@ -270,7 +271,9 @@ def _summary(nats, error, ceiling, estimator, x, history=None):
 
 
 def _features(encoder, images, feature):
-    features = encoder.predict(np.asarray(images), verbose=0)
+    images = np.asarray(images)
+    batches.check(images, encoder.input_shape[1:], who="`estimate`")
+    features = encoder.predict(images, verbose=0)
     if isinstance(features, dict):
         name = feature or (next(iter(features)) if len(features) == 1 else None)
         checks.one_of(features, feature=name)

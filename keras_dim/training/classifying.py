@@ -95,8 +95,9 @@ def classify(
         values=encoders.how_read(encoder),
     )
     pixels = images.sources[0]
-    counts = [each.num_images for each in images.sources]
-    report({"stage": "features", "images": sum(counts)})
+    # One alone where its images were split.
+    num_images = sum(each.num_images for each in set(images.sources))
+    report({"stage": "features", "images": num_images})
     train, test = (
         evaluation.extract(encoder, part, feature)
         for part in (images.train, images.test)

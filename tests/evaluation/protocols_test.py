@@ -60,7 +60,10 @@ def test_sgd_is_that_of_a_slow_version(blobs, monkeypatch):
     start = draw.normal(0, 0.01, (5, 2))
     start[-1] = 0
     order = [draw.permutation(200) for _ in range(3)]
-    rate = lambda epoch: 0.5 if epoch < 2 else 0.05  # noqa: E731
+
+    def rate(epoch):
+        return 0.5 if epoch < 2 else 0.05
+
     weights = slow_sgd(rows, labels, rate, order, start, 0.9, 3, 64)
     expected = (test @ weights[:-1] + weights[-1]).argmax(1)
 

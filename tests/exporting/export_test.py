@@ -267,6 +267,25 @@ def test_the_report_says_how_each_runtime_agrees(version):
         assert max(found["differences"].values()) <= 1e-5
 
 
+def test_openvino_is_told_to_report_its_use_to_nobody(
+    encoder, tmp_path, monkeypatch
+):
+    seen = []
+
+    def run(path, images):
+        seen.append(os.environ.get("CI"))
+        raise RuntimeError
+
+    for before in ("false", None):
+        monkeypatch.delenv("CI", raising=False)
+        if before:
+            monkeypatch.setenv("CI", before)
+        parity.report(encoder, {"own": ("numpy", run)}, tmp_path)
+        # Its telemetry looks for this, when it is imported and converts.
+        assert seen.pop() == "true"
+        assert os.environ.get("CI") == before
+
+
 def test_a_runtime_that_disagrees_is_told_of(encoder, tmp_path, caplog):
     def run(path, images):
         features = features_of(encoder, images)

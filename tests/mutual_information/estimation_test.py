@@ -117,6 +117,8 @@ def test_images_come_through_an_encoder_and_data_sets_in_batches():
     of_encoder = estimate(images, z, encoder=encoder, **arguments)
     assert estimate(batches, None, **arguments).nats == whole.nats > 2
     assert abs(of_encoder.nats - whole.nats) < 1e-3
+    with pytest.raises(ValueError, match="`estimate` expects raw pixels"):
+        estimate(images / 255, z, encoder=encoder, **arguments)
 
 
 def test_the_gaussian_critic_begins_at_the_closed_form():

@@ -11,7 +11,6 @@ import keras_dim
 from keras_dim import encoders
 from keras_dim import training
 from keras_dim.cli import main
-from keras_dim.exporting import parity
 from keras_dim.training import classifying
 
 
@@ -28,18 +27,15 @@ def run(encoder, tmp_path_factory):
     encoder.save(folder / "encoder.keras")
     before = encoder.get_weights()
     reports = []
-    with pytest.MonkeyPatch.context() as patch:
-        # It forks this process, which may hold JAX; exporting has its tests.
-        patch.delitem(parity.SAVED_MODEL, "openvino")
-        result = training.classify(
-            encoder,
-            "digits",
-            folder / "out",
-            feature="fc",
-            epochs=2,
-            learning_rate=3e-3,
-            report=reports.append,
-        )
+    result = training.classify(
+        encoder,
+        "digits",
+        folder / "out",
+        feature="fc",
+        epochs=2,
+        learning_rate=3e-3,
+        report=reports.append,
+    )
     return result, reports, folder / "out", before
 
 

@@ -279,6 +279,8 @@ def test_images_without_splits_are_split(tmp_path):
     )
     assert len(train) == 9 and len(test) == 5 and not train & test
     assert "5 of 20 images drawn for test" in parts.note
+    # Opened once.
+    assert parts.sources[0] is parts.sources[1]
     assert "9 of 15 training images" in parts.note
     recipe = tiny_recipe(probe_source=str(path), probe_split="0.25")
     other = labelled_images_of(recipe)
