@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_dim import checks
+from keras_dim.neighbors import nearest
 
 # Columns of a log that are no curve.
 _NO_CURVE = ("epoch", "seconds", "images_per_second")
@@ -49,12 +50,9 @@ def curves(
         places = [row["epoch"] for row in rows]
         values = [float(row.get(name, "nan")) for row in rows]
         axes.plot(places, values, ".-", color="C0")
-        for color, (end, value) in zip(
-            ("0.5", "C3"),
-            (references or {}).get(name, {}).items(),
-            strict=False,
-        ):
+        for end, value in (references or {}).get(name, {}).items():
             if value is not None:
+                color = _COLORS[end]
                 axes.axhline(value, linestyle="--", color=color, label=end)
                 axes.legend(fontsize=6, loc="best")
         axes.set_title(name, fontsize=8)
@@ -84,18 +82,18 @@ def neighbors(
     checks.integers(1, len(images) - 1, k=k)
     for number in queries:
         checks.integers(0, len(images) - 1, query=number)
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    units = features / np.where(norms > 0, norms, 1)
+    # One more, as an image is its own neighbour, if not always the first.
+    found = nearest(features, k + 1, features[list(queries)])
     figure = _figure(1.1 * (k + 1), 1.2 * len(queries))
     panels = figure.subplots(len(queries), k + 1, squeeze=False)
-    for line, query in zip(panels, queries, strict=True):
-        cosines = units @ units[query]
-        # The image itself comes first, whatever equals it.
-        cosines[query] = np.inf
-        for axes, number in zip(line, np.argsort(-cosines), strict=False):
+    for line, query, *others in zip(panels, queries, *found, strict=True):
+        _show(line[0], images[query])
+        others = [
+            each for each in zip(*others, strict=True) if each[0] != query
+        ]
+        for axes, (number, cosine) in zip(line[1:], others, strict=False):
             _show(axes, images[number])
-            if number != query:
-                axes.set_title(f"{cosines[number]:.2f}", fontsize=7)
+            axes.set_title(f"{cosine:.2f}", fontsize=7)
     return figure
 
 

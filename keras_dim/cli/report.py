@@ -79,6 +79,7 @@ def _trained(options, output):
     """Trains an encoder on the images; returns the folder of its run."""
     from keras_dim import recipes
     from keras_dim import training
+    from keras_dim.cli import epoch_lines
 
     directory = options.directory or f"{output}_encoder"
     is_file = options.recipe.endswith(".json")
@@ -92,7 +93,8 @@ def _trained(options, output):
         f"{recipe.epochs} epochs in {directory}",
         flush=True,
     )
-    training.pretrain(recipe, directory, resume=True, verbose=2)
+    lines = epoch_lines.EpochLines(recipe.epochs, recipe.batch_size)
+    training.pretrain(recipe, directory, True, [lines], verbose=0)
     return str(directory)
 
 

@@ -37,6 +37,17 @@ MEASURES = {
         "Directions in which the features vary, as if all were equal. Near 1, "
         "the features have collapsed. Compare only equal numbers of images.",
     ),
+    "rank_me": Measure(
+        "RankMe",
+        evaluation.rank_me,
+        "The same with the mean of the features, by singular values.",
+    ),
+    "uniformity": Measure(
+        "Uniformity",
+        evaluation.uniformity,
+        "0 where all features have one direction, about -4 where they are "
+        "spread over all directions.",
+    ),
     "relative_deviation": Measure(
         "Relative deviation",
         evaluation.relative_deviation,

@@ -125,15 +125,11 @@ def pretrain(
             model, done = checkpoints.load_latest(saved)
             is_new = model is None
             if is_new or earlier.epochs != recipe.epochs:
-                start = None
-                if is_new and recipe.start_from:
-                    start = encoders.load_encoder(recipe.start_from)
-                before, model = (
-                    model,
-                    recipe.build_model(
-                        source.image_shape, steps, num_images, start
-                    ),
-                )
+                before, made = model, recipe
+                if not is_new:
+                    # Its weights are those of the checkpoint.
+                    made = dataclasses.replace(recipe, start_from=None)
+                model = made.build_model(source.image_shape, steps, num_images)
                 model.compile(
                     recipe.build_optimizer(steps),
                     steps_per_execution=min(recipe.steps_per_execution, steps),

@@ -196,12 +196,10 @@ class Recipe:
         image_shape: tuple[int, int, int],
         steps_per_epoch: int = 1,
         num_images: int | None = None,
-        start: keras.Model | None = None,
     ) -> keras.Model:
         """Returns the method for images of that shape, before its training.
 
-        A method with a memory bank needs their number. The encoder takes the
-        weights of `start`, or random ones.
+        A method with a memory bank needs their number.
         """
         height, width, channels = self.encoder_shape(image_shape)
         if height != width:
@@ -213,9 +211,9 @@ class Recipe:
         sizes = {"image_size": height, "channels": channels}
         variational = prior == "variational"
         encoder = self._build("encoder", variational=variational, **sizes)
-        if start is not None:
+        if self.start_from:
             # Before the method is built: a teacher copies the encoder.
-            _copy_weights(start, encoder, self.start_from)
+            _copy_weights(_loaded(self.start_from), encoder, self.start_from)
         if self.values != "8_bit":
             if not isinstance(self.values, Mapping):
                 raise ValueError(
@@ -308,11 +306,15 @@ class Recipe:
     def _build(self, kind, **defaults):
         part = getattr(self, kind)
         if kind == "method" and isinstance(part.get("teacher"), str):
-            # A module that imports this one.
-            from keras_dim.training.encoders import load_encoder
-
-            part = part | {"teacher": load_encoder(part["teacher"])}
+            part = part | {"teacher": _loaded(part["teacher"])}
         return parts.build(kind, PARTS[kind], part, seed=self.seed, **defaults)
+
+
+def _loaded(where):
+    # A module that imports this one.
+    from keras_dim.training.encoders import load_encoder
+
+    return load_encoder(where)
 
 
 def _copy_weights(start, encoder, name):
@@ -340,12 +342,7 @@ def literal(value: Any, name: str = "") -> Any:
 
     What is no text is returned as it is, and so are names and paths.
     """
-    if not isinstance(value, str) or name in (
-        "name",
-        "source",
-        "probe_source",
-        "start_from",
-    ):
+    if not isinstance(value, str) or name in _TEXTS:
         return value
     words = {"true": True, "false": False, "none": None, "null": None}
     if value.lower() in words:
