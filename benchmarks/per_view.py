@@ -43,7 +43,6 @@ from keras_dim import optimizers
 from keras_dim import views
 from keras_dim.data import reading
 from keras_dim.training import checkpoints
-from keras_dim.training import termination
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 NUM_HELD_OUT = 5000
@@ -374,22 +373,18 @@ def pretrain(setting, images, arguments, folder):
             print(f"{arguments.method} {epoch + 1}: {seconds:.0f} s {terms}")
             sys.stdout.flush()
 
-    with termination.noticed() as notice:
-        model.fit(
-            # A plain Keras model takes a generator, but no other iterator.
-            (
-                batch
-                for batch in itertools.islice(batches(), done * steps, None)
-            ),
-            epochs=NUM_PARTS,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            callbacks=[
-                Clock(),
-                checkpoints.Checkpoint(folder, steps, keep=1, notice=notice),
-            ],
-            verbose=0,
-        )
+    model.fit(
+        # A plain Keras model takes a generator, but no other iterator.
+        (batch for batch in itertools.islice(batches(), done * steps, None)),
+        epochs=NUM_PARTS,
+        initial_epoch=done,
+        steps_per_epoch=steps,
+        callbacks=[
+            Clock(),
+            checkpoints.Checkpoint(folder, steps, keep=1),
+        ],
+        verbose=0,
+    )
     minutes = json.loads(clock.read_text())[str(NUM_PARTS)] / 60
     trained = model.layers[-2] if needs_labels else model.encoder
     with files.atomic_path(folder / "encoder.keras") as temporary:
