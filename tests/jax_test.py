@@ -51,7 +51,13 @@ def run_worker(folder, *arguments):
     pytest.importorskip("jax", reason="comes with the extra `test`")
     done = subprocess.run(
         [sys.executable, TESTS / "jax_worker.py", folder, *arguments],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env=os.environ
+        | {
+            "KERAS_BACKEND": "jax",
+            "JAX_PLATFORMS": "cpu",
+            # Programs that run once need not be fast.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -51,18 +51,13 @@ class Kill:
 
 def main():
     """Trains, in a process that may be killed."""
-    # One order of sums, so that equal runs are equal to the last bit.
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import keras
     import tensorflow as tf
-    from tiny_recipe import tiny_recipe
 
-    from keras_dim import training
-
+    # One order of sums, so that equal runs are equal to the last bit.
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     _, directory, epochs = sys.argv
     says = iter([STEPS])
     tell = keras.callbacks.LambdaCallback(
@@ -71,11 +66,20 @@ def main():
         ]
     )
     print(BEGINS, flush=True)
+    train(directory, int(epochs), callbacks=[tell])
+
+
+def train(directory, epochs, callbacks=()):
+    """Trains from where a run's folder is at, in this process."""
+    from tiny_recipe import tiny_recipe
+
+    from keras_dim import training
+
     training.pretrain(
-        tiny_recipe(epochs=int(epochs)),
+        tiny_recipe(epochs=epochs),
         directory,
         resume=True,
-        callbacks=[tell],
+        callbacks=callbacks,
         verbose=0,
         # After about every second step.
         checkpoint_minutes=0.0005,
@@ -187,7 +191,7 @@ def assert_every_file_is_whole(directory):
 
 
 def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
-    """Kills runs until there were so many kills, and lets the last one end.
+    """Kills runs until there were so many kills.
 
     Of ten kills one is before the first step and one inside a save. A run
     that comes to its end before it is killed stays, and another one is begun.
@@ -201,7 +205,8 @@ def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
         report: function of a line of text.
 
     Returns:
-        The list of `Kill`s, and the list of the finished runs' folders.
+        The list of `Kill`s, and the list of the runs' folders, of which the
+        last one is not finished.
     """
     moments = random.Random(seed)
     kills, runs = [], [folder / "run_0"]
@@ -222,7 +227,6 @@ def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
         else:
             kills.append(kill)
             report(f"kill {len(kills)} of {runs[-1].name}: {kill}")
-    Process(runs[-1], epochs).finish()
     return kills, runs
 
 
@@ -253,6 +257,7 @@ if __name__ == "__main__":
         place = pathlib.Path(temporary)
         Process(place / "unbroken", 40).finish()
         killed, ended = kill_often(place, int(sys.argv[1]), 40, seed=0)
+        Process(ended[-1], 40).finish()
         inside = sum(kill.is_inside_a_save for kill in killed)
         equal = [same_end(run, place / "unbroken") for run in ended]
         print(

@@ -87,6 +87,17 @@ def amdim(**arguments):
     return model
 
 
+def amdim_mixtures(**arguments):
+    return amdim(
+        pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
+        views=two_views(),
+        mixture=layers_lib.MixtureFeatures(3, temperature=2.0),
+        score_limit=4.0,
+        use_batch_norm=True,
+        **arguments,
+    )
+
+
 def norm():
     return layers.BatchNormalization(
         momentum=0.9,
@@ -200,13 +211,9 @@ def distillation(**arguments):
 METHODS = {
     "amdim": amdim,
     "distillation": distillation,
-    "amdim_mixtures_chunked": lambda: amdim(
-        pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
-        views=two_views(),
-        mixture=layers_lib.MixtureFeatures(3, temperature=2.0),
-        score_limit=4.0,
-        bound=bounds.InfoNCE(chunk_size=3),
-        use_batch_norm=True,
+    "amdim_mixtures": amdim_mixtures,
+    "amdim_mixtures_chunked": lambda: amdim_mixtures(
+        bound=bounds.InfoNCE(chunk_size=3)
     ),
     "byol": lambda: byol(num_steps=6),
     "moco": lambda: moco(hidden_units=7),
@@ -319,6 +326,9 @@ METHODS = {
             crop_size=8, crop_padding=2, flip=True, seed=2
         ),
         critic=critic(),
+        alpha=0.5,
+        gamma=0.1,
+        prior="normal",
         num_local_samples=5,
         bound=bounds.InfoNCE(chunk_size=3),
         seed=1,

@@ -9,12 +9,9 @@ import tiny
 
 import keras_dim
 from keras_dim import layers
-from keras_dim.mutual_information import bounds
 
 METHODS = {
-    "amdim_in_chunks": lambda: tiny.amdim(
-        negatives_from="own_replica", bound=bounds.InfoNCE(chunk_size=3)
-    ),
+    "amdim": lambda: tiny.amdim(negatives_from="own_replica"),
     "concatenate": lambda: keras_dim.DeepInfoMax(
         tiny.encoder(),
         bound="jensen_shannon",

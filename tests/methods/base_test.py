@@ -102,7 +102,10 @@ def test_models_from_before_the_number_was_saved_are_loaded(
     [
         # 7 other images, of 16 locations or of the 5 drawn.
         ("deep_infomax_local", {"local_information": 7 * 16}),
-        ("deep_infomax_sampled_and_chunked", {"local_information": 7 * 5}),
+        (
+            "deep_infomax_sampled_and_chunked",
+            {"global_information": 7, "local_information": 7 * 5},
+        ),
         ("moco", {"contrastive_information": 12}),
         (
             "amdim",

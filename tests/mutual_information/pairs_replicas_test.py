@@ -1,5 +1,7 @@
 """Rows of scores that lie on several replicas, part by part."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -59,9 +61,16 @@ def test_every_bound_is_that_of_the_whole_batch(name, two_replicas):
     assert_replicas_equal_one(two_replicas, 1, bounds.get(name))
 
 
-@pytest.mark.parametrize("num_summaries", [1, 3])
-@pytest.mark.parametrize("chunk_size", [None, 4, 100])
-@pytest.mark.parametrize("own_image_score", [None, -10.0])
+QUICK = [(1, None, None), (3, 4, -10.0), (3, 100, None)]
+
+
+@pytest.mark.parametrize(
+    ("num_summaries", "chunk_size", "own_image_score"),
+    [
+        case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow)
+        for case in itertools.product([1, 3], [None, 4, 100], [None, -10.0])
+    ],
+)
 def test_chunks_of_split_rows_change_nothing(
     num_summaries, chunk_size, own_image_score, two_replicas
 ):

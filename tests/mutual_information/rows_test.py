@@ -20,7 +20,10 @@ MODES = {
 }
 
 
-@pytest.fixture(params=MODES)
+# XLA takes seconds to compile each.
+@pytest.fixture(
+    params=["graph", pytest.param("xla", marks=pytest.mark.slow)],
+)
 def mode(request):
     return MODES[request.param]
 
@@ -68,6 +71,10 @@ def assert_chunks_change_nothing(mode, name, chunk_size, args, **options):
 @pytest.mark.parametrize("name", bounds.BOUNDS)
 def test_chunks_change_neither_value_nor_gradients(name, chunk_size, mode):
     assert_chunks_change_nothing(mode, name, chunk_size, factors())
+
+
+def test_chunks_change_nothing_under_xla():
+    assert_chunks_change_nothing(MODES["xla"], "info_nce", 4, factors())
 
 
 @pytest.mark.parametrize("name", ["info_nce", "jensen_shannon"])
