@@ -37,7 +37,13 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
         num_images = batches.num_images_of(x)
-        x = self._checked("fit", x, kwargs, batch_size or 32)
+        size = batch_size or 32
+        x = self._checked("fit", x, kwargs, size)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            # Now, and not after the first epoch.
+            size = kwargs.get("validation_batch_size") or size
+            self._checked("validation_data", validation, {}, size)
         if num_images is not None:
             self.check_num_images(*num_images)
         with distribution.value_errors():

@@ -264,6 +264,15 @@ def test_endless_batches_and_the_rest_of_an_epoch_have_no_known_size():
     assert batches.num_images_of(batches_of(8, "load")) == (8, True)
 
 
+@pytest.mark.parametrize("wrong", [lambda x: x / 255, lambda x: x[:1]])
+def test_validation_data_are_checked_before_the_first_epoch(
+    model, images, wrong
+):
+    given = wrong(images[:8])
+    found = refused(model, "fit", images[:8], validation_data=given)
+    assert found.startswith("`validation_data` expects")
+
+
 @pytest.mark.parametrize("door", ["fit", "evaluate", "predict"])
 def test_lists_of_batches_are_refused(model, images, door):
     found = refused(model, door, [images[:4], images[4:8]])

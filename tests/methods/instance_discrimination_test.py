@@ -151,6 +151,7 @@ def test_default_views_are_those_of_the_paper():
     [
         ({"num_noise": 0}, "`num_noise`.*1 or more"),
         ({"temperature": 0.0}, "`temperature`.*above 0"),
+        ({"temperature": 0.0, "num_noise": None}, "`temperature`.*above 0"),
         ({"normalizer": "first"}, "normalizer: 'first'.*first_batch"),
         ({"normalizer": 0.0}, "`normalizer`.*above 0"),
         ({"bank_momentum": 2.0}, "`momentum`.*from 0 to 1"),
