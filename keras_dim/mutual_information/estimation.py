@@ -73,11 +73,6 @@ class Estimator:
 
 _LOWER, _UPPER = "lower bound", "upper bound if its density is right"
 
-
-def _log_likelihood(joint, product):
-    return readings.density_ratio(joint, product)
-
-
 # Those without a reading learn the log-ratio of densities. They are read by its
 # mean after calibration: the divergence of the calibrated scores themselves,
 # which cannot exceed that of the samples they are made of. As few samples do
@@ -100,9 +95,11 @@ ESTIMATORS = {
         readings.interpolated, readings.interpolated, _LOWER
     ),
     "smile": Estimator(readings.jensen_shannon, readings.smile),
-    "club": Estimator(_log_likelihood, readings.club, _UPPER, "conditional"),
+    "club": Estimator(
+        readings.density_ratio, readings.club, _UPPER, "conditional"
+    ),
     "leave_one_out": Estimator(
-        _log_likelihood, readings.leave_one_out, _UPPER, "conditional"
+        readings.density_ratio, readings.leave_one_out, _UPPER, "conditional"
     ),
 }
 REFERENCES = {
