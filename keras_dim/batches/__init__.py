@@ -9,6 +9,8 @@ from keras_dim.batches.forms import index_of
 from keras_dim.batches.forms import is_whole
 from keras_dim.batches.forms import iterate
 from keras_dim.batches.forms import mapped
+from keras_dim.batches.forms import num_images_of
+from keras_dim.batches.forms import refuse_sequence
 from keras_dim.batches.labels import UNLABELLED
 from keras_dim.batches.labels import check_labelled
 from keras_dim.batches.labels import labels_of
@@ -31,5 +33,7 @@ __all__ = [
     "iterate",
     "labels_of",
     "mapped",
+    "num_images_of",
+    "refuse_sequence",
     "refuse_supervision",
 ]

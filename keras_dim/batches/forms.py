@@ -169,6 +169,37 @@ def refuse_no_data_set(x, who):
         raise _no_images(x, who)
 
 
+def refuse_sequence(checked, who):
+    """Raises a `ValueError` for what `fit` of Keras does not iterate over."""
+    if isinstance(checked, _MappedIterable):
+        raise ValueError(
+            f"{who} expects arrays, a tf.data.Dataset, a PyDataset or a "
+            "generator of batches: make one array of many by "
+            "numpy.concatenate(batches), of images by numpy.stack(images). "
+            f"Received: {type(checked.batches).__name__}"
+        )
+
+
+def num_images_of(x):
+    """Returns how many images a data set has, and whether exactly so many.
+
+    Of a `tf.data.Dataset` of batches of a known size it is the most; None
+    where nothing is known.
+    """
+    if is_whole(x):
+        return len(keras.tree.flatten(x)[0]), True
+    if hasattr(x, "num_images"):
+        return x.num_images and (x.num_images, True)
+    shapes = keras.tree.flatten(getattr(x, "element_spec", ()))
+    size = known_shape(shapes[0].shape) if shapes else None
+    # A data set that a strategy has distributed has no `map`.
+    if not size or size[0] is None or not hasattr(x, "map"):
+        return None
+    # Endless ones, and those of unknown size, have a negative number.
+    num_batches = int(x.cardinality())
+    return ((num_batches + 1) * size[0] - 1, False) if num_batches > 0 else None
+
+
 def is_array(value):
     return hasattr(value, "shape") and hasattr(value, "dtype")
 

@@ -5,8 +5,6 @@ import numpy as np
 from keras_dim import checks
 from keras_dim.curation import alignment
 
-NUM_BITS = 63
-
 
 def perceptual_hash(greys: np.ndarray) -> np.ndarray:
     """Returns the signs of low frequencies about their median.

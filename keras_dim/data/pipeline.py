@@ -104,7 +104,8 @@ def load(
         exif_orientation=exif_orientation,
         values=values,
     )
-    if not isinstance(source, Source):
+    is_opened = isinstance(source, Source)
+    if not is_opened:
         source = open_source(source, split, data_dir=data_dir, **options)
     elif options:
         raise ValueError(
@@ -135,7 +136,12 @@ def load(
     else:
         size = batch_size if drop_remainder else None
         dataset = _tensorflow_batches(images, epochs, size, numbers)
-    return _pairs(dataset, images) if as_pairs else dataset
+    if as_pairs:
+        return _pairs(dataset, images)
+    # What `fit` compares with a queue or a bank; None for a source that was
+    # open, which may have lost damaged images, whose numbers stay.
+    dataset.num_images = None if is_opened else source.num_images
+    return dataset
 
 
 def _pairs(dataset, source):

@@ -10,6 +10,7 @@ from keras import ops
 from keras_dim import checks
 from keras_dim.evaluation import spread
 from keras_dim.mutual_information import bounds
+from keras_dim.mutual_information import samples
 
 # The columns of scores: rows as they are, and rows of shuffled units.
 _AS_THEY_ARE = np.array([[1.0, 0.0]], "float32")
@@ -36,7 +37,8 @@ def total_correlation(
 
     Args:
         features: float array `(num_images, units)`, 100 images or more, two
-            units or more. They are standardised, which changes no dependence.
+            units or more, at most half as many as images, and no row twice.
+            They are standardised, which changes no dependence.
         hidden_units: tuple of int. Of the discriminator, with ReLU. Defaults
             to `(1000, 200)`.
         learning_rate: float. Of Adam. Defaults to `1e-4`.
@@ -61,6 +63,7 @@ def total_correlation(
     checks.above(0, learning_rate=learning_rate)
     checks.integers(1, batch_size=batch_size, steps=steps, every=every)
     features = spread.checked(features)
+    half, distinct = len(features) // 2, samples.num_distinct(features)
     if len(features) < 100 or features.shape[1] < 2:
         raise ValueError(
             "The total correlation takes 100 images or more, and two units or "
@@ -73,9 +76,20 @@ def total_correlation(
             f"{np.count_nonzero(deviation == 0)} units that do not vary, "
             f"{np.count_nonzero(~np.isfinite(features))} numbers not finite"
         )
-    features = ((features - features.mean(axis=0)) / deviation).astype(
-        "float32"
-    )
+    if features.shape[1] > half:
+        raise ValueError(
+            f"Of {len(features):,} images at most {half:,} units can be "
+            "measured: take more images, or principal components. Received: "
+            f"{features.shape[1]:,} units"
+        )
+    if half <= distinct < len(features):
+        raise ValueError(
+            f"{len(features) - distinct:,} of {len(features):,} rows repeat "
+            "another one, which the discriminator would know by heart: leave "
+            "repetitions out"
+        )
+    features = (features - features.mean(axis=0)) / deviation
+    features = features.astype("float32")
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(features))
     cuts = [round(part * len(order)) for part in _PARTS]

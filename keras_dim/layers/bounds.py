@@ -73,4 +73,10 @@ def get(bound):
     Raises:
         ValueError: for an unknown name or argument.
     """
-    return parts.build("bound", BOUNDS, bound)
+    made = parts.build("bound", BOUNDS, bound)
+    if not callable(made):
+        raise ValueError(
+            f"`bound` must be one of {list(BOUNDS)}, or a callable such as "
+            f"mutual_information.InfoNCE(). Received: {bound!r}"
+        )
+    return made

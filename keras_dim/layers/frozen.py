@@ -1,7 +1,6 @@
 """A trained network that is used within another model and never changes."""
 
 import keras
-from keras import layers
 from keras import ops
 
 from keras_dim import configurable
@@ -9,7 +8,7 @@ from keras_dim.layers import teacher
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
-class FrozenNetwork(configurable.Configurable, layers.Layer):
+class FrozenNetwork(configurable.Configurable, teacher.NeverTrained):
     """Applies a copy of a network in inference mode, without gradients.
 
     The copy has weights of its own, which no optimizer trains and which are
@@ -29,15 +28,6 @@ class FrozenNetwork(configurable.Configurable, layers.Layer):
         for weight in self.network.weights:
             weight.trainable = False
         self.built = True
-
-    @property
-    def trainable(self):
-        return False
-
-    @trainable.setter
-    def trainable(self, value):
-        # `method.trainable = True` would thaw the weights.
-        pass
 
     def call(self, inputs):
         outputs = self.network(inputs, training=False)

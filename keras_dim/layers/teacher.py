@@ -9,7 +9,20 @@ from keras_dim import checks
 from keras_dim.layers import memory
 
 
-class Teacher(memory.StateLayer):
+class NeverTrained(layers.Layer):
+    """A layer whose weights stay frozen whatever its method is set to."""
+
+    @property
+    def trainable(self):
+        return False
+
+    @trainable.setter
+    def trainable(self, value):
+        # `method.trainable = True` would thaw them.
+        pass
+
+
+class Teacher(memory.StateLayer, NeverTrained):
     """Follows a network by an exponential moving average of its parameters.
 
     At each step, `teacher = momentum * teacher + (1 - momentum) * student`,
@@ -74,15 +87,6 @@ class Teacher(memory.StateLayer):
         # How many training steps have begun. "int" is the integer that Keras
         # keeps on an accelerator, too.
         self.step = self.add_state("step", dtype="int")
-
-    @property
-    def trainable(self):
-        return False
-
-    @trainable.setter
-    def trainable(self, value):
-        # `method.trainable = True` would thaw the parameters.
-        pass
 
     def call(self, inputs, training=False):
         outputs = inputs

@@ -70,7 +70,9 @@ class AlignmentUniformity(base.SelfSupervisedModel):
         **kwargs,
     ):
         checks.at_least(0, alpha=alpha, beta=beta)
-        checks.above(0, exponent=exponent, t=t)
+        checks.above(
+            0, exponent=exponent, t=t, **{"alpha + beta": alpha + beta}
+        )
         width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.alignment_uniformity(
             encoder.input.shape[1], seed=seed

@@ -98,6 +98,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             in_order=True,
             values=stored_values.value_range(self.encoder),
         )
+        batches.refuse_sequence(x, "`predict`")
         with distribution.value_errors():
             features = self.encoder.predict(batches.images_alone(x), **kwargs)
         return features[encoder_features.default_feature(self.encoder)]

@@ -1,5 +1,7 @@
 """CPC: predict the patches below from those above."""
 
+import warnings
+
 import keras
 from keras import ops
 from keras import random
@@ -16,6 +18,12 @@ from keras_dim.methods import base
 from keras_dim.mutual_information import pairs
 from keras_dim.mutual_information import rankings
 from keras_dim.views import pipelines
+
+NOT_APART = (
+    "The encoder has batch norm, by which patches see each other: CPC may tell "
+    "them by the statistics of their image. Take another norm, as "
+    "encoders.patch_resnet does."
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -102,7 +110,14 @@ class CPC(base.SelfSupervisedModel):
         for step in steps:
             checks.integers(1, min(rows, columns) - 1, steps=step)
         checks.one_of((1, 2, 4), num_directions=num_directions)
+        optional = {"num_negatives": num_negatives, "units": units}
+        checks.integers(1, **checks.given(**optional))
         checks.above(0, score_scale=score_scale)
+        if any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in encoder._flatten_layers()
+        ):
+            warnings.warn(NOT_APART, stacklevel=2)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
         if patch_views is not None:

@@ -96,6 +96,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         **kwargs,
     ):
         checks.integers(1, **checks.given(num_noise=num_noise))
+        checks.above(0, temperature=temperature)
         checks.at_least(0, proximal=proximal)
         width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.instance_discrimination(

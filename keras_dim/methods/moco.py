@@ -114,7 +114,7 @@ class MoCo(base.SelfSupervisedModel):
         self.order = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def check_num_images(self, num_images):
+    def check_num_images(self, num_images, is_exact=True):
         if self.queue_size > num_images:
             raise ValueError(
                 f"A queue of {self.queue_size:,} keys is larger than the data "

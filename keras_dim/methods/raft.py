@@ -1,8 +1,11 @@
 """RAFT: agree between views, and run away from a slow teacher. Experimental."""
 
+import math
+
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim import views as views_lib
 from keras_dim.encoders import features as encoder_features
 from keras_dim.layers import heads
@@ -71,6 +74,8 @@ class RAFT(base.SelfSupervisedModel):
         seed=None,
         **kwargs,
     ):
+        checks.at_least(0, alpha=alpha)
+        checks.at_least(-math.inf, beta=beta)
         width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
         terms = {"alignment": alpha, "distance_to_teacher": -beta}

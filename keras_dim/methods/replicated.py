@@ -36,9 +36,16 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         if not batches.is_whole(x):
             # Keras cannot shuffle a data set, and warns of it by default.
             kwargs.setdefault("shuffle", False)
-        x = self._checked("fit", x, kwargs, batch_size or 32)
-        if batches.is_whole(x):
-            self.check_num_images(len(keras.tree.flatten(x)[0]))
+        num_images = batches.num_images_of(x)
+        size = batch_size or 32
+        x = self._checked("fit", x, kwargs, size)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            # Now, and not after the first epoch.
+            size = kwargs.get("validation_batch_size") or size
+            self._checked("validation_data", validation, {}, size)
+        if num_images is not None:
+            self.check_num_images(*num_images)
         with distribution.value_errors():
             return super().fit(x, y, batch_size, *args, **kwargs)
 
@@ -68,9 +75,15 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         return getattr(optimizer, "gradient_accumulation_steps", None) or 1
 
-    def check_num_images(self, num_images):
-        """Raises a `ValueError` for a data set of a size that does not fit."""
-        if self.num_images not in (None, num_images):
+    def check_num_images(self, num_images, is_exact=True):
+        """Raises a `ValueError` for a data set of a size that does not fit.
+
+        If not `is_exact`, the data set has at most so many images.
+        """
+        if self.num_images is None:
+            return
+        gap = self.num_images - num_images
+        if gap > 0 or (is_exact and gap):
             raise ValueError(
                 f"The memory bank has rows for {self.num_images:,} images, and "
                 f"the data set has {num_images:,}: set `num_images` to that, "
@@ -84,7 +97,7 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             loss=self._compile_loss,
             metrics=self._compile_metrics,
         )
-        return batches.checked(
+        checked = batches.checked(
             x,
             min_images=self.min_images,
             who=f"`{who}`",
@@ -94,6 +107,8 @@ class ReplicatedModel(configurable.Configurable, keras.Model):
             num_images=self.num_images,
             values=stored_values.value_range(self.encoder),
         )
+        batches.refuse_sequence(checked, f"`{who}`")
+        return checked
 
     if keras.backend.backend() == "tensorflow":
 

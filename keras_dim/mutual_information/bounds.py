@@ -34,7 +34,6 @@ from keras import ops
 from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import distribution
-from keras_dim import parts
 from keras_dim.mutual_information import rankings
 from keras_dim.mutual_information import rows
 from keras_dim.mutual_information.pairs import DotProductScores
@@ -327,17 +326,3 @@ BOUND_OBJECTS = (
     | {"info_nce": InfoNCE}
     | rankings.RANKINGS
 )
-
-
-def get(bound):
-    """Returns a bound by its name, or the object itself.
-
-    Args:
-        bound: str, one of `BOUND_OBJECTS`; a dict of a name and arguments,
-            such as `{"name": "info_nce", "chunk_size": 64}`; or a callable
-            like `InfoNCE()`.
-
-    Raises:
-        ValueError: for an unknown name or argument.
-    """
-    return parts.build("bound", BOUND_OBJECTS, bound)

@@ -28,7 +28,8 @@ class Estimate:
             does not know what the critic missed. NaN for references.
         ceiling: float, or None. What the estimator cannot exceed.
         is_saturated: bool. Whether it stands near the ceiling, or where so few
-            samples do not tell more from less: the truth may be far greater.
+            samples do not tell more from less, or x and z have a number in
+            common, which is infinite information: the truth may be far greater.
         side: str. What the number is on average: a lower bound, an estimate, or
             an upper bound, if its conditional density is right; see `readings`.
         estimator: str. Its name.
@@ -72,11 +73,6 @@ class Estimator:
 
 _LOWER, _UPPER = "lower bound", "upper bound if its density is right"
 
-
-def _log_likelihood(joint, product):
-    return readings.density_ratio(joint, product)
-
-
 # Those without a reading learn the log-ratio of densities. They are read by its
 # mean after calibration: the divergence of the calibrated scores themselves,
 # which cannot exceed that of the samples they are made of. As few samples do
@@ -99,9 +95,11 @@ ESTIMATORS = {
         readings.interpolated, readings.interpolated, _LOWER
     ),
     "smile": Estimator(readings.jensen_shannon, readings.smile),
-    "club": Estimator(_log_likelihood, readings.club, _UPPER, "conditional"),
+    "club": Estimator(
+        readings.density_ratio, readings.club, _UPPER, "conditional"
+    ),
     "leave_one_out": Estimator(
-        _log_likelihood, readings.leave_one_out, _UPPER, "conditional"
+        readings.density_ratio, readings.leave_one_out, _UPPER, "conditional"
     ),
 }
 REFERENCES = {
@@ -109,11 +107,19 @@ REFERENCES = {
     "nearest_neighbors": references.nearest_neighbors,
 }
 _HAS_BASELINE = ("tuba", "interpolated")
+# Checks of the arguments of estimators.
+_OPTIONS = {
+    "interpolated": {"alpha": functools.partial(checks.between, 0, 1)},
+    "nearest_neighbors": {"k": functools.partial(checks.integers, 1)},
+    "smile": {"limit": functools.partial(checks.above, 0)},
+}
+# Samples of a part on which a critic is read.
+_MIN_PART = 10
 
 
 def estimate(
     x,
-    z,
+    z=None,
     estimator="noise_contrastive",
     critic=None,
     encoder=None,
@@ -145,8 +151,9 @@ def estimate(
         encoder: `keras.Model`, or None. Front of the critic: x are raw pixels,
             and its features are taken, without training it. Features never hold
             more information than their images.
-        feature: str, or None for the only one. Which feature of the encoder.
-        folds: int, 3 or more. Parts. Defaults to 10.
+        feature: str, or None for `"global"` or the only one. Which feature of
+            the encoder.
+        folds: int, 3 or more. Parts, of 10 samples or more. Defaults to 10.
         members: int. Critics to a part, whose scores are averaged. Defaults
             to 3.
         epochs: int. At most so many. Defaults to 15.
@@ -178,8 +185,22 @@ def estimate(
     checks.integers(1, epochs=epochs, members=members)
     checks.integers(2, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate)
+    for name, value in options.items():
+        known = _OPTIONS.get(estimator, {})
+        if name not in known:
+            raise ValueError(
+                f"The estimator {estimator!r} has no argument {name!r}. "
+                f"Expected some of {list(known)}"
+            )
+        known[name](**{name: value})
     if z is None:
-        pairs = [tuple(batch) for batch in x]
+        pairs = [] if batches.is_whole(x) else list(x)
+        is_pair = [isinstance(p, tuple | list) and len(p) == 2 for p in pairs]
+        if not pairs or not all(is_pair):
+            raise ValueError(
+                "`estimate` takes two arrays, x and z, or a data set of "
+                f"batches (x, z). Received: {type(x).__name__} alone"
+            )
         x, z = (
             np.concatenate([ops.convert_to_numpy(part) for part in side])
             for side in zip(*pairs, strict=True)
@@ -188,16 +209,29 @@ def estimate(
         x = _features(encoder, x, feature)
     x, z = samples.vectors("x", x), samples.vectors("z", z)
     samples.check_pair(x, z)
+    summary = functools.partial(
+        _summary, estimator, len(x), samples.share_a_number(x, z)
+    )
     if estimator in REFERENCES:
-        function = REFERENCES[estimator]
-        checks.keywords(function, options, f"The estimator {estimator!r}")
-        return _summary(function(x, z, **options), math.nan, None, estimator, x)
+        ceiling = None
+        if estimator == "nearest_neighbors":
+            ceiling = references.neighbors_ceiling(len(x), **options)
+        found = REFERENCES[estimator](x, z, **options)
+        return summary(found, math.nan, ceiling, {})
+    checks.integers(3, len(x) // _MIN_PART, folds=folds)
     how = ESTIMATORS[estimator]
-    own = how.reading if options else how.objective
-    checks.keywords(own, options, f"The estimator {estimator!r}")
+    critic = parts.build("critic", critics.CRITICS, critic or how.critic)
+    is_density = isinstance(critic, critics.ConditionalCritic)
+    if is_density != (how.critic == "conditional"):
+        raise ValueError(
+            "club and leave_one_out take the critic 'conditional', a "
+            "log-density, and other estimators take others. Received: "
+            f"{type(critic).__name__} with {estimator!r}"
+        )
     if options:
         reading = functools.partial(how.reading, **options)
-        objective = reading if how.objective is own else how.objective
+        is_read = how.objective is how.reading
+        objective = reading if is_read else how.objective
         how = dataclasses.replace(how, objective=objective, reading=reading)
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(x))
@@ -205,12 +239,7 @@ def estimate(
         samples.whitened(samples.normal_scores(each))[order] for each in (x, z)
     )
     folded = _Folds(x, z, folds, members)
-    model = Trained(
-        parts.build("critic", critics.CRITICS, critic or how.critic),
-        how,
-        estimator,
-        folded.correlations,
-    )
+    model = Trained(critic, how, estimator, folded.correlations)
     size = min(batch_size, len(folded.train[0]))
     num_train = len(folded.train[0]) // size * size
     model(*(part[:2] for part in folded.train))
@@ -244,17 +273,17 @@ def estimate(
     if estimator == "info_nce":
         ceiling = math.log(joint.shape[1])
     history = {"objective": stopper.values}
-    return _summary(
-        float(of_folds.mean()), error, ceiling, estimator, x, history
-    )
+    return summary(float(of_folds.mean()), error, ceiling, history)
 
 
-def _summary(nats, error, ceiling, estimator, x, history=None):
+def _summary(
+    estimator, num_samples, is_infinite, nats, error, ceiling, history
+):
     side = "estimate"
     if estimator in ESTIMATORS:
         side = ESTIMATORS[estimator].side
     # About a nat below the log of the samples, one of them decides.
-    limit = math.log(len(x)) - 1.0
+    limit = math.log(num_samples) - 1.0
     if ceiling is not None:
         limit = min(limit, 0.9 * ceiling)
     return Estimate(
@@ -262,11 +291,11 @@ def _summary(nats, error, ceiling, estimator, x, history=None):
         nats - error,
         nats + error,
         ceiling,
-        nats > limit,
+        is_infinite or nats > limit,
         side,
         estimator,
-        len(x),
-        history or {},
+        num_samples,
+        history,
     )
 
 
@@ -275,7 +304,9 @@ def _features(encoder, images, feature):
     batches.check(images, encoder.input_shape[1:], who="`estimate`")
     features = encoder.predict(images, verbose=0)
     if isinstance(features, dict):
-        name = feature or (next(iter(features)) if len(features) == 1 else None)
+        name = feature or "global"
+        if feature is None and len(features) == 1:
+            (name,) = features
         checks.one_of(features, feature=name)
         features = features[name]
     return features
@@ -452,23 +483,34 @@ def _calibrated(stop_joint, stop_product, joint, product):
     A logistic regression of each fold's scores on samples of the stopping part:
     what is too sure of itself comes down.
     """
-    lines = []
-    for own, other in zip(
-        *(ops.convert_to_numpy(s) for s in (stop_joint, stop_product)),
-        strict=True,
-    ):
-        other = other.reshape(-1)
-        scores = np.concatenate([own, other]).astype("float64")
-        design = np.stack([scores, np.ones_like(scores)], axis=1)
-        is_joint = np.arange(len(scores)) < len(own)
-        weights = np.where(is_joint, 1.0 / len(own), 1.0 / len(other))
-        line = before = np.array([1.0, 0.0])
-        for _ in range(20):
-            odds = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -50.0, 50.0)))
-            slope = design.T @ (weights * (odds - is_joint))
-            slope += 1e-3 * (line - before)
-            curve = (design * (weights * odds * (1 - odds))[:, None]).T @ design
-            line = line - np.linalg.solve(curve + 1e-3 * np.eye(2), slope)
-        lines.append(line)
+    stop = (ops.convert_to_numpy(each) for each in (stop_joint, stop_product))
+    lines = [_logistic_line(*fold) for fold in zip(*stop, strict=True)]
     scale, shift = np.stack(lines).astype("f4").T[:, :, None]
     return joint * scale + shift, product * scale[..., None] + shift[..., None]
+
+
+def _logistic_line(joint, product):
+    """Returns scale and shift of the best log-ratios, held near 1 and 0."""
+    product = product.reshape(-1)
+    scores = np.concatenate([joint, product]).astype("float64")
+    design = np.stack([scores, np.ones_like(scores)], axis=1)
+    is_joint = np.arange(len(scores)) < len(joint)
+    weights = np.where(is_joint, 1.0 / len(joint), 1.0 / len(product))
+    line = before = np.array([1.0, 0.0])
+
+    def loss(line):
+        wrong = np.where(is_joint, -1.0, 1.0) * (design @ line)
+        far = 5e-4 * np.sum(np.square(line - before))
+        return weights @ np.logaddexp(0.0, wrong) + far
+
+    for _ in range(20):
+        odds = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -50.0, 50.0)))
+        slope = design.T @ (weights * (odds - is_joint))
+        slope += 1e-3 * (line - before)
+        curve = (design * (weights * odds * (1 - odds))[:, None]).T @ design
+        step = np.linalg.solve(curve + 1e-3 * np.eye(2), slope)
+        # Of scores far from 0, Newton's step leads away from the least loss.
+        while loss(line - step) > loss(line) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        line = line - step
+    return line

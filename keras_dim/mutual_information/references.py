@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_dim import checks
 from keras_dim.mutual_information import samples
 
 
@@ -49,6 +50,7 @@ def nearest_neighbors(x, z, k=10):
     from scipy import special
     from sklearn import neighbors
 
+    checks.integers(1, len(x) - 1, k=k)
     for name, each in (("x", x), ("z", z)):
         distinct = samples.num_distinct(each)
         if distinct < 0.9 * len(each):
@@ -69,3 +71,10 @@ def nearest_neighbors(x, z, k=10):
         counts.append(tree.query_radius(each, radii, count_only=True))
     of_counts = sum(special.digamma(count) for count in counts).mean()
     return float(special.digamma(k) + special.digamma(len(x)) - of_counts)
+
+
+def neighbors_ceiling(num_samples, k=10):
+    """Returns the nats of `nearest_neighbors` for equal x and z, the most."""
+    from scipy import special
+
+    return float(special.digamma(num_samples) - special.digamma(k))

@@ -36,9 +36,10 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
     if not isinstance(scores, pairs.DotProductScores):
         if chunk_size is not None:
             raise ValueError(
-                "`chunk_size` saves memory where scores are not computed yet: "
-                "pass DotProductScores(anchors, candidates) as `scores`. "
-                f"Received: {type(scores).__name__}"
+                "`chunk_size` saves memory where scores are not computed yet, "
+                "as in Deep InfoMax and AMDIM: leave it out, or pass "
+                "DotProductScores(anchors, candidates) as `scores`. Received: "
+                f"{type(scores).__name__}"
             )
         return of_rows(ops.cast(scores, "float32"), mask), scores
     if chunk_size is None:

@@ -59,12 +59,34 @@ def check_pair(x, z):
             "an encoder's features, or more samples"
         )
     distinct = num_distinct(np.concatenate([x, z], axis=1))
-    is_continuous = max(num_distinct(x), num_distinct(z)) > limit
-    if is_continuous and distinct < len(x):
+    of_each = num_distinct(x), num_distinct(z)
+    is_continuous = max(of_each) > limit
+    # Whole samples that repeat, and no labels.
+    is_repeated = of_each == (distinct, distinct) and distinct >= MIN_SAMPLES
+    if distinct < len(x) and (is_continuous or is_repeated):
         raise ValueError(
             f"{len(x) - distinct:,} of {len(x):,} pairs repeat another one: a "
             "critic would know them by heart. Leave repetitions out"
         )
+
+
+def share_a_number(x, z):
+    """Returns whether a continuous number is a linear one of x and of z alike.
+
+    Its information is infinite.
+
+    Args:
+        x, z: arrays `(samples, units)`.
+    """
+    if x.shape[1] + z.shape[1] >= len(x) - 1:
+        # So many units have one in common by chance.
+        return False
+    x, z = whitened(x), whitened(z)
+    turned, correlations, _ = np.linalg.svd(x.T @ z / len(x))
+    common = x @ turned[:, : len(correlations)][:, correlations > 1 - 1e-9]
+    return any(
+        num_distinct(np.round(number, 6)) > len(x) // 2 for number in common.T
+    )
 
 
 def num_distinct(rows):

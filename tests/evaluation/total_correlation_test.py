@@ -59,6 +59,11 @@ def test_independent_units_have_none():
         (np.ones((200, 1)), "two units"),
         (np.ones((200, 2)), "2 units that do not vary"),
         (np.full((200, 2), np.nan), "400 numbers not finite"),
+        (np.random.default_rng(0).normal(size=(200, 101)), "at most 100 units"),
+        (
+            np.tile(np.random.default_rng(0).normal(size=(100, 2)), (2, 1)),
+            "100 of 200 rows repeat",
+        ),
     ],
 )
 def test_wrong_features_are_refused(features, words):

@@ -156,3 +156,7 @@ def test_it_has_a_name_in_recipes():
     assert isinstance(model.bound, layers.NoiseContrastiveBound)
     with pytest.raises(ValueError, match="Did you mean 'noise_contrastive'"):
         bounds.get("noise_contrastiv")
+    with pytest.raises(ValueError, match="or a callable such as"):
+        bounds.get(None)
+    with pytest.raises(ValueError, match="bound: 'nce'.*'info_nce'"):
+        bounds.get("nce")

@@ -77,7 +77,7 @@ def test_the_best_scores_are_combined_to_the_ceiling_and_the_gain():
 def test_only_info_nce_has_scores_for_a_mixture():
     mixture_features.get(2, bounds.InfoNCE(chunk_size=4))
     with pytest.raises(ValueError, match="bound 'info_nce'. Received: .*Bound"):
-        mixture_features.get(2, bounds.get("gan"))
+        mixture_features.get(2, bounds.BOUND_OBJECTS["gan"]())
 
 
 def test_a_number_is_so_many_features():

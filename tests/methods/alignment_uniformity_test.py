@@ -54,9 +54,16 @@ def test_training_lowers_both_terms():
     assert after["loss"] < before["loss"]
 
 
-@pytest.mark.parametrize("name", ["t", "exponent"])
-def test_arguments_out_of_range_are_refused(name):
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("t", {"t": 0}),
+        ("exponent", {"exponent": 0}),
+        (r"alpha \+ beta", {"alpha": 0, "beta": 0}),
+    ],
+)
+def test_arguments_out_of_range_are_refused(name, arguments):
     with pytest.raises(ValueError, match=f"`{name}`.*above 0"):
         keras_dim.AlignmentUniformity(
-            tiny.encoder(), views=tiny.two_views(), **{name: 0}
+            tiny.encoder(), views=tiny.two_views(), **arguments
         )

@@ -148,6 +148,8 @@ def test_published_grids_have_their_sizes(arrays):
         ({"steps": (0,)}, "`steps`.*from 1 to 3.*: 0"),
         ({"num_directions": 3}, "num_directions: 3.*1, 2, 4"),
         ({"score_scale": 0.0}, "`score_scale`.*above 0"),
+        ({"num_negatives": 0}, "`num_negatives`.*1 or more"),
+        ({"units": 0}, "`units`.*1 or more"),
         ({"steps": ()}, "`steps`.*1 or more different"),
         ({"steps": (1, 1)}, "`steps`.*1 or more different"),
         ({"steps": 2}, "`steps`.*tuple.*: 2"),
@@ -158,6 +160,11 @@ def test_arguments_out_of_range_are_refused(arguments, message):
     arguments = {"steps": (1,)} | arguments
     with pytest.raises(ValueError, match=message):
         keras_dim.CPC(tiny.grid_encoder(), views=tiny.one_view(), **arguments)
+
+
+def test_batch_norm_between_patches_is_warned_of():
+    with pytest.warns(UserWarning, match="statistics of their image"):
+        keras_dim.CPC(tiny.encoder(), views=tiny.one_view())
 
 
 def test_a_grid_that_does_not_fit_is_refused():

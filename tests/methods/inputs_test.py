@@ -9,6 +9,7 @@ import tensorflow as tf
 import tiny
 
 import keras_dim
+from keras_dim import batches
 from keras_dim.data import reading
 
 
@@ -230,6 +231,52 @@ def test_a_queue_larger_than_the_data_set_is_refused(images):
     found = refused(tiny.make("moco"), "fit", images)
     assert "queue of 12 keys is larger than the data set of 9 images" in found
     tiny.make("moco").fit(tiny.images()[:12], verbose=0)
+
+
+def batches_of(num_images, kind):
+    """Returns batches of four, as `load` makes them or of a user's own."""
+    images = tiny.images()[:num_images]
+    if kind == "load":
+        return keras_dim.data.load(images, None, 4)
+    columns = {"image": images, "index": np.arange(num_images)}
+    dataset = tf.data.Dataset.from_tensor_slices(columns)
+    return dataset.batch(4, drop_remainder=True)
+
+
+@pytest.mark.parametrize("kind", ["load", "own"])
+def test_data_sets_too_small_for_a_queue_or_a_bank_are_refused(kind):
+    found = refused(tiny.make("moco"), "fit", batches_of(8, kind))
+    # Of 8 images, or of 8 and a rest of up to 3.
+    assert ("of 8 images", "of 11 images")[kind == "own"] in found
+    model = tiny.make("instance_discrimination")
+    assert "rows for 16 images" in refused(model, "fit", batches_of(8, kind))
+
+
+def test_endless_batches_and_the_rest_of_an_epoch_have_no_known_size():
+    source = keras_dim.data.open_source(tiny.images(), None)
+    rest = keras_dim.data.load(
+        source, batch_size=4, shuffle=True, first_batch=2
+    )
+
+    assert batches.num_images_of(rest) is None
+    assert batches.num_images_of(batches_of(8, "own").repeat()) is None
+    assert batches.num_images_of(batches_of(8, "own")) == (11, False)
+    assert batches.num_images_of(batches_of(8, "load")) == (8, True)
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x / 255, lambda x: x[:1]])
+def test_validation_data_are_checked_before_the_first_epoch(
+    model, images, wrong
+):
+    given = wrong(images[:8])
+    found = refused(model, "fit", images[:8], validation_data=given)
+    assert found.startswith("`validation_data` expects")
+
+
+@pytest.mark.parametrize("door", ["fit", "evaluate", "predict"])
+def test_lists_of_batches_are_refused(model, images, door):
+    found = refused(model, door, [images[:4], images[4:8]])
+    assert "numpy.concatenate(batches)" in found
 
 
 @pytest.mark.parametrize("name", ["instance_discrimination", "cmc"])

@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
+import keras_dim
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -52,3 +54,10 @@ def test_each_view_meets_the_teacher_of_the_same_view(model):
     assert float(straight["distance_to_teacher"]) == pytest.approx(0, abs=1e-6)
     crossed = model.loss_terms(([one, other], [other, one]))
     assert float(crossed["distance_to_teacher"]) == pytest.approx(2, rel=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [{"alpha": -1.0}, {"beta": np.nan}])
+def test_arguments_out_of_range_are_refused(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        keras_dim.RAFT(tiny.encoder(), views=tiny.two_views(), **arguments)

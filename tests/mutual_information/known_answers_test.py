@@ -214,7 +214,7 @@ def test_bounds_reach_exact_divergences_of_a_discrete_distribution(bound):
     critic, divergence = TIGHT[bound]
     same = np.eye(len(ratios), dtype="float32")
     # All pairs are draws of the product, a sample with itself too.
-    value = bounds.get(bound)(
+    value = bounds.BOUND_OBJECTS[bound]()(
         critic(ratios).astype("float32"), same, np.ones_like(same)
     )
     np.testing.assert_allclose(
@@ -228,7 +228,7 @@ def test_a_worse_critic_gives_a_lower_bound(bound):
     critic, _ = TIGHT[bound]
     best = critic(ratios)
     same = np.eye(len(ratios), dtype="float32")
-    function = bounds.get(bound)
+    function = bounds.BOUND_OBJECTS[bound]()
 
     def value(scores):
         return float(

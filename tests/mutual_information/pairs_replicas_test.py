@@ -58,7 +58,7 @@ def assert_replicas_equal_one(two_replicas, num_summaries, bound):
 
 @pytest.mark.parametrize("name", bounds.BOUNDS)
 def test_every_bound_is_that_of_the_whole_batch(name, two_replicas):
-    assert_replicas_equal_one(two_replicas, 1, bounds.get(name))
+    assert_replicas_equal_one(two_replicas, 1, bounds.BOUND_OBJECTS[name]())
 
 
 QUICK = [(1, None, None), (3, 4, -10.0), (3, 100, None)]

@@ -54,7 +54,7 @@ def test_the_softmax_of_n_pairs_is_info_nce(arrays):
 def test_one_vs_one_as_a_bound_is_that_of_n_pairs(arrays):
     scores = arrays["anchors"] @ arrays["positives"].T
     own = np.eye(5)
-    value = bounds.get("one_vs_one")(scores, own, 1 - own)
+    value = bounds.BOUND_OBJECTS["one_vs_one"]()(scores, own, 1 - own)
     np.testing.assert_allclose(-value, arrays["npair_ovo"], rtol=1e-5)
 
 
@@ -103,7 +103,7 @@ def test_margins_as_bounds_equal_slow_versions():
                 hinges.append(max(0.0, z[i] @ z[j] - own + 0.4))
                 distance = np.linalg.norm(z[i] - z[j])
                 apart.append(0.5 * max(0.0, 1.5 - distance) ** 2)
-    value = bounds.get("margin")(*of_views)
+    value = bounds.BOUND_OBJECTS["margin"]()(*of_views)
     np.testing.assert_allclose(-value, np.mean(hinges), rtol=1e-5)
     value = rankings.ContrastiveMargin(1.5)(*of_views)
     expected = np.mean(near) + np.mean(apart)
@@ -112,7 +112,7 @@ def test_margins_as_bounds_equal_slow_versions():
 
 @pytest.mark.parametrize("name", rankings.RANKINGS)
 def test_they_come_back_from_their_config(name):
-    ranking = bounds.get(name)
+    ranking = bounds.BOUND_OBJECTS[name]()
     config = keras.saving.serialize_keras_object(ranking)
     assert keras.saving.deserialize_keras_object(config) == ranking
 
@@ -121,7 +121,7 @@ def test_they_come_back_from_their_config(name):
 def test_scores_of_maps_are_refused(name):
     of_maps = pairs.dot_product_pairs(np.ones((2, 3)), np.ones((2, 4, 3)))
     with pytest.raises(ValueError, match="one positive to a row.*of maps"):
-        bounds.get(name)(*of_maps)
+        bounds.BOUND_OBJECTS[name]()(*of_maps)
 
 
 @pytest.mark.parametrize(

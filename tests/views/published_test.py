@@ -113,6 +113,85 @@ def test_byol_does_not_blur_small_images():
     assert kinds(layer.second)[-1] == "RandomSolarize"
 
 
+# The parts of a view in their order, with what each is drawn with: scale and
+# method of a crop, strengths and share of a jitter, shares of the others.
+CROP, FLIP, JITTER_PART = "RandomResizedCrop", "RandomFlip", "ColorJitter"
+GRAY, BLUR, SOLARIZE = "RandomGrayscale", "RandomGaussianBlur", "RandomSolarize"
+STRONG = (JITTER_PART, (0.4, 0.4, 0.4, 0.4, 1.0))
+PUBLISHED = {
+    ("simclr", 224): [
+        (CROP, ((0.08, 1.0), (3 / 4, 4 / 3), "bicubic")),
+        (FLIP, 0.5),
+        (JITTER_PART, (0.8, 0.8, 0.8, 0.2, 0.8)),
+        (GRAY, 0.2),
+        (BLUR, (23, (0.1, 2.0), 0.5)),
+    ],
+    ("simclr", 32): [
+        (CROP, ((0.08, 1.0), (3 / 4, 4 / 3), "bicubic")),
+        (FLIP, 0.5),
+        (JITTER_PART, (0.4, 0.4, 0.4, 0.1, 0.8)),
+        (GRAY, 0.2),
+    ],
+    ("moco_v1", 224): [
+        (CROP, ((0.2, 1.0), (3 / 4, 4 / 3), "bilinear")),
+        (GRAY, 0.2),
+        STRONG,
+        (FLIP, 0.5),
+    ],
+    ("instance_discrimination", 224): [
+        (CROP, ((0.2, 1.0), (3 / 4, 4 / 3), "bilinear")),
+        (GRAY, 0.2),
+        STRONG,
+        (FLIP, 0.5),
+    ],
+    ("instance_discrimination", 32): [
+        (CROP, ((0.2, 1.0), (3 / 4, 4 / 3), "bilinear")),
+        STRONG,
+        (GRAY, 0.2),
+    ],
+    ("cmc", 224): [
+        (CROP, ((0.2, 1.0), (3 / 4, 4 / 3), "bilinear")),
+        (FLIP, 0.5),
+    ],
+    ("cpc", 64): [("RandomCrop", 64), (FLIP, 0.5)],
+    ("alignment_uniformity", 64): [
+        (CROP, ((0.08, 1.0), (3 / 4, 4 / 3), "bilinear")),
+        (FLIP, 0.5),
+        STRONG,
+        (GRAY, 0.2),
+    ],
+    ("multi_crop", 32): [
+        (CROP, ((0.25, 0.25), (1.0, 1.0), "bilinear")),
+        (FLIP, 0.5),
+        (JITTER_PART, (0.4, 0.4, 0.4, 0.2, 0.8)),
+        (GRAY, 0.2),
+        (BLUR, (13, (0.1, 2.0), 0.1)),
+        (SOLARIZE, 0.1),
+    ],
+}
+DRAWN_WITH = {
+    CROP: ("scale", "ratio", "method"),
+    JITTER_PART: JITTER,
+    BLUR: ("kernel_size", "sigma", "probability"),
+    "RandomCrop": ("size",),
+}
+
+
+@pytest.mark.parametrize(("name", "size"), PUBLISHED)
+def test_views_have_the_order_and_the_strengths_of_their_papers(name, size):
+    layer = getattr(views, name)(size)
+    found = []
+    for part in layer.augmentations:
+        kind = type(part).__name__
+        values = settings(part, *DRAWN_WITH.get(kind, ("probability",)))
+        found.append((kind, values if len(values) > 1 else values[0]))
+
+    assert found == PUBLISHED[name, size]
+    # Where there are two views, both are drawn from these.
+    assert getattr(layer, "second", None) is None
+    assert not getattr(layer, "shared", None)
+
+
 def test_strengths_can_be_chosen():
     moco = views.moco_v2(
         32, min_scale=0.5, blur_probability=0.3, gray_probability=0.1
