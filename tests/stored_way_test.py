@@ -66,7 +66,7 @@ def test_a_run_measures_states_and_scores(run, folder, capsys):
     assert scores[0]["raw_pixels"] > 0.9
 
     # The same command goes on with what was measured, and so does the run's.
-    flags = [f"--directory={run}", "--resume", "--noprobe"]
+    flags = [f"--directory={run}", "--resume", "--noscore"]
     assert main.run(["pretrain", *flags]) == 0
     assert "uint16, range measured: 500 to 1400, 500 to" in (
         capsys.readouterr().out

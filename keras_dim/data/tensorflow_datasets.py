@@ -27,6 +27,8 @@ def open_tensorflow_datasets(
     The name may have a configuration and a version, or be the folder of one
     prepared version.
     """
+    # The package reads it when it is imported, which may be long ago.
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = _find_builder(name, data_dir)
     features = builder.info.features
     image_key = _only(features, tfds.features.Image, "image")
@@ -105,7 +107,8 @@ def _prepare(builder):
     raise FileNotFoundError(
         f"The data set {builder.info.full_name} is not prepared, and {reason} "
         f"Prepare it where there is a network (`tfds build {builder.name}`), "
-        f"copy it to {builder.data_dir} or name its folder with data_dir=."
+        f"copy it to {builder.data_dir} or name its folder by data_dir= or "
+        "--data_dir."
     )
 
 

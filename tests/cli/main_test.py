@@ -17,6 +17,7 @@ from keras_dim.version import __version__
 
 PACKAGE = pathlib.Path(main.__file__).parents[1]
 EMBED = ("embed", "--source=y", "--output=z")
+NO_DATA = ("--encoder=x", "--source=y", "--data_dir=no/where")
 # The command's own modules alone: the package around them, which may load
 # Keras for other reasons, is left out.
 ALONE = """
@@ -80,9 +81,13 @@ def test_the_version_is_told(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pretrian"], "choose from"),
+        (["pretrian"], "Did you mean 'pretrain'"),
         (["pretrain", "--recip=x"], "Did you mean '--recipe'"),
+        (["pretrain", "--noscor"], "Did you mean '--noscore'"),
+        (["pretrain", "--form=x"], "Did you mean '--from'"),
         (["pretrain", "now"], "does not take 'now'"),
+        (["export", "x"], "needs --output"),
+        (["probe", *NO_DATA], "--data_dir: there is no folder 'no/where'"),
         (["pretrain", "--set", "seed"], "takes name=value"),
         (["pretrain", "--set=seed=1", "--set=seed=2"], "given twice"),
         (["pretrain", "--epochs", "2", "--set=epochs=3"], "given twice"),
