@@ -40,6 +40,11 @@ class ImageFileSource(Source):
         encoded = pathlib.Path(self.paths[index]).read_bytes()
         return self.pixels.decode(encoded, self.image_shape), self.label(index)
 
+    def stored_size(self, index: int) -> tuple[int, int]:
+        with open(self.paths[index], "rb") as file:
+            header = read_header(file, self.paths[index])
+        return header.size(self.pixels.orient)
+
     def contents(self) -> str:
         return digest_of_files(
             (os.path.basename(path), os.path.getsize(path))
