@@ -21,6 +21,7 @@ from keras_dim.version import __version__
 # Each is a module of this package with `run(options)`, which may return an exit
 # code, if it has flags, `define(parser)`, and `NEEDS_KERAS = False` if so.
 COMMANDS = (
+    "advise",
     "pretrain",
     "probe",
     "compare",
