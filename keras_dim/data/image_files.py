@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
+from keras_dim import checks
 from keras_dim.data.image_header import check_bytes
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Pixels
@@ -169,9 +170,10 @@ def _split_folder(folder, split, is_meant):
         return named[0], list(kinds) or named
     if not kinds:
         return folder, []
+    names = [child.name for child in kinds]
     raise ValueError(
-        f"{folder} has no sub-folder {split!r}. Its splits: "
-        f"{', '.join(child.name for child in kinds)}."
+        f"{folder} has no sub-folder {split!r}."
+        f"{checks.did_you_mean(split, names)} Its splits: {', '.join(names)}."
     )
 
 

@@ -223,4 +223,5 @@ def _refuse_missing_path(source, name):
         or name.endswith(os.sep)
         or pathlib.PurePath(name).suffix.lstrip(".").isalpha()
     ):
-        raise FileNotFoundError(f"There is no file or folder {name!r}.")
+        near = checks.did_you_mean_path(pathlib.Path(name).expanduser())
+        raise FileNotFoundError(f"There is no file or folder {name!r}.{near}")

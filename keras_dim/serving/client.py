@@ -193,8 +193,9 @@ class Client(contextlib.AbstractContextManager):
         signature = client._signatures[name]
         if feature not in (None, *signature.outputs):
             raise ValueError(
-                f"{client} has no feature {feature!r}. Expected one of "
-                f"{sorted(signature.outputs)}."
+                f"{client} has no feature {feature!r}."
+                f"{checks.did_you_mean(feature, signature.outputs)} Expected "
+                f"one of {sorted(signature.outputs)}."
             )
         names = tuple(signature.outputs) if feature is None else (feature,)
         (shape,) = (spec.shape for spec in signature.inputs.values())

@@ -189,12 +189,13 @@ def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
             "probe",
             f"--encoder={encoder}",
             "--source=digits",
-            "--feature=colour",
+            "--feature=gobal",
         ]
     )
 
     assert code == 2
-    assert "no feature 'colour'" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "no feature 'gobal'" in printed and "mean 'global'" in printed
 
 
 def test_compare_prints_a_table_and_a_verdict(encoder, capsys):

@@ -17,6 +17,7 @@ from keras_dim.version import __version__
 
 PACKAGE = pathlib.Path(main.__file__).parents[1]
 EMBED = ("embed", "--source=y", "--output=z")
+AMDIM = ("--encoder=amdim_cifar",)
 NO_DATA = ("--encoder=x", "--source=y", "--data_dir=no/where")
 # The command's own modules alone: the package around them, which may load
 # Keras for other reasons, is left out.
@@ -100,6 +101,7 @@ def test_the_version_is_told(capsys):
         (["probe", "--probe", "svm"], "neighbors"),
         (["probe", "--encoder=x", "--source=y", "--set=k"], "name=value"),
         (["probe", "--encoder=x.y", "--source=digits"], "no run, no file"),
+        (["probe", *AMDIM, "--source=digits"], "Did you mean 'amdim_cifar10'"),
         (EMBED, "one of the arguments --encoder --server is required"),
         ([*EMBED, "--encoder=x", "--server=a:1"], "not allowed with"),
         ([*EMBED, "--server=localhost:8500"], "--server needs --model"),
