@@ -1,6 +1,7 @@
 """Advice on a training, with the recipe to follow it."""
 
 import dataclasses
+import textwrap
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,9 @@ from keras_dim.advice.timing import Timing
 from keras_dim.advice.timing import measure
 from keras_dim.data import reading
 from keras_dim.training import Recipe
+
+# The hours for which a shorter training is proposed.
+_NIGHT = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +51,16 @@ class Advice:
 
     def __str__(self):
         width = max(len(choice.name) for choice in self.choices)
-        lines = [str(self.facts), ""]
+        choices = []
         for choice in self.choices:
-            lines.append(f"{choice.name:<{width}}  {choice.value}")
-            lines.append(f"{'':<{width}}    {choice.reason}")
-        lines += ["", *(f"Note: {warning}." for warning in self.warnings)]
-        if self.timing is not None:
-            lines += ["", *self._times()]
-        return "\n".join(lines)
+            choices.append(f"{choice.name:<{width}}  {choice.value}")
+            choices.append(f"{'':<{width}}    {choice.reason}")
+        notes = [f"Note: {warning}." for warning in self.warnings]
+        times = [] if self.timing is None else self._times()
+        parts = [str(self.facts).splitlines(), choices, notes, times]
+        return "\n\n".join(
+            "\n".join(map(_wrapped, lines)) for lines in parts if lines
+        )
 
     @property
     def _is_held(self):
@@ -69,13 +75,19 @@ class Advice:
     def _times(self):
         found = self.timing
         lines = [
-            f"Measured here in {found.num_steps} steps: "
+            f"Measured here, {found.num_steps} step(s): "
             f"{found.views_per_second:,.0f} views or "
             f"{found.images_per_second:,.0f} images a second; encoder of "
             f"{found.num_parameters:,} parameters",
-            f"{self.recipe.epochs} epochs: {self.hours:.1f} hours at that "
+            f"{self.recipe.epochs} epoch(s): {self.hours:.1f} hours at that "
             "rate, without scores",
         ]
+        num_epochs = int(_NIGHT * self.recipe.epochs / max(self.hours, 1e-9))
+        if 1 <= num_epochs < self.recipe.epochs:
+            lines.append(
+                f"{_NIGHT} hours are enough for {num_epochs} epoch(s): --set "
+                f"epochs={num_epochs}"
+            )
         if not self._is_held:
             lines.append(
                 f"Images are read at {self.facts.images_per_second:,.0f} a "
@@ -88,6 +100,20 @@ class Advice:
                 line += f", and {held:,.0f} more for the images"
             lines.append(line)
         return lines
+
+
+def _wrapped(line):
+    text = line.lstrip()
+    indent = " " * (len(line) - len(text))
+    return textwrap.fill(
+        text,
+        79,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        # Paths and commands stay whole.
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def advise(

@@ -184,7 +184,11 @@ def _start(facts, base):
     names = catalog.preset_names(catalog.presets_folder())
     if base.name not in names:
         return [], [warning]
-    why = "few images, and its network is that of the recipe"
+    why = (
+        "on 1,000 images of Tiny ImageNet, Deep InfoMax reached 22.4 % by a "
+        "linear probe from its preset, 13.1 % from random weights; the preset "
+        "as it is had 22.5 %: compare with it (docs/your_images.md)"
+    )
     return [Choice("start_from", base.name, why)], [warning]
 
 

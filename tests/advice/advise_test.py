@@ -183,6 +183,9 @@ def test_reasons_are_figures_of_the_pages():
     assert "78.4 %" in reasons
     for row, stated in (
         ("| xray | linear | 4,000 | 16.0 | 18.3 | 36.6 |", "36.6 %"),
+        ("| random weights | 13.1 |", "13.1 %"),
+        ("| the preset `deep_infomax_cifar10` | 22.4 |", "22.4 %"),
+        ("| the same preset, not trained further | 22.5 |", "22.5 %"),
         ("| satellite | linear | 4,000 | 27.4 | 39.2 | 45.9 |", "45.9 %"),
     ):
         assert row in images and stated in reasons
@@ -196,7 +199,7 @@ def test_advice_becomes_a_run(photos, tmp_path, capsys):
 
     assert main.run(["advise", *flags]) == 0
     printed = capsys.readouterr().out
-    assert "21 images" in printed and "Measured here in 1 steps" in printed
+    assert "21 images" in printed and "Measured here, 1 step(s)" in printed
     assert re.search(r"^epochs +1\n +given$", printed, re.M)
     assert printed.endswith(f"keras-dim pretrain --recipe {output}\n")
 
@@ -222,6 +225,8 @@ def test_hours_follow_from_the_slower_of_steps_and_reading():
     assert few.hours == pytest.approx(11 * 5_000 / 100 / 3600)
     assert dataclasses.replace(found, timing=None).hours is None
     assert "200 views or 100 images a second" in str(found)
+    assert "8 hours are enough for 5 epoch(s)" in str(slow).replace("\n", " ")
+    assert "are enough" not in str(few)
 
 
 def test_it_is_a_function_of_the_package():
