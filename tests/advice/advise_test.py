@@ -13,6 +13,8 @@ from PIL import Image
 
 import keras_dim
 from keras_dim import advice
+from keras_dim import encoders
+from keras_dim import parts
 from keras_dim.advice import choosing
 from keras_dim.advice import looking
 from keras_dim.cli import main
@@ -144,6 +146,19 @@ def test_the_recipe_follows_from_the_facts(changes, expected):
         stated = getattr(recipe, choice.name)
         stated = stated["name"] if isinstance(stated, dict) else stated
         assert stated == choice.value
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_the_preset_to_start_from_has_the_network_of_the_recipe(side):
+    facts = dataclasses.replace(FACTS, num_images=900, median=(side, side))
+    recipe, _, _ = choosing.choose(facts)
+    presets = {row["name"]: row for row in keras_dim.list_pretrained()}
+    make, arguments = parts.factory(
+        "encoder", encoders.ENCODERS, recipe.encoder
+    )
+    encoder = make(image_size=side, channels=3, **arguments)
+
+    assert encoder.count_params() == presets[recipe.start_from]["parameters"]
 
 
 def test_too_few_images_are_refused():
