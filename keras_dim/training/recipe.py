@@ -293,7 +293,11 @@ class Recipe:
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
         """Reads a recipe that `save` wrote; anything else is a `ValueError`."""
-        content = pathlib.Path(path).read_bytes()
+        path = pathlib.Path(path)
+        if not path.exists():
+            near = checks.did_you_mean_path(path)
+            raise FileNotFoundError(f"There is no recipe {str(path)!r}.{near}")
+        content = path.read_bytes()
         try:
             fields = json.loads(content.decode("utf-8"))
             if not isinstance(fields, dict):

@@ -94,6 +94,7 @@ def test_the_version_is_told(capsys):
         (["pretrain", "--epochs", "2", "--set=epochs=3"], "given twice"),
         (["pretrain", "--epochs", "0"], "must be an integer, 1 or more"),
         (["pretrain", "--recipe", "deep_infomax_digit"], "Did you mean 'deep_"),
+        (["pretrain", "--recipe=a/b.json"], "There is no recipe 'a/b.json'"),
         (["pretrain", "--set", "epoch=3"], "Did you mean 'epochs'"),
         (["pretrain", "--strategy=two"], "Unknown strategy"),
         (["pretrain", "--checkpoint_minutes=-1"], "`checkpoint_minutes`"),
