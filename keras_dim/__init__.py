@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from keras_dim.version import __version__
 
 if TYPE_CHECKING:
+    from keras_dim import advice
     from keras_dim import curation
     from keras_dim import data
     from keras_dim import distribution
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from keras_dim import serving
     from keras_dim import training
     from keras_dim import views
+    from keras_dim.advice import advise
     from keras_dim.exporting import export
     from keras_dim.methods import AMDIM
     from keras_dim.methods import BYOL
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 # a module, which importing that module would put in its place.
 _MODULE_OF = {
     "Recipe": "training",
+    "advise": "advice",
     "export": "exporting",
     "list_pretrained": "presets",
     "pretrain": "training",
@@ -71,6 +74,8 @@ __all__ = [
     "Recipe",
     "SimCLR",
     "__version__",
+    "advice",
+    "advise",
     "curation",
     "data",
     "distribution",

@@ -12,6 +12,7 @@ import difflib
 import inspect
 import math
 import numbers
+import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
@@ -134,6 +135,17 @@ def did_you_mean(value: Any, known: Iterable[Any]) -> str:
     names = [name for name in known if isinstance(name, str)]
     near = difflib.get_close_matches(str(value), names, n=3)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def did_you_mean_path(path: str | os.PathLike) -> str:
+    """Returns the words of `did_you_mean` about what lies beside a path."""
+    folder, name = os.path.split(os.fspath(path).rstrip(os.sep))
+    try:
+        beside = os.listdir(folder or ".")
+    except OSError:
+        return ""
+    near = [os.path.join(folder, each) for each in beside]
+    return did_you_mean(os.path.join(folder, name), near)
 
 
 def in_one_line(error: Exception) -> str:

@@ -120,3 +120,12 @@ def test_an_unknown_keyword_is_refused_with_the_nearest():
         match="The layer has no argument 'unit'. Did you mean 'units'",
     ):
         checks.keywords(HandsOn, ["unit"], "The layer")
+
+
+def test_the_nearest_name_beside_a_path_is_told(tmp_path):
+    (tmp_path / "photos").mkdir()
+    near = f" Did you mean {str(tmp_path / 'photos')!r}?"
+
+    assert checks.did_you_mean_path(tmp_path / "phtos") == near
+    assert checks.did_you_mean_path(f"{tmp_path / 'photo'}/") == near
+    assert checks.did_you_mean_path(tmp_path / "none" / "photos") == ""

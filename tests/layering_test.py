@@ -25,6 +25,7 @@ FLOORS = [
     },
     {"report", "training"},
     {"recipes"},
+    {"advice"},
     {"cli"},
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

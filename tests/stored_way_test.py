@@ -11,8 +11,10 @@ from PIL import Image
 from sklearn import datasets
 from tiny_recipe import tiny_recipe
 
+from keras_dim import batches
 from keras_dim import data
 from keras_dim.cli import main
+from keras_dim.report import reading
 
 NUM_IMAGES = {"train": 48, "test": 24}
 GAINS = np.array([900, 2000, 4000, 9000, 60])
@@ -66,7 +68,7 @@ def test_a_run_measures_states_and_scores(run, folder, capsys):
     assert scores[0]["raw_pixels"] > 0.9
 
     # The same command goes on with what was measured, and so does the run's.
-    flags = [f"--directory={run}", "--resume", "--noprobe"]
+    flags = [f"--directory={run}", "--resume", "--noscore"]
     assert main.run(["pretrain", *flags]) == 0
     assert "uint16, range measured: 500 to 1400, 500 to" in (
         capsys.readouterr().out
@@ -99,6 +101,37 @@ def test_features_of_all_ways_are_the_same(run, folder, tmp_path, capsys):
     larger = images.repeat(2, axis=1).repeat(2, axis=2)
     assert served(images=tf.constant(larger))["global"].shape == found.shape
     assert "encoded_images" not in loaded.signatures
+
+
+def test_they_are_compared_and_reported_on(run, folder, tmp_path, capsys):
+    flags = [f"--encoder={run}", f"--source={folder}"]
+    compare = ["compare", *flags, "--protocol=linear", "--supervised_steps=0"]
+    assert main.run(compare) == 0
+    rows = re.findall(r"^raw pixels +([\d.]+)$", capsys.readouterr().out, re.M)
+    # Zeros and ones.
+    assert float(rows[0]) > 90
+
+    output = tmp_path / "report"
+    assert main.run(["report", *flags, f"--output={output}"]) == 0
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "uint16 values of 5 band(s), of which the page shows the first" in (
+        page
+    )
+
+
+def test_pages_show_the_whole_range_of_each_band(folder):
+    values = batches.ValueRange((500,) * 5, tuple(500 + GAINS), "uint16")
+    images = reading.read_pixels(
+        folder, "train", False, 100, lambda *_: None, values
+    )
+
+    # The upper 8 bits of the last band, of 500 to 560, are 1 and 2.
+    assert images.thumbnails.shape == (48, 8, 8, 3)
+    assert images.pixels(np.arange(48)).shape == (48, 8, 8, 5)
+    for shown in (images.thumbnails, images.pixels(np.arange(48))):
+        assert (shown.min((0, 1, 2)) == 0).all()
+        assert (shown.max((0, 1, 2)) == 255).all()
+    assert (images.sizes == 8).all()
 
 
 def test_another_number_of_bands_is_refused(run, tmp_path, capsys):

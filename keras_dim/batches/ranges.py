@@ -61,6 +61,12 @@ class ValueRange:
         )
         return scales.tolist(), (-low * scales).tolist()
 
+    def in_8_bits(self, images: np.ndarray) -> np.ndarray:
+        """Returns images to look at, uint8, clipped to the range."""
+        scales, offsets = (np.array(x, np.float32) for x in self.affine)
+        pixels = images.astype(np.float32) * scales + offsets
+        return np.rint(pixels.clip(0, WHITE)).astype(np.uint8)
+
     def example(self, num_images: int, size: tuple[int, int]) -> np.ndarray:
         """Returns random images within the range, with seed 0."""
         shape = num_images, *size, len(self.low)

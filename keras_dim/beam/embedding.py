@@ -60,8 +60,9 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
         outputs = loaded.signatures[SIGNATURE].structured_outputs
         if self._feature not in outputs:
             raise ValueError(
-                f"{self._saved_model} has no feature {self._feature!r}. "
-                f"Expected one of {sorted(outputs)}."
+                f"{self._saved_model} has no feature {self._feature!r}."
+                f"{checks.did_you_mean(self._feature, outputs)} Expected one "
+                f"of {sorted(outputs)}."
             )
         return loaded
 

@@ -16,19 +16,19 @@ from keras_dim.cli import messages
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = functools.partial(flags.add, parser)
-    add("encoder", flags.ENCODER, required=True)
-    add("source", flags.SOURCE, required=True)
-    add("output", "The folder to be made.", required=True)
-    add("split", "The split to train on.", "train")
-    help = "The split that is scored, or the share of images without splits."
-    add("test_split", help, "test")
-    add("feature", flags.FEATURE)
-    add("epochs", "Most epochs of the second stage; 0 leaves it out.", 20)
+    add("encoder", required=True)
+    add("source", required=True)
+    add("data_dir")
+    add("output", required=True)
+    add("split", default="train")
+    add("test_split", default="test")
+    add("feature")
+    add("epochs", "At most, in the second stage; 0 leaves it out.", 20)
     add("patience", "Epochs without improvement until it stops.", 3)
     add("learning_rate", "Of Adam in the second stage.", 1e-4)
-    add("batch_size", "Images to a step.", 64)
+    add("batch_size", default=64)
     add("held_out", "Share of each class that is held out.", 0.1)
-    add("seed", "Seed of the images held out and of their order.", 0)
+    add("seed", default=0)
 
 
 def run(options) -> None:
@@ -37,11 +37,10 @@ def run(options) -> None:
     from keras_dim.training import classifying
     from keras_dim.training import recipe
 
-    arguments = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in ("command", "encoder", "needs_keras", "run", "trace")
-    }
+    others = {"command", "encoder", "data_dir", "trace"}
+    others |= {"flags", "needs_keras", "run"}
+    given = vars(options)
+    arguments = {name: given[name] for name in given.keys() - others}
     arguments["test_split"] = recipe.literal(options.test_split)
     encoder = training.load_encoder(options.encoder)
     found = classifying.classify(encoder, report=_print, **arguments)

@@ -15,11 +15,11 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = functools.partial(flags.add, parser)
     repeated = {"action": "append", "required": True}
-    help = f"{flags.ENCODER} Repeatable; the first is the one in question."
-    add("encoder", help, **repeated)
-    add("source", flags.SOURCE, required=True)
-    add("split", "The split with the labels that are learned from.", "train")
-    add("test_split", "The split that is scored.", "test")
+    add("encoder", "Repeatable; the first is the one in question.", **repeated)
+    add("source", required=True)
+    add("data_dir")
+    add("split", default="train")
+    add("test_split", default="test")
     help = (
         "linear, linear_sgd, weighted_200_neighbors, linear_1_percent, "
         "linear_10_percent, fine_tuned_1_percent, fine_tuned_10_percent or "
@@ -35,6 +35,7 @@ def run(options) -> None:
     """Prints the table and the verdict."""
     from keras_dim import evaluation
     from keras_dim import training
+    from keras_dim.training import recipe
 
     if len(set(options.encoder)) < len(options.encoder):
         raise ValueError(
@@ -46,7 +47,7 @@ def run(options) -> None:
         options.source,
         options.protocol or evaluation.comparison.DEFAULT,
         options.split,
-        options.test_split,
+        recipe.literal(options.test_split),
         options.supervised_steps,
         lambda entry: print(
             f"{entry['encoder']}, {entry['name']}: {entry['protocol']}",

@@ -23,7 +23,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = functools.partial(flags.add, parser)
     where = parser.add_mutually_exclusive_group(required=True)
-    flags.add(where, "encoder", flags.ENCODER)
+    flags.add(where, "encoder")
     server = (
         "TensorFlow Serving: host:8500 for gRPC, http://host:8501 for REST."
     )
@@ -31,12 +31,12 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("model", "The name of the encoder on the server.")
     add("version", "Its version on the server. Default: the newest.", type=int)
     add("timeout", "Seconds that the server may take for a batch.", 60.0)
-    add("source", flags.SOURCE, required=True)
-    output = "The folder to be made or, with --num_shards, completed."
-    add("output", output, required=True)
-    add("feature", flags.FEATURE)
-    add("split", "The split, where there are such.", "train")
-    add("batch_size", "Images at a time.", 256)
+    add("source", required=True)
+    add("data_dir")
+    add("output", "With --num_shards it may, and is completed.", required=True)
+    add("feature")
+    add("split", default="train")
+    add("batch_size", default=256)
     num_shards = "The number of shards. Default: one array of all features."
     add("num_shards", num_shards, type=int)
     worker = "The number of this worker, from 0: its first shard."

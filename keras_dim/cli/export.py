@@ -1,7 +1,8 @@
 """Writes an encoder as a SavedModel, LiteRT or ONNX, which need no keras_dim.
 
-PATH is the folder of the model, such as models/digits, in which the next
-version is made; for LiteRT and ONNX the file.
+--output is the folder of the model, such as models/digits, in which the next
+version is made; for LiteRT and ONNX the file. Both places can also be given
+without the names of their flags: `keras-dim export ENCODER PATH`.
 """
 
 import argparse
@@ -13,8 +14,11 @@ from keras_dim.cli import messages
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
-    parser.add_argument("encoder", metavar="ENCODER", help=flags.ENCODER)
-    parser.add_argument("path", metavar="PATH", help="Where it is written.")
+    for name, metavar in (("encoder", "ENCODER"), ("output", "PATH")):
+        flags.add(parser, name)
+        # Given neither way, it must not hide the flag's value.
+        same = {"nargs": "?", "default": argparse.SUPPRESS}
+        parser.add_argument(name, metavar=metavar, help=f"--{name}", **same)
     formats = "saved_model, litert or onnx."
     flags.add(parser, "format", formats, "saved_model")
 
@@ -25,8 +29,11 @@ def run(options) -> None:
     from keras_dim.exporting import export
     from keras_dim.exporting import parity
 
+    for name in ("encoder", "output"):
+        if getattr(options, name) is None:
+            raise ValueError(f"`keras-dim export` needs --{name}")
     encoder = training.load_encoder(options.encoder)
-    written = export(encoder, options.path, options.format)
+    written = export(encoder, options.output, options.format)
     report = json.loads(parity.report_path(written).read_text("utf-8"))
     rows = []
     for runtime, found in report["runtimes"].items():

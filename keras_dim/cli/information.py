@@ -21,10 +21,9 @@ def define(parser: argparse.ArgumentParser) -> None:
     help = "How: see keras_dim.mutual_information.estimate."
     add("estimator", help, "noise_contrastive")
     add("critic", "Default: the estimator's own.")
-    help = "x holds images, whose features are taken. " + flags.ENCODER
-    add("encoder", help)
-    add("feature", flags.FEATURE)
-    add("seed", "Of the parts and of the critics.", 0)
+    add("encoder", "x then holds images, whose features are taken.")
+    add("feature")
+    add("seed", default=0)
 
 
 def run(options) -> None:

@@ -5,12 +5,15 @@ the commands that need it.
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from keras_dim import checks
+from keras_dim.cli import flags
 from keras_dim.cli import messages
 from keras_dim.cli import quiet
 from keras_dim.version import __version__
@@ -18,6 +21,7 @@ from keras_dim.version import __version__
 # Each is a module of this package with `run(options)`, which may return an exit
 # code, if it has flags, `define(parser)`, and `NEEDS_KERAS = False` if so.
 COMMANDS = (
+    "advise",
     "pretrain",
     "probe",
     "compare",
@@ -30,6 +34,8 @@ COMMANDS = (
     "verify",
 )
 
+# Of tensorflow-datasets; `data` reads it, too.
+_DATA_DIR = "TFDS_DATA_DIR"
 DONE = 0
 FAILED = 1
 USER_MISTAKE = 2
@@ -71,18 +77,41 @@ def _run(arguments):
     if not arguments:
         parser.print_help(sys.stderr)
         return USER_MISTAKE
+    if arguments[0][:1] != "-":
+        checks.one_of(COMMANDS, command=arguments[0])
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        known = vars(options).keys() - {"command", "run", "needs_keras"}
-        flags = [f"--{name}" for name in sorted(known)]
         raise ValueError(
             f"`keras-dim {options.command}` does not take {flag!r}."
-            f"{checks.did_you_mean(flag, flags)}"
+            f"{checks.did_you_mean(flag, options.flags)}"
         )
     if options.needs_keras:
         quiet.load_keras()
-    return options.run(options) or DONE
+    with _data_dir(getattr(options, "data_dir", None)):
+        return options.run(options) or DONE
+
+
+@contextlib.contextmanager
+def _data_dir(folder):
+    """Names the folder of data sets to tensorflow-datasets, and workers."""
+    if folder is None:
+        yield
+        return
+    folder = os.path.expanduser(folder)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"--data_dir: there is no folder {folder!r}. Make it, if data sets "
+            "are to be prepared in it"
+        )
+    before = os.environ.get(_DATA_DIR)
+    os.environ[_DATA_DIR] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(_DATA_DIR)
+        if before is not None:
+            os.environ[_DATA_DIR] = before
 
 
 def _parser():
@@ -109,10 +138,14 @@ def _parser():
             allow_abbrev=False,
         )
         getattr(command, "define", lambda parser: None)(of_command)
-        trace = "Show where in the code an error came up."
+        trace = flags.SHARED["trace"]
         of_command.add_argument("--trace", action="store_true", help=trace)
         needs_keras = getattr(command, "NEEDS_KERAS", True)
-        of_command.set_defaults(run=command.run, needs_keras=needs_keras)
+        of_command.set_defaults(
+            run=command.run,
+            needs_keras=needs_keras,
+            flags=[name for name in of_command.flags() if name[0] == "-"],
+        )
     return parser
 
 
@@ -121,6 +154,15 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message):
         raise ValueError(message)
+
+    def flags(self):
+        """Returns the names of all flags that `--help` shows."""
+        return [
+            name
+            for action in self._actions
+            if action.help != argparse.SUPPRESS
+            for name in action.option_strings
+        ]
 
 
 def _reported(error):

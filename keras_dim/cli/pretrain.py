@@ -27,27 +27,31 @@ def define(parser: argparse.ArgumentParser) -> None:
     add = functools.partial(flags.add, parser)
     add(
         "recipe",
-        "Name of a recipe (`keras-dim list` shows them) or path of a "
-        f"recipe.json. Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
+        f"Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
     )
     setting = {"default": {}, "action": flags.Set}
-    help = "A field of the recipe, or an argument of its parts; repeatable."
+    help = "a field of the recipe, or an argument of its parts."
     add("set", help, metavar="NAME=VALUE", **setting)
     setting |= {"dest": "set"}
+    probe_split = (
+        "The split that probes are fitted to. Default: that of training. A "
+        "number, such as 0.2, is one for --test_split."
+    )
     for name, help in (
-        ("source", flags.SOURCE),
-        ("epochs", "Passes over the images."),
-        ("probe_source", "Labelled images to score on. Default: the source."),
-        (
-            "probe_split",
-            "The split that probes are fitted to, or the share of images "
-            "without splits to score, such as 0.2.",
-        ),
+        ("source", ""),
+        ("split", ""),
+        ("epochs", ""),
+        ("batch_size", ""),
+        ("seed", ""),
+        ("probe_source", ""),
+        ("probe_split", probe_split),
+        ("test_split", ""),
     ):
         add(name, help, const=name, metavar=name.upper(), **setting)
+    add("data_dir")
     start = "Start from this encoder and, without --recipe, by its recipe."
     add("from", start, const="start_from", metavar="ENCODER", **setting)
-    add("directory", "Folder of the run. Default: runs/ and the recipe's name.")
+    add("directory", "Default: runs/ and the recipe's name.")
     resume = "Continue a run from its last checkpoint; start it without one."
     add("resume", resume, False)
     minutes = "Also write a checkpoint this often within an epoch."
@@ -59,7 +63,9 @@ def define(parser: argparse.ArgumentParser) -> None:
         "started with the same flags. auto: all that are available.",
         "auto",
     )
-    add("probe", "Score the encoder at the end, which is the default.", True)
+    add("score", "Score the encoder at the end, which is the default.", True)
+    # As they were called before.
+    flags.add_hidden_switch(parser, "probe", "score")
 
 
 def run(options) -> int | None:
@@ -74,7 +80,7 @@ def run(options) -> int | None:
     name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
     directory = pathlib.Path(options.directory or f"runs/{name}")
     recipe = _recipe(options, directory)
-    images = _labelled_images(recipe) if options.probe and is_chief else None
+    images = _labelled_images(recipe) if options.score and is_chief else None
     lines = []
     if is_chief:
         print(f"Training {recipe.name} on {recipe.source} in {directory}")
@@ -134,7 +140,7 @@ def _labelled_images(recipe):
     except ValueError as error:
         raise ValueError(
             f"{error} (These are the labelled images to score the encoder on. "
-            "--set test_split=NAME names others; --noprobe trains without "
+            "--test_split NAME names others; --noscore trains without "
             "scores.)"
         ) from error
 

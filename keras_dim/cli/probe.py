@@ -17,17 +17,17 @@ _PROBES = {
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = functools.partial(flags.add, parser)
-    add("encoder", flags.ENCODER, required=True)
-    add("source", flags.SOURCE, required=True)
-    add("split", "The split that the probe is fitted to.", "train")
-    help = "The split that is scored, or the share of images without splits."
-    add("test_split", help, "test")
-    add("feature", flags.FEATURE)
+    add("encoder", required=True)
+    add("source", required=True)
+    add("data_dir")
+    add("split", default="train")
+    add("test_split", default="test")
+    add("feature")
     help = (
         "Logistic regression, linear by SGD, the paper's network, neighbours."
     )
     add("probe", help, "linear", choices=_PROBES)
-    help = "An argument of the probe, such as k=5 or labels_per_class=10."
+    help = "an argument of the probe, such as k=5 or labels_per_class=10."
     add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
 
 

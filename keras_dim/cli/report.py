@@ -24,20 +24,19 @@ _DEFAULT_RECIPE = "amdim_cifar10"
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add = functools.partial(flags.add, parser)
-    add("source", flags.SOURCE, required=True)
-    add("output", "The folder to be made.", required=True)
-    add("encoder", f"{flags.ENCODER} Default: one is trained first.")
-    add("feature", flags.FEATURE)
-    add("split", "The split, where there are such.", "train")
+    add("source", required=True)
+    add("data_dir")
+    add("output", required=True)
+    add("encoder", "Default: one is trained first.")
+    add("feature")
+    add("split", default="train")
     labels = "Look at labels, such as the folders of classes, if there are any."
     add("labels", labels, True)
     add("num_labels", "How many images to choose for labelling.", 100)
-    recipe = "Without --encoder: a recipe's name, or path of a recipe.json."
-    add("recipe", recipe, _DEFAULT_RECIPE)
-    help = "Without --encoder: a field of the recipe, such as epochs=5."
+    add("recipe", "For runs without --encoder.", _DEFAULT_RECIPE)
+    help = "a field of the recipe, or an argument of its parts."
     add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
-    help = "Without --encoder: the folder of the run. Default: OUTPUT_encoder."
-    add("directory", help)
+    add("directory", "Default: OUTPUT_encoder.")
 
 
 def run(options) -> None:

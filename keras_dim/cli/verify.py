@@ -13,6 +13,7 @@ from keras_dim.cli import messages
 def define(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments."""
     parser.add_argument("preset", metavar="PRESET", help="A preset's name.")
+    flags.add(parser, "data_dir")
     most = (
         "Most percentage points of difference. Default: the preset's, or 0.5."
     )

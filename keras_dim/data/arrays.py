@@ -44,6 +44,9 @@ class ArraySource(Source):
         )
         return image, self.label(index)
 
+    def stored_size(self, index: int) -> tuple[int, int]:
+        return self.images.shape[1:3]
+
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         if not self.decoded:
             return super().read(rows)

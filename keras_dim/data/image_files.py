@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from absl import logging
 
+from keras_dim import checks
 from keras_dim.data.image_header import check_bytes
 from keras_dim.data.image_header import read_header
 from keras_dim.data.image_shape import Pixels
@@ -39,6 +40,11 @@ class ImageFileSource(Source):
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
         encoded = pathlib.Path(self.paths[index]).read_bytes()
         return self.pixels.decode(encoded, self.image_shape), self.label(index)
+
+    def stored_size(self, index: int) -> tuple[int, int]:
+        with open(self.paths[index], "rb") as file:
+            header = read_header(file, self.paths[index])
+        return header.size(self.pixels.orient)
 
     def contents(self) -> str:
         return digest_of_files(
@@ -164,9 +170,10 @@ def _split_folder(folder, split, is_meant):
         return named[0], list(kinds) or named
     if not kinds:
         return folder, []
+    names = [child.name for child in kinds]
     raise ValueError(
-        f"{folder} has no sub-folder {split!r}. Its splits: "
-        f"{', '.join(child.name for child in kinds)}."
+        f"{folder} has no sub-folder {split!r}."
+        f"{checks.did_you_mean(split, names)} Its splits: {', '.join(names)}."
     )
 
 

@@ -75,7 +75,8 @@ def open_source(
             they are bands (as many as pages times bands) or images (as many as
             a page has). Images with NaN are skipped. Defaults to `"8_bit"`.
         data_dir: str or path. Folder of prepared tensorflow-datasets.
-            Defaults to `None`, that package's own folder.
+            Defaults to `None`, the environment's `TFDS_DATA_DIR`, or that
+            package's own folder.
 
     Returns:
         A `Source` with `num_images`, `image_shape`, `class_names`, `paths`,
@@ -222,4 +223,5 @@ def _refuse_missing_path(source, name):
         or name.endswith(os.sep)
         or pathlib.PurePath(name).suffix.lstrip(".").isalpha()
     ):
-        raise FileNotFoundError(f"There is no file or folder {name!r}.")
+        near = checks.did_you_mean_path(pathlib.Path(name).expanduser())
+        raise FileNotFoundError(f"There is no file or folder {name!r}.{near}")

@@ -66,6 +66,13 @@ class Source(abc.ABC):
         a `ValueError`.
         """
 
+    def stored_size(self, index: int) -> tuple[int, int]:
+        """Returns the height and width of an image before it is resized.
+
+        Raises an `OSError` or a `ValueError` if its header cannot be read.
+        """
+        return self.image_shape[:2]
+
     def label(self, index: int) -> int | None:
         """Returns the label of an index, if there are `labels`."""
         return None if self.labels is None else self.labels[index]

@@ -23,6 +23,10 @@ _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _NUM_SAMPLES, _SAMPLE_FORMAT = 277, 339
 
 
+class PagesError(ValueError):
+    """Raised for files of several pages that may be bands or images."""
+
+
 class Stored(NamedTuple):
     """The header of a file: its pages, all of one shape, and their type."""
 
@@ -57,6 +61,10 @@ class StoredFileSource(Source):
         if image.shape[2 * is_resized :] != shape[2 * is_resized :]:
             raise ValueError(f"its shape is now {image.shape}")
         return numpy_images.convert(image, shape), self.label(index)
+
+    def stored_size(self, index: int) -> tuple[int, int]:
+        found = header(self.paths[index], self.pixels.orient)
+        return found.height, found.width
 
     def contents(self) -> str:
         return digest_of_files(
@@ -122,7 +130,7 @@ def _pages_of(found, channels, place):
     if channels == found.bands:
         return list(range(found.num_pages)), found.bands
     total = found.num_pages * found.bands
-    raise ValueError(
+    raise PagesError(
         f"{place} has {found.num_pages} pages of {found.bands} band(s): pass "
         f"channels={total} to read them as the bands of one image, or "
         f"channels={found.bands} to read each as an image. Received: "

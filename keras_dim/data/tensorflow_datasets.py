@@ -27,6 +27,8 @@ def open_tensorflow_datasets(
     The name may have a configuration and a version, or be the folder of one
     prepared version.
     """
+    # The package reads it when it is imported, which may be long ago.
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = _find_builder(name, data_dir)
     features = builder.info.features
     image_key = _only(features, tfds.features.Image, "image")
@@ -47,10 +49,11 @@ def open_tensorflow_datasets(
     try:
         instructions = info.splits[split].file_instructions
     except (ValueError, KeyError, AssertionError) as error:
+        names = sorted(info.splits)
         raise ValueError(
-            f"{info.name} has no split {split!r}: {checks.in_one_line(error)} "
-            f"Its splits: {', '.join(sorted(info.splits))}; slices are written "
-            "'train[:10%]'."
+            f"{info.name} has no split {split!r}: {checks.in_one_line(error)}"
+            f"{checks.did_you_mean(split, names)} Its splits: "
+            f"{', '.join(names)}; slices are written 'train[:10%]'."
         ) from None
     files = []
     for one in instructions:
@@ -82,7 +85,7 @@ def _find_builder(name, data_dir):
     except tfds.core.DatasetNotFoundError:
         root = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR)
         prepared = [path.name for path in root.expanduser().glob("*/")]
-        known = {*tfds.list_builders(), *prepared, "digits"}
+        known = {*tfds.list_builders(), *prepared, "digits", *os.listdir()}
         hint = checks.did_you_mean(re.split("[/:]", name)[0], sorted(known))
         raise ValueError(
             f"Unknown source {name!r}: there is no such file or folder, and "
@@ -105,7 +108,8 @@ def _prepare(builder):
     raise FileNotFoundError(
         f"The data set {builder.info.full_name} is not prepared, and {reason} "
         f"Prepare it where there is a network (`tfds build {builder.name}`), "
-        f"copy it to {builder.data_dir} or name its folder with data_dir=."
+        f"copy it to {builder.data_dir} or name its folder by data_dir= or "
+        "--data_dir."
     )
 
 

@@ -96,6 +96,10 @@ class RecordSource(Source):
         encoded, label = self.encoded(index)
         return self.pixels.decode(encoded, self.image_shape), label
 
+    def stored_size(self, index: int) -> tuple[int, int]:
+        file = io.BytesIO(self.encoded(index)[0])
+        return image_header.read_header(file).size(self.pixels.orient)
+
     def encoded(self, index: int) -> tuple[bytes, int | None]:
         """Returns the image file and the label of an index."""
         file, number = self._find(index)

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_dim import checks
+
 # The name of a single output without a name.
 SINGLE_OUTPUT = "output"
 GLOBAL = "global"
@@ -96,7 +98,8 @@ def check_names(names: Iterable[str], found: Mapping[str, Any]) -> None:
     unknown = [name for name in dict.fromkeys(names) if name not in found]
     if not unknown:
         return
-    hint = ""
+    near = checks.did_you_mean(unknown[0], found)
+    hint = near and f".{near}"
     if "global_log_variance" in unknown:
         hint = ". The encoders of keras_dim add it with variational=True"
     elif list(found) == [SINGLE_OUTPUT]:

@@ -130,23 +130,18 @@ def compare(
         )
     if taken := {RAW_PIXELS, UNTRAINED, SUPERVISED} & set(encoders):
         raise ValueError(f"These are names of baselines: {sorted(taken)}")
-    for name, encoder in encoders.items():
-        if stored_values.value_range(encoder) is not None:
-            raise ValueError(
-                f"{name} takes stored values, and the baselines pixels of 8 "
-                "bits: score it by `keras-dim probe`"
-            )
     opened = {}
 
     def images_of(encoder):
         shape = input_shape(encoder)
         if isinstance(images, scoring.LabelledImages):
             return images
-        if shape not in opened:
-            opened[shape] = scoring.labelled_images(
-                images, split, test_split, image_shape=shape
+        values = stored_values.how_read(encoder)
+        if (shape, values) not in opened:
+            opened[shape, values] = scoring.labelled_images(
+                images, split, test_split, image_shape=shape, values=values
             )
-        return opened[shape]
+        return opened[shape, values]
 
     (ours, first), *_ = encoders.items()
     # A model of another class, or a mistake, is found out before hours of work.
@@ -154,6 +149,9 @@ def compare(
     new = type(first).from_config(first.get_config())
     sample = next(batches.iterate(images_of(first).train, 1))["image"]
     pixels = raw_pixels_encoder(sample.shape[1:])
+    values = stored_values.value_range(first)
+    if values is not None:
+        pixels = stored_values.with_range(pixels, values)
     rows = {**encoders, UNTRAINED: new, RAW_PIXELS: pixels}
     entries = []
 

@@ -450,7 +450,7 @@ function confusion({ classes, counts: matrix, num_left_out: left }) {
 }
 
 $("nav").append(...navigation.map(([id, title, number]) => el("a", { href: `#${id}` }, title, number === null ? "" : el("small", {}, ` ${number.toLocaleString("en")}`))));
-$("about").append(`${data.source}: ${count(data.count, "image")}${total < data.count ? `, of which ${total.toLocaleString("en")} are on this page` : ""}. Encoder ${data.encoder || "not named"}, ${data.width.toLocaleString("en")} features.`);
+$("about").append(`${data.source}: ${count(data.count, "image")}${total < data.count ? `, of which ${total.toLocaleString("en")} are on this page` : ""}. Encoder ${data.encoder || "not named"}, ${data.width.toLocaleString("en")} features. ${data.shown}`);
 $("footer").append(`Made by keras-dim ${data.version}. Tables beside this page: ${data.tables.join(", ")}${data.parquet ? ", and the same as Parquet" : ""}.${data.folder ? ` Names are below ${data.folder}.` : ""}`);
 document.title = `Image report: ${data.source}`;
 resize();

@@ -56,11 +56,10 @@ def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
             "<i2"
         ),
         "defects": _bits(found, shown),
+        "size": images.sizes[shown].astype("<u4"),
         "small": _places(images.on_page, shown),
         "large": _places(featured, shown),
     }
-    if images.sizes is not None:
-        columns["size"] = images.sizes[shown].astype("<u4")
     classes = []
     if found.issues is not None:
         both = np.stack([images.labels, found.issues.suggested])[:, shown]
@@ -70,11 +69,12 @@ def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
         columns["label"], columns["suggested"] = numbers.astype("<i4")
         columns["issue"] = found.issues.scores[shown].astype("<f4")
         classes = [printable(images.class_name(n)) for n in used if n >= 0]
-    large = images.source.read(images.rows[featured])["image"]
+    large = images.pixels(featured)
     data = {
         **about,
         "source": printable(about["source"]),
         "version": __version__,
+        "shown": _shown(images.values),
         "count": len(images.rows),
         "folder": folder,
         "names": names,
@@ -88,6 +88,19 @@ def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
         "sections": _placed(sections, place),
     }
     return _filled(data)
+
+
+def _shown(values):
+    """Returns a sentence on how images of stored values are shown."""
+    if values is None:
+        return ""
+    bands = len(values.low)
+    how = "the first three as red, green and blue" if bands > 2 else "the first"
+    return (
+        f"Images hold {values.dtype} values of {bands} band(s), of which the "
+        f"page shows {how}, stretched from the encoder's range of each band to "
+        "8 bits and clipped there; so are the values of defects."
+    )
 
 
 def _filled(data):

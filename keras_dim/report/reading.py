@@ -2,18 +2,17 @@
 
 import dataclasses
 import hashlib
-import io
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_dim import batches
 from keras_dim import curation
 from keras_dim import data
 from keras_dim import encoders
 from keras_dim import evaluation
-from keras_dim.data import image_header
 from keras_dim.data import reading
 
 # Images are judged at so many pixels a side, or at their own size if they are
@@ -37,13 +36,14 @@ class Images:
     rows: np.ndarray
     names: list[str]
     labels: np.ndarray | None
-    sizes: np.ndarray | None
+    sizes: np.ndarray
     greys: np.ndarray
     exact: np.ndarray
     measures: dict[str, np.ndarray]
     on_page: np.ndarray
     thumbnails: np.ndarray
     damaged: list[str]
+    values: batches.ValueRange | None = None
     features: np.ndarray | None = None
 
     def class_name(self, label: int) -> str:
@@ -53,6 +53,11 @@ class Images:
             return ""
         return known[label] if label < len(known) else str(label)
 
+    def pixels(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns images at the size of judgement, uint8."""
+        found = self.source.read(self.rows[numbers])["image"]
+        return found if self.values is None else self.values.in_8_bits(found)
+
 
 def read_pixels(
     source: Any,
@@ -60,15 +65,22 @@ def read_pixels(
     labels: bool,
     most_on_page: int,
     report: Callable[[str, int, int], None],
+    values: batches.ValueRange | None = None,
 ) -> Images:
-    """Reads and measures all images. Raises as `data.open_source` does."""
-    opened = data.open_source(source, split, image_size=SIDE)
-    sizes = _sizes(opened, source, split)
-    if sizes is not None:
-        side = int(np.median(np.sqrt(sizes.prod(axis=1))))
-        if side < SIDE:
-            side = max(8, side)
-            opened = data.open_source(source, split, image_size=side)
+    """Reads and measures all images. Raises as `data.open_source` does.
+
+    Images of stored values are judged and shown on the scale of 8 bits, from
+    the low to the high end of `values` in each band.
+    """
+    options = {}
+    if values is not None:
+        options = {"values": "stored", "channels": len(values.low)}
+    opened = data.open_source(source, split, image_size=SIDE, **options)
+    sizes = _sizes(opened)
+    side = int(np.median(np.sqrt(sizes.prod(axis=1))))
+    if side < SIDE:
+        side = max(8, side)
+        opened = data.open_source(source, split, image_size=side, **options)
     total = opened.num_images
     order = np.random.default_rng(0).permutation(total)
     shown = np.zeros(total, bool)
@@ -82,17 +94,18 @@ def read_pixels(
     done = 0
     for batch in reading.Epoch(opened, _BATCH).batches():
         pixels, index = batch["image"], batch["index"]
-        own = None if sizes is None else sizes[index]
+        if values is not None:
+            pixels = values.in_8_bits(pixels)
         found = {"rows": index, "greys": curation.greys(pixels)}
         found |= {"thumbnails": thumbnails_of(pixels[shown[index]], small)}
         found |= curation.measure(pixels)
         if labels and "label" in batch:
             found["labels"] = batch["label"]
-        for name, values in found.items():
-            columns.setdefault(name, []).append(values)
-        for number, image in enumerate(pixels):
+        for name, column in found.items():
+            columns.setdefault(name, []).append(column)
+        for number, image in enumerate(batch["image"]):
             # Of another size, it is no exact copy.
-            size = b"" if own is None else own[number].tobytes()
+            size = sizes[index[number]].tobytes()
             digests.append(hashlib.sha256(size + image.tobytes()).digest())
         done += len(index)
         report("Reading images", done, total)
@@ -106,13 +119,14 @@ def read_pixels(
         rows=rows,
         names=[opened.place(row) for row in rows],
         labels=labels,
-        sizes=None if sizes is None else sizes[rows],
+        sizes=sizes[rows],
         greys=found.pop("greys"),
         exact=curation.exact_duplicates(digests),
         thumbnails=found.pop("thumbnails"),
         measures=found,
         on_page=np.flatnonzero(shown[rows]),
         damaged=list(opened.skipped),
+        values=values,
     )
 
 
@@ -157,12 +171,14 @@ def read_features(
 
 
 def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Returns squares in colour, uint8 `(num_images, side, side, 3)`."""
+    """Returns squares in colour, uint8 `(num_images, side, side, 3)`.
+
+    Of three or more channels the first three are red, green and blue, of one
+    or two the first is grey.
+    """
     from PIL import Image
 
-    if pixels.shape[-1] not in (1, 3):
-        # Of other channels, the first is shown in grey.
-        pixels = pixels[..., :1]
+    pixels = pixels[..., : 3 if pixels.shape[-1] >= 3 else 1]
     pixels = np.broadcast_to(pixels, (*pixels.shape[:3], 3))
     small = [
         np.asarray(
@@ -175,27 +191,14 @@ def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.array(small, np.uint8).reshape(-1, side, side, 3)
 
 
-def _sizes(opened, source, split):
-    """Returns the stored height and width of each image, or None."""
-    if opened.paths is None and not hasattr(opened, "encoded"):
-        try:
-            height, width, _ = data.open_source(source, split).image_shape
-        except ValueError:
-            # Arrays of different sizes.
-            return None
-        return np.tile([height, width], (opened.num_images, 1))
+def _sizes(opened):
+    """Returns the stored height and width of each image."""
 
     def size(index):
         try:
-            if opened.paths is None:
-                file = io.BytesIO(opened.encoded(index)[0])
-                header = image_header.read_header(file)
-            else:
-                with open(opened.paths[index], "rb") as file:
-                    header = image_header.read_header(file)
+            return opened.stored_size(index)
         except (ValueError, OSError):
             # Reading it reports the damage, and leaves it out.
             return 1, 1
-        return header.size(opened.pixels.orient)
 
     return np.array([size(index) for index in range(opened.num_images)])

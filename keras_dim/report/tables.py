@@ -22,8 +22,7 @@ def tables(images: Images, found: Findings) -> dict[str, Table]:
     if key == "index":
         name = images.rows
     shown: Table = {key: name}
-    if images.sizes is not None:
-        shown |= {"height": images.sizes[:, 0], "width": images.sizes[:, 1]}
+    shown |= {"height": images.sizes[:, 0], "width": images.sizes[:, 1]}
     if images.labels is not None:
         shown |= {
             "label": images.labels,

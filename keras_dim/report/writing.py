@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_dim import checks
+from keras_dim import encoders
 from keras_dim import files
 from keras_dim.report import page
 from keras_dim.report import reading
@@ -66,7 +67,12 @@ def write_report(
     checks.integers(1, 10_000, num_labels=num_labels)
     report = report or (lambda step, done, total: None)
     images = reading.read_pixels(
-        source, split, labels, page.MOST_IMAGES, report
+        source,
+        split,
+        labels,
+        page.MOST_IMAGES,
+        report,
+        encoders.value_range(encoder),
     )
     images.features = reading.read_features(
         images, encoder, source, split, feature, report

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_dim import batches
 from keras_dim import checks
+from keras_dim.batches import ranges
 from keras_dim.serving import errors
 from keras_dim.serving import transport
 from keras_dim.serving.address import Address
@@ -105,7 +106,8 @@ class Client(contextlib.AbstractContextManager):
 
         Args:
             images: raw pixels, a uint8 array `(num_images, height, width,
-                channels)`; or an iterable of batches of them, of
+                channels)`, or for a model of stored values one of its type; or
+                an iterable of batches of them, of
                 `(images, labels)` or of dicts with `"image"`, such as a
                 `tf.data.Dataset`.
             feature: str or None. The only feature to return. Defaults to
@@ -124,7 +126,7 @@ class Client(contextlib.AbstractContextManager):
             ServerError: if the server returns no features.
         """
         parts = _image_batches(images, self.batch_size)
-        return self._embed(parts, feature, signature, {"images": "uint8"})
+        return self._embed(parts, feature, signature, "images")
 
     def embed_encoded(
         self, images: Iterable[bytes], feature: str | None = None
@@ -136,8 +138,7 @@ class Client(contextlib.AbstractContextManager):
         `RequestRefusedError`.
         """
         parts = _file_batches(images, self.batch_size)
-        expected = {"encoded_images": "string"}
-        return self._embed(parts, feature, "encoded_images", expected)
+        return self._embed(parts, feature, "encoded_images", "encoded_images")
 
     def metadata(self) -> dict[str, transport.Signature]:
         """Returns the signatures of the model by name."""
@@ -174,17 +175,21 @@ class Client(contextlib.AbstractContextManager):
     def __repr__(self) -> str:
         return f"<Client of {self._model} at {self._address}>"
 
-    def _embed(self, parts, feature, name, expected):
+    def _embed(self, parts, feature, name, input_name):
         # Invalid images are refused before the server is asked.
         first = next(parts, None)
         if first is None:
             raise ValueError("There are no images. Received no batch of them.")
+        is_array = isinstance(first, np.ndarray)
+        expected = {input_name: first.dtype.name if is_array else "string"}
         client = self.pinned()
         takes = {
             key: {k: spec.dtype for k, spec in signature.inputs.items()}
             for key, signature in client._signatures.items()
             if not key.startswith("__")
         }
+        if is_array and takes.get(name) == {input_name: "uint8"}:
+            _check_dtype(first, "uint8")
         if takes.get(name) != expected:
             raise ValueError(
                 f"{client} has no signature {name!r} that takes {expected}. It "
@@ -193,8 +198,9 @@ class Client(contextlib.AbstractContextManager):
         signature = client._signatures[name]
         if feature not in (None, *signature.outputs):
             raise ValueError(
-                f"{client} has no feature {feature!r}. Expected one of "
-                f"{sorted(signature.outputs)}."
+                f"{client} has no feature {feature!r}."
+                f"{checks.did_you_mean(feature, signature.outputs)} Expected "
+                f"one of {sorted(signature.outputs)}."
             )
         names = tuple(signature.outputs) if feature is None else (feature,)
         (shape,) = (spec.shape for spec in signature.inputs.values())
@@ -264,17 +270,24 @@ def _check_name(argument, name):
 
 
 def _image_batches(images: Any, batch_size: int) -> Iterator[np.ndarray]:
+    expected = None
     for columns in batches.iterate(images, batch_size, "Client.embed"):
         found = columns["image"]
         batches.check_spec(found.shape, found.dtype, None, "Client.embed")
-        if found.dtype != np.uint8 or not found.size:
-            raise ValueError(
-                "Client.embed expects raw pixels of dtype uint8. Received: "
-                f"dtype {found.dtype}, shape {found.shape}. numpy.clip("
-                "numpy.rint(images), 0, 255).astype('uint8') makes them of "
-                "floats in [0, 255]."
-            )
+        if expected is None and found.dtype.name in ranges.DTYPES:
+            expected = found.dtype.name
+        _check_dtype(found, expected or "uint8")
         yield found
+
+
+def _check_dtype(images: np.ndarray, expected: str) -> None:
+    if images.dtype.name != expected or not images.size:
+        raise ValueError(
+            f"Client.embed expects raw pixels of dtype {expected}. Received: "
+            f"dtype {images.dtype}, shape {images.shape}. numpy.clip("
+            "numpy.rint(images), 0, 255).astype('uint8') makes uint8 of "
+            "floats in [0, 255]."
+        )
 
 
 def _file_batches(files: Any, batch_size: int) -> Iterator[list[bytes]]:

@@ -13,7 +13,8 @@ from keras_dim.serving import transport
 from keras_dim.serving.address import Address
 
 # tensorflow/core/framework/types.proto
-_DT_FLOAT, _DT_UINT8, _DT_STRING = 1, 4, 7
+_DT_FLOAT, _DT_STRING = 1, 7
+_DT_OF_IMAGES = {"uint8": 4, "int16": 5, "uint16": 17, "float32": _DT_FLOAT}
 # The most bytes around a string, and beside the images: names, sizes, tags.
 _BYTES_AROUND_STRING, _BYTES_BESIDE_IMAGES = 6, 4096
 _SIGNATURES = "signature_def"
@@ -57,8 +58,10 @@ class GrpcTransport:
             tensor.tensor_shape.dim.add(size=size)
         if isinstance(request.images, np.ndarray):
             num_bytes = request.images.nbytes
-            tensor.dtype = _DT_UINT8
-            tensor.tensor_content = request.images.tobytes()
+            tensor.dtype = _DT_OF_IMAGES[request.images.dtype.name]
+            # The name of a dtype leaves the order of bytes out.
+            little = request.images.dtype.newbyteorder("<")
+            tensor.tensor_content = request.images.astype(little).tobytes()
         else:
             num_bytes = sum(
                 len(image) + _BYTES_AROUND_STRING for image in request.images

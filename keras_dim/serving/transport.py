@@ -58,7 +58,7 @@ class Request:
     """A request to a model: for its description or, with images, features.
 
     `version` is a number, a label, or None for the newest. `images` is the
-    value of the one input of the signature, a uint8 array or a list of bytes.
+    value of the one input of the signature, an array or a list of bytes.
     `features` names the outputs to return.
     """
 

@@ -20,6 +20,7 @@ from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import serving
+from keras_dim.batches import ranges
 from keras_dim.data import reading
 from keras_dim.training import run_folder
 from keras_dim.version import __version__
@@ -360,11 +361,18 @@ def _of_server(client, feature):
     name = "native" if "native" in signatures else "serving_default"
     signature = signatures.get(name, serving.Signature({}, {}))
     images = signature.inputs.get("images", serving.TensorSpec("", None))
-    if images.dtype != "uint8" or len(images.shape or ()) != 4:
+    is_known = images.dtype in ranges.DTYPES
+    if not is_known or len(images.shape or ()) != 4:
         raise ValueError(
-            f"{client} must take images, uint8 (batch, height, width, "
-            f"channels), by its signature {name!r}. It takes {signature.inputs}"
+            f"{client} must take images, (batch, height, width, channels) of "
+            f"one of {ranges.DTYPES}, by its signature {name!r}. It takes "
+            f"{signature.inputs}"
         )
+    values = None
+    if images.dtype != "uint8":
+        # The encoder there knows the range.
+        zeros = (0.0,) * (images.shape[-1] or 1)
+        values = ranges.ValueRange(zeros, zeros, images.dtype)
     feature = feature or encoders.default_feature(signature.outputs)
     encoders.features.check_names([feature], signature.outputs)
 
@@ -385,4 +393,4 @@ def _of_server(client, feature):
             )
         return found
 
-    return feature, images.shape[1:], run, identity, None
+    return feature, images.shape[1:], run, identity, values

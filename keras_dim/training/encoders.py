@@ -7,6 +7,7 @@ import keras
 from absl import logging
 
 from keras_dim import catalog
+from keras_dim import checks
 from keras_dim import layers
 from keras_dim import model_files
 from keras_dim import presets
@@ -61,9 +62,10 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     names = [preset["name"] for preset in presets.list_pretrained()]
     if name in names or name in catalog.STAND_INS:
         return presets.pretrained(name)
+    near = checks.did_you_mean(name, names) or checks.did_you_mean_path(path)
     raise FileNotFoundError(
-        f"There is no run, no file and no preset {name!r}. The presets are "
-        f"{names}."
+        f"There is no run, no file and no preset {name!r}.{near} The presets "
+        f"are {names}."
     )
 
 

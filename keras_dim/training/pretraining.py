@@ -28,6 +28,7 @@ from keras_dim.training import encoders
 from keras_dim.training import epoch_log
 from keras_dim.training import lost_workers
 from keras_dim.training import run_folder
+from keras_dim.training import tensorboard
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
@@ -47,7 +48,8 @@ def pretrain(
     """Trains an encoder by a recipe and leaves everything in one folder.
 
     The folder holds `recipe.json`, `log.csv` (a row for each epoch),
-    `tensorboard` (if TensorFlow can be imported, whatever the backend),
+    `tensorboard` (the log, the board and the views; if TensorFlow can be
+    imported, whatever the backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
     `untrained_encoder.keras` (the encoder before training, to compare with),
     `views.png` (the first images and their views), `metrics.json` (the terms
@@ -184,14 +186,15 @@ def pretrain(
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
                 picture.save(temporary)
+            if opening.has_tensorflow():
+                tensorboard.write_views(directory, picture)
         size, path = recipe.batch_size, directory / run_folder.LOG
         log = epoch_log.EpochLog(
             path, steps * size, epochs_done, steps_done * size
         )
         writers = [log] if is_chief else []
         if is_chief and opening.has_tensorflow():
-            path = directory / run_folder.TENSORBOARD
-            writers.append(keras.callbacks.TensorBoard(path, write_graph=False))
+            writers.append(tensorboard.callback(directory))
         with termination.noticed() as notice:
             alarm = alarms.NonFiniteAlarm(
                 lambda *step: next(iter(load(*step))),

@@ -78,10 +78,11 @@ class Recipe:
         probe_source: str, or None for `source`. The labelled images that
             probes are fitted to and scored on.
         probe_split: str, or None for `split`. The split whose labels probes
-            are fitted to. A number between 0 and 1 is the share of images
-            without splits that is scored; probes are fitted to the others.
+            are fitted to. A number is one for `test_split`.
         test_split: str, or None if there is none. The split on which probes
-            are scored. Defaults to `"test"`.
+            are scored. A number between 0 and 1 is the share of images without
+            splits that is scored; probes are fitted to the others. Defaults to
+            `"test"`.
         test_classes: str. `"trained"` leaves out the classes of the test split
             that the other one lacks. Defaults to `"all"`.
         image_size, channels: int, or None for the images' own.
@@ -113,7 +114,7 @@ class Recipe:
     split: str = "train"
     probe_source: str | None = None
     probe_split: str | float | None = None
-    test_split: str | None = "test"
+    test_split: str | float | None = "test"
     test_classes: str = "all"
     image_size: int | None = None
     channels: int | None = None
@@ -292,7 +293,11 @@ class Recipe:
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
         """Reads a recipe that `save` wrote; anything else is a `ValueError`."""
-        content = pathlib.Path(path).read_bytes()
+        path = pathlib.Path(path)
+        if not path.exists():
+            near = checks.did_you_mean_path(path)
+            raise FileNotFoundError(f"There is no recipe {str(path)!r}.{near}")
+        content = path.read_bytes()
         try:
             fields = json.loads(content.decode("utf-8"))
             if not isinstance(fields, dict):

@@ -17,6 +17,7 @@ from keras_dim import presets
 from keras_dim.evaluation import scoring
 from keras_dim.presets import registry
 from keras_dim.training import run_folder
+from keras_dim.training import tensorboard
 from keras_dim.training.recipe import Recipe
 
 # Most bytes of pixels in float32 that the scores of a run are fitted to.
@@ -50,7 +51,7 @@ def score_run(
     images: evaluation.LabelledImages | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Scores the encoder of a run, and writes that to its `metrics.json`.
+    """Scores the encoder of a run, for its `metrics.json` and TensorBoard.
 
     Args:
         directory: str or path. The folder of a finished run.
@@ -73,6 +74,7 @@ def score_run(
     path = directory / run_folder.METRICS
     metrics = json.loads(path.read_text(encoding="utf-8"))
     files.write_json(path, {**metrics, "scores": scores})
+    tensorboard.write_scores(directory, scores, recipe.epochs)
     return scores
 
 

@@ -58,7 +58,7 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     )
 
     more = ["pretrain", f"--from={run}", f"--directory={tmp_path / 'more'}"]
-    assert main.run([*more, "--epochs=2", "--noprobe"]) == 0
+    assert main.run([*more, "--epochs=2", "--noscore"]) == 0
     written = json.loads((tmp_path / "more/recipe.json").read_text())
     assert written["start_from"] == str(run)
     assert written["batch_size"] == 256
@@ -69,7 +69,7 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert main.run(arguments) == 2
     assert "--resume" in capsys.readouterr().err
     assert (run / "encoder.keras").read_bytes() == before
-    resume = ["pretrain", f"--directory={run}", "--resume", "--noprobe"]
+    resume = ["pretrain", f"--directory={run}", "--resume", "--noscore"]
     assert main.run(resume) == 0
 
 
@@ -101,7 +101,7 @@ def test_a_signal_ends_a_training_with_its_code_and_the_way_on(
     assert [path.name for path in (run / "checkpoints").iterdir()] == [
         "epoch_00000_step_00000001.keras"
     ]
-    resume = ["pretrain", f"--directory={run}", "--resume", "--noprobe"]
+    resume = ["pretrain", f"--directory={run}", "--resume", "--noscore"]
     assert main.run([*resume, "--checkpoint_minutes=60"]) == 0
     assert (run / "encoder.keras").exists()
 
@@ -148,7 +148,7 @@ def test_a_missing_test_split_is_told_before_training(recipe, tmp_path, capsys):
 
     printed = capsys.readouterr().err
     assert code == 2
-    assert "no sub-folder 'test'" in printed and "test_split=NAME" in printed
+    assert "no sub-folder 'test'" in printed and "--test_split NAME" in printed
     assert not (tmp_path / "run").exists()
 
 
@@ -189,12 +189,13 @@ def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
             "probe",
             f"--encoder={encoder}",
             "--source=digits",
-            "--feature=colour",
+            "--feature=gobal",
         ]
     )
 
     assert code == 2
-    assert "no feature 'colour'" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "no feature 'gobal'" in printed and "mean 'global'" in printed
 
 
 def test_compare_prints_a_table_and_a_verdict(encoder, capsys):

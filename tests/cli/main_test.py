@@ -17,6 +17,8 @@ from keras_dim.version import __version__
 
 PACKAGE = pathlib.Path(main.__file__).parents[1]
 EMBED = ("embed", "--source=y", "--output=z")
+AMDIM = ("--encoder=amdim_cifar",)
+NO_DATA = ("--encoder=x", "--source=y", "--data_dir=no/where")
 # The command's own modules alone: the package around them, which may load
 # Keras for other reasons, is left out.
 ALONE = """
@@ -80,14 +82,19 @@ def test_the_version_is_told(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pretrian"], "choose from"),
+        (["pretrian"], "Did you mean 'pretrain'"),
         (["pretrain", "--recip=x"], "Did you mean '--recipe'"),
+        (["pretrain", "--noscor"], "Did you mean '--noscore'"),
+        (["pretrain", "--form=x"], "Did you mean '--from'"),
         (["pretrain", "now"], "does not take 'now'"),
+        (["export", "x"], "needs --output"),
+        (["probe", *NO_DATA], "--data_dir: there is no folder 'no/where'"),
         (["pretrain", "--set", "seed"], "takes name=value"),
         (["pretrain", "--set=seed=1", "--set=seed=2"], "given twice"),
         (["pretrain", "--epochs", "2", "--set=epochs=3"], "given twice"),
         (["pretrain", "--epochs", "0"], "must be an integer, 1 or more"),
         (["pretrain", "--recipe", "deep_infomax_digit"], "Did you mean 'deep_"),
+        (["pretrain", "--recipe=a/b.json"], "There is no recipe 'a/b.json'"),
         (["pretrain", "--set", "epoch=3"], "Did you mean 'epochs'"),
         (["pretrain", "--strategy=two"], "Unknown strategy"),
         (["pretrain", "--checkpoint_minutes=-1"], "`checkpoint_minutes`"),
@@ -95,6 +102,7 @@ def test_the_version_is_told(capsys):
         (["probe", "--probe", "svm"], "neighbors"),
         (["probe", "--encoder=x", "--source=y", "--set=k"], "name=value"),
         (["probe", "--encoder=x.y", "--source=digits"], "no run, no file"),
+        (["probe", *AMDIM, "--source=digits"], "Did you mean 'amdim_cifar10'"),
         (EMBED, "one of the arguments --encoder --server is required"),
         ([*EMBED, "--encoder=x", "--server=a:1"], "not allowed with"),
         ([*EMBED, "--server=localhost:8500"], "--server needs --model"),

@@ -53,7 +53,7 @@ def start(folder, directory, recipe, *flags, probe=False):
                         f"--recipe={path}",
                         f"--directory={directory}",
                         "--strategy=multi_worker",
-                        "--probe" if probe else "--noprobe",
+                        "--score" if probe else "--noscore",
                         *flags,
                     ],
                     env=os.environ

@@ -75,6 +75,13 @@ def no_network(monkeypatch):
     return asked
 
 
+def test_the_environment_names_the_folder_at_any_time(tiny_set, monkeypatch):
+    # tensorflow-datasets has been imported, and has read it before.
+    monkeypatch.setenv("TFDS_DATA_DIR", tiny_set)
+
+    assert keras_dim.data.open_source("tiny_set").num_images > 0
+
+
 def test_a_prepared_data_set_is_described(tiny_set):
     source = keras_dim.data.open_source("tiny_set", data_dir=tiny_set)
     assert source.num_images == 20

@@ -136,11 +136,29 @@ def test_wrong_arguments_are_refused_before_any_work():
             evaluation.compare(given, IMAGES, protocols)
 
 
-def test_an_encoder_of_stored_values_is_refused():
-    deep = batches.ValueRange((0,) * 3, (65535,) * 3, "uint16")
-    encoder = encoders.with_range(tiny_encoder(), deep)
-    with pytest.raises(ValueError, match="ours takes stored values"):
-        evaluation.compare({"ours": encoder}, IMAGES)
+def test_stored_values_are_compared_with_pixels_of_their_range():
+    scale = 65535 // 255
+    images = LabelledImages(
+        *(
+            {**part, "image": part["image"].astype("uint16") * scale}
+            for part in (IMAGES.train, IMAGES.test)
+        )
+    )
+    deep = batches.ValueRange((0,) * 3, (255 * scale,) * 3, "uint16")
+    accuracies = [
+        {
+            entry["encoder"]: entry["accuracy"]
+            for entry in evaluation.compare(
+                {"ours": encoder}, pixels, ["linear"], supervised_steps=0
+            ).entries
+        }
+        for encoder, pixels in (
+            (tiny_encoder(), IMAGES),
+            (encoders.with_range(tiny_encoder(), deep), images),
+        )
+    ]
+
+    assert accuracies[0]["raw pixels"] == accuracies[1]["raw pixels"] > 0.9
 
 
 def test_fine_tuning_learns_and_leaves_the_encoder():

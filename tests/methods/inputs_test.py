@@ -74,6 +74,15 @@ def test_one_image_is_refused(model, images):
     assert model.predict(images[:1], verbose=0).shape == (1, 6)
 
 
+def test_an_image_without_its_batch_is_refused_with_the_way(model, images):
+    of_images = tf.data.Dataset.from_tensor_slices(images)
+
+    for one in (images[0], of_images):
+        with pytest.raises(ValueError, match=r"one image.*batch a data") as e:
+            model.predict(one, verbose=0)
+        assert "images[None]" in str(e.value) and "\n" not in str(e.value)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"class_weight": {0: 2.0}}, {"sample_weight": np.ones(8)}],

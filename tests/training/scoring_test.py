@@ -282,9 +282,10 @@ def test_images_without_splits_are_split(tmp_path):
     # Opened once.
     assert parts.sources[0] is parts.sources[1]
     assert "9 of 15 training images" in parts.note
-    recipe = tiny_recipe(probe_source=str(path), probe_split="0.25")
-    other = labelled_images_of(recipe)
-    assert test == {int(i) for batch in other.test for i in batch["index"]}
+    for name in ("probe_split", "test_split"):
+        recipe = tiny_recipe(probe_source=str(path), **{name: "0.25"})
+        other = labelled_images_of(recipe)
+        assert test == {int(i) for batch in other.test for i in batch["index"]}
     with pytest.raises(ValueError, match="number of test images.*1 to 19.*: 0"):
         labelled_images(path, test_split=0.01, image_shape=(8, 8, 3))
     with pytest.raises(ValueError, match="`test_split` must.*: 2"):

@@ -1,0 +1,61 @@
+"""Views and scores of a run, for TensorBoard, beside its terms and board.
+
+The terms, the board and every score that a callback puts into the logs are
+written by Keras's own callback.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dim.training import run_folder
+
+
+def callback(directory: pathlib.Path) -> keras.callbacks.TensorBoard:
+    """Returns the callback that writes the logs of a run's epochs."""
+    folder = directory / run_folder.TENSORBOARD
+    return keras.callbacks.TensorBoard(folder, write_graph=False)
+
+
+def write_views(directory: pathlib.Path, picture: Any) -> None:
+    """Writes the `PIL.Image` of images and their views, as of step 0."""
+    with _summary(directory) as summary:
+        pixels = np.asarray(picture.convert("RGB"))
+        summary.image("views", pixels[None], step=0)
+
+
+def write_scores(
+    directory: pathlib.Path, scores: Sequence[Mapping[str, Any]], step: int
+) -> None:
+    """Writes scores of `evaluation.compare_with_untrained` as scalars.
+
+    They are called `scores/<probe>_<feature>_<labels>_labels`, `..._untrained`
+    and `..._raw_pixels`. A run without the folder gets none.
+    """
+    if not (directory / run_folder.TENSORBOARD).is_dir():
+        return
+    names = {"accuracy": "", "untrained": "_untrained"}
+    names |= {"raw_pixels": "_raw_pixels"}
+    with _summary(directory) as summary:
+        for score in scores:
+            labels = f"{score['num_train']}_labels"
+            of_score = f"scores/{score['probe']}_{score['feature']}_{labels}"
+            for entry, suffix in names.items():
+                summary.scalar(of_score + suffix, score[entry], step=step)
+
+
+@contextlib.contextmanager
+def _summary(directory: pathlib.Path) -> Iterator[Any]:
+    """Yields `tf.summary`, which writes to the place of the training's logs."""
+    folder = directory / run_folder.TENSORBOARD
+    summary = keras.callbacks.TensorBoard(folder).summary
+    writer = summary.create_file_writer(str(folder / "train"))
+    with writer.as_default():
+        yield summary
+    writer.close()
