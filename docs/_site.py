@@ -128,7 +128,7 @@ def api():
     """Returns a page for each public module, and a table of them."""
     import keras_dim
 
-    homes = {*keras_dim._MODULE_OF.values(), *keras_dim.__all__, "report"}
+    homes = {*keras_dim._MODULE_OF.values(), *keras_dim.__all__}
     pages, rows = {}, ["# The API", "", "| module | |", "| --- | --- |"]
     for name in sorted(homes):
         path = ROOT / "keras_dim" / name / "__init__.py"

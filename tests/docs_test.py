@@ -285,6 +285,7 @@ def test_the_site_is_built_without_warnings(tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
-    shown = (tmp_path / "command_line.html").read_text("utf-8")
-    assert "--checkpoint_minutes" in shown
-    assert "dim_convnet" in (tmp_path / "api/encoders.html").read_text("utf-8")
+    flags = (tmp_path / "command_line.html").read_text("utf-8")
+    assert "--checkpoint_minutes" in flags
+    api = (tmp_path / "api/encoders.html").read_text("utf-8")
+    assert re.search(r'<h2 id="keras_dim\.encoders\.\w+\.dim_convnet"', api)
