@@ -87,8 +87,8 @@ bench: $(INSTALLED_TEST) ## Run the benchmarks: speed, memory, scaling.
 notebooks: $(INSTALLED_TEST) ## Generate the notebooks from their scripts and run them.
 	$(VENV)/bin/python notebooks/_build.py
 
-docs: $(INSTALLED_DOCS) ## Render the docstrings as pages in build/docs.
-	$(VENV)/bin/python -m pdoc --docformat markdown --output-directory build/docs keras_dim
+docs: $(INSTALLED_DOCS) ## Build the site of docs/ in build/docs: open index.html.
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 wheel: $(INSTALLED) ## Build dist/keras_dim-*.whl.
 	$(VENV)/bin/python -m pip wheel -q --no-deps --wheel-dir dist .

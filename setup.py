@@ -144,8 +144,16 @@ TEST = [
 ]
 
 DOCS = [
-    # Pages from the docstrings: `make docs`.
-    "pdoc>=15",
+    # The site of docs/: `make docs`.
+    "mkdocs-material>=9.7",
+    # Makes it of those pages. The oldest with pages that are made of code.
+    "mkdocs>=1.6",
+    # Pages from the docstrings, which it reads without importing the package.
+    "mkdocstrings>=1.0",
+    # Its part for Python.
+    "mkdocstrings-python>=2.0",
+    # Lays out long signatures there.
+    "ruff>=0.15",
 ]
 
 JAX = [

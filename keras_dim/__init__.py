@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from keras_dim import mutual_information
     from keras_dim import optimizers
     from keras_dim import plots
+    from keras_dim import presets
     from keras_dim import recipes
+    from keras_dim import report
     from keras_dim import serving
     from keras_dim import training
     from keras_dim import views
@@ -88,9 +90,11 @@ __all__ = [
     "mutual_information",
     "optimizers",
     "plots",
+    "presets",
     "pretrain",
     "pretrained",
     "recipes",
+    "report",
     "serving",
     "training",
     "views",

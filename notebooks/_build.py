@@ -12,6 +12,8 @@ import nbclient
 import nbformat
 
 FOLDER = pathlib.Path(__file__).parent
+# How lines begin that TensorFlow prints for itself.
+TALK = ("INFO:", "WARNING:tensorflow:")
 
 
 def build(script: pathlib.Path) -> nbformat.NotebookNode:
@@ -47,7 +49,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
                 output
                 for output in cell["outputs"]
                 if output.get("name") != "stderr"
-                and not str(output.get("text", "")).startswith("INFO:")
+                and not str(output.get("text", "")).startswith(TALK)
             ]
 
 

@@ -55,7 +55,8 @@ def test_extras_that_are_named_exist():
     found = re.findall(
         r"^        \"(\w+)\": [A-Z]+,$", (ROOT / "setup.py").read_text(), re.M
     )
-    texts = [ROOT / "README.md", *(ROOT / "keras_dim").rglob("*.py")]
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    texts += (ROOT / "keras_dim").rglob("*.py")
     named = {
         (path.name, name)
         for path in texts
@@ -66,7 +67,7 @@ def test_extras_that_are_named_exist():
         if name
     }
 
-    assert ("README.md", "litert") in named
+    assert ("serving.md", "litert") in named
     assert {(path, name) for path, name in named if name not in found} == set()
 
 

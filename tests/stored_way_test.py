@@ -1,8 +1,6 @@
 """From a folder of five bands of 16 bits to features, and back from files."""
 
 import json
-import pathlib
-import re
 
 import numpy as np
 import pytest
@@ -154,14 +152,3 @@ def test_statistics_of_another_type_are_refused():
     assert recipe.measured(of_bytes) == recipe
     with pytest.raises(ValueError, match="measured as uint8.*holds float32"):
         recipe.measured(of_floats)
-
-
-@pytest.mark.slow
-def test_the_page_on_such_images_runs():
-    page = pathlib.Path(__file__).parents[1] / "docs" / "your_images.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S)
-    names = {}
-
-    exec(code, names)
-
-    assert names["features"].shape == (256, 64)
