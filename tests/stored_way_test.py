@@ -1,6 +1,7 @@
 """From a folder of five bands of 16 bits to features, and back from files."""
 
 import json
+import re
 
 import numpy as np
 import pytest

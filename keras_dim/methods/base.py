@@ -18,9 +18,8 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
     weighted by `term_weights`, negative for a term to be maximised. The
     trained product is `self.encoder`, a functional `keras.Model`.
 
-    `fit` takes arrays or data sets of images, of pairs of images and labels,
-    which are ignored, of dicts with `"image"`, or of dicts with the method's
-    views.
+    `fit` takes images, pairs of images and labels, which are ignored, dicts
+    with `"image"`, or dicts with the method's views.
 
     Every argument of a subclass's `__init__` is an attribute of the same name,
     from which `get_config` reads it. All layers are built in `__init__`, so
@@ -72,9 +71,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             return {**views, "index": batches.index_of(inputs)}
         return views
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
         terms = self.loss_terms(y_pred)
         for name, mean in self._term_means.items():
             mean.update_state(terms[name])
@@ -91,12 +88,10 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             x: array or data set of the images that `fit` takes, in order.
             **kwargs: handed on to `keras.Model.predict`.
         """
+        shape = self.encoder.input_shape[1:]
+        values = stored_values.value_range(self.encoder)
         x = batches.checked(
-            x,
-            self.encoder.input_shape[1:],
-            who="`predict`",
-            in_order=True,
-            values=stored_values.value_range(self.encoder),
+            x, shape, who="`predict`", in_order=True, values=values
         )
         batches.refuse_sequence(x, "`predict`")
         with distribution.value_errors():

@@ -22,7 +22,7 @@ from keras_dim import files
 from keras_dim import serving
 from keras_dim.batches import ranges
 from keras_dim.data import reading
-from keras_dim.training import run_folder
+from keras_dim.training import resuming
 from keras_dim.version import __version__
 
 MANIFEST = "embed.json"
@@ -226,7 +226,7 @@ def begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
             )
     files.write_json_once(folder / MANIFEST, manifest)
     files.remove_leftovers(folder / MANIFEST)
-    changes = run_folder.differences(_read_manifest(folder), manifest)
+    changes = resuming.differences(_read_manifest(folder), manifest)
     if changes:
         raise ValueError(
             f"{folder} was begun as another embedding: {changes}. Pass the "

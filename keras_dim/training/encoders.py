@@ -14,9 +14,7 @@ from keras_dim import presets
 from keras_dim.layers import norm
 from keras_dim.methods import base
 from keras_dim.training import checkpoints
-from keras_dim.training.run_folder import CHECKPOINTS
-from keras_dim.training.run_folder import ENCODER
-from keras_dim.training.run_folder import RECIPE
+from keras_dim.training import run_folder
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
@@ -51,7 +49,7 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     """
     path = pathlib.Path(where)
     if path.is_dir():
-        folder, path = path, path / ENCODER
+        folder, path = path, path / run_folder.ENCODER
         if not path.is_file():
             return _of_unfinished_run(folder)
     if path.is_file():
@@ -71,12 +69,13 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
 
 def _of_unfinished_run(folder):
     """Returns the encoder of the last checkpoint."""
-    if not (folder / RECIPE).is_file():
+    if not (folder / run_folder.RECIPE).is_file():
         raise ValueError(
-            f"There is no {ENCODER} in {folder}: it is neither a run nor a "
-            "preset"
+            f"There is no {run_folder.ENCODER} in {folder}: it is neither a "
+            "run nor a preset"
         )
-    model, (epochs, steps) = checkpoints.load_latest(folder / CHECKPOINTS)
+    saved = folder / run_folder.CHECKPOINTS
+    model, (epochs, steps) = checkpoints.load_latest(saved)
     if model is None:
         raise ValueError(
             f"The run in {folder} has not finished, and has no checkpoint yet. "

@@ -27,6 +27,7 @@ from keras_dim.training import checkpoints
 from keras_dim.training import encoders
 from keras_dim.training import epoch_log
 from keras_dim.training import lost_workers
+from keras_dim.training import resuming
 from keras_dim.training import run_folder
 from keras_dim.training import tensorboard
 from keras_dim.training import termination
@@ -97,7 +98,7 @@ def pretrain(
     if isinstance(strategy, str):
         strategy = distribution.strategy(strategy)
     is_chief = distribution.is_chief(strategy)
-    earlier = run_folder.check(directory, recipe, resume)
+    earlier = resuming.check(directory, recipe, resume)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if recipe.batch_size % replicas:
         # The average over each replica's images has the same weight.
@@ -169,9 +170,9 @@ def pretrain(
         calls = [(*call[:2], load(call[0], call[2])) for call in calls]
         # Nothing is written before this point, so that a mistake leaves no
         # folder behind and every worker finds the folder unchanged.
-        run_folder.check_workers_agree(strategy, directory, done)
+        resuming.check_workers_agree(strategy, directory, done)
         if is_chief:
-            run_folder.prepare(directory, recipe, done)
+            resuming.prepare(directory, recipe, done)
             images = "x".join(map(str, source.image_shape))
             seen = "x".join(map(str, model.encoder.input_shape[1:]))
             logging.info(

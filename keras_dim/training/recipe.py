@@ -24,6 +24,7 @@ from keras_dim.evaluation import scoring
 from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import priors
+from keras_dim.training.encoders import load_encoder
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 # The parts of a recipe, and where their names are found.
@@ -214,7 +215,8 @@ class Recipe:
         encoder = self._build("encoder", variational=variational, **sizes)
         if self.start_from:
             # Before the method is built: a teacher copies the encoder.
-            _copy_weights(_loaded(self.start_from), encoder, self.start_from)
+            start = load_encoder(self.start_from)
+            _copy_weights(start, encoder, self.start_from)
         if self.values != "8_bit":
             if not isinstance(self.values, Mapping):
                 raise ValueError(
@@ -311,15 +313,8 @@ class Recipe:
     def _build(self, kind, **defaults):
         part = getattr(self, kind)
         if kind == "method" and isinstance(part.get("teacher"), str):
-            part = part | {"teacher": _loaded(part["teacher"])}
+            part = part | {"teacher": load_encoder(part["teacher"])}
         return parts.build(kind, PARTS[kind], part, seed=self.seed, **defaults)
-
-
-def _loaded(where):
-    # A module that imports this one.
-    from keras_dim.training.encoders import load_encoder
-
-    return load_encoder(where)
 
 
 def _copy_weights(start, encoder, name):

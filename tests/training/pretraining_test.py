@@ -29,7 +29,7 @@ from keras_dim.training import WorkerLostError
 from keras_dim.training import checkpoints
 from keras_dim.training import pretrain
 from keras_dim.training import pretraining
-from keras_dim.training import run_folder
+from keras_dim.training import resuming
 
 
 def weights(path):
@@ -483,8 +483,8 @@ def test_a_run_killed_at_its_very_beginning_begins_anew(tmp_path):
     leftover = tmp_path / ".recipe-a1b2c3d4.json"
     leftover.write_text("{")
 
-    run_folder.check(tmp_path, tiny_recipe(), resume=True)
-    run_folder.prepare(tmp_path, tiny_recipe(), (0, 0))
+    resuming.check(tmp_path, tiny_recipe(), resume=True)
+    resuming.prepare(tmp_path, tiny_recipe(), (0, 0))
 
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
 
@@ -585,7 +585,7 @@ def test_a_run_starts_from_a_trained_encoder(finished, tmp_path):
 def test_a_tuple_in_a_recipe_is_the_list_that_was_written(tmp_path):
     recipe = tiny_recipe(schedule={"name": "steps", "boundaries": (0.5, 0.75)})
     recipe.save(tmp_path / "recipe.json")
-    run_folder.check(tmp_path, recipe, resume=True)
+    resuming.check(tmp_path, recipe, resume=True)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
