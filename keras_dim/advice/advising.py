@@ -68,7 +68,8 @@ class Advice:
 
     @property
     def _held_bytes(self):
-        shape = self.recipe.image_size, self.recipe.image_size
+        side = self.recipe.image_size
+        shape = (side, side) if side else self.facts.median
         size = np.prod([*shape, self.facts.bands, self.facts.num_images])
         return int(size) * np.dtype(self.facts.dtype).itemsize
 

@@ -160,10 +160,15 @@ def _sizes(opened, rows):
 
 def _decode(opened, values, rows):
     """Returns facts of a sample of pixels."""
-    found, digests = [], []
+    greys, digests = [], []
+    scale = None
     begin = time.monotonic()
     for batch in reading.Epoch(opened, _BATCH, rows).batches():
-        found.append(batch["image"])
+        pixels = batch["image"]
+        if values == "stored":
+            scale = scale or _range_of(pixels)
+            pixels = scale.in_8_bits(pixels)
+        greys.append(curation.greys(pixels))
         for row, image in zip(batch["index"], batch["image"], strict=True):
             # Of another size, it is no exact copy.
             size = repr(opened.stored_size(int(row))).encode()
@@ -171,22 +176,23 @@ def _decode(opened, values, rows):
         seconds = time.monotonic() - begin
         if seconds > MOST_SECONDS:
             break
-    if not found:
+    if not greys:
         raise ValueError(f"No image of {opened.name} can be read.")
-    pixels = np.concatenate(found)
-    if values == "stored":
-        ends = np.percentile(pixels, (0.1, 99.9), axis=(0, 1, 2))
-        ends = [tuple(end.tolist()) for end in ends]
-        pixels = ValueRange(*ends, opened.dtype).in_8_bits(pixels)
-    near = curation.duplicates(curation.greys(pixels))
+    near = curation.duplicates(np.concatenate(greys))
     exact = curation.exact_duplicates(digests)
     num_copies = [_num_copies(groups) for groups in (exact, near)]
     return {
-        "num_decoded": len(pixels),
+        "num_decoded": len(digests),
         "num_exact": num_copies[0],
         "num_near": num_copies[1] - num_copies[0],
-        "images_per_second": len(pixels) / max(seconds, 1e-9),
+        "images_per_second": len(digests) / max(seconds, 1e-9),
     }
+
+
+def _range_of(images):
+    """Returns a range to see images by; a run measures all of them."""
+    ends = np.percentile(images, (0.1, 99.9), axis=(0, 1, 2))
+    return ValueRange(*(tuple(end.tolist()) for end in ends))
 
 
 def _num_copies(groups):
