@@ -211,6 +211,25 @@ def test_commands_are_taken(page):
         assert set(re.findall(r"--\w+", rest)) <= known.keys(), (command, rest)
 
 
+def test_flags_that_stand_alone_are_those_of_a_command():
+    (of_commands,) = (a.choices for a in main._parser()._actions if a.choices)
+    known = set().union(
+        *(parser._option_string_actions for parser in of_commands.values())
+    )
+    scripts = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("keras_dim/beam/*.py")]
+    for script in scripts:
+        known |= set(re.findall(r'"(--\w+)"', script.read_text("utf-8")))
+    named = {
+        (page, flag)
+        for page, text in PAGES.items()
+        for code in re.findall(r"`(--[^`]+)`", BLOCK.sub("", text))
+        for flag in re.findall(r"(?<!\w)--\w+", code)
+    }
+
+    assert ("docs/resuming.md", "--resume") in named
+    assert {(page, flag) for page, flag in named if flag not in known} == set()
+
+
 def slugs(text):
     """Returns the anchors of the headings of a page."""
     text = BLOCK.sub("", text)
