@@ -2,10 +2,10 @@
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 from keras_dim import catalog
+from keras_dim import distribution
 from keras_dim import recipes
 from keras_dim.advice.looking import Facts
 from keras_dim.training import Recipe
@@ -160,15 +160,8 @@ def _why_epochs(facts, epochs):
 
 def _policy():
     """Returns the precision that this machine is fast in, and why."""
-    import keras
-
-    units = "avx512_bf16", "amx_bf16"
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    if keras.distribution.list_devices("gpu"):
-        return "mixed_bfloat16", "there is a GPU"
-    if any(unit in flags for unit in units):
-        return "mixed_bfloat16", "this processor has units for bfloat16"
+    if distribution.has_bfloat16_units():
+        return "mixed_bfloat16", "this machine has units for bfloat16"
     return "float32", "this processor has no units for bfloat16"
 
 

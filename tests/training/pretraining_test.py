@@ -672,10 +672,16 @@ def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
         pretrain(tiny_recipe(), stopped, resume=True, strategy="one")
 
 
-def test_the_precision_of_training_ends_with_it(tmp_path):
+def test_the_precision_of_training_ends_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(distribution, "has_bfloat16_units", lambda: False)
+    warnings = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: warnings.append(text % args)
+    )
     recipe = tiny_recipe(dtype_policy="mixed_bfloat16", epochs=1)
     encoder = pretrain(recipe, tmp_path / "run", verbose=0)
 
+    assert "--set dtype_policy=float32" in warnings[0]
     assert keras.config.dtype_policy().name == "float32"
     computing = [
         layer
