@@ -27,7 +27,7 @@ def images_of(split, number):
     return np.concatenate([batch["image"] for batch in batches])
 
 
-def measures(encoder, feature, train, test, epochs):
+def measures(encoder, feature, train, test, steps, epochs):
     """Returns the measures of one feature."""
     start = time.time()
     found = evaluation.extract(encoder, test, feature)[feature]
@@ -40,7 +40,7 @@ def measures(encoder, feature, train, test, epochs):
         "uniformity": evaluation.uniformity(found),
     }
     for name, values in (("ndm", found), ("ndm_of_sigmoid", sigmoid)):
-        score = evaluation.total_correlation(values)
+        score = evaluation.total_correlation(values, steps=steps)
         result[name] = score["nats"]
         result[f"{name}_error"] = score["error"]
         result[f"{name}_ceiling"] = score["ceiling"]
@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--features", nargs="+", default=["global"])
     parser.add_argument("--train", type=int, default=5000)
     parser.add_argument("--test", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=1000, help="Of NDM.")
     parser.add_argument("--epochs", type=int, default=4, help="0: no decoder")
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
@@ -70,7 +71,9 @@ def main():
     ]
     for who, encoder in (("trained", trained), ("untrained", untrained)):
         for feature in options.features:
-            found = measures(encoder, feature, *images, options.epochs)
+            found = measures(
+                encoder, feature, *images, options.steps, options.epochs
+            )
             named = {"preset": options.preset, "encoder": who}
             print(
                 json.dumps({**named, "feature": feature, **found}), flush=True
