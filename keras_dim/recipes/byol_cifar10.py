@@ -3,8 +3,7 @@
     keras-dim pretrain --recipe byol_cifar10 --directory RUN
 
 Paper: Grill et al., 2020, without a score of this data set. Solo-learn's
-ResNet-18 reaches 92.6 by a linear probe after 1,000 epochs. This recipe has the
-residual network of Deep InfoMax. Not measured here.
+ResNet-18 reaches 92.6 by a linear probe after 1,000 epochs. Not measured here.
 """
 
 from keras_dim.training import Recipe
@@ -15,13 +14,14 @@ byol_cifar10 = Recipe(
     image_size=32,
     channels=3,
     method={"name": "byol", "momentum": 0.99},
-    encoder={"name": "dim_resnet", "global_units": 512},
+    encoder="resnet",
     views="byol",
     optimizer={
         "name": "lars",
         "learning_rate": 1.0,
         "l2": 1e-5,
-        "definition": "byol",
+        "trust": 0.02,
+        "definition": "lightly",
     },
     schedule={"name": "cosine", "warmup_epochs": 10.0},
     batch_size=256,
