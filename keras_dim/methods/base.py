@@ -31,9 +31,8 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         self.encoder = encoder
         self.views = on_range(views, stored_values.value_range(encoder))
         self.term_weights = term_weights
-        self._term_means = {
-            name: keras.metrics.Mean(name=name) for name in term_weights
-        }
+        means = {name: keras.metrics.Mean(name=name) for name in term_weights}
+        self._term_means = means
 
     def outputs(self, views, training):
         """Returns tensors of a batch's views, from which the terms are made."""
@@ -71,7 +70,9 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             return {**views, "index": batches.index_of(inputs)}
         return views
 
-    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
         terms = self.loss_terms(y_pred)
         for name, mean in self._term_means.items():
             mean.update_state(terms[name])
@@ -89,10 +90,8 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
             **kwargs: handed on to `keras.Model.predict`.
         """
         shape = self.encoder.input_shape[1:]
-        values = stored_values.value_range(self.encoder)
-        x = batches.checked(
-            x, shape, who="`predict`", in_order=True, values=values
-        )
+        how = {"values": stored_values.value_range(self.encoder)}
+        x = batches.checked(x, shape, who="`predict`", in_order=True, **how)
         batches.refuse_sequence(x, "`predict`")
         with distribution.value_errors():
             features = self.encoder.predict(batches.images_alone(x), **kwargs)

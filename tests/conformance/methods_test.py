@@ -26,6 +26,8 @@ SOME = [
 # instances, too: `make test-slow`.
 EACH = [name for name in methods.METHODS if name in tiny.METHODS]
 EACH = [*SOME, *(name for name in EACH if name not in ("amdim", *SOME))]
+# Those with state, draws or collectives that no other one has.
+OWN = [*SOME, "cmc", "corinfomax", "cpc", "simclr"]
 # For promises that the base class keeps for all methods alike.
 FEW = ["moco"]
 
@@ -40,6 +42,9 @@ def slow_but(quick, names):
 
 every = pytest.mark.parametrize(
     "name", slow_but(EACH, tiny.METHODS), indirect=True
+)
+own = pytest.mark.parametrize(
+    "name", slow_but(OWN, tiny.METHODS), indirect=True
 )
 some = pytest.mark.parametrize("name", slow_but(SOME, EACH), indirect=True)
 few = pytest.mark.parametrize("name", slow_but(FEW, SOME), indirect=True)
@@ -195,7 +200,7 @@ def test_unknown_arguments_are_refused(name):
         tiny.make(name).from_config(config | {"no_such_argument": 1})
 
 
-@every
+@own
 def test_equal_seeds_and_a_stop_give_equal_runs(name, tmp_path):
     expected_history, expected_weights = plain_run(name)[:2]
     stopped = tiny.make(name)
@@ -267,7 +272,7 @@ def test_a_restored_model_evaluates_to_the_same(name, tmp_path):
     assert evaluate_eagerly(restored) == expected
 
 
-@every
+@own
 def test_two_replicas_equal_one(name, two_replicas):
     model = tiny.make(name, two_replicas)
     got, expected = run_and_evaluate(model), plain_run(name)
