@@ -15,8 +15,13 @@ _ENVIRONMENT = {
     # Otherwise tensorflow-datasets asks a server for its catalogue.
     "NO_GCE_CHECK": "true",
 }
-# Warnings of tensorflow-datasets about its own code.
-_FOR_DEVELOPERS = ("is deprecated", "to be decorated by wrapt")
+# Warnings of tensorflow-datasets about its own code, and of TensorFlow about
+# graphs that are traced again, as for an encoder of another size.
+_FOR_DEVELOPERS = (
+    "is deprecated",
+    "to be decorated by wrapt",
+    "triggered tf.function retracing",
+)
 
 
 def load_keras() -> None:
@@ -37,6 +42,8 @@ def load_keras() -> None:
     root = python_logging.getLogger()
     root.removeHandler(logging.get_absl_handler())
     root.addHandler(_HANDLER)
+    # TensorFlow's own handler would print each message a second time.
+    python_logging.getLogger("tensorflow").handlers.clear()
 
 
 class _Handler(python_logging.Handler):

@@ -255,6 +255,7 @@ def test_what_is_for_developers_of_others_is_not_shown(capsys):
     for level, path, message in (
         (logging.WARNING, "/x/tfds/a.py", "label() is deprecated"),
         (logging.WARNING, "/x/tfds/a.py", "f appears to be decorated by wrapt"),
+        (logging.WARNING, "/x/tf/a.py", "f triggered tf.function retracing"),
         (logging.WARNING, "/x/tfds/a.py", "Skipped an image"),
         (logging.INFO, "/x/tfds/a.py", "Reusing a data set"),
         (logging.INFO, "/x/keras_dim/training/a.py", "7 images"),
