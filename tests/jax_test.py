@@ -16,6 +16,7 @@ import tiny_bank_method
 import tiny_optimizers
 
 import keras_dim.data
+from keras_dim import distribution
 from keras_dim import methods
 from keras_dim.data import reading
 
@@ -184,6 +185,12 @@ def test_optimizers_take_the_steps_of_tensorflow(name, results):
     expected = tiny_optimizers.fit(model, 2)
     for one, other in zip(results["optimizers"][name], expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_units_for_bfloat16_are_looked_for_without_a_gpu(results):
+    # Keras's list of GPUs is an error on JAX where there are none.
+    found = results["has_bfloat16_units"]
+    assert found == distribution.has_bfloat16_units()
 
 
 def test_bfloat16_trains(results):

@@ -228,12 +228,14 @@ def write_photos(folder):
 
 def main(folder):
     import keras_dim.recipes  # noqa: F401  # What recipes can be read again.
+    from keras_dim import distribution
 
     results = {
         "bank": run_bank(folder),
         "data": run_data(folder),
         "optimizers": run_optimizers(),
         "training": run_training(folder),
+        "has_bfloat16_units": distribution.has_bfloat16_units(),
         "precisions": run_in_precisions("deep_infomax_donsker_varadhan"),
     }
     give_draws()

@@ -115,7 +115,7 @@ def pretrain(
             if not distribution.has_bfloat16_units():
                 logging.warning(
                     "This processor has no units for bfloat16, which may be "
-                    "many times slower than float32: train with "
+                    "slower than float32: train with "
                     "--set dtype_policy=float32"
                 )
         keras.utils.set_random_seed(recipe.seed)
