@@ -14,6 +14,8 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tiny  # noqa: E402
 
+from keras_dim import plots  # noqa: E402
+
 # Several threads add up in an order that changes from run to run, and a sum
 # that differs in its last digit may tip a ReLU.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -62,6 +64,14 @@ def pytest_collection_modifyitems(items):
 def two_replicas():
     """The one MirroredStrategy of the process: several of them collide."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_curves():
+    """Runs draw no curves, which would take each 2 s, as without matplotlib."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "is_available", lambda: False)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,9 @@ def checkpoint_names(directory):
 def finished(tmp_path_factory):
     """A whole run of three epochs, which nothing stopped."""
     directory = tmp_path_factory.mktemp("runs") / "finished"
-    pretrain(tiny_recipe(), directory, verbose=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "is_available", lambda: True)
+        pretrain(tiny_recipe(), directory, verbose=0)
     return directory
 
 
@@ -135,8 +137,7 @@ def test_a_run_shows_its_views(finished):
         assert picture.size == (4 + 3 * 100, 20 + 8 * 100)
 
 
-def test_without_matplotlib_a_run_has_no_curves(tmp_path, monkeypatch):
-    monkeypatch.setattr(plots, "is_available", lambda: False)
+def test_without_matplotlib_a_run_has_no_curves(tmp_path):
     path = tmp_path / "curves.png"
     pretraining._draw([{"epoch": 1, "loss": 1.0}], {}, path)
     assert not path.exists()
