@@ -87,6 +87,19 @@ class Adam(Optimizer):
         self.epsilon = epsilon
         self.l2 = l2
 
+    def apply(self, grads, trainable_variables=None):
+        # Once a step: in `update_step` they would be computed for each
+        # variable, a third of its operations.
+        step = ops.cast(self.iterations + 1, "float32")
+        self._corrections = (
+            _one_minus_power(self.beta_1, step),
+            ops.sqrt(_one_minus_power(self.beta_2, step)),
+        )
+        try:
+            return super().apply(grads, trainable_variables)
+        finally:
+            self._corrections = None
+
     def update_step(self, gradient, variable, learning_rate):
         first, second = self.slots_of(variable)
         gradient = self.with_l2(gradient, variable)
@@ -94,12 +107,10 @@ class Adam(Optimizer):
         self.assign_add(
             second, (ops.square(gradient) - second) * (1 - self.beta_2)
         )
-        step = ops.cast(self.iterations + 1, "float32")
-        rate = ops.cast(learning_rate, "float32")
-        rate = rate / _one_minus_power(self.beta_1, step)
-        correction = ops.sqrt(_one_minus_power(self.beta_2, step))
+        of_first, of_root = self._corrections
+        rate = ops.cast(learning_rate, "float32") / of_first
         rate = ops.cast(rate, variable.dtype)
-        root = ops.sqrt(second) / ops.cast(correction, variable.dtype)
+        root = ops.sqrt(second) / ops.cast(of_root, variable.dtype)
         self.assign_sub(variable, rate * first / (root + self.epsilon))
 
 
