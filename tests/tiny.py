@@ -89,7 +89,7 @@ def amdim(**arguments):
 
 def amdim_mixtures(**arguments):
     return amdim(
-        pairings=(("global", "map_3"), ("map_3", "map_2"), ("map_2", "global")),
+        pairings=(("global", "map_3"), ("map_2", "global")),
         views=two_views(),
         mixture=layers_lib.MixtureFeatures(3, temperature=2.0),
         score_limit=4.0,

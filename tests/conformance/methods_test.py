@@ -244,9 +244,7 @@ def test_a_restored_run_sees_the_data_of_an_unbroken_one(tmp_path):
             first_epoch=first_epoch,
         ).take(5)
 
-    unbroken, stopped = (
-        tiny.make("deep_infomax_sampled_and_chunked") for _ in range(2)
-    )
+    unbroken, stopped = (tiny.make("moco") for _ in range(2))
     expected = unbroken.fit(batches(0), epochs=2, verbose=0).history
     stopped.fit(batches(0), epochs=1, verbose=0)
     stopped.save(tmp_path / "model.keras")
