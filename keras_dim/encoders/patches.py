@@ -61,13 +61,43 @@ def grid_shape(encoder):
     return shape
 
 
+def overlap(encoder, step):
+    """Returns whether locations so many rows apart see pixels in common.
+
+    Bands of one image, half a row of the grid high, are changed one by one.
+    Fields of view that do not overlap can share a band, but not two.
+
+    Args:
+        encoder: `keras.Model` that `grid_shape` takes, of images.
+        step: int. From one row of the grid to the other.
+    """
+    rows = grid_shape(encoder)[0]
+    shape = encoder.input.shape[1:]
+    image = np.random.default_rng(0).uniform(0, 255, shape)
+    bands = np.array_split(np.arange(shape[0]), 2 * rows)
+    images = np.stack([image] * (1 + len(bands))).astype("float32")
+    for changed, band in zip(images[1:], bands, strict=True):
+        changed[band] = 255 - changed[band]
+    grids = encoder(images, training=False)["local"]
+    grids = ops.convert_to_numpy(ops.cast(grids, "float32"))
+    change = np.abs(grids[1:] - grids[0]).max(axis=(2, 3))
+    is_seen = change > 1e-4 * grids[0].std()
+    is_shared = is_seen[:, :-step] & is_seen[:, step:]
+    return is_shared.sum(axis=0).max() > 1
+
+
+def is_of_patches(encoder):
+    """Returns whether an encoder passes patches through a network of theirs."""
+    return any(layer.name == NETWORK for layer in encoder.layers)
+
+
 def network_of(encoder):
     """Returns the network that encodes patches within an encoder.
 
     Raises a `ValueError` for an encoder that has none of that name.
     """
-    names = [layer.name for layer in encoder.layers]
-    if NETWORK not in names:
+    if not is_of_patches(encoder):
+        names = [layer.name for layer in encoder.layers]
         raise ValueError(
             "To change patches, the encoder must pass them through a network "
             f"called {NETWORK!r}, as encoders.patch_resnet does. Received an "

@@ -24,6 +24,11 @@ NOT_APART = (
     "them by the statistics of their image. Take another norm, as "
     "encoders.patch_resnet does."
 )
+OVERLAPPING = (
+    "Locations of the encoder's map see the same pixels as those {step} rows "
+    "below: CPC may tell them by these alone. Take larger `steps`, or an "
+    "encoder of separate patches, such as encoders.patch_resnet."
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -118,6 +123,11 @@ class CPC(base.SelfSupervisedModel):
             for layer in encoder._flatten_layers()
         ):
             warnings.warn(NOT_APART, stacklevel=2)
+        elif not patches.is_of_patches(encoder) and patches.overlap(
+            encoder, min(steps)
+        ):
+            message = OVERLAPPING.format(step=min(steps))
+            warnings.warn(message, stacklevel=2)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
         if patch_views is not None:

@@ -167,6 +167,18 @@ def test_batch_norm_between_patches_is_warned_of():
         keras_dim.CPC(tiny.encoder(), views=tiny.one_view())
 
 
+@pytest.mark.parametrize("kernel, is_warned_of", [(2, False), (8, True)])
+def test_locations_that_see_the_same_pixels_are_warned_of(kernel, is_warned_of):
+    image = keras.Input((8, 8, 3))
+    grid = keras.layers.Conv2D(4, kernel, 2, padding="same")(image)
+    encoder = keras.Model(image, {"local": grid})
+    assert patches.overlap(encoder, 1) == is_warned_of
+    assert not patches.overlap(tiny.patch_encoder(), 2)
+    if is_warned_of:
+        with pytest.warns(UserWarning, match="those 1 rows below"):
+            keras_dim.CPC(encoder, views=tiny.one_view(), steps=(1,))
+
+
 def test_a_grid_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="do not fill images of 31 pixels"):
         keras_dim.encoders.patch_resnet(31, patch_size=8, stride=4)
