@@ -21,12 +21,32 @@ from keras_dim.evaluation.features import raw_pixels_encoder
 
 _STRENGTHS = {"candidates": {"c": (0.001, 0.01, 0.1, 1.0, 10.0)}}
 _RATES = {"candidates": {"learning_rate": (0.1, 1.0, 10.0, 30.0)}}
+_NESTEROV = {"nesterov": True, "milestones": None}
 _FIVE_DRAWS = {"num_draws": 5}
 # Protocols of the field: a name of `PROBES`, or `"fine_tune"`, and its
 # arguments. All are chosen on held-out training images alone.
 PROTOCOLS = {
     "linear": ("linear_probe", _STRENGTHS),
+    # MoCo's, CMC's, SimCLR's and BYOL's, the latter two as in their codes
+    # with a cosine.
     "linear_sgd": ("sgd_probe", _RATES),
+    "linear_sgd_cmc": (
+        "sgd_probe",
+        {"epochs": 60, "milestones": (30, 40, 50), "decay": 0.2, **_RATES},
+    ),
+    "linear_sgd_simclr": (
+        "sgd_probe",
+        {"batch_size": 4096, "learning_rate": 1.6, "epochs": 90, **_NESTEROV},
+    ),
+    "linear_sgd_byol": (
+        "sgd_probe",
+        {
+            "batch_size": 1024,
+            "epochs": 80,
+            "candidates": {"learning_rate": (0.4, 0.3, 0.2, 0.1, 0.05)},
+            **_NESTEROV,
+        },
+    ),
     "weighted_200_neighbors": (
         "nearest_neighbors",
         {"k": 200, "temperature": 0.07},

@@ -1,5 +1,6 @@
 """Probes: how well classes are read off frozen features."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -206,16 +207,17 @@ def sgd_probe(
     momentum: float = 0.9,
     batch_size: int = 256,
     epochs: int = 100,
-    milestones: Sequence[int] = (60, 80),
+    milestones: Sequence[int] | None = (60, 80),
     decay: float = 0.1,
     seed: int = 0,
+    nesterov: bool = False,
 ) -> dict[str, Any]:
     """Trains a linear classifier by SGD and returns its test accuracy.
 
     Features are taken as they are; the loss is the cross entropy, without
-    weight decay. The defaults are MoCo's; CMC has 60 epochs, the milestones
-    30, 40 and 50, and a decay of 0.2. The right learning rate depends on the
-    size of the features: choose it by `candidates` of `run_probe`.
+    weight decay. The defaults are MoCo's; `PROTOCOLS` has the settings of CMC,
+    SimCLR and BYOL, too. The right learning rate depends on the size of the
+    features: choose it by `candidates` of `run_probe`.
 
     Args:
         train_features, train_labels, test_features, test_labels: arrays. See
@@ -223,7 +225,9 @@ def sgd_probe(
         learning_rate: float. Defaults to `30.0`.
         momentum: float. Defaults to `0.9`.
         batch_size, epochs, milestones, decay, seed: see `mlp_probe`; the
-            smaller batch at the end of an epoch counts, too.
+            smaller batch at the end of an epoch counts, too. Without
+            `milestones` (None), the rate falls to 0 along half a cosine.
+        nesterov: bool. Whether the momentum is Nesterov's. Defaults to `False`.
 
     Returns:
         dict as of `LabelledFeatures.result`.
@@ -234,7 +238,8 @@ def sgd_probe(
     checks.above(0, learning_rate=learning_rate)
     checks.between(0, 1, momentum=momentum)
     checks.integers(1, batch_size=batch_size, epochs=epochs)
-    milestones = _checked_milestones(milestones)
+    if milestones is not None:
+        milestones = _checked_milestones(milestones)
     data = LabelledFeatures(
         train_features, train_labels, test_features, test_labels
     )
@@ -244,30 +249,39 @@ def sgd_probe(
     weights = draw.normal(0, 0.01, (width + 1, num_classes)).astype("float32")
     weights[-1] = 0
     velocity = np.zeros_like(weights)
-    rate = learning_rate
+    rate, step = learning_rate, 0
+    num_steps = epochs * -(-num_rows // batch_size)
     for epoch in range(epochs):
-        rate *= decay if epoch in milestones else 1
+        rate *= decay if epoch in (milestones or ()) else 1
         order = draw.permutation(num_rows)
         for start in range(0, num_rows, batch_size):
+            if milestones is None:
+                share = math.cos(math.pi * step / num_steps)
+                rate = learning_rate * (1 + share) / 2
+            step += 1
             rows = order[start : start + batch_size]
             inputs = data.train[rows]
             errors = _softmax(inputs @ weights[:-1] + weights[-1])
             errors[np.arange(len(rows)), data.train_labels[rows]] -= 1
             errors /= len(rows)
-            velocity *= momentum
-            velocity[:-1] += inputs.T @ errors
-            velocity[-1] += errors.sum(axis=0)
-            weights -= rate * velocity
+            gradient = np.vstack([inputs.T @ errors, errors.sum(axis=0)])
+            velocity = momentum * velocity + gradient
+            change = gradient + momentum * velocity if nesterov else velocity
+            weights -= rate * change
     if not np.isfinite(weights).all():
         raise ValueError(
             "The linear classifier diverged: take a lower learning rate. "
             f"Received: learning_rate={learning_rate:g}"
         )
-    ends = ", ".join(map(str, milestones))
-    decays = f" times {decay:g} after epochs {ends}" if milestones else ""
+    if milestones is None:
+        decays = " with cosine decay"
+    else:
+        ends = ", ".join(map(str, milestones))
+        decays = f" times {decay:g} after epochs {ends}" if milestones else ""
+    kind = "Nesterov momentum" if nesterov else "momentum"
     protocol = (
         f"linear classifier on {width} features as they are, {num_classes} "
-        f"classes, SGD (learning rate {learning_rate:g}{decays}, momentum "
+        f"classes, SGD (learning rate {learning_rate:g}{decays}, {kind} "
         f"{momentum:g}, no weight decay), batch {batch_size}, {epochs} "
         f"epochs, seed {seed}, accuracy of the last epoch"
     )

@@ -36,9 +36,10 @@ def test_weighted_neighbours_are_the_published_ones(k, temperature):
     assert found["accuracy"] == 1
 
 
-def slow_sgd(rows, labels, rate, order, start, momentum, epochs, size):
+def slow_sgd(rows, labels, rate, order, start, nesterov, epochs, size):
     """Softmax regression by SGD, one example at a time."""
     weights, velocity = start.copy(), np.zeros_like(start)
+    steps = 0
     for epoch in range(epochs):
         for first in range(0, len(rows), size):
             gradient = np.zeros_like(weights)
@@ -49,38 +50,59 @@ def slow_sgd(rows, labels, rate, order, start, momentum, epochs, size):
                 shares = powers / powers.sum()
                 shares[labels[row]] -= 1
                 gradient += np.outer(inputs, shares) / len(part)
-            velocity = momentum * velocity + gradient
-            weights = weights - rate(epoch) * velocity
+            velocity = 0.9 * velocity + gradient
+            ahead = gradient + 0.9 * velocity if nesterov else velocity
+            weights = weights - rate(epoch, steps) * ahead
+            steps += 1
     return weights
 
 
-def test_sgd_is_that_of_a_slow_version(blobs, monkeypatch):
+def by_milestone(epoch, step):
+    return 0.5 if epoch < 2 else 0.05
+
+
+def by_cosine(epoch, step):
+    # Three epochs of four steps.
+    return 0.25 * (1 + np.cos(np.pi * step / 12))
+
+
+@pytest.mark.parametrize(
+    ("rate", "milestones", "nesterov", "stated"),
+    [
+        (by_milestone, (2,), False, "0.5 times 0.1 after epochs 2, momentum"),
+        (by_cosine, None, True, "0.5 with cosine decay, Nesterov momentum"),
+    ],
+)
+def test_sgd_is_that_of_a_slow_version(
+    blobs, rate, milestones, nesterov, stated
+):
     rows, labels, test, test_labels = blobs
     draw = np.random.default_rng(3)
     start = draw.normal(0, 0.01, (5, 2))
     start[-1] = 0
     order = [draw.permutation(200) for _ in range(3)]
 
-    def rate(epoch):
-        return 0.5 if epoch < 2 else 0.05
-
-    weights = slow_sgd(rows, labels, rate, order, start, 0.9, 3, 64)
+    weights = slow_sgd(rows, labels, rate, order, start, nesterov, 3, 64)
     expected = (test @ weights[:-1] + weights[-1]).argmax(1)
+    assert 0.85 < np.mean(expected == test_labels) < 1
 
-    # Against these predictions as labels, the probe makes no mistake.
+    # Against these predictions as labels, the probe makes no mistake, on rows
+    # of which some are close to the border.
+    many = draw.normal(size=(20_000, 4)).astype("float32")
     found = sgd_probe(
         rows,
         labels,
-        test,
-        expected,
+        many,
+        (many @ weights[:-1] + weights[-1]).argmax(1),
         0.5,
         batch_size=64,
         epochs=3,
-        milestones=(2,),
+        milestones=milestones,
         seed=3,
+        nesterov=nesterov,
     )
     assert found["accuracy"] == 1
-    assert 0.85 < np.mean(expected == test_labels) < 1
+    assert stated in found["protocol"]
 
 
 @pytest.mark.parametrize(
