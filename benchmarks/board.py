@@ -2,12 +2,17 @@
 
     python benchmarks/board.py --output RUNS    # trains what is not there yet
     python benchmarks/board.py --output RUNS --table
+    python benchmarks/board.py --per_view RUNS  # of benchmarks/per_view.py
 
 Each method trains one small network on 1,437 digits with several seeds and
 learning rates. After 1, 4 and 12 epochs the board's measures of 512 training
 images and their views, and the accuracy of probes on 360 test images, go to
 RUNS, a file for each training. `--table` writes Spearman's correlations, with
 intervals from resampled trainings, into docs/board.md.
+
+`--per_view` measures the encoders that per_view.py left, one of each method,
+on 2,048 training images of CIFAR-10, and prints how the measures go with the
+accuracies in docs/per_view across methods.
 """
 
 import argparse
@@ -25,6 +30,7 @@ import keras_dim
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import views
+from keras_dim.data import reading
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "board.md"
 MARK = "<!-- python benchmarks/board.py --table writes all below -->\n"
@@ -34,6 +40,8 @@ LEARNING_RATES = (1e-4, 1e-3, 1e-2)
 BATCH_SIZE = 128
 NUM_WATCHED = 512
 NUM_RESAMPLED = 1000
+# Their encoders differ from those of the other methods, or saw labels.
+OF_OTHER_KIND = ("cmc", "cpc", "supervised")
 MEASURES = (
     "rank_me",
     "effective_rank",
@@ -126,14 +134,12 @@ def train(method, learning_rate, seed):
                 verbose=0,
             )
         done = max(epochs, done)
-        features = [
+        row = measured(encoder, "global", watched, pair, BATCH_SIZE)
+        of_train, of_test = (
             evaluation.extract(encoder, part, "global", BATCH_SIZE)["global"]
-            for part in (watched, *pair, images, test["image"])
-        ]
-        row = evaluation.board(features[0], features[1:3])
-        row["effective_rank"] = evaluation.effective_rank(features[0])
-        row["mean_deviation"] = float(evaluation.deviations(features[0]).mean())
-        columns = features[3], train["label"], features[4], test["label"]
+            for part in (images, test["image"])
+        )
+        columns = of_train, train["label"], of_test, test["label"]
         for name, probe, arguments in (
             ("linear", "linear_probe", {}),
             ("neighbors", "nearest_neighbors", {"k": 20}),
@@ -157,6 +163,41 @@ def run_all(folder, methods):
         about |= {"seconds": seconds, "machine": common.machine()}
         files.write_json(path, {**about, "rows": rows})
         print(path.stem, f"{seconds:.0f} s", rows[-1]["linear"], flush=True)
+
+
+def measured(encoder, feature, images, pair, batch_size):
+    """Returns the measures of a feature of images and of two views of each."""
+    watched, *of_views = (
+        evaluation.extract(encoder, part, feature, batch_size)[feature]
+        for part in (images, *pair)
+    )
+    return {
+        **evaluation.board(watched, of_views),
+        "effective_rank": evaluation.effective_rank(watched),
+        "mean_deviation": float(evaluation.deviations(watched).mean()),
+    }
+
+
+def compare_methods(folder):
+    """Prints correlations across methods, over the encoders of per_view.py."""
+    source = keras_dim.data.open_source("cifar10", "train")
+    images = next(reading.Epoch(source, source.num_images).batches())["image"]
+    chosen = np.random.default_rng(0).permutation(len(images))[:2048]
+    images = images[chosen]
+    pair = evaluation.two_views(views.amdim(32, seed=7), images, (32, 32, 3))
+    runs = []
+    for path in sorted((PAGE.parent / "per_view").glob("*_seed*.json")):
+        row = json.loads(path.read_text())
+        saved = folder / path.stem / "encoder.keras"
+        if row["method"] in OF_OTHER_KIND or not saved.exists():
+            continue
+        encoder = keras.models.load_model(saved, compile=False)
+        row |= measured(encoder, "global", images, pair, 256)
+        runs.append([row])
+        cells = [f"{name} {row[name]:.3f}" for name in MEASURES]
+        print(path.stem, *cells, f"linear {row['linear']}", flush=True)
+    for probe in ("linear", "neighbors_20"):
+        print("\n".join(table({f"{len(runs)} encoders": runs}, probe)[:3]))
 
 
 def correlation(runs, measure, probe):
@@ -238,10 +279,16 @@ def write_page(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--per_view", type=pathlib.Path)
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
+    if options.per_view:
+        compare_methods(options.per_view)
+        return
+    if not options.output:
+        parser.error("say --output or --per_view")
     options.output.mkdir(parents=True, exist_ok=True)
     if options.table:
         write_page(options.output)
