@@ -21,7 +21,8 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("split", default="train")
     add("test_split", default="test")
     help = (
-        "linear, linear_sgd, weighted_200_neighbors, linear_1_percent, "
+        "linear, linear_sgd (MoCo's), linear_sgd_cmc, linear_sgd_simclr, "
+        "linear_sgd_byol, weighted_200_neighbors, linear_1_percent, "
         "linear_10_percent, fine_tuned_1_percent, fine_tuned_10_percent or "
         "fine_tuned. Repeatable. Default: linear, weighted_200_neighbors and "
         "linear_10_percent."

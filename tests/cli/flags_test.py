@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from keras_dim import evaluation
 from keras_dim.cli import flags
 from keras_dim.cli import main
 
@@ -56,6 +57,12 @@ def test_a_flag_is_the_same_in_every_command(name):
     assert len({action.type or str for action in typed.values()}) <= 1
     defaults = {action.default for action in typed.values()} - {None}
     assert name in OTHER_DEFAULTS or len(defaults) <= 1
+
+
+def test_compare_names_every_protocol():
+    help = actions()["--protocol"]["compare"].help
+    named = {word.strip(",. ") for word in help.split()}
+    assert set(evaluation.PROTOCOLS) <= named
 
 
 def test_every_exception_is_needed():
