@@ -25,6 +25,7 @@ def resnet(
     norm="batch",
     num_groups=None,
     zero_gamma=True,
+    stem_width=None,
 ):
     """Residual network of 18, 34 or 50 layers, without its classifier.
 
@@ -47,6 +48,8 @@ def resnet(
             of channels for `"group"`, by default 32.
         zero_gamma: bool. Whether the last scale of each block starts at 0, so
             that blocks start as identities. Defaults to `True`.
+        stem_width: int. Filters of the stem. Defaults to None, `width`. CMC's
+            ResNet v1 is `width=32, stem_width=64`.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
@@ -61,7 +64,8 @@ def resnet(
     if stem is None:
         stem = "small" if image_size <= SMALL_SIZE else "large"
     checks.one_of(STEMS, stem=stem)
-    checks.integers(1, width=width, **checks.given(num_groups=num_groups))
+    optional = checks.given(num_groups=num_groups, stem_width=stem_width)
+    checks.integers(1, width=width, **optional)
 
     def convolution(
         x, filters, kernel_size, strides=1, gamma="ones", relu=True
@@ -104,9 +108,9 @@ def resnet(
 
     image, x = blocks.raw_pixels(image_size, channels)
     if stem == "small":
-        x = convolution(x, width, 3)
+        x = convolution(x, stem_width or width, 3)
     else:
-        x = convolution(x, width, 7, 2)
+        x = convolution(x, stem_width or width, 7, 2)
         x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
     maps = []
     for stage, repeats in enumerate(REPEATS[depth]):

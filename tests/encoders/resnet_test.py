@@ -25,6 +25,18 @@ def test_parameters_are_those_of_torchvision(depth, stem, expected):
     assert num_trainable(model) == expected
 
 
+def test_a_stem_may_be_wider_than_the_first_stage():
+    model = encoders.resnet(16, width=4, stem_width=6)
+    kernels = [w.shape for w in model.weights if len(w.shape) == 4]
+    # The stem, the first block, and the shortcut around it.
+    assert kernels[:4] == [
+        (3, 3, 3, 6),
+        (3, 3, 6, 4),
+        (3, 3, 4, 4),
+        (1, 1, 6, 4),
+    ]
+
+
 def test_small_alexnet_has_its_parameters():
     # Five convolutions without bias, two dense layers without bias of
     # 7 x 7 x 192 and 4,096 inputs, and scale and offset of each output.
