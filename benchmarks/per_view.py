@@ -40,6 +40,7 @@ from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim import files
 from keras_dim import optimizers
+from keras_dim import plots
 from keras_dim import views
 from keras_dim.data import reading
 from keras_dim.training import checkpoints
@@ -466,57 +467,25 @@ def table_row(name, runs):
 # BYOL, VICReg and EMP-SSL in the table of the authors of EMP-SSL
 # (github.com/tsb0601/EMP-SSL), the latter by the mean of 128 crops.
 PUBLISHED = {
-    "SimCLR": {1e5: 28.2, 1e6: 56.5, 3e6: 66.3},
-    "BYOL": {1e5: 24.9, 1e6: 48.9, 3e6: 68.4},
-    "VICReg": {1e5: 40.6, 1e6: 69.7, 3e6: 78.1},
-    "EMP-SSL (128 crops)": {1e6: 80.6, 1e7: 90.7},
+    "SimCLR": {1e5: 0.282, 1e6: 0.565, 3e6: 0.663},
+    "BYOL": {1e5: 0.249, 1e6: 0.489, 3e6: 0.684},
+    "VICReg": {1e5: 0.406, 1e6: 0.697, 3e6: 0.781},
+    "EMP-SSL (128 crops)": {1e6: 0.806, 1e7: 0.907},
 }
 
 
 def draw(by_views, baselines, path):
     """Draws linear accuracy against views, ours beside published ones."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    for name, points in PUBLISHED.items():
-        axes.plot(
-            points.keys(),
-            points.values(),
-            "x--",
-            color="0.6",
-            linewidth=0.8,
-        )
-        last = max(points)
-        axes.annotate(
-            f"{name}, published ",
-            (last, points[last]),
-            color="0.4",
-            size=7,
-            ha="right",
-            va="bottom",
-        )
     lines = {}
-    for budget, methods in sorted(by_views.items()):
+    for budget, methods in by_views.items():
         for name, runs in methods.items():
-            accuracy = 100 * mean_of(runs, "linear")[0]
-            lines.setdefault(name, {})[budget] = accuracy
-    colors = pyplot.get_cmap("tab20").colors
-    for color, (name, points) in zip(
-        colors, sorted(lines.items()), strict=False
-    ):
-        axes.plot(points.keys(), points.values(), "o-", color=color, label=name)
-    for name, runs in baselines.items():
-        accuracy = 100 * mean_of(runs, "linear")[0]
-        axes.axhline(accuracy, color="0.8", linewidth=0.8)
-        place = (1e7, accuracy)
-        axes.annotate(name, place, color="0.5", size=7, ha="right", va="bottom")
-    axes.set_xscale("log")
-    axes.set_xlabel("views in training")
-    axes.set_ylabel("linear probe on CIFAR-10, percent")
-    axes.legend(fontsize=7, loc="lower right")
+            lines.setdefault(name, {})[budget] = mean_of(runs, "linear")[0]
+    figure = plots.accuracy_against_views(
+        lines,
+        {name: mean_of(runs, "linear")[0] for name, runs in baselines.items()},
+        {f"{name}, published": points for name, points in PUBLISHED.items()},
+    )
+    figure.axes[0].set_ylabel("linear probe on CIFAR-10, percent")
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")
 

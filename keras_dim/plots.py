@@ -169,29 +169,76 @@ def confusion_matrix(
 def accuracy_against_views(
     points: Mapping[str, Mapping[float, float]],
     baselines: Mapping[str, float] | None = None,
+    published: Mapping[str, Mapping[float, float]] | None = None,
 ) -> Any:
     """Draws the accuracy of methods against the crops they trained on.
 
     Args:
         points: mapping from a method to its accuracies in `[0, 1]` by views.
         baselines: mapping from a name to an accuracy, drawn as a line.
+        published: figures of others, as `points`, drawn in grey.
     """
     figure = _figure(7, 4.5)
     axes = figure.subplots()
+    for name, of_method in (published or {}).items():
+        places, values = _curve(of_method)
+        axes.plot(places, values, "x--", color="0.6", linewidth=0.8)
+        place = {"size": 7, "ha": "right", "va": "bottom"}
+        axes.annotate(
+            f"{name} ", (places[-1], values[-1]), color="0.4", **place
+        )
+    ends = {}
     for name, of_method in points.items():
-        places = sorted(of_method)
-        values = [100 * of_method[place] for place in places]
-        axes.plot(places, values, "o-", label=name)
+        places, values = _curve(of_method)
+        (line,) = axes.plot(places, values, "o-", markersize=4, label=name)
+        of_place = ends.setdefault(places[-1], [])
+        of_place.append((values[-1], name, line.get_color()))
     for name, value in (baselines or {}).items():
-        axes.axhline(100 * value, linestyle="--", color="0.7")
+        axes.axhline(100 * value, linestyle="--", color="0.7", linewidth=0.8)
         right = axes.get_yaxis_transform()
         place = {"transform": right, "ha": "right", "va": "bottom"}
         axes.text(0.99, 100 * value, name, color="0.4", fontsize=7, **place)
     axes.set_xscale("log")
     axes.set_xlabel("views in training")
     axes.set_ylabel("accuracy in percent")
-    axes.legend(fontsize=7)
+    # Names stand beside the last points, apart from each other.
+    gap = 0.03 * np.ptp(axes.get_ylim())
+    for place, named in ends.items():
+        values, names, colors = zip(*sorted(named), strict=True)
+        heights = _spread(values, gap)
+        for value, name, color, height in zip(
+            values, names, colors, heights, strict=True
+        ):
+            axes.annotate(
+                name,
+                (place, value),
+                (1.3 * place, height),
+                color=color,
+                fontsize=7,
+                va="center",
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": "0.8",
+                    "linewidth": 0.6,
+                    "relpos": (0, 0.5),
+                },
+            )
     return figure
+
+
+def _curve(of_method):
+    """Returns the numbers of views in order, and accuracies in percent."""
+    places = sorted(of_method)
+    return places, [100 * of_method[place] for place in places]
+
+
+def _spread(values, gap):
+    """Returns the numbers closest to rising values that lie a gap apart."""
+    from sklearn.isotonic import IsotonicRegression
+
+    steps = gap * np.arange(len(values))
+    rising = IsotonicRegression().fit_transform(steps, values - steps)
+    return rising + steps
 
 
 def _figure(width, height):

@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tiny  # noqa: E402
 
-from keras_dim import plots  # noqa: E402
+from keras_dim.training import pretraining  # noqa: E402
 
 # Several threads add up in an order that changes from run to run, and a sum
 # that differs in its last digit may tip a ReLU.
@@ -67,11 +67,12 @@ def two_replicas():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def without_curves():
-    """Runs draw no curves, which would take each 2 s, as without matplotlib."""
+def draw_curves():
+    """Runs draw no curves, which would take 2 s each. Returns the function."""
+    draw = pretraining._draw
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "is_available", lambda: False)
-        yield
+        patch.setattr(pretraining, "_draw", lambda *_: None)
+        yield draw
 
 
 @pytest.fixture(autouse=True)

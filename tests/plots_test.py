@@ -66,12 +66,20 @@ def test_a_confusion_matrix_counts():
 
 def test_accuracies_are_drawn_in_the_order_of_views():
     points = {"simclr": {1e6: 0.7, 1e5: 0.5}, "byol": {1e5: 0.4}}
-    figure = plots.accuracy_against_views(points, {"raw pixels": 0.35})
-    (axes,) = figure.axes
-    np.testing.assert_allclose(
-        axes.lines[0].get_xydata(), [[1e5, 50], [1e6, 70]]
+    points |= {"moco": {1e5: 0.4}, "cpc": {1e5: 0.39}}
+    figure = plots.accuracy_against_views(
+        points, {"raw pixels": 0.35}, {"theirs": {1e7: 0.9, 1e5: 0.2}}
     )
-    assert axes.texts[0].get_text() == "raw pixels"
+    (axes,) = figure.axes
+    theirs, ours = (line.get_xydata() for line in axes.lines[:2])
+    np.testing.assert_allclose(theirs, [[1e5, 20], [1e7, 90]])
+    np.testing.assert_allclose(ours, [[1e5, 50], [1e6, 70]])
+    heights = {text.get_text(): text.xyann[1] for text in axes.texts[2:]}
+    assert heights.pop("simclr") == pytest.approx(70)
+    assert list(heights) == ["cpc", "byol", "moco"]
+    gaps = np.diff(list(heights.values()))
+    assert (gaps > 2).all()
+    assert np.mean(list(heights.values())) == pytest.approx(119 / 3)
 
 
 @pytest.mark.parametrize(

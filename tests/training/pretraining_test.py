@@ -53,11 +53,11 @@ def checkpoint_names(directory):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, draw_curves):
     """A whole run of three epochs, which nothing stopped."""
     directory = tmp_path_factory.mktemp("runs") / "finished"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "is_available", lambda: True)
+        patch.setattr(pretraining, "_draw", draw_curves)
         pretrain(tiny_recipe(), directory, verbose=0)
     return directory
 
@@ -137,9 +137,12 @@ def test_a_run_shows_its_views(finished):
         assert picture.size == (4 + 3 * 100, 20 + 8 * 100)
 
 
-def test_without_matplotlib_a_run_has_no_curves(tmp_path):
+def test_without_matplotlib_a_run_has_no_curves(
+    draw_curves, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plots, "is_available", lambda: False)
     path = tmp_path / "curves.png"
-    pretraining._draw([{"epoch": 1, "loss": 1.0}], {}, path)
+    draw_curves([{"epoch": 1, "loss": 1.0}], {}, path)
     assert not path.exists()
 
 
