@@ -25,3 +25,9 @@ def test_a_page_has_its_parts_and_the_scores_that_were_measured(name):
         neighbors, linear = found["neighbors_20"], found["linear"]
         score = f"{100 * neighbors:.1f} by 20 neighbours and {100 * linear:.1f}"
         assert score in text
+    measured = DOCS / "per_view" / f"{name}_1000000_seed0.json"
+    if measured.exists():
+        found = json.loads(measured.read_text())
+        neighbors, linear = found["neighbors_20"], found["linear"]
+        score = f"{100 * neighbors:.1f} and {100 * linear:.1f}"
+        assert f"1,000,000 views bring {score}" in text
