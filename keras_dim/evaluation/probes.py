@@ -155,16 +155,13 @@ def mlp_probe(
             verbose=0,
         )
     scores = classifier.predict(data.test, batch_size=1024, verbose=0)
-    decays = ""
-    if milestones:
-        ends = ", ".join(map(str, milestones))
-        decays = f" times {decay:g} after epochs {ends}"
     protocol = (
         f"one hidden layer of {units} units (dropout {dropout:g}, batch "
         f"normalisation, ReLU) on {width} features as they are, "
         f"{num_classes} classes, Adam (learning rate {learning_rate:g}"
-        f"{decays}, beta_1 {beta_1:g}), batch {batch_size}, {epochs} epochs, "
-        f"seed {seed}, accuracy of the last epoch"
+        f"{_decays(decay, milestones)}, beta_1 {beta_1:g}), batch "
+        f"{batch_size}, {epochs} epochs, seed {seed}, accuracy of the last "
+        "epoch"
     )
     return data.result(scores.argmax(axis=-1), protocol)
 
@@ -263,13 +260,12 @@ def sgd_probe(
             "The linear classifier diverged: take a lower learning rate. "
             f"Received: learning_rate={learning_rate:g}"
         )
-    ends = ", ".join(map(str, milestones))
-    decays = f" times {decay:g} after epochs {ends}" if milestones else ""
     protocol = (
         f"linear classifier on {width} features as they are, {num_classes} "
-        f"classes, SGD (learning rate {learning_rate:g}{decays}, momentum "
-        f"{momentum:g}, no weight decay), batch {batch_size}, {epochs} "
-        f"epochs, seed {seed}, accuracy of the last epoch"
+        f"classes, SGD (learning rate {learning_rate:g}"
+        f"{_decays(decay, milestones)}, momentum {momentum:g}, no weight "
+        f"decay), batch {batch_size}, {epochs} epochs, seed {seed}, accuracy "
+        "of the last epoch"
     )
     logits = data.test @ weights[:-1] + weights[-1]
     return data.result(logits.argmax(axis=1), protocol)
@@ -283,6 +279,11 @@ def _checked_milestones(milestones):
             f"Received: {milestones}"
         )
     return milestones
+
+
+def _decays(decay, milestones):
+    ends = ", ".join(map(str, milestones))
+    return f" times {decay:g} after epochs {ends}" if milestones else ""
 
 
 def _softmax(logits):
