@@ -58,15 +58,15 @@ class Epoch:
         end = begin + self._batch_size
         if self._source.decoded:
             return self._source.read(self._rows[begin:end])
-        decode = self._source.decode
+        submit = self._source.submit
         ahead, items = self._ahead
         if ahead != number:
-            items = list(decode(self._rows[begin:end]))
+            items = list(submit(self._rows[begin:end]))
         following = self._rows[end : end + self._batch_size]
-        self._ahead = number + 1, list(decode(following))
+        self._ahead = number + 1, list(submit(following))
         if self._fill:
             items = itertools.chain(
-                items, decode(self._rows[end:]), decode(self._rows[:begin])
+                items, submit(self._rows[end:]), submit(self._rows[:begin])
             )
         return self._source.join(items, self._batch_size)
 

@@ -85,28 +85,28 @@ class Source(abc.ABC):
 
         Those that cannot be read are left out, and go to `skipped`.
         """
-        return self.join(list(self.decode(np.asarray(rows, np.int64))))
+        return self.join(list(self.submit(np.asarray(rows, np.int64))))
 
-    def decode(
+    def submit(
         self, rows: np.ndarray
     ) -> Iterator[tuple[int, concurrent.futures.Future]]:
-        """Yields indices and the results of `item`, which threads work out."""
+        """Yields indices and futures of their `item`, decoded in threads."""
         for row in rows.tolist():
             yield row, _threads().submit(self.item, row)
 
     def join(
         self,
-        decoded: Iterable[tuple[int, concurrent.futures.Future]],
+        items: Iterable[tuple[int, concurrent.futures.Future]],
         most: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Returns a batch of at most `most` images that `decode` yields.
+        """Returns a batch of at most `most` images that `submit` yields.
 
         Those that cannot be read are left out, and go to `skipped`.
         """
         indices, images, labels = [], [], []
-        for index, result in decoded:
+        for index, future in items:
             try:
-                image, label = result.result()
+                image, label = future.result()
             except (OSError, ValueError) as error:
                 self.skip(self.place(index), str(error))
                 continue
