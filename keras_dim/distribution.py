@@ -263,6 +263,14 @@ def first_row(batch_size):
     return tf.reduce_sum(is_before * _batch_sizes(batch_size))
 
 
+def row_numbers(batch_size):
+    """Returns the numbers of this replica's rows in a whole batch.
+
+    For `batch_size` see `first_row`.
+    """
+    return first_row(batch_size) + ops.arange(batch_size)
+
+
 def draw_for_own_rows(draw, batch_size):
     """Draws random rows for the whole batch and returns this replica's.
 
@@ -276,8 +284,7 @@ def draw_for_own_rows(draw, batch_size):
         total = batch_size * num_replicas()
     else:
         total = tf.reduce_sum(_batch_sizes(batch_size))
-    first = first_row(batch_size)
-    return ops.take(draw(total), first + ops.arange(batch_size), axis=0)
+    return ops.take(draw(total), row_numbers(batch_size), axis=0)
 
 
 def random_rows(draw, batch_size, shape, seed_generator):

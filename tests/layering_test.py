@@ -1,6 +1,7 @@
 """The tower: a module imports only from floors below its own."""
 
 import ast
+import graphlib
 import pathlib
 
 import pytest
@@ -117,6 +118,28 @@ def test_imports_only_from_floors_below(module):
     parts = imported_parts(MODULES[module])
 
     assert {other for other in parts if is_above(module, other)} == set()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # Not even within functions. A package's own file imports all of its
+    # modules, and counts for none of them.
+    sources = {
+        f"keras_dim.{module[:-3].replace('/', '.')}": source
+        for module, source in MODULES.items()
+        if not module.endswith("__init__.py")
+    }
+    imported = {
+        module: {
+            found
+            for name in imported_names(source)
+            for found in (name, name.rpartition(".")[0])
+            if found in sources
+        }
+        for module, source in sources.items()
+    }
+
+    # A `CycleError` names the modules.
+    graphlib.TopologicalSorter(imported).prepare()
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -20,7 +20,7 @@ _NUM_DEEP = 16
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """What a user wants images to be like; see `open_source`."""
+    """The arguments of `open_source` that say how images are read."""
 
     image_size: tuple[int, int] | None = None
     channels: int | None = None
@@ -95,7 +95,7 @@ def survey(
     images: Iterable[tuple[str, ImageHeader, Callable[[], bytes]]],
     pixels: Pixels,
 ) -> tuple[int, int, int] | None:
-    """Returns the shape of images by their headers; warns of what they lose.
+    """Returns the shape of images by their headers; warns of losses.
 
     Args:
         name: str. The source, for messages.

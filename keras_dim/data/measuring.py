@@ -28,7 +28,7 @@ class Statistics:
     """Statistics of each band of a source, as lists of float.
 
     `low` and `high` are the ends of the range that becomes 0 and 255: the
-    percentiles, or what was declared. `declared` keeps that. `beyond` is the
+    percentiles, or the declared range, which `declared` keeps. `beyond` is the
     share of values outside.
     """
 

@@ -147,7 +147,12 @@ def has_tensorflow() -> bool:
     return True
 
 
-def _require_tensorflow(name, kind):
+def _require_tensorflow(name, kind, pixels):
+    if pixels.is_stored:
+        raise ValueError(
+            'values="stored" is for arrays, folders and files of images. '
+            f"Received: {name!r}"
+        )
     if not has_tensorflow():
         raise ModuleNotFoundError(
             f"Received {name!r}, taken for {kind}, which needs TensorFlow, and "
@@ -157,17 +162,8 @@ def _require_tensorflow(name, kind):
         )
 
 
-def _refuse_stored(name, pixels):
-    if pixels.is_stored:
-        raise ValueError(
-            'values="stored" is for arrays, folders and files of images. '
-            f"Received: {name!r}"
-        )
-
-
 def _open_named(name, split, pixels, data_dir):
-    _refuse_stored(name, pixels)
-    _require_tensorflow(name, "a data set of tensorflow-datasets")
+    _require_tensorflow(name, "a data set of tensorflow-datasets", pixels)
     from keras_dim.data.tensorflow_datasets import open_tensorflow_datasets
 
     return open_tensorflow_datasets(name, split, pixels, data_dir)
@@ -182,8 +178,7 @@ def _open_files(paths, split, pixels):
         source = image_files.open_image_files(paths, name, pixels)
         source.check_split(split)
         return source
-    _refuse_stored(paths[0], pixels)
-    _require_tensorflow(paths[0], "a TFRecord file")
+    _require_tensorflow(paths[0], "a TFRecord file", pixels)
     from keras_dim.data.tfrecord import open_tfrecord
 
     return open_tfrecord(paths, split, pixels)

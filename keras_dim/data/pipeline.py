@@ -138,7 +138,7 @@ def load(
         dataset = _tensorflow_batches(images, epochs, size, numbers)
     if as_pairs:
         return _pairs(dataset, images)
-    # What `fit` compares with a queue or a bank; None for a source that was
+    # `fit` compares it with a queue or a bank. None for a source that was
     # open, which may have lost damaged images, whose numbers stay.
     dataset.num_images = None if is_opened else source.num_images
     return dataset

@@ -1,7 +1,5 @@
-"""Batches of a source in a fixed order, decoded in threads."""
+"""Batches of a source in a fixed order, decoded ahead."""
 
-import concurrent.futures
-import functools
 import itertools
 from collections.abc import Iterator
 
@@ -60,43 +58,17 @@ class Epoch:
         end = begin + self._batch_size
         if self._source.decoded:
             return self._source.read(self._rows[begin:end])
+        submit = self._source.submit
         ahead, items = self._ahead
         if ahead != number:
-            items = list(self._decode(self._rows[begin:end]))
+            items = list(submit(self._rows[begin:end]))
         following = self._rows[end : end + self._batch_size]
-        self._ahead = number + 1, list(self._decode(following))
+        self._ahead = number + 1, list(submit(following))
         if self._fill:
             items = itertools.chain(
-                items,
-                self._decode(self._rows[end:]),
-                self._decode(self._rows[:begin]),
+                items, submit(self._rows[end:]), submit(self._rows[:begin])
             )
-        items = itertools.islice(self._whole(items), self._batch_size)
-        return self._batch(list(items))
-
-    def _decode(self, rows):
-        for row in rows.tolist():
-            yield row, _threads().submit(self._source.item, row)
-
-    def _whole(self, items):
-        """Yields the images that can be read, and skips the others."""
-        for index, future in items:
-            try:
-                yield index, *future.result()
-            except (OSError, ValueError) as error:
-                self._source.skip(self._source.place(index), str(error))
-
-    def _batch(self, items):
-        """Joins tuples of index, image and label."""
-        pixels = np.array([image for _, image, _ in items], self._source.dtype)
-        batch = {
-            "image": pixels.reshape(-1, *self._source.image_shape),
-            "index": np.array([index for index, _, _ in items], np.int64),
-        }
-        if self._source.has_labels:
-            labels = [label for _, _, label in items]
-            batch["label"] = np.array(labels, np.int64)
-        return batch
+        return self._source.join(items, self._batch_size)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -147,11 +119,4 @@ def held_in_memory(source: Source) -> Source:
         class_names=source.class_names,
         paths=source.paths,
         dtype=source.dtype,
-    )
-
-
-@functools.cache
-def _threads():
-    return concurrent.futures.ThreadPoolExecutor(
-        thread_name_prefix="keras_dim_decoding"
     )

@@ -1,10 +1,13 @@
 """The interface of a set of images."""
 
 import abc
+import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 from absl import logging
@@ -82,9 +85,44 @@ class Source(abc.ABC):
 
         Those that cannot be read are left out, and go to `skipped`.
         """
-        from keras_dim.data import reading
+        return self.join(list(self.submit(np.asarray(rows, np.int64))))
 
-        return reading.Epoch(self, max(1, len(rows)), rows).batch(0)
+    def submit(
+        self, rows: np.ndarray
+    ) -> Iterator[tuple[int, concurrent.futures.Future]]:
+        """Yields indices and futures of their `item`, decoded in threads."""
+        for row in rows.tolist():
+            yield row, _threads().submit(self.item, row)
+
+    def join(
+        self,
+        items: Iterable[tuple[int, concurrent.futures.Future]],
+        most: int | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Returns a batch of at most `most` images that `submit` yields.
+
+        Those that cannot be read are left out, and go to `skipped`.
+        """
+        indices, images, labels = [], [], []
+        for index, future in items:
+            try:
+                image, label = future.result()
+            except (OSError, ValueError) as error:
+                self.skip(self.place(index), str(error))
+                continue
+            indices.append(index)
+            images.append(image)
+            labels.append(label)
+            if len(indices) == most:
+                break
+        pixels = np.array(images, self.dtype)
+        batch = {
+            "image": pixels.reshape(-1, *self.image_shape),
+            "index": np.array(indices, np.int64),
+        }
+        if self.has_labels:
+            batch["label"] = np.array(labels, np.int64)
+        return batch
 
     @abc.abstractmethod
     def contents(self) -> str:
@@ -128,6 +166,13 @@ class Source(abc.ABC):
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.image_shape))
         return f"<Source {self.name}: {self.num_images} images of {shape}>"
+
+
+@functools.cache
+def _threads():
+    return concurrent.futures.ThreadPoolExecutor(
+        thread_name_prefix="keras_dim_decoding"
+    )
 
 
 def digest_of_files(facts: Iterable[tuple]) -> str:

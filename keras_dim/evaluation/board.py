@@ -25,7 +25,7 @@ NO_VIEWS = (
 
 
 class Board(callbacks.CollapseReport):
-    """Logs what can be said of features without labels, and warns of collapse.
+    """Logs measures that need no labels, and warns of collapse.
 
     To the numbers of `CollapseReport` it adds, for each feature,
     `"rank_me_<feature>"`, `"alpha_req_<feature>"`, `"uniformity_<feature>"`
@@ -91,8 +91,7 @@ class Board(callbacks.CollapseReport):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.references, self._last, self._values = {}, {}, {}
-        self._moved = None
+        self.references, self._values, self._moved = {}, {}, None
         views = self.views
         if views is None:
             views = getattr(self.model, "views", None)
@@ -109,8 +108,7 @@ class Board(callbacks.CollapseReport):
             logging.info(NO_VIEWS % why)
 
     def on_epoch_end(self, epoch, logs=None):
-        is_last = epoch + 1 == (self.params or {}).get("epochs")
-        if not self._last or is_last or (epoch + 1) % self.every == 0:
+        if self.is_due(epoch):
             found = self.extract(self.images)
             self._last = self.measure(epoch, found)
             views = [self.extract(part) for part in self._views]

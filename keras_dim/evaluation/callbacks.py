@@ -62,6 +62,7 @@ class EncoderCallback(keras.callbacks.Callback):
     """
 
     num_classes: int | None = None
+    every = 1
 
     def __init__(self, feature, batch_size, train=None, test=None):
         super().__init__()
@@ -85,6 +86,13 @@ class EncoderCallback(keras.callbacks.Callback):
         self._encoder = features_lib.feature_model(encoder, self._features)
         values = stored_values.value_range(encoder)
         self.check(features_lib.input_shape(encoder), values)
+        # The last measurement, which the logs repeat until the next one.
+        self._last = {}
+
+    def is_due(self, epoch):
+        """Returns whether a measurement is due at the end of an epoch."""
+        is_last = epoch + 1 == (self.params or {}).get("epochs")
+        return not self._last or is_last or (epoch + 1) % self.every == 0
 
     def extract(self, images):
         """Returns the features and labels of images, as they are now."""
@@ -160,13 +168,8 @@ class ProbeCallback(EncoderCallback):
         self.every = every
         self.results = []
 
-    def on_train_begin(self, logs=None):
-        super().on_train_begin(logs)
-        self._last = {}
-
     def on_epoch_end(self, epoch, logs=None):
-        is_last = epoch + 1 == (self.params or {}).get("epochs")
-        if not self._last or is_last or (epoch + 1) % self.every == 0:
+        if self.is_due(epoch):
             train, test = self.extract(self.train), self.extract(self.test)
             labels = self.labels(train, "train"), self.labels(test, "test")
             for name in self._features:
@@ -185,8 +188,8 @@ class OnlineProbe(EncoderCallback):
     After each batch of the model, both take one step on a batch of their own
     labelled images; the encoder learns nothing from labels. At the end of each
     epoch their accuracies on the test images go to the logs as
-    `"online_linear_<feature>"` and `"online_mlp_<feature>"`. They trail what a
-    probe of the finished encoder scores, and cost one forward pass to a step.
+    `"online_linear_<feature>"` and `"online_mlp_<feature>"`. They are below the
+    scores of a probe of the finished encoder, and cost a forward pass a step.
 
     The linear one is a dense layer; the MLP is dropout of 0.2, 1,024 units
     without bias, batch norm, ReLU, dropout of 0.2 and a dense layer. A resumed

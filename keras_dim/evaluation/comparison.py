@@ -168,10 +168,8 @@ def compare(
     encoder_features.features_of(first)
     new = type(first).from_config(first.get_config())
     sample = next(batches.iterate(images_of(first).train, 1))["image"]
-    pixels = raw_pixels_encoder(sample.shape[1:])
     values = stored_values.value_range(first)
-    if values is not None:
-        pixels = stored_values.with_range(pixels, values)
+    pixels = raw_pixels_encoder(sample.shape[1:], values)
     rows = {**encoders, UNTRAINED: new, RAW_PIXELS: pixels}
     entries = []
 

@@ -114,12 +114,18 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype("float32") / 255
 
 
-def raw_pixels_encoder(image_shape: Sequence[int]) -> keras.Model:
-    """Returns an encoder whose one feature, `"raw_pixels"`, is the image."""
+def raw_pixels_encoder(
+    image_shape: Sequence[int], values: batches.ValueRange | None = None
+) -> keras.Model:
+    """Returns an encoder whose one feature, `"raw_pixels"`, is the image.
+
+    With `values`, it takes stored values of that range.
+    """
     images = keras.Input(tuple(image_shape), dtype="float32")
     pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
     pixels = keras.layers.Flatten(dtype="float32")(pixels)
-    return keras.Model(images, {"raw_pixels": pixels}, name="raw_pixels")
+    encoder = keras.Model(images, {"raw_pixels": pixels}, name="raw_pixels")
+    return stored_values.with_range(encoder, values) if values else encoder
 
 
 def feature_names(

@@ -84,11 +84,9 @@ def fine_tune(
     for rows in draws:
         of_draw = train[rows], labels[rows]
         if len(rates) > 1 and not accuracies:
-            order = np.random.default_rng(0).permutation(len(of_draw[1]))
-            cut = max(1, round(scoring.HELD_OUT * len(order)))
             fitted, held = (
                 (of_draw[0][part], of_draw[1][part])
-                for part in (order[cut:], order[:cut])
+                for part in scoring.held_out(np.arange(len(of_draw[1])))
             )
             held = held[0], classes[held[1]]
             found = [score(fitted, held, each) for each in rates]

@@ -156,16 +156,13 @@ def mlp_probe(
             verbose=0,
         )
     scores = classifier.predict(data.test, batch_size=1024, verbose=0)
-    decays = ""
-    if milestones:
-        ends = ", ".join(map(str, milestones))
-        decays = f" times {decay:g} after epochs {ends}"
     protocol = (
         f"one hidden layer of {units} units (dropout {dropout:g}, batch "
         f"normalisation, ReLU) on {width} features as they are, "
         f"{num_classes} classes, Adam (learning rate {learning_rate:g}"
-        f"{decays}, beta_1 {beta_1:g}), batch {batch_size}, {epochs} epochs, "
-        f"seed {seed}, accuracy of the last epoch"
+        f"{_decays(decay, milestones)}, beta_1 {beta_1:g}), batch "
+        f"{batch_size}, {epochs} epochs, seed {seed}, accuracy of the last "
+        "epoch"
     )
     return data.result(scores.argmax(axis=-1), protocol)
 
@@ -276,8 +273,7 @@ def sgd_probe(
     if milestones is None:
         decays = " with cosine decay"
     else:
-        ends = ", ".join(map(str, milestones))
-        decays = f" times {decay:g} after epochs {ends}" if milestones else ""
+        decays = _decays(decay, milestones)
     kind = "Nesterov momentum" if nesterov else "momentum"
     protocol = (
         f"linear classifier on {width} features as they are, {num_classes} "
@@ -297,6 +293,11 @@ def _checked_milestones(milestones):
             f"Received: {milestones}"
         )
     return milestones
+
+
+def _decays(decay, milestones):
+    ends = ", ".join(map(str, milestones))
+    return f" times {decay:g} after epochs {ends}" if milestones else ""
 
 
 def _softmax(logits):

@@ -1,4 +1,4 @@
-"""What of an image is left in its features: a decoder, and MS-SSIM."""
+"""How much of an image its features hold: a decoder, and MS-SSIM."""
 
 from typing import Any
 

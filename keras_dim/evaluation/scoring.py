@@ -339,14 +339,17 @@ def draw_rows(
     return draws, f"; {size}, mean of {num_draws} draws with seed {seed}"
 
 
+def held_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows to fit to, and the fifth on which to choose."""
+    order = np.random.default_rng(0).permutation(rows)
+    cut = max(1, round(HELD_OUT * len(order)))
+    return order[cut:], order[:cut]
+
+
 def _chosen(train, probe, own, candidates):
     """Returns the arguments that do best on held-out training rows."""
     features, labels = train
-    order = np.random.default_rng(0).permutation(
-        np.flatnonzero(labels != batches.UNLABELLED)
-    )
-    cut = max(1, round(HELD_OUT * len(order)))
-    parts = (order[cut:], order[:cut])
+    parts = held_out(np.flatnonzero(labels != batches.UNLABELLED))
     rows = [x[part] for part in parts for x in (features, labels)]
     grid = [
         dict(zip(candidates, values, strict=True))
@@ -411,10 +414,8 @@ def compare_with_untrained(
     found = encoder_features.features_of(trained)
     names = [name for name in ("fc", "global") if name in found]
     names = names or [encoder_features.default_feature(trained)]
-    pixels = raw_pixels_encoder(trained.input_shape[1:])
     values = stored_values.value_range(trained)
-    if values is not None:
-        pixels = stored_values.with_range(pixels, values)
+    pixels = raw_pixels_encoder(trained.input_shape[1:], values)
     of_pixels = Extracted(pixels, images, "raw_pixels")
     before = Extracted(untrained, images, names)
     after = Extracted(trained, images, names)

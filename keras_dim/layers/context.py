@@ -7,7 +7,7 @@ from keras_dim import checks
 from keras_dim.layers import initializers
 
 
-def row_context(channels, units=256, num_blocks=5, name="context"):
+def row_context(channels, units=256, num_blocks=5):
     """Returns a built network whose outputs see no row below their own.
 
     Residual blocks of convolutions, `units` wide: 1 x 1, 1 x 3 along the row,
@@ -37,4 +37,4 @@ def row_context(channels, units=256, num_blocks=5, name="context"):
         branch = convolution(branch, units, (2, 1))
         branch = convolution(branch, channels, 1, activation=None)
         x = layers.Add()([x, branch])
-    return keras.Model(features, layers.ReLU()(x), name=name)
+    return keras.Model(features, layers.ReLU()(x), name="context")

@@ -35,9 +35,9 @@ def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
     )
 
 
-def noisy_identity(noise=0.01):
-    """Returns an initializer of ones on the diagonal amid uniform noise."""
-    uniform = keras.initializers.RandomUniform(-noise, noise)
+def noisy_identity():
+    """Returns an initializer of ones on the diagonal amid noise of 0.01."""
+    uniform = keras.initializers.RandomUniform(-0.01, 0.01)
 
     def initializer(shape, dtype=None):
         drawn = uniform(shape, dtype=dtype)

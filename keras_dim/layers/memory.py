@@ -2,7 +2,7 @@
 
 Their weights are float32 whatever the policy, get no gradient, and are saved
 with the model. Each replica holds its own copy, so all replicas must write the
-same: write what `distribution.concat_replicas` returns.
+same: write the result of `distribution.concat_replicas`.
 """
 
 import math
@@ -29,6 +29,11 @@ class StateLayer(layers.Layer):
         # By autocast, half precision would round it where a method reads it.
         options = {"trainable": False, "autocast": False}
         return self.add_weight(shape, initializer, dtype, name=name, **options)
+
+    @staticmethod
+    def value_of(state):
+        """Returns a weight as a tensor without a gradient."""
+        return ops.stop_gradient(ops.convert_to_tensor(state))
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -61,7 +66,7 @@ class FeatureQueue(configurable.Configurable, StateLayer):
 
     def read(self):
         """Returns the features `(size, units)`, in no order of age."""
-        return ops.stop_gradient(ops.convert_to_tensor(self.features))
+        return self.value_of(self.features)
 
     def enqueue(self, features):
         """Overwrites the oldest features. Of more than `size`, the last stay.
@@ -131,7 +136,7 @@ class MemoryBank(configurable.Configurable, StateLayer):
                 images in the data set.
         """
         if indices is None:
-            return ops.stop_gradient(ops.convert_to_tensor(self.features))
+            return self.value_of(self.features)
         return ops.stop_gradient(distribution.read_rows(self.features, indices))
 
     def update(self, indices, features):
@@ -185,7 +190,7 @@ class MovingAverage(configurable.Configurable, StateLayer):
 
     def read(self):
         """Returns the average, a float32 tensor; zeros before any update."""
-        return ops.stop_gradient(ops.convert_to_tensor(self.average))
+        return self.value_of(self.average)
 
     def update(self, value):
         """Takes a value of shape `shape` in and returns the new average."""

@@ -17,8 +17,8 @@ from keras_dim.mutual_information import mixtures
 class MixtureFeatures(configurable.Configurable, layers.Layer):
     """Computes the features of a mixture from one representation.
 
-    A network with one hidden layer of rectified units gives each mixture what
-    is added to the representation, `f_j = f + W_j ReLU(V f + b) + b_j`.
+    A network with one hidden layer of rectified units gives each mixture a
+    change of the representation, `f_j = f + W_j ReLU(V f + b) + b_j`.
 
     Args:
         num_mixtures: int. How many features, 1 or more.

@@ -47,16 +47,13 @@ class MovingCovariance(configurable.Configurable, memory.StateLayer):
         """
         features = distribution.concat_replicas(features)
         features = ops.cast(features, "float32")
-        old_mean, old_covariance = (
-            ops.stop_gradient(ops.convert_to_tensor(state))
-            for state in (self.mean, self.covariance)
-        )
         new = 1.0 - self.decay
+        old_mean, old = map(self.value_of, (self.mean, self.covariance))
         mean = self.decay * old_mean + new * ops.mean(features, axis=0)
         centred = features - mean
         num_images = ops.cast(ops.shape(features)[0], "float32")
         moments = ops.matmul(ops.transpose(centred), centred) / num_images
-        return mean, self.decay * old_covariance + new * moments
+        return mean, self.decay * old + new * moments
 
     def update(self, mean, covariance):
         """Stores a mean and a covariance."""

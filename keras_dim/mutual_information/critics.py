@@ -101,8 +101,8 @@ class GaussianCritic(Critic):
     """The log-ratio of densities of Gaussians, of mapped vectors.
 
     Each vector is mapped by itself and a network, `f = x + network(x)` and
-    `g = z + network(z)`, and pairs of units are scored by what two normals of
-    correlation `r`, learned, would have: `log p(f, g) / (p(f) p(g))`. It is
+    `g = z + network(z)`, and pairs of units are scored by the log-ratio of
+    two normals of learned correlation `r`: `log p(f, g) / (p(f) p(g))`. It is
     right from the start where x and z are jointly normal, and after training
     wherever some maps of each make them so. One unit begins as the length of a
     vector, which heavy tails have in common.
@@ -117,10 +117,8 @@ class GaussianCritic(Critic):
         units = self.num_own + 1
         self.of_x = Perceptrons(self.widths, units)
         self.of_z = Perceptrons(self.widths, units)
-        self.line_x, self.line_z = (
-            Perceptrons((), units),
-            Perceptrons((), units),
-        )
+        self.line_x = Perceptrons((), units)
+        self.line_z = Perceptrons((), units)
         start = keras.initializers.Constant(0.2)
         self.slopes = self.add_weight((members, units), start)
 
@@ -134,17 +132,8 @@ class GaussianCritic(Critic):
         self.slopes.assign(np.arctanh(np.minimum(slopes, 0.99)))
 
     def score(self, x, z):
-        f, g = (
-            ops.concatenate(
-                [each[..., : self.num_own], log_norm(each)], axis=-1
-            )
-            + network(with_norm(each))
-            + shortcut(with_norm(each))
-            for each, network, shortcut in (
-                (x, self.of_x, self.line_x),
-                (z, self.of_z, self.line_z),
-            )
-        )
+        f = self._mapped(x, self.of_x, self.line_x)
+        g = self._mapped(z, self.of_z, self.line_z)
         r = 0.999 * ops.tanh(self.slopes)[:, None, :]
         rest = 1.0 - ops.square(r)
         alone = -0.5 * ops.square(r) / rest
@@ -152,6 +141,11 @@ class GaussianCritic(Critic):
         of_z = ops.sum(alone * ops.square(g), axis=-1)
         both = ops.matmul(f * r / rest, ops.transpose(g, (0, 2, 1)))
         return both + of_x[:, :, None] + of_z[:, None, :]
+
+    def _mapped(self, values, network, line):
+        own = [values[..., : self.num_own], log_norm(values)]
+        normed = with_norm(values)
+        return ops.concatenate(own, axis=-1) + network(normed) + line(normed)
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -222,7 +216,7 @@ class JointCritic(Critic):
 class ConditionalCritic(Critic):
     """The log-density of z given x, a normal whose moments are networks of x.
 
-    What the upper bounds `club` and `leave_one_out` take.
+    For the upper bounds `club` and `leave_one_out`.
     """
 
     def build(self, x_shape, z_shape):

@@ -26,12 +26,12 @@ class Estimate:
         nats: float. The estimate.
         low, high: floats. 95 % confidence interval, of the samples alone: it
             does not know what the critic missed. NaN for references.
-        ceiling: float, or None. What the estimator cannot exceed.
+        ceiling: float, or None. The greatest value of the estimator.
         is_saturated: bool. Whether it stands near the ceiling, or where so few
             samples do not tell more from less, or x and z have a number in
             common, which is infinite information: the truth may be far greater.
-        side: str. What the number is on average: a lower bound, an estimate, or
-            an upper bound, if its conditional density is right; see `readings`.
+        side: str. On average `nats` is a lower bound, an estimate, or an upper
+            bound, if its conditional density is right; see `readings`.
         estimator: str. Its name.
         num_samples: int.
         history: dict of lists. Mean objective of an epoch on samples that
@@ -115,6 +115,8 @@ _OPTIONS = {
 }
 # Samples of a part on which a critic is read.
 _MIN_PART = 10
+# Epochs without improvement of any critic that end the training.
+_PATIENCE = 5
 
 
 def estimate(
@@ -209,15 +211,14 @@ def estimate(
         x = _features(encoder, x, feature)
     x, z = samples.vectors("x", x), samples.vectors("z", z)
     samples.check_pair(x, z)
-    summary = functools.partial(
-        _summary, estimator, len(x), samples.share_a_number(x, z)
-    )
+    is_infinite = samples.share_a_number(x, z)
     if estimator in REFERENCES:
         ceiling = None
         if estimator == "nearest_neighbors":
             ceiling = references.neighbors_ceiling(len(x), **options)
         found = REFERENCES[estimator](x, z, **options)
-        return summary(found, math.nan, ceiling, {})
+        found = found, math.nan, ceiling
+        return _summary(estimator, len(x), is_infinite, *found, {})
     checks.integers(3, len(x) // _MIN_PART, folds=folds)
     how = ESTIMATORS[estimator]
     critic = parts.build("critic", critics.CRITICS, critic or how.critic)
@@ -273,15 +274,14 @@ def estimate(
     if estimator == "info_nce":
         ceiling = math.log(joint.shape[1])
     history = {"objective": stopper.values}
-    return summary(float(of_folds.mean()), error, ceiling, history)
+    found = float(of_folds.mean()), error, ceiling
+    return _summary(estimator, len(x), is_infinite, *found, history)
 
 
 def _summary(
     estimator, num_samples, is_infinite, nats, error, ceiling, history
 ):
-    side = "estimate"
-    if estimator in ESTIMATORS:
-        side = ESTIMATORS[estimator].side
+    how = ESTIMATORS.get(estimator)
     # About a nat below the log of the samples, one of them decides.
     limit = math.log(num_samples) - 1.0
     if ceiling is not None:
@@ -292,7 +292,7 @@ def _summary(
         nats + error,
         ceiling,
         is_infinite or nats > limit,
-        side,
+        how.side if how else "estimate",
         estimator,
         num_samples,
         history,
@@ -348,7 +348,7 @@ class _Folds:
 
 
 class Trained(keras.Model):
-    """A critic with what its estimator keeps: averages and baselines."""
+    """A critic with the averages and baselines of its estimator."""
 
     def __init__(self, critic, how, name, correlations):
         super().__init__()
@@ -408,7 +408,7 @@ class Trained(keras.Model):
         return function(joint, product)
 
     def objective(self, joint, product):
-        """Returns what is maximised, of each fold."""
+        """Returns the objective of each fold, to be maximised."""
         if self.estimator == "mine":
             return readings.mine(joint, product, self.log_average)
         return self.read(joint, product, self.how.objective)
@@ -430,13 +430,12 @@ class Trained(keras.Model):
 class _BestOfEach(keras.callbacks.Callback):
     """Keeps the best weights of each critic, by samples it is not trained on.
 
-    Ends the training once no critic has improved for some epochs.
+    Ends the training once no critic has improved for five epochs.
     """
 
-    def __init__(self, pairs, patience=5):
+    def __init__(self, pairs):
         super().__init__()
         self.pairs = pairs
-        self.patience = patience
         self.values = []
 
     def on_train_begin(self, logs=None):
@@ -459,7 +458,7 @@ class _BestOfEach(keras.callbacks.Callback):
             for new, old in zip(self._weights(), self.weights, strict=True)
         ]
         self.waited = 0 if better.any() else self.waited + 1
-        if self.waited >= self.patience:
+        if self.waited >= _PATIENCE:
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
@@ -480,8 +479,8 @@ class _BestOfEach(keras.callbacks.Callback):
 def _calibrated(stop_joint, stop_product, joint, product):
     """Scales and shifts scores to be log-ratios, as other samples have it.
 
-    A logistic regression of each fold's scores on samples of the stopping part:
-    what is too sure of itself comes down.
+    A logistic regression of each fold's scores on samples of the stopping part,
+    which makes too confident scores smaller.
     """
     stop = (ops.convert_to_numpy(each) for each in (stop_joint, stop_product))
     lines = [_logistic_line(*fold) for fold in zip(*stop, strict=True)]

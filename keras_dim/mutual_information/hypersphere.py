@@ -44,9 +44,7 @@ def uniformity(vectors, t=2.0):
         where they are uniform on a sphere of many dimensions.
     """
     vectors = ops.cast(vectors, "float32")
-    own_ids = distribution.first_row(ops.shape(vectors)[0]) + ops.arange(
-        ops.shape(vectors)[0]
-    )
+    own_ids = distribution.row_numbers(ops.shape(vectors)[0])
     others = distribution.concat_replicas(vectors)
     ids = distribution.concat_replicas(own_ids)
     ids = distribution.require_rows(

@@ -134,17 +134,10 @@ def dot_product_pairs(
     """
     own = flat_locations(anchors) / temperature
     candidates = flat_locations(candidates)
-    num_images = ops.shape(own)[0]
-    first = distribution.first_row(num_images)
-    own_ids = ids = first + ops.arange(num_images)
-    anchors = own
-    rows_are_split = (
-        negatives_from == distribution.ALL_REPLICAS
-        and not distribution.is_alone()
-    )
-    if rows_are_split:
-        anchors = distribution.concat_replicas(own)
-        ids = distribution.concat_replicas(own_ids)
+    own_ids = distribution.row_numbers(ops.shape(own)[0])
+    anchors, ids = _gathered(negatives_from, own, own_ids)
+    # Alone, there are no others to gather.
+    rows_are_split = anchors is not own
     ids = distribution.require_rows(ids, 2, _NO_NEGATIVES)
     positives = same_id(ops.repeat(ids, anchors.shape[1]), own_ids)
     positives = positives[:, :, None]
@@ -172,14 +165,10 @@ def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
         other views of its image.
     """
     own = ops.stack(views, axis=1)
-    num_images, num_views = ops.shape(own)[0], len(views)
-    images = distribution.first_row(num_images) + ops.arange(num_images)
+    images, num_views = distribution.row_numbers(ops.shape(own)[0]), len(views)
     # Each view has a number of its own.
     numbers = num_views * images[:, None] + ops.arange(num_views)
-    candidates, others = own, numbers
-    if negatives_from == distribution.ALL_REPLICAS:
-        candidates = distribution.concat_replicas(own)
-        others = distribution.concat_replicas(numbers)
+    candidates, others = _gathered(negatives_from, own, numbers)
     others = distribution.require_rows(others, 2, _NO_NEGATIVES)
     numbers, others = (ops.reshape(each, (-1,)) for each in (numbers, others))
     same_view = same_id(numbers, others)
@@ -203,15 +192,12 @@ def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
     Returns:
         `Pairs` with scores `(predictions, locations)`.
     """
-    num_images = ops.shape(targets)[0]
+    images = distribution.row_numbers(ops.shape(targets)[0])
     num_rows, num_columns = targets.shape[1:3]
-    numbers = num_rows * num_columns * (
-        distribution.first_row(num_images) + ops.arange(num_images)
-    )[:, None] + ops.arange(num_rows * num_columns)
+    size = num_rows * num_columns
+    numbers = size * images[:, None] + ops.arange(size)
     own = ops.reshape(numbers, (-1, num_rows, num_columns))[:, step:]
-    if negatives_from == distribution.ALL_REPLICAS:
-        numbers = distribution.concat_replicas(numbers)
-        targets = distribution.concat_replicas(targets)
+    numbers, targets = _gathered(negatives_from, numbers, targets)
     # Vectors of any length: half precision would round their products.
     anchors, candidates = (
         ops.cast(_rows(each), "float32")
@@ -238,9 +224,7 @@ def drawn_row_pairs(
         `Pairs` with scores `(predictions, 1 + negatives)`, the target first.
     """
     below = targets[:, step:]
-    pool = below
-    if negatives_from == distribution.ALL_REPLICAS:
-        pool = distribution.concat_replicas(below)
+    (pool,) = _gathered(negatives_from, below)
     below, pool = _rows(below), _rows(pool)
     anchors = _rows(predictions[:, : targets.shape[1] - step])
     num_locations = ops.cast(ops.shape(pool)[0], "float32")
@@ -280,6 +264,13 @@ def flat_locations(features):
     """Returns a map or vectors as `(images, locations, channels)`."""
     num_locations = math.prod(features.shape[1:-1])
     return ops.reshape(features, (-1, num_locations, features.shape[-1]))
+
+
+def _gathered(negatives_from, *tensors):
+    """Returns tensors with the rows of all replicas that give negatives."""
+    if negatives_from != distribution.ALL_REPLICAS:
+        return tensors
+    return tuple(map(distribution.concat_replicas, tensors))
 
 
 def _rows(vectors):

@@ -144,8 +144,7 @@ def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
     anchors, positives = (
         ops.cast(each, "float32") for each in (anchors, positives)
     )
-    num_images = ops.shape(anchors)[0]
-    ids = distribution.first_row(num_images) + ops.arange(num_images)
+    ids = distribution.row_numbers(ops.shape(anchors)[0])
     scores = pairs_lib.dot_products(
         anchors, distribution.concat_replicas(positives)
     )

@@ -5,7 +5,7 @@ together, and `product`, shape `(..., n, m)`, those of each anchor with
 candidates of other pairs, drawn apart. Leading axes are separate problems. A
 function returns `(...)`, nats to be maximised by a critic.
 
-What each is, for a critic that has not seen these pairs: a lower bound on
+For a critic that has not seen these pairs they are: a lower bound on
 mutual information in expectation (`nwj`, `tuba`, `interpolated`, `info_nce`);
 a lower bound for infinitely many pairs, and above it for few
 (`donsker_varadhan`); a bound on another divergence (`jensen_shannon`,
@@ -45,7 +45,7 @@ def donsker_varadhan(joint, product):
 
 
 def mine(joint, product, log_average):
-    """What MINE's gradient is taken of; its value means nothing.
+    """The function whose gradient MINE follows; its value means nothing.
 
     The gradient is that of `donsker_varadhan` with a moving average in place of
     the batch's mean exponential; Eq. 12 of https://arxiv.org/abs/1801.04062.

@@ -29,8 +29,8 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
 
     Returns:
         Float32 tensor `(anchors,)`; and the scores, for other terms of the
-        loss. What these add to the gradient of the candidates is then added
-        to in place, which saves a tensor as large as the candidates.
+        loss. Their part of the gradient of the candidates is then added in
+        place, which saves a tensor as large as the candidates.
     """
     mask = ops.cast(mask, "float32")
     if not isinstance(scores, pairs.DotProductScores):

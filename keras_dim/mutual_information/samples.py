@@ -12,8 +12,8 @@ def vectors(name, values):
     indicators of their class.
 
     Raises:
-        ValueError: for fewer than 100 samples, what is not finite or not a
-            number, or is the same in all samples.
+        ValueError: for fewer than 100 samples, for values that are not finite
+            or no numbers, or that are the same in all samples.
     """
     values = np.asarray(values)
     if values.ndim == 0 or len(values) < MIN_SAMPLES:

@@ -23,7 +23,7 @@ _NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
 # Left by a run that was killed while it saved: our temporary files, and those
 # into which Keras writes weights when memory is short.
 _LEFTOVERS = (".epoch_*.keras", "tmp????????")
-# What a worker asks for after a step; all do the greatest of these numbers.
+# The wish of a worker after a step. All do the greatest of these numbers.
 _NOTHING, _SAVE, _STOP = 0, 1, 2
 
 

@@ -152,7 +152,7 @@ def embed(
     for shard, rows in parts.items():
         paths = shard_paths(output, shard, num_shards)
         if not paths[0].exists():
-            # The first shard lists what was skipped when the source was opened.
+            # The first shard lists images skipped while the source was opened.
             known = len(images.skipped) if shard else 0
 
             def report_rows(num_rows, before=done):
@@ -163,7 +163,7 @@ def embed(
             num_skipped += len(images.skipped) - known
             num_written += 1
         for path in paths:
-            # What other writers, killed or not, left of this shard.
+            # Temporary files of other writers of this shard, killed or not.
             files.remove_leftovers(path)
         done += len(rows)
         report(done, all_rows)

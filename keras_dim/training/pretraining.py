@@ -111,13 +111,12 @@ def pretrain(
         policy = keras.config.dtype_policy()
         stack.callback(keras.config.set_dtype_policy, policy)
         keras.config.set_dtype_policy(recipe.dtype_policy)
-        if "bfloat16" in recipe.dtype_policy:
-            if not distribution.has_bfloat16_units():
-                logging.warning(
-                    "This processor has no units for bfloat16, which may be "
-                    "slower than float32: train with "
-                    "--set dtype_policy=float32"
-                )
+        is_bfloat16 = "bfloat16" in recipe.dtype_policy
+        if is_bfloat16 and not distribution.has_bfloat16_units():
+            logging.warning(
+                "This processor has no units for bfloat16, which may be slower "
+                "than float32: train with --set dtype_policy=float32"
+            )
         keras.utils.set_random_seed(recipe.seed)
         source = recipe.open_source()
         # Of those that cannot be read, too: their numbers stay.

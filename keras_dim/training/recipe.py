@@ -89,8 +89,9 @@ class Recipe:
         image_size, channels: int, or None for the images' own.
         values: `"8_bit"` for pixels of 0 to 255; `"stored"` for values of any
             type and range, see `data.open_source`, which a run measures
-            first; `(low, high)` to declare the range of such values; or what
-            was measured, a `data.Statistics` as a dict. Defaults to `"8_bit"`.
+            first; `(low, high)` to declare the range of such values; or the
+            `data.Statistics` of a measurement as a dict. Defaults to
+            `"8_bit"`.
         probe_image_size: int, or None for the encoder's. Size at which images
             are loaded to be scored; a larger one is cropped at the centre.
         batch_size: int. Images to a step, over all replicas.
@@ -340,7 +341,7 @@ def _check_type(name, value, expected):
 def literal(value: Any, name: str = "") -> Any:
     """Returns text as the number, list, dict or word that it spells.
 
-    What is no text is returned as it is, and so are names and paths.
+    Other values than text, names and paths are returned as they are.
     """
     if not isinstance(value, str) or name in _TEXTS:
         return value

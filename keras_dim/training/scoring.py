@@ -55,8 +55,8 @@ def score_run(
 
     Args:
         directory: str or path. The folder of a finished run.
-        images: `LabelledImages`. Defaults to those of the run's recipe, which
-            raise what `evaluation.labelled_images` does.
+        images: `LabelledImages`. Defaults to those of the run's recipe, whose
+            errors are those of `evaluation.labelled_images`.
         report: function that is called with each score as it comes.
 
     Returns:

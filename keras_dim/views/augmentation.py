@@ -91,7 +91,7 @@ def refuse_no_rgb(layer, channels, *what):
 
 
 def check_ranges(**ranges):
-    """Raises a `ValueError` for what is no range of positive numbers."""
+    """Raises a `ValueError` unless each is a range of positive numbers."""
     for name, (low, high) in ranges.items():
         if not 0.0 < low <= high:
             raise ValueError(
@@ -103,6 +103,11 @@ def check_ranges(**ranges):
 def uniform(draws, low, high):
     """Stretches draws from [0, 1) to [low, high)."""
     return low + (high - low) * draws
+
+
+def factors(draws, strength):
+    """Turns draws into factors in `[max(0, 1 - strength), 1 + strength)`."""
+    return uniform(draws, max(0.0, 1.0 - strength), 1.0 + strength)
 
 
 def integers(draws, count):

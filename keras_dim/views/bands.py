@@ -37,15 +37,16 @@ class RandomBandJitter(augmentation.Augmentation):
 
     def augment(self, images, draws):
         is_changed = draws[:, 0] < self.probability
-
-        def factors(column, strength):
-            low, high = max(0.0, 1.0 - strength), 1.0 + strength
-            drawn = augmentation.uniform(draws[:, column], low, high)
-            return ops.where(is_changed, drawn, 1.0)[:, None, None, None]
-
-        images = images * factors(1, self.brightness)
+        brightness, contrast = (
+            ops.where(is_changed, drawn, 1.0)[:, None, None, None]
+            for drawn in (
+                augmentation.factors(draws[:, 1], self.brightness),
+                augmentation.factors(draws[:, 2], self.contrast),
+            )
+        )
+        images = images * brightness
         mean = ops.mean(images, axis=(1, 2), keepdims=True)
-        return mean + (images - mean) * factors(2, self.contrast)
+        return mean + (images - mean) * contrast
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")

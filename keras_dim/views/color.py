@@ -57,9 +57,7 @@ class RandomChannelDrop(augmentation.Augmentation):
     num_draws = 2
 
     def __init__(self, probability=1.0, seed=None, drops_one=False, **kwargs):
-        super().__init__(seed, **kwargs)
-        checks.between(0, 1, probability=probability)
-        self.probability = probability
+        super().__init__(seed, probability, **kwargs)
         self.drops_one = drops_one
 
     def augment(self, images, draws):
@@ -176,8 +174,7 @@ class ColorJitter(augmentation.Augmentation):
         strengths = (self.brightness, self.contrast, self.saturation)
         factors = []
         for index, strength in enumerate(strengths, 1):
-            low, high = max(0.0, 1.0 - strength), 1.0 + strength
-            factor = augmentation.uniform(draws[:, index], low, high)
+            factor = augmentation.factors(draws[:, index], strength)
             factors.append(ops.where(is_changed, factor, 1.0))
         turns = augmentation.uniform(draws[:, 4], -self.hue, self.hue)
         turns = ops.where(is_changed, turns, 0.0)

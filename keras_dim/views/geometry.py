@@ -110,8 +110,8 @@ class RandomTranslation(augmentation.Augmentation):
     """Moves images by whole pixels; never in inference.
 
     How far down and how far right are drawn apart, each of the whole numbers
-    from `-max_pixels` to `max_pixels` as likely as the next. What comes in at
-    the border is the image's own reflection, which does not repeat the edge.
+    from `-max_pixels` to `max_pixels` as likely as the next. The border is
+    filled by the image's own reflection, which does not repeat the edge.
 
     Args:
         max_pixels: int. The farthest that an image moves along each axis.

@@ -20,8 +20,7 @@ from keras_dim.views.pipelines import seeds_from
 from keras_dim.views.resampling import RandomGaussianBlur
 from keras_dim.views.resampling import RandomResizedCrop
 
-# By image size: what images are resized to in inference, and how far the hue
-# turns.
+# By image size: the size of images in inference, and the turn of the hue.
 AMDIM_SIZES = {32: (None, 0.2), 64: (70, 0.2), 128: (146, 0.1)}
 CIFAR_SIZE = 32
 
@@ -154,12 +153,8 @@ def moco_v2(
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2003.04297).
     """
-    checks.integers(1, image_size=image_size)
-    is_small = image_size <= CIFAR_SIZE
-    if min_scale is None:
-        min_scale = 0.08 if is_small else 0.2
-    if blur_probability is None:
-        blur_probability = 0.0 if is_small else 0.5
+    min_scale = _by_size(image_size, min_scale, 0.08, 0.2)
+    blur_probability = _by_size(image_size, blur_probability, 0.0, 0.5)
     augmentations = _seeded(
         seed,
         _crop(image_size, min_scale),
@@ -201,10 +196,9 @@ def byol(
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
-    checks.integers(1, image_size=image_size)
-    if blur_probabilities is None:
-        is_small = image_size <= CIFAR_SIZE
-        blur_probabilities = (0.0, 0.0) if is_small else (1.0, 0.1)
+    blur_probabilities = _by_size(
+        image_size, blur_probabilities, (0.0, 0.0), (1.0, 0.1)
+    )
 
     def augmentations(first_seed, blur, solarize):
         return _seeded(
@@ -458,11 +452,8 @@ def simclr(
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709).
     """
-    is_small = image_size <= CIFAR_SIZE
-    if strength is None:
-        strength = 0.5 if is_small else 1.0
-    if blur_probability is None:
-        blur_probability = 0.0 if is_small else 0.5
+    strength = _by_size(image_size, strength, 0.5, 1.0)
+    blur_probability = _by_size(image_size, blur_probability, 0.0, 0.5)
     jitter = (0.8 * strength,) * 3 + (0.2 * strength,)
     augmentations = _seeded(
         seed,
@@ -479,6 +470,14 @@ def _seeded(seed, *makers, first_seed=0):
     """Returns layers with a seed each. A maker that is false makes none."""
     seeds = seeds_from(seed, first_seed + len(makers))[first_seed:]
     return [make(seed=s) for make, s in zip(makers, seeds, strict=True) if make]
+
+
+def _by_size(image_size, value, small, large):
+    """Returns the value or, if it is None, the default for images so large."""
+    checks.integers(1, image_size=image_size)
+    if value is not None:
+        return value
+    return small if image_size <= CIFAR_SIZE else large
 
 
 def _crop(image_size, min_scale, method="bilinear"):

@@ -8,6 +8,7 @@ from tiny_encoder import SHAPES
 from tiny_encoder import pixels
 from tiny_encoder import tiny_encoder
 
+from keras_dim.batches import ValueRange
 from keras_dim.evaluation import extract
 from keras_dim.evaluation import feature_model
 from keras_dim.evaluation import raw_pixels
@@ -268,6 +269,15 @@ def test_raw_pixels_are_flattened_and_scaled():
     found = extract(raw_pixels_encoder((2, 2, 1)), images)["raw_pixels"]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[0, 0.2, 0.4, 1]], rtol=1e-6)
+
+
+def test_raw_pixels_of_stored_values_are_scaled_by_their_range():
+    images = np.array([[[[100], [300]], [[500], [1100]]]], "uint16")
+    values = ValueRange((100.0,), (1100.0,), "uint16")
+    encoder = raw_pixels_encoder((2, 2, 1), values)
+    found = extract(encoder, images)["raw_pixels"]
+    # Shares of the range of 1,000.
+    np.testing.assert_allclose(found, [[0, 0.2, 0.4, 1]], rtol=1e-5, atol=1e-6)
 
 
 def test_raw_pixels_of_arrays_are_those_of_the_encoder():
