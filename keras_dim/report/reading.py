@@ -75,8 +75,9 @@ def read_pixels(
     options = {}
     if values is not None:
         options = {"values": "stored", "channels": len(values.low)}
+    report("Opening the source", 0, 1)
     opened = data.open_source(source, split, image_size=SIDE, **options)
-    sizes = _sizes(opened)
+    sizes = _sizes(opened, report)
     side = int(np.median(np.sqrt(sizes.prod(axis=1))))
     if side < SIDE:
         side = max(8, side)
@@ -191,14 +192,19 @@ def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.array(small, np.uint8).reshape(-1, side, side, 3)
 
 
-def _sizes(opened):
+def _sizes(opened, report):
     """Returns the stored height and width of each image."""
+    total = opened.num_images
 
     def size(index):
+        if index % _BATCH == 0:
+            report("Reading the sizes of images", index, total)
         try:
             return opened.stored_size(index)
         except (ValueError, OSError):
             # Reading it reports the damage, and leaves it out.
             return 1, 1
 
-    return np.array([size(index) for index in range(opened.num_images)])
+    sizes = np.array([size(index) for index in range(total)])
+    report("Reading the sizes of images", total, total)
+    return sizes
