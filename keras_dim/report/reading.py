@@ -19,6 +19,8 @@ from keras_dim.data import reading
 # smaller.
 SIDE = 128
 _BATCH = 256
+# Images that are enlarged by more to be judged are not judged for blur.
+_MOST_GROWN = 1.1
 # Sides of the small thumbnails, for up to so many images.
 _SMALL_SIDES = ((10_000, 64), (25_000, 48), (100_000, 32))
 
@@ -100,6 +102,10 @@ def read_pixels(
         found = {"rows": index, "greys": curation.greys(pixels)}
         found |= {"thumbnails": thumbnails_of(pixels[shown[index]], small)}
         found |= curation.measure(pixels)
+        grown = opened.image_shape[:2] / sizes[index]
+        # Enlarging blurs: by 1.1, 4 to 11 in 100 sharp images of 32 to 64
+        # pixels would be flagged, by 2, 98.
+        found["blurred"][(grown > _MOST_GROWN).any(axis=1)] = np.nan
         if labels and "label" in batch:
             found["labels"] = batch["label"]
         for name, column in found.items():

@@ -231,9 +231,7 @@ def test_the_images_of_training_are_not_scored(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, images=pixels(generator, 6), labels=np.arange(6) % 2)
 
-    with pytest.raises(
-        NoLabelsError, match="no split 'test'.*_split 0.2"
-    ):
+    with pytest.raises(NoLabelsError, match="no split 'test'.*_split 0.2"):
         labelled_images(path, image_shape=(8, 8, 3))
 
 
