@@ -17,6 +17,9 @@ DOCS = pathlib.Path(__file__).parent
 ROOT = DOCS.parent
 # Of [text](path) and of ![text](path), the path within the repository.
 LINK = re.compile(r"(?<=\]\()\s*(?!\w+:|#)([^)#\s]+)")
+# Code within a sentence, and a word with hyphens in it.
+CODE = re.compile(r"(?<!</span>)<code>[^<]+</code>")
+HYPHENS = re.compile(r"[\w\[\].]*-[\w\[\].-]+")
 # The file of each page that is one of the repository, by the page's address.
 SOURCES = {}
 
@@ -58,6 +61,12 @@ def on_page_markdown(markdown, page, **_):
         return os.path.relpath(to, os.path.dirname(here))
 
     return LINK.sub(point, markdown)
+
+
+def on_page_content(html, **_):
+    """Keeps names such as `--recipe` on one line, which break at hyphens."""
+    whole = r'<span class="whole">\g<0></span>'
+    return CODE.sub(lambda match: HYPHENS.sub(whole, match[0]), html)
 
 
 def follow(source, link):

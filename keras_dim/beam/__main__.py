@@ -7,6 +7,7 @@ those of Beam, such as --runner and the runner's own.
 """
 
 import argparse
+import glob
 import json
 from collections.abc import Sequence
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ) as pipeline:
         embedded = (
             pipeline
-            | ImageFiles(options.input)
+            | ImageFiles(_pattern(options.source))
             | Embed(options.saved_model, options.feature, options.batch_size)
         )
         _ = (
@@ -78,12 +79,12 @@ def _parser():
         "The folder of an exported version, such as models/digits/1; every "
         "worker must be able to read it."
     )
-    files = "The files, such as 'photos/**'."
+    files = "A folder of images, at any depth, or a pattern: 'photos/*.png'."
     shards = "The number of Parquet files (default: the runner chooses)."
     batch = "Most images at a time (default: 64)."
     feature = "The feature (default: global)."
     parser.add_argument("--saved_model", required=True, help=saved_model)
-    parser.add_argument("--input", required=True, help=files)
+    parser.add_argument("--source", required=True, help=files)
     parser.add_argument("--output", required=True, help="The folder to write.")
     parser.add_argument("--feature", default="global", help=feature)
     parser.add_argument("--batch_size", type=int, default=64, help=batch)
@@ -96,16 +97,22 @@ def _check(options):
     checks.integers(1, **{"--batch_size": options.batch_size})
     checks.integers(0, **{"--num_shards": options.num_shards})
     SavedModelHandler(options.saved_model, options.feature, 1).load_model()
-    if not _matches(options.input):
+    if not _matches(_pattern(options.source)):
         raise ValueError(
-            f"No file is called {options.input} or matches it. "
-            "'photos/**' matches all files in a folder and its sub-folders."
+            f"No file is called {options.source}, lies in it or matches it."
         )
     if _matches(f"{options.output}/**"):
         raise ValueError(
             f"There are files in {options.output}, and nothing is "
             "overwritten: choose a new folder, or delete them first."
         )
+
+
+def _pattern(source):
+    """Returns the pattern of all files in a folder; others as they are."""
+    in_folder = f"{source.rstrip('/')}/**"
+    is_folder = not glob.has_magic(source) and _matches(in_folder)
+    return in_folder if is_folder else source
 
 
 def _matches(pattern):

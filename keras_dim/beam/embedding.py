@@ -2,6 +2,8 @@
 
 import io
 import os
+import pathlib
+import tempfile
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,18 +18,24 @@ from apache_beam.ml.inference import base
 
 from keras_dim import checks
 from keras_dim.data import image_header
+from keras_dim.data import numpy_images
+from keras_dim.data import stored_files
 
+# The signature of pixels of 8 bits, and that of stored values.
 SIGNATURE = "encoded_images"
+STORED = "native"
 _SKIPPED = "skipped"
 _MAIN = "main"
 
 
 class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
-    """Runs the signature `encoded_images` of an export, with TensorFlow alone.
+    """Runs an export on image files, with TensorFlow alone.
 
-    A batch in which an image cannot be decoded is halved until that image is
-    alone, so that the other images get their features. For the arguments see
-    `Embed`.
+    Its signature `encoded_images` decodes pixels of 8 bits. A batch in which an
+    image cannot be decoded is halved until that image is alone, so that the
+    other images get their features. An export without it takes stored values,
+    which are read here and resized to the size that `native` takes. For the
+    arguments see `Embed`.
     """
 
     def __init__(self, saved_model: str, feature: str, batch_size: int):
@@ -51,13 +59,14 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
                 "version, as `keras-dim export` names it, such as "
                 "models/digits/1."
             ) from error
-        if SIGNATURE not in loaded.signatures:
+        known = [n for n in (SIGNATURE, STORED) if n in loaded.signatures]
+        if not known:
             raise ValueError(
-                f"{self._saved_model} has no signature {SIGNATURE!r}, which "
-                "`keras_dim.export` writes for encoders of grey or colour "
-                f"images. Received one with: {sorted(loaded.signatures)}"
+                f"{self._saved_model} has no signature {SIGNATURE!r} or "
+                f"{STORED!r}, one of which `keras_dim.export` writes. Received "
+                f"one with: {sorted(loaded.signatures)}"
             )
-        outputs = loaded.signatures[SIGNATURE].structured_outputs
+        outputs = loaded.signatures[known[0]].structured_outputs
         if self._feature not in outputs:
             raise ValueError(
                 f"{self._saved_model} has no feature {self._feature!r}."
@@ -74,9 +83,33 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
     ) -> Iterable[np.ndarray | str]:
         """Returns the feature of each image file, float32 `(width,)`.
 
-        The result of an image that cannot be decoded is a str, the reason.
+        The result of an image that cannot be read or decoded is a str, the
+        reason.
         """
-        return self._features(model.signatures[SIGNATURE], list(batch))
+        signatures = model.signatures
+        is_stored = SIGNATURE not in signatures
+        if is_stored:
+            native = signatures[STORED]
+            spec = native.structured_input_signature[1]["images"]
+        found, places, images = [""] * len(batch), [], []
+        for place, encoded in enumerate(batch):
+            try:
+                if is_stored:
+                    images.append(_stored_values(encoded, spec))
+                else:
+                    image_header.read_header(io.BytesIO(encoded))
+                    images.append(encoded)
+            except (OSError, ValueError) as error:
+                found[place] = str(error)
+            else:
+                places.append(place)
+        if images and is_stored:
+            features = self._of_values(native, images, spec)
+        elif images:
+            features = self._features(signatures[SIGNATURE], images)
+        for number, place in enumerate(places):
+            found[place] = features[number]
+        return found
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """Returns the arguments of `apache_beam.BatchElements`."""
@@ -94,6 +127,18 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
                 *self._features(signature, encoded[middle:]),
             ]
         return list(values[self._feature].numpy().reshape(len(encoded), -1))
+
+    def _of_values(self, signature, images, spec):
+        # Images of any size need not have one size.
+        if None not in spec.shape[1:]:
+            parts = [images]
+        else:
+            parts = [[image] for image in images]
+        found = []
+        for part in parts:
+            values = signature(images=tf.constant(np.stack(part)))
+            found += list(values[self._feature].numpy().reshape(len(part), -1))
+        return found
 
 
 class Embedded(NamedTuple):
@@ -144,6 +189,10 @@ class Embed(beam.PTransform):
     An image is the bytes of a JPEG, PNG, WebP or BMP file, or a file of
     `apache_beam.io.fileio`, as from `ImageFiles`. A file that is no image, or
     has more than 89,478,485 pixels, is skipped before it is decoded.
+
+    An encoder of stored values takes the files that `data.open_source` reads
+    so, one image to a file, whose pages are its bands. A file of another type
+    or number of bands than the encoder takes is skipped.
 
     Args:
         saved_model: str. The folder of an exported version, which every
@@ -203,7 +252,8 @@ def _read(element):
             # Its own `read` would leave the file open.
             with image.open() as opened:
                 image = opened.read()
-        image_header.read_header(io.BytesIO(image))
+        if not image:
+            raise ValueError("the file is empty")
     except (OSError, ValueError) as error:
         yield beam.pvalue.TaggedOutput(_SKIPPED, (key, str(error)))
     else:
@@ -215,6 +265,27 @@ def _sorted(element):
     if isinstance(found, str):
         return beam.pvalue.TaggedOutput(_SKIPPED, element)
     return element
+
+
+def _stored_values(encoded, spec):
+    """Returns the values of an image file, of the shape and type of a spec."""
+    *size, bands = spec.shape[1:]
+    # Readers take a path; the other kinds are known by their content.
+    suffix = {b"\x93N": ".npy", b"PK": ".npz"}.get(encoded[:2], "")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, f"image{suffix}")
+        path.write_bytes(encoded)
+        header = stored_files.header(str(path))
+        num_bands = header.num_pages * header.bands
+        if (header.dtype, num_bands) != (spec.dtype.name, bands):
+            raise ValueError(
+                f"it has {num_bands} band(s) of {header.dtype}, and the "
+                f"encoder takes {bands} of {spec.dtype.name}"
+            )
+        image = stored_files.read(str(path)).astype(header.dtype, copy=False)
+    numpy_images.check_finite(image)
+    shape = image.shape if None in size else (*size, bands)
+    return numpy_images.convert(image, shape)
 
 
 def _reason(error):

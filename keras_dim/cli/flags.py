@@ -22,8 +22,8 @@ SHARED = {
     "source": "A folder of images, TFRecord files, an .npy or .npz file, the "
     "name of a tensorflow-datasets data set, or digits.",
     "split": "The split that is read, where there are several.",
-    "test_split": "The split that is scored; or the share that is, such as "
-    "0.2, of images without splits.",
+    "test_split": "The split that is scored; or a share of the labelled "
+    "images, such as 0.2, while probe or classifier learn from the others.",
     "trace": "Show where in the code an error came up.",
 }
 

@@ -2,8 +2,9 @@
 
 Leaves a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
 the encoder and metrics.json. Where the images have labels and a split to score
-on, it ends with a table of scores: of the raw pixels, of the encoder before
-training and of the trained one. Without flags it takes the bundled digits.
+on, it ends with a table of scores: of the raw pixels, of an untrained encoder,
+with --from of the one before training, and of the trained one. Without flags it
+takes the bundled digits.
 
 After SIGTERM, with which schedulers stop a run, or Ctrl-C it writes a
 checkpoint at the next step and ends with exit code 143 or 130. The same
@@ -113,6 +114,7 @@ def _recipe(options, directory):
     if name is None and options.resume and path.exists():
         name = str(path)
     start = options.set.get("start_from")
+    start = training.recipe.literal(start, "start_from")
     if name is None and start:
         path = pathlib.Path(start, "recipe.json")
         name = str(path) if path.exists() else start
@@ -156,14 +158,17 @@ def _print_scores(directory, images):
         print(f"{name}, {score['num_train']:,} labels: {accuracy}", flush=True)
 
     scores = training.score_run(directory, images, report)
-    header = "probe", "feature", "labels", "raw pixels", "untrained", "trained"
-    accuracies = "raw_pixels", "untrained", "accuracy"
+    columns = {"raw_pixels": "raw pixels", "untrained": "untrained"}
+    if "start" in scores[0]:
+        columns["start"] = "before training"
+    columns["accuracy"] = "trained"
+    header = "probe", "feature", "labels", *columns.values()
     rows = [
         (
             score["probe"],
             score["feature"],
             f"{score['num_train']:,}",
-            *(messages.percent(score[entry]) for entry in accuracies),
+            *(messages.percent(score[entry]) for entry in columns),
         )
         for score in scores
     ]

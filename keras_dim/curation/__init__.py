@@ -4,6 +4,7 @@ Everything here works on arrays, and knows neither encoders nor files.
 """
 
 from keras_dim.curation.alignment import best_correlation
+from keras_dim.curation.alignment import detail_correlation
 from keras_dim.curation.alignment import greys
 from keras_dim.curation.clusters import Clusters
 from keras_dim.curation.clusters import clusters
@@ -28,6 +29,7 @@ __all__ = [
     "clusters",
     "coreset",
     "defects",
+    "detail_correlation",
     "duplicates",
     "exact_duplicates",
     "greys",

@@ -98,6 +98,38 @@ def best_correlation(
     return best
 
 
+def detail_correlation(
+    greys: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """Returns how well the details of one image match a crop of the other.
+
+    As `best_correlation`, of images from which the mean of each row and of
+    each column is taken away. A bright sky above dark land, which most
+    pictures of a horizon share, is no detail. It is 1 for two images without
+    any. All pairs are searched.
+    """
+    best = np.empty(len(left), np.float32)
+    for start in range(0, len(best), _PAIRS_AT_ONCE):
+        pairs = slice(start, start + _PAIRS_AT_ONCE)
+        one, other = (np.asarray(greys)[side[pairs]] for side in (left, right))
+        best[pairs] = np.maximum(
+            _searched(one, other, _details), _searched(other, one, _details)
+        )
+        are_plain = [
+            _details(_reduced(images, _CROP_SIDE)).std(axis=(1, 2)) < _BLANK
+            for images in (one, other)
+        ]
+        best[pairs][np.all(are_plain, axis=0)] = 1
+    return best
+
+
+def _details(images):
+    """Returns images without the means of their rows and columns."""
+    means = images.mean(axis=-1, keepdims=True)
+    means = means + images.mean(axis=-2, keepdims=True)
+    return images - means + images.mean(axis=(-1, -2), keepdims=True)
+
+
 def _coarse(greys, left, right):
     one, other = (_reduced(greys[side], _COARSE_SIDE) for side in (left, right))
     mirrored = other[:, :, ::-1]
@@ -112,9 +144,12 @@ def _correlation(one, other):
     return np.where(both_blank, 1, found)
 
 
-def _searched(cropped, whole):
-    """Returns the best correlation of crops with whole images and mirrored."""
-    whole = _reduced(whole, _CROP_SIDE)
+def _searched(cropped, whole, change=np.asarray):
+    """Returns the best correlation of crops with whole images and mirrored.
+
+    `change` is applied to all of these first.
+    """
+    whole = change(_reduced(whole, _CROP_SIDE))
     whole = np.stack([whole, whole[:, :, ::-1]], axis=1)
     whole = _centred(whole.reshape(len(whole), 2, -1)).swapaxes(1, 2)
     best = np.full(len(whole), -1, np.float32)
@@ -123,6 +158,7 @@ def _searched(cropped, whole):
         flat = averages.reshape(count * side, SIDE)
         crops = flat @ cropped.astype(np.float32) @ flat.T
         crops = crops.reshape(-1, count, side, count, side).swapaxes(2, 3)
+        crops = change(crops)
         crops = _centred(crops.reshape(-1, count * count, side * side))
         best = np.maximum(best, (crops @ whole).max(axis=(1, 2)))
     return best

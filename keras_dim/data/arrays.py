@@ -38,11 +38,10 @@ class ArraySource(Source):
         return self.images.shape[1:] == self.image_shape
 
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
-        image = np.asarray(self.images[index])
-        image = numpy_images.convert(
-            image.astype(self.dtype, copy=False), self.image_shape
-        )
-        return image, self.label(index)
+        image = np.asarray(self.images[index], self.dtype)
+        numpy_images.check_finite(image)
+        found = numpy_images.convert(image, self.image_shape)
+        return found, self.label(index)
 
     def stored_size(self, index: int) -> tuple[int, int]:
         return self.images.shape[1:3]
@@ -50,10 +49,18 @@ class ArraySource(Source):
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         if not self.decoded:
             return super().read(rows)
-        batch = {
-            "image": np.asarray(self.images[rows], self.dtype),
-            "index": rows if self.index is None else self.index[rows],
-        }
+        images = np.asarray(self.images[rows], self.dtype)
+        index = rows if self.index is None else self.index[rows]
+        if images.dtype == np.float32:
+            is_finite = np.isfinite(images).all((1, 2, 3))
+            if not is_finite.all():
+                place = index[np.argmin(is_finite)]
+                raise ValueError(
+                    f"The images of {self.name} hold NaN or infinity, such as "
+                    f"image {place}: leave such images out, or fill them, as "
+                    "numpy.nan_to_num does"
+                )
+        batch = {"image": images, "index": index}
         if self.has_labels:
             batch["label"] = self.labels[rows]
         return batch

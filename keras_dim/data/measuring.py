@@ -113,12 +113,6 @@ def measure(
     batch_size = max(1, _BATCH_VALUES // (size * bands))
     for batch in Epoch(source, batch_size).batches():
         values = batch["image"].reshape(-1, bands)
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"The images of {source.name} hold NaN or infinity, such as "
-                f"image {_first_bad(batch)}: leave such images out, or fill "
-                "them, as numpy.nan_to_num does"
-            )
         tally.add(values)
         num_images += len(batch["image"])
     if not num_images:
@@ -185,11 +179,6 @@ def _warn(found, name):
                 found.high[band],
                 *ends,
             )
-
-
-def _first_bad(batch):
-    bad = ~np.isfinite(batch["image"]).all((1, 2, 3))
-    return int(batch["index"][np.argmax(bad)])
 
 
 class _Integers:

@@ -65,6 +65,13 @@ def largest_sample(encoded: bytes) -> int:
     return largest if image.mode[0] == "I" else 256 * largest + 255
 
 
+def check_finite(image: np.ndarray) -> None:
+    """Raises a `ValueError` that counts the values that are not finite."""
+    bad = image.size - np.count_nonzero(np.isfinite(image))
+    if bad:
+        raise ValueError(f"{bad} of its values are NaN or infinite")
+
+
 def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
     """Converts one image, as `tensorflow_images.convert` does.
 

@@ -53,9 +53,7 @@ class StoredFileSource(Source):
         if ranges.dtype_of(image.dtype, path) != self.dtype:
             raise ValueError(f"its type is now {image.dtype}")
         image = image.astype(self.dtype, copy=False)
-        bad = image.size - np.count_nonzero(np.isfinite(image))
-        if bad:
-            raise ValueError(f"{bad} of its values are NaN or infinite")
+        numpy_images.check_finite(image)
         shape = self.image_shape
         is_resized = self.pixels.image_size is not None
         if image.shape[2 * is_resized :] != shape[2 * is_resized :]:

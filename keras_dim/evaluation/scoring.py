@@ -79,9 +79,9 @@ def labelled_images(
         source: see `keras_dim.data.load`.
         split: str. The split to fit probes to. Defaults to `"train"`.
         test_split: str, float or None. The split to score, or the share of
-            the images to score, between 0 and 1, of a source without splits:
-            they are drawn with seed 0, and probes are fitted to the others.
-            Defaults to `"test"`.
+            the images of `split` to score, between 0 and 1: they are drawn
+            with seed 0, and probes are fitted to the others. Defaults to
+            `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
         image_size: int or `(height, width)`. Size to which images are resized,
@@ -105,7 +105,7 @@ def labelled_images(
     if is_share:
         checks.between(0, 1, test_split=test_split)
     opened = []
-    for part in (None,) if is_share else (split, test_split):
+    for part in (split,) if is_share else (split, test_split):
         try:
             found = data.open_source(
                 source,
@@ -114,8 +114,12 @@ def labelled_images(
                 channels=channels,
                 values=values,
             )
-        except data.NoSplitError as error:
-            raise NoLabelsError(str(error)) from None
+        except data.NoSplitError:
+            raise NoLabelsError(
+                f"{source} has no split {part!r}: its images are one set. "
+                "test_split=0.2 (--test_split 0.2) scores a fifth of them, and "
+                "leaves these out of training"
+            ) from None
         if not found.has_labels:
             where = f" in {part!r}" if part else ""
             raise NoLabelsError(f"{source} has no labels{where}")
@@ -394,8 +398,9 @@ def compare_with_untrained(
     images: LabelledImages,
     test_classes: str = "all",
     report: Callable[[dict[str, Any]], None] | None = None,
+    start: keras.Model | None = None,
 ) -> list[dict[str, Any]]:
-    """Scores an encoder beside itself before training, and raw pixels.
+    """Scores an encoder beside an untrained one, and raw pixels.
 
     A linear probe with all labels, nearest neighbours, and a linear probe with
     10 labels to a class, on the features `"fc"` and `"global"`.
@@ -405,11 +410,14 @@ def compare_with_untrained(
         images: `LabelledImages`.
         test_classes: str. See `run_probe`. Defaults to `"all"`.
         report: function that is called with each score as it comes.
+        start: `keras.Model`, of the same outputs. The trained encoder from
+            which the training started, if it did. Defaults to None.
 
     Returns:
         list of dicts: `"feature"`, `"probe"`, `"arguments"` (for
-        `run_probe`), `"accuracy"` in `[0, 1]`, `"untrained"` and
-        `"raw_pixels"`, their accuracies, and the probe's other results.
+        `run_probe`), `"accuracy"` in `[0, 1]`, `"untrained"`, `"raw_pixels"`
+        and, if it is given, `"start"`, their accuracies, and the probe's other
+        results.
     """
     found = encoder_features.features_of(trained)
     names = [name for name in ("fc", "global") if name in found]
@@ -417,7 +425,12 @@ def compare_with_untrained(
     values = stored_values.value_range(trained)
     pixels = raw_pixels_encoder(trained.input_shape[1:], values)
     of_pixels = Extracted(pixels, images, "raw_pixels")
-    before = Extracted(untrained, images, names)
+    others = {"untrained": untrained, "start": start}
+    before = {
+        who: Extracted(encoder, images, names)
+        for who, encoder in others.items()
+        if encoder is not None
+    }
     after = Extracted(trained, images, names)
     labels = after.train["label"]
     labels = labels[labels != batches.UNLABELLED]
@@ -434,9 +447,10 @@ def compare_with_untrained(
             arguments["test_classes"] = test_classes
         baseline = of_pixels.score("raw_pixels", probe, arguments)
         for name in names:
-            untrained = before.score(name, probe, arguments)
             entry = after.score(name, probe, arguments)
-            entry["untrained"] = untrained["accuracy"]
+            for who, extracted in before.items():
+                score = extracted.score(name, probe, arguments)
+                entry[who] = score["accuracy"]
             entry["raw_pixels"] = baseline["accuracy"]
             scores.append(entry)
             if report:

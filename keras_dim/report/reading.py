@@ -19,6 +19,8 @@ from keras_dim.data import reading
 # smaller.
 SIDE = 128
 _BATCH = 256
+# Images that are enlarged by more to be judged are not judged for blur.
+_MOST_GROWN = 1.1
 # Sides of the small thumbnails, for up to so many images.
 _SMALL_SIDES = ((10_000, 64), (25_000, 48), (100_000, 32))
 
@@ -75,8 +77,9 @@ def read_pixels(
     options = {}
     if values is not None:
         options = {"values": "stored", "channels": len(values.low)}
+    report("Opening the source", 0, 1)
     opened = data.open_source(source, split, image_size=SIDE, **options)
-    sizes = _sizes(opened)
+    sizes = _sizes(opened, report)
     side = int(np.median(np.sqrt(sizes.prod(axis=1))))
     if side < SIDE:
         side = max(8, side)
@@ -99,6 +102,10 @@ def read_pixels(
         found = {"rows": index, "greys": curation.greys(pixels)}
         found |= {"thumbnails": thumbnails_of(pixels[shown[index]], small)}
         found |= curation.measure(pixels)
+        grown = opened.image_shape[:2] / sizes[index]
+        # Enlarging blurs: by 1.1, 4 to 11 in 100 sharp images of 32 to 64
+        # pixels would be flagged, by 2, 98.
+        found["blurred"][(grown > _MOST_GROWN).any(axis=1)] = np.nan
         if labels and "label" in batch:
             found["labels"] = batch["label"]
         for name, column in found.items():
@@ -191,14 +198,19 @@ def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.array(small, np.uint8).reshape(-1, side, side, 3)
 
 
-def _sizes(opened):
+def _sizes(opened, report):
     """Returns the stored height and width of each image."""
+    total = opened.num_images
 
     def size(index):
+        if index % _BATCH == 0:
+            report("Reading the sizes of images", index, total)
         try:
             return opened.stored_size(index)
         except (ValueError, OSError):
             # Reading it reports the damage, and leaves it out.
             return 1, 1
 
-    return np.array([size(index) for index in range(opened.num_images)])
+    sizes = np.array([size(index) for index in range(total)])
+    report("Reading the sizes of images", total, total)
+    return sizes

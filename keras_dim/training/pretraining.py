@@ -52,7 +52,8 @@ def pretrain(
     `tensorboard` (the log, the board and the views; if TensorFlow can be
     imported, whatever the backend),
     `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
-    `untrained_encoder.keras` (the encoder before training, to compare with),
+    `untrained_encoder.keras` (with random weights, to compare with),
+    `start_encoder.keras` (if the training starts from a trained encoder),
     `views.png` (the first images and their views), `metrics.json` (the terms
     of the last epoch, seconds, images per second) and, if matplotlib is
     installed, `curves.png` (the log with the board, `evaluation.Board`).
@@ -186,7 +187,11 @@ def pretrain(
                 f"encoder {seen}{_values_of(recipe)}"
             )
         if is_chief and is_new:
-            _save(model.encoder, directory / run_folder.UNTRAINED)
+            untrained = model.encoder
+            if recipe.start_from:
+                start = _save(untrained, directory / run_folder.START)
+                untrained = type(start).from_config(start.get_config())
+            _save(untrained, directory / run_folder.UNTRAINED)
             # Not from the batches of training, which count how far they were
             # read.
             images = next(reading.Epoch(source, 8).batches())["image"]

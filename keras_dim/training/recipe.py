@@ -51,7 +51,8 @@ FROM_RECIPE = {
     "schedule": ("learning_rate", "epochs", "steps_per_epoch"),
 }
 # Names and paths, which may look like numbers.
-_TEXTS = ("name", "source", "probe_source", "start_from")
+_OPTIONAL_TEXTS = ("probe_source", "start_from")
+_TEXTS = ("name", "source", *_OPTIONAL_TEXTS)
 Part = str | Mapping
 
 
@@ -79,11 +80,12 @@ class Recipe:
         probe_source: str, or None for `source`. The labelled images that
             probes are fitted to and scored on.
         probe_split: str, or None for `split`. The split whose labels probes
-            are fitted to. A number is one for `test_split`.
+            are fitted to. A number is one for `test_split`, of all images of
+            `probe_source`, or of `split` without it.
         test_split: str, or None if there is none. The split on which probes
-            are scored. A number between 0 and 1 is the share of images without
-            splits that is scored; probes are fitted to the others. Defaults to
-            `"test"`.
+            are scored. A number between 0 and 1 is the share of the images of
+            `probe_split` that is scored; probes are fitted to the others.
+            Defaults to `"test"`.
         test_classes: str. `"trained"` leaves out the classes of the test split
             that the other one lacks. Defaults to `"all"`.
         image_size, channels: int, or None for the images' own.
@@ -341,9 +343,15 @@ def _check_type(name, value, expected):
 def literal(value: Any, name: str = "") -> Any:
     """Returns text as the number, list, dict or word that it spells.
 
-    Other values than text, names and paths are returned as they are.
+    Other values than text are returned as they are, and so are names and
+    paths, except for `none` where there need not be one: a folder of that name
+    is `./none`.
     """
-    if not isinstance(value, str) or name in _TEXTS:
+    if not isinstance(value, str):
+        return value
+    if name in _OPTIONAL_TEXTS and value.lower() in ("none", "null"):
+        return None
+    if name in _TEXTS:
         return value
     words = {"true": True, "false": False, "none": None, "null": None}
     if value.lower() in words:

@@ -33,7 +33,9 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
     image_shape = recipe.encoder_shape(recipe.open_source().image_shape)
     split, test_split = recipe.probe_split, recipe.test_split
     if isinstance(split, float):
-        split, test_split = None, split
+        # Another source need not have the split of training.
+        whole = "train" if recipe.probe_source else recipe.split
+        split, test_split = whole, split
     return evaluation.labelled_images(
         recipe.probe_source or recipe.source,
         split or recipe.split,
@@ -64,12 +66,19 @@ def score_run(
     """
     directory = pathlib.Path(directory)
     recipe = Recipe.load(directory / run_folder.RECIPE)
+    names = [run_folder.ENCODER, run_folder.UNTRAINED]
+    if recipe.start_from:
+        names.append(run_folder.START)
+    trained, untrained, *start = (
+        model_files.load_model(directory / name) for name in names
+    )
     scores = evaluation.compare_with_untrained(
-        model_files.load_model(directory / run_folder.ENCODER),
-        model_files.load_model(directory / run_folder.UNTRAINED),
+        trained,
+        untrained,
         labelled_images_of(recipe) if images is None else images,
         recipe.test_classes,
         report,
+        *start,
     )
     path = directory / run_folder.METRICS
     metrics = json.loads(path.read_text(encoding="utf-8"))

@@ -35,18 +35,20 @@ def write_scores(
 ) -> None:
     """Writes scores of `evaluation.compare_with_untrained` as scalars.
 
-    They are called `scores/<probe>_<feature>_<labels>_labels`, `..._untrained`
-    and `..._raw_pixels`. A run without the folder gets none.
+    They are called `scores/<probe>_<feature>_<labels>_labels`, `..._untrained`,
+    `..._raw_pixels` and, of a run from a trained encoder, `..._start`. A run
+    without the folder gets none.
     """
     if not (directory / run_folder.TENSORBOARD).is_dir():
         return
     names = {"accuracy": "", "untrained": "_untrained"}
-    names |= {"raw_pixels": "_raw_pixels"}
+    names |= {"raw_pixels": "_raw_pixels", "start": "_start"}
     with _summary(directory) as summary:
         for score in scores:
             labels = f"{score['num_train']}_labels"
             of_score = f"scores/{score['probe']}_{score['feature']}_{labels}"
-            for entry, suffix in names.items():
+            for entry in names.keys() & score.keys():
+                suffix = names[entry]
                 summary.scalar(of_score + suffix, score[entry], step=step)
 
 

@@ -73,7 +73,7 @@ def test_the_command_writes_a_row_for_each_image(
     command.main(
         [
             f"--saved_model={saved_model}",
-            f"--input={tmp_path}/photos/**",
+            f"--source={tmp_path}/photos",
             f"--output={tmp_path}/out",
             "--feature=fc",
             "--num_shards=2",
@@ -101,6 +101,36 @@ def test_the_command_writes_a_row_for_each_image(
     assert skipped == set(damaged)
 
 
+def test_the_command_reads_stored_values(of_bands, stacks, images, tmp_path):
+    import pyarrow.parquet
+
+    _, saved_model = of_bands
+    (tmp_path / "stacks").mkdir()
+    for name, encoded in {**stacks, "0.png": images["0.png"]}.items():
+        (tmp_path / "stacks" / name).write_bytes(encoded)
+    command.main(
+        [
+            f"--saved_model={saved_model}",
+            f"--source={tmp_path}/stacks/",
+            f"--output={tmp_path}/out",
+            "--feature=fc",
+            "--num_shards=1",
+            f"--runner={RUNNER}",
+        ]
+    )
+
+    (path,) = (tmp_path / "out").glob("*.parquet")
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    found = {row["path"].split("/")[-1]: row["features"] for row in rows}
+    handler = keras_dim.beam.SavedModelHandler(saved_model, "fc", 8)
+    expected = handler.run_inference(
+        list(stacks.values()), handler.load_model()
+    )
+    assert_same_features(found, dict(zip(stacks, expected, strict=True)))
+    (path,) = (tmp_path / "out").glob("*.jsonl")
+    assert "3 band(s) of uint8" in path.read_text()
+
+
 def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
     import pyarrow.parquet
 
@@ -116,7 +146,7 @@ def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
     command.main(
         [
             f"--saved_model={saved_model}",
-            f"--input={tmp_path}/photos/*",
+            f"--source={tmp_path}/photos/*",
             f"--output={tmp_path}/out",
             "--feature=fc",
             "--num_shards=1",
@@ -143,7 +173,7 @@ def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
             "--feature=colour",
             "has no feature 'colour'. Expected one of ['conv'",
         ),
-        ("--input={tmp}/no/**", "or matches it"),
+        ("--source={tmp}/no/**", "lies in it or matches it"),
         ("--output={tmp}", "nothing is overwritten"),
         ("--batch_size=0", "`--batch_size` must be an integer, 1"),
         ("--num_shards=-1", "`--num_shards` must be an integer, 0"),
@@ -159,7 +189,7 @@ def test_a_mistake_is_told_before_there_is_a_pipeline(
         (tmp_path / name / "saved_model.pb").write_bytes(content)
     flags = [
         f"--saved_model={saved_model}",
-        f"--input={tmp_path}/*.png",
+        f"--source={tmp_path}/*.png",
         f"--output={tmp_path}/out",
     ]
     with pytest.raises(SystemExit) as error:

@@ -5,6 +5,7 @@ Where Apache Beam is not installed, empty classes stand for its own.
 
 import importlib
 import importlib.util
+import io
 import pathlib
 import sys
 import types
@@ -15,6 +16,7 @@ import pytest
 from serving import saved_models
 
 import keras_dim
+from keras_dim import data
 
 Input, Output, Model = map(typing.TypeVar, ("Input", "Output", "Model"))
 
@@ -91,13 +93,45 @@ def test_a_bad_image_leaves_the_others_of_its_batch_as_they_are(
     assert handler.batch_elements_kwargs() == {"max_batch_size": 8}
 
 
-def test_a_file_is_read_or_skipped_by_its_header(beam, images, damaged):
+def test_a_file_is_read_or_skipped_by_its_header(
+    beam, saved_model, images, damaged
+):
     read = beam.embedding._read
     assert list(read(("a", images["0.png"]))) == [("a", images["0.png"])]
-    for name in ("empty.png", "notes.txt"):
-        (skipped,) = read((name, damaged[name]))
-        assert skipped.tag == "skipped"
-        assert skipped.value[0] == name
+    (skipped,) = read(("empty.png", damaged["empty.png"]))
+    assert skipped.tag == "skipped"
+    assert skipped.value == ("empty.png", "the file is empty")
+    handler = beam.SavedModelHandler(saved_model, "fc", 8)
+    (reason,) = handler.run_inference(
+        [damaged["notes.txt"]], handler.load_model()
+    )
+    # It says so without TensorFlow, which would decode the file first.
+    assert isinstance(reason, str) and "cannot be decoded" not in reason
+
+
+def test_stored_values_are_read_as_they_are_elsewhere(
+    beam, of_bands, stacks, images, tmp_path
+):
+    encoder, folder = of_bands
+    for name, encoded in stacks.items():
+        (tmp_path / name).write_bytes(encoded)
+    source = data.open_source(
+        tmp_path, image_size=8, channels=5, values="stored"
+    )
+    expected = encoder.predict(source.read(np.arange(3))["image"], verbose=0)
+    handler = beam.SavedModelHandler(folder, "fc", 8)
+    nan = io.BytesIO()
+    np.save(nan, np.full((8, 8, 5), np.nan, "float32"))
+    batch = [*stacks.values(), images["0.png"], b"x", nan.getvalue()]
+
+    found = handler.run_inference(batch, handler.load_model())
+
+    np.testing.assert_allclose(found[:3], expected["fc"], 1e-4, 1e-5)
+    assert found[3] == (
+        "it has 3 band(s) of uint8, and the encoder takes 5 of uint16"
+    )
+    assert isinstance(found[4], str)
+    assert "of float32" in found[5]
 
 
 def test_a_batch_without_images_is_refused(beam, saved_model):

@@ -73,6 +73,34 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert main.run(resume) == 0
 
 
+def test_the_scores_of_a_run_from_an_encoder_have_a_column_for_that(
+    tmp_path, monkeypatch, capsys
+):
+    from keras_dim.cli import pretrain
+
+    score = {"probe": "linear_probe", "feature": "fc", "num_train": 9}
+    score |= {"raw_pixels": 0.1, "untrained": 0.2, "accuracy": 0.4}
+    score |= {"num_test": 5}
+    for more, columns in (({"start": 0.3}, "before training  "), ({}, "")):
+        scores = [score | more]
+        monkeypatch.setattr(training, "score_run", lambda *_, s=scores: s)
+        pretrain._print_scores(tmp_path, None)
+        printed = capsys.readouterr().out
+        assert f"raw pixels  untrained  {columns}trained\n" in printed
+        assert ("30.00" in printed) == bool(more)
+
+
+def test_none_is_no_encoder_to_start_from(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        training, "pretrain", lambda recipe, *_, **__: seen.append(recipe)
+    )
+    flags = [f"--directory={tmp_path}", "--noscore", "--from=none"]
+    assert main.run(["pretrain", *flags]) == 0
+    (recipe,) = seen
+    assert recipe.name == "deep_infomax_digits" and recipe.start_from is None
+
+
 @pytest.mark.parametrize(
     ("number", "cause", "expected"),
     [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)],

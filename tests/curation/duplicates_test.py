@@ -150,6 +150,21 @@ def test_correlation_ignores_brightness_and_contrast():
     assert curation.best_correlation(greys, [0], [1])[0] > 0.999
 
 
+def test_pictures_that_share_a_horizon_alone_are_not_duplicates():
+    draw = np.random.default_rng(0)
+    lands = draw.normal(60, 9, (3, 32, 32))
+    lands[:, :14] = draw.normal(200, 9, (3, 14, 32))
+    lands = np.clip(lands, 0, 255).astype(np.uint8)
+    # The first one again, darker and mirrored.
+    greys = np.concatenate([lands, (0.8 * lands[:1, :, ::-1]).astype("uint8")])
+    left, right = np.array([0, 0, 1, 0]), np.array([1, 2, 2, 3])
+
+    assert curation.best_correlation(greys, left, right).min() > 0.97
+    found = curation.detail_correlation(greys, left, right)
+    assert found[:3].max() < 0.6 and found[3] > 0.97
+    assert curation.duplicates(greys).tolist() == [0, -1, -1, 0]
+
+
 def test_a_hash_survives_encoding_and_not_another_image():
     image = Image.fromarray(drawn(1)[0])
     images = [np.asarray(image), np.asarray(Image.open(as_jpeg(image)))]

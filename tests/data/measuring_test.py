@@ -108,3 +108,7 @@ def test_nan_in_an_array_is_refused_with_its_place():
 
     with pytest.raises(ValueError, match="such as image 3"):
         data.measure(source_of(images))
+    # As in files, it is left out where images are read one by one.
+    resized = data.open_source(images, values="stored", image_size=2)
+    assert data.measure(resized).num_images == 4
+    assert resized.skipped == ["image 3"]

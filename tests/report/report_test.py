@@ -13,6 +13,7 @@ from tiny_encoder import tiny_encoder
 
 from keras_dim import report
 from keras_dim.report import page
+from keras_dim.report import reading
 from keras_dim.report import sheets
 from keras_dim.report.layout import layout
 from keras_dim.report.measures import MEASURES
@@ -45,6 +46,21 @@ def test_counts_are_those_of_the_tables(written):
     assert counts["num_damaged"] == 1
     assert counts["num_duplicates"] == len(table(written, "duplicates"))
     assert counts["num_label_issues"] == len(table(written, "label_issues"))
+
+
+def test_images_that_are_enlarged_to_be_judged_are_not_called_blurred(tmp_path):
+    draw = np.random.default_rng(0).integers
+    for number, side in enumerate((64, 64, 64, 32, 60)):
+        image = Image.fromarray(draw(0, 256, (side, side, 3), dtype="uint8"))
+        image.save(tmp_path / f"{number}.png")
+
+    images = reading.read_pixels(
+        str(tmp_path), "train", True, 9, lambda *_: None
+    )
+
+    blurred = images.measures["blurred"]
+    assert np.isnan(blurred).tolist() == [False, False, False, True, False]
+    assert not np.nan_to_num(blurred).max() > 0.6
 
 
 def test_planted_duplicates_are_in_one_group(written):

@@ -570,7 +570,10 @@ def test_a_run_starts_from_a_trained_encoder(finished, tmp_path):
     pretrain(tiny_recipe(**how), tmp_path / "run", verbose=0)
 
     trained = weights(finished / "encoder.keras")
-    assert_same_bits(weights(tmp_path / "run/untrained_encoder.keras"), trained)
+    assert_same_bits(weights(tmp_path / "run/start_encoder.keras"), trained)
+    new = weights(tmp_path / "run/untrained_encoder.keras")
+    assert differ(new, trained)
+    assert differ(new, weights(finished / "untrained_encoder.keras"))
     assert differ(weights(tmp_path / "run/encoder.keras"), trained)
     # A teacher is a copy of that encoder, too.
     recipe = tiny_recipe(method="moco", views="moco_v2", **how)

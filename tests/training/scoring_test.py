@@ -69,6 +69,19 @@ def test_a_run_is_scored_beside_raw_pixels_and_its_untrained_encoder(
     assert scores[0]["raw_pixels"] == scores[1]["raw_pixels"] > 0.9
 
 
+def test_a_run_from_a_trained_encoder_is_scored_beside_that_one_too(
+    finished, tmp_path
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    recipe = tiny_recipe(epochs=1, start_from="elsewhere")
+    recipe.save(run / "recipe.json")
+    shutil.copy(run / "encoder.keras", run / "start_encoder.keras")
+    scores = score_run(run, labelled_images("digits", image_shape=(8, 8, 1)))
+
+    assert [s["start"] for s in scores] == [s["accuracy"] for s in scores]
+    assert [s["untrained"] for s in scores] != [s["start"] for s in scores]
+
+
 def test_raw_pixels_are_scored_as_anyone_would(finished):
     images = labelled_images_of(tiny_recipe())
     encoder = evaluation.raw_pixels_encoder((8, 8, 1))
@@ -218,7 +231,7 @@ def test_the_images_of_training_are_not_scored(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, images=pixels(generator, 6), labels=np.arange(6) % 2)
 
-    with pytest.raises(NoLabelsError, match="has no split 'test'"):
+    with pytest.raises(NoLabelsError, match="no split 'test'.*_split 0.2"):
         labelled_images(path, image_shape=(8, 8, 3))
 
 
@@ -265,6 +278,21 @@ def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
     assert sum(len(batch["label"]) for batch in images.test) == 4
 
 
+def test_a_share_is_that_of_a_split_where_there_are_splits():
+    for name in ("probe_split", "test_split"):
+        parts = labelled_images_of(tiny_recipe(**{name: "0.2"}))
+        assert "; 287 of 1,437 images drawn for test" in parts.note
+        counts = [
+            sum(len(batch["label"]) for batch in part)
+            for part in (parts.train, parts.test)
+        ]
+        assert counts == [1150, 287]
+    parts = labelled_images(
+        "digits", "test", 0.5, image_shape=(8, 8, 1), batch_size=64
+    )
+    assert "180 of 360 images" in parts.note
+
+
 def test_images_without_splits_are_split(tmp_path):
     path = tmp_path / "x.npz"
     images = pixels(np.random.default_rng(0), 20)
@@ -286,6 +314,10 @@ def test_images_without_splits_are_split(tmp_path):
         recipe = tiny_recipe(probe_source=str(path), **{name: "0.25"})
         other = labelled_images_of(recipe)
         assert test == {int(i) for batch in other.test for i in batch["index"]}
+    recipe = tiny_recipe(
+        split="all", probe_source=str(path), probe_split="0.25"
+    )
+    assert "5 of 20 images drawn" in labelled_images_of(recipe).note
     with pytest.raises(ValueError, match="number of test images.*1 to 19.*: 0"):
         labelled_images(path, test_split=0.01, image_shape=(8, 8, 3))
     with pytest.raises(ValueError, match="`test_split` must.*: 2"):
