@@ -34,7 +34,7 @@ test: $(INSTALLED_TEST) ## Run the tests. ARGS="..." goes to pytest.
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-slow: $(INSTALLED_TEST) ## Run the tests that take minutes each.
-	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+	$(VENV)/bin/python -m pytest -m slow -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 # Not in $(VENV): Beam wants an older protobuf.
 test-beam: $(INSTALLED_BEAM) ## Run the tests of keras_dim.beam, with Apache Beam.
