@@ -84,7 +84,10 @@ def run(options) -> int | None:
     images = _labelled_images(recipe) if options.score and is_chief else None
     lines = []
     if is_chief:
-        print(f"Training {recipe.name} on {recipe.source} in {directory}")
+        print(
+            f"Training by the recipe {recipe.name} on {recipe.source} in "
+            f"{directory}"
+        )
         lines = [epoch_lines.EpochLines(recipe.epochs, recipe.batch_size)]
     try:
         given = {"verbose": 0, "strategy": strategy, "callbacks": lines}

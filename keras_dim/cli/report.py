@@ -88,7 +88,7 @@ def _trained(options, output):
         **{"source": options.source, "split": options.split, **options.set}
     )
     print(
-        f"No --encoder: training {recipe.name} on {recipe.source} for "
+        f"No --encoder: training by {recipe.name} on {recipe.source} for "
         f"{recipe.epochs} epochs in {directory}",
         flush=True,
     )
