@@ -28,7 +28,7 @@ class Client(contextlib.AbstractContextManager):
     when the call began. A request that fails with `UNAVAILABLE` (REST: HTTP
     status 503, or a refused connection) is retried with exponential backoff
     until `timeout`; other failures are final. Threads may share a client.
-    Proxies that the environment names are not used.
+    Proxies of the environment are not used.
 
     Args:
         host: str. `host:port` for gRPC, or a URL of `http` or `https` for REST,
@@ -125,8 +125,8 @@ class Client(contextlib.AbstractContextManager):
                 at all, and for an unknown signature or feature.
             ServerError: if the server returns no features.
         """
-        parts = _image_batches(images, self.batch_size)
-        return self._embed(parts, feature, signature, "images")
+        found = _image_batches(images, self.batch_size)
+        return self._embed(found, feature, signature, "images")
 
     def embed_encoded(
         self, images: Iterable[bytes], feature: str | None = None
@@ -137,8 +137,8 @@ class Client(contextlib.AbstractContextManager):
         BMP files, of any sizes. Bytes that are no image are a
         `RequestRefusedError`.
         """
-        parts = _file_batches(images, self.batch_size)
-        return self._embed(parts, feature, "encoded_images", "encoded_images")
+        found = _file_batches(images, self.batch_size)
+        return self._embed(found, feature, "encoded_images", "encoded_images")
 
     def metadata(self) -> dict[str, transport.Signature]:
         """Returns the signatures of the model by name."""
@@ -175,9 +175,9 @@ class Client(contextlib.AbstractContextManager):
     def __repr__(self) -> str:
         return f"<Client of {self._model} at {self._address}>"
 
-    def _embed(self, parts, feature, name, input_name):
+    def _embed(self, image_batches, feature, name, input_name):
         # Invalid images are refused before the server is asked.
-        first = next(parts, None)
+        first = next(image_batches, None)
         if first is None:
             raise ValueError("There are no images. Received no batch of them.")
         is_array = isinstance(first, np.ndarray)
@@ -205,7 +205,7 @@ class Client(contextlib.AbstractContextManager):
         names = tuple(signature.outputs) if feature is None else (feature,)
         (shape,) = (spec.shape for spec in signature.inputs.values())
         columns = {key: [] for key in names}
-        for images in itertools.chain([first], parts):
+        for images in itertools.chain([first], image_batches):
             request = dataclasses.replace(
                 client._model,
                 signature_name=name,

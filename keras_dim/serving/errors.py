@@ -90,9 +90,7 @@ def explain(
 ) -> ServerError:
     """Returns the error to raise for the failure of a `transport.Request`.
 
-    `failure` says what the server or the system said. `timeout` is the seconds
-    that the request had, and `versions`, if known, the state of each version
-    of the model on the server.
+    `versions`, if known, has the state of each version of the model.
     """
     said = " ".join(str(failure).split())
     # `repr` escapes what would control a terminal.

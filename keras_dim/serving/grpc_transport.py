@@ -17,17 +17,14 @@ _DT_FLOAT, _DT_STRING = 1, 7
 _DT_OF_IMAGES = {"uint8": 4, "int16": 5, "uint16": 17, "float32": _DT_FLOAT}
 # The most bytes around a string, and beside the images: names, sizes, tags.
 _BYTES_AROUND_STRING, _BYTES_BESIDE_IMAGES = 6, 4096
-_SIGNATURES = "signature_def"
 
 
 class GrpcTransport:
-    """Requests by gRPC, not encrypted, which is TensorFlow Serving's default.
+    """Requests by gRPC, not encrypted, as TensorFlow Serving has it."""
 
-    `max_message_bytes` is the largest message to send or receive.
-    """
+    is_closed = False
 
     def __init__(self, address: Address, max_message_bytes: int):
-        self.is_closed = False
         self._max_message_bytes = max_message_bytes
         self._channel = grpc.insecure_channel(
             # Without the scheme a host named "unix" would be a file.
@@ -56,22 +53,22 @@ class GrpcTransport:
         tensor = message.inputs[input_name]
         for size in request.shape:
             tensor.tensor_shape.dim.add(size=size)
-        if isinstance(request.images, np.ndarray):
-            num_bytes = request.images.nbytes
-            tensor.dtype = _DT_OF_IMAGES[request.images.dtype.name]
+        images = request.images
+        num_bytes = _BYTES_BESIDE_IMAGES
+        if isinstance(images, np.ndarray):
+            num_bytes += images.nbytes
+            tensor.dtype = _DT_OF_IMAGES[images.dtype.name]
             # The name of a dtype leaves the order of bytes out.
-            little = request.images.dtype.newbyteorder("<")
-            tensor.tensor_content = request.images.astype(little).tobytes()
+            little = images.dtype.newbyteorder("<")
+            tensor.tensor_content = images.astype(little).tobytes()
         else:
-            num_bytes = sum(
-                len(image) + _BYTES_AROUND_STRING for image in request.images
+            num_bytes += sum(
+                len(file) + _BYTES_AROUND_STRING for file in images
             )
             tensor.dtype = _DT_STRING
-            tensor.string_val.extend(request.images)
+            tensor.string_val.extend(images)
         # protobuf itself fails on more than 2 GB.
-        transport.check_size(
-            num_bytes + _BYTES_BESIDE_IMAGES, self._max_message_bytes
-        )
+        transport.check_size(num_bytes, self._max_message_bytes)
         response = _ask(self._predictions.Predict, message, timeout)
         return {
             name: _to_array(name, tensor)
@@ -80,19 +77,14 @@ class GrpcTransport:
 
     def metadata(self, request, timeout):
         message = get_model_metadata_pb2.GetModelMetadataRequest(
-            metadata_field=[_SIGNATURES]
+            metadata_field=["signature_def"]
         )
         _set_model(message.model_spec, request)
         response = _ask(self._predictions.GetModelMetadata, message, timeout)
-        found = get_model_metadata_pb2.SignatureDefMap()
         with transport.reading("metadata"):
-            response.metadata[_SIGNATURES].Unpack(found)
-        return transport.parse_metadata(
-            {
-                "model_spec": _to_json(response.model_spec),
-                "metadata": {_SIGNATURES: _to_json(found)},
-            }
-        )
+            # Unpacks the signatures, too: a message within the message.
+            answer = _to_json(response)
+        return transport.parse_metadata(answer)
 
     def versions(self, request, timeout):
         message = get_model_status_pb2.GetModelStatusRequest()

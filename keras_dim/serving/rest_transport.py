@@ -44,12 +44,14 @@ class RestTransport:
     """Requests by REST, without redirects.
 
     Each has a connection of its own, so that threads and forked processes
-    share nothing. `max_message_bytes` is the largest to send or receive.
+    share nothing. A pool of urllib3 does not tell its sockets, which are shut
+    down when the time is over.
     """
+
+    is_closed = False
 
     def __init__(self, address: Address, max_message_bytes: int):
         self._address = address
-        self.is_closed = False
         self._max_message_bytes = max_message_bytes
 
     def predict(self, request, timeout):
@@ -68,14 +70,14 @@ class RestTransport:
         found = {}
         for name in request.features:
             # As by gRPC, a number too large for 32 bits is infinity.
-            with transport.reading(f"feature {name!r}"):
-                with np.errstate(over="ignore"):
-                    found[name] = np.asarray(outputs[name], "float32")
+            reading = transport.reading(f"feature {name!r}")
+            with reading, np.errstate(over="ignore"):
+                found[name] = np.asarray(outputs[name], "float32")
         return found
 
     def metadata(self, request, timeout):
-        path = f"{_path(request)}/metadata"
-        return transport.parse_metadata(self._ask("GET", path, timeout))
+        answer = self._ask("GET", f"{_path(request)}/metadata", timeout)
+        return transport.parse_metadata(answer)
 
     def versions(self, request, timeout):
         path = f"/v1/models/{_quote(request.model)}"
@@ -87,22 +89,21 @@ class RestTransport:
 
     def _ask(self, method, path, timeout, body=None):
         status, reason, content = self._answer(method, path, body, timeout)
-        try:
+        answer = None
+        # Deeply nested brackets exhaust the parser.
+        with contextlib.suppress(ValueError, RecursionError):
             answer = json.loads(content)
-        except (ValueError, RecursionError):
-            # Deeply nested brackets exhaust the parser.
-            answer = None
-        if status == 200 and isinstance(answer, dict):
+        is_json = isinstance(answer, dict)
+        if status == 200 and is_json:
             return answer
         code = _CODES.get(status, "UNKNOWN")
-        if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+        if is_json and isinstance(answer.get("error"), str):
             raise errors.ServerError(answer["error"], code)
         if code == "NOT_FOUND":
             # Without JSON it comes from another server, which has no models.
             code = "UNIMPLEMENTED"
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
-        text = f"HTTP status {status} {reason}. {text}"
-        raise errors.ServerError(text, code)
+        raise errors.ServerError(f"HTTP status {status} {reason}. {text}", code)
 
     def _answer(self, method, path, body, timeout):
         """Returns the status, the reason and the content."""
@@ -110,12 +111,13 @@ class RestTransport:
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
             transport.check_size(len(body), self._max_message_bytes)
-        make = _CONNECTIONS[self._address.protocol]
-        # Sockets take no 0.
-        seconds = max(end - time.monotonic(), 1e-3)
-        connection = make(
-            self._address.host, self._address.port, timeout=seconds
+        connection = _CONNECTIONS[self._address.protocol](
+            self._address.host,
+            self._address.port,
+            # Sockets take no 0.
+            timeout=max(end - time.monotonic(), 1e-3),
         )
+        url = f"{self._address.prefix}{path}"
         try:
             with contextlib.closing(connection):
                 connection.connect()
@@ -123,14 +125,13 @@ class RestTransport:
                     # A server may answer before it has read everything.
                     with contextlib.suppress(ConnectionError):
                         connection.request(
-                            method,
-                            f"{self._address.prefix}{path}",
-                            body,
-                            _HEADERS,
-                            preload_content=False,
+                            method, url, body, _HEADERS, preload_content=False
                         )
                     response = connection.getresponse()
                     content = self._read(response)
+            if time.monotonic() >= end:
+                # Content without a length ends where its socket is shut down.
+                raise TimeoutError
         except errors.ServerError:
             raise
         except _ERRORS as error:
@@ -143,9 +144,6 @@ class RestTransport:
                 reason = f"{type(cause).__name__}: {cause}"
                 failure = reason, errors.CONNECTION_FAILED
             raise errors.ServerError(*failure) from error
-        if time.monotonic() >= end:
-            # Content without a length ends where its socket is shut down.
-            raise errors.ServerError("", "DEADLINE_EXCEEDED")
         return response.status, response.reason, content
 
     def _read(self, response):

@@ -1,4 +1,4 @@
-"""What gRPC and REST share: requests, retries, and the answers' JSON.
+"""Requests, retries, and the answers' JSON, which gRPC and REST share.
 
 `GrpcTransport` and `RestTransport` make requests to one server:
 
@@ -8,8 +8,9 @@
 * `versions(request, timeout)` the state of each version of the model;
 * `close()` closes the connections, after which `is_closed` is true.
 
-`timeout` is in seconds. A request that fails is a `ServerError` with its code
-and the message of the server or the operating system.
+`timeout` is in seconds, and `max_message_bytes` the largest message to send or
+receive. A request that fails is a `ServerError` with its code and the message
+of the server or the operating system.
 """
 
 import contextlib
