@@ -490,3 +490,14 @@ def test_unlabelled_rows_may_be_allowed():
     labels = batches.labels_of({"label": [0, -1]}, allow_unlabelled=True)
 
     assert labels.tolist() == [0, -1]
+
+
+@pytest.mark.parametrize("low", [-np.inf, np.nan, 2.0])
+def test_a_range_has_finite_ends_in_order(low):
+    with pytest.raises(ValueError, match="finite low and high end"):
+        batches.ValueRange((low,), (1.0,))
+
+
+def test_a_range_shows_images_of_its_bands_alone():
+    with pytest.raises(ValueError, match="1 band.s.. Received images of 3"):
+        batches.ValueRange((0.0,), (1.0,)).in_8_bits(np.zeros((2, 4, 4, 3)))

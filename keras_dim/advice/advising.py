@@ -1,4 +1,4 @@
-"""Advice on a training, with the recipe to follow it."""
+"""Advice on a training, and the recipe that follows from it."""
 
 import dataclasses
 import textwrap
@@ -16,13 +16,13 @@ from keras_dim.advice.timing import measure
 from keras_dim.data import reading
 from keras_dim.training import Recipe
 
-# The hours for which a shorter training is proposed.
+# For longer trainings, the number of epochs that fit this many hours is named.
 _NIGHT = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What to train on a set of images, and why; `print` shows all of it.
+    """A recipe for a set of images, with reasons; `print` shows all of it.
 
     Attributes:
         facts: `Facts` about the images.
@@ -40,7 +40,7 @@ class Advice:
 
     @property
     def hours(self) -> float | None:
-        """The hours of the recipe's epochs at the measured rate, or None."""
+        """Hours that all epochs take at the measured rate, or None."""
         if self.timing is None:
             return None
         rate = self.timing.images_per_second
@@ -132,13 +132,13 @@ def advise(
 
     Args:
         source, split: see `data.open_source`; no arrays.
-        probe_source: str or None. Labelled images to score on, if others.
-        changes: mapping. Fields of the recipe that are settled, as of
-            `Recipe.replace`; `channels` is also needed to read files of
-            several pages.
-        seconds: float. After so many no further training step begins; 0 leaves
-            the measurement out. Defaults to `60.0`.
-        report: function that is called with the name of each step.
+        probe_source: str or None. Labelled images on which the encoder is
+            scored, if not those of `source`.
+        changes: mapping. Fields of the recipe that you have chosen already, as
+            for `Recipe.replace`. Files of several pages need `channels`.
+        seconds: float. No training step is begun after so many seconds; 0
+            leaves the measurement out. Defaults to `60.0`.
+        report: function that is called with the name of each step, a str.
 
     Returns:
         `Advice`.

@@ -10,14 +10,14 @@ from keras_dim import recipes
 from keras_dim.advice.looking import Facts
 from keras_dim.training import Recipe
 
-# Fewer images do not fill batches worth comparing.
+# With fewer images, batches are too small for methods that compare images.
 LEAST_IMAGES = 16
 # Images that the preset `amdim_cifar10` saw: 11 epochs of 50,000.
 IMAGES_SEEN = 550_000
 MOST_EPOCHS = 100
-# Up to so many images the training starts from a preset, if one fits.
+# For up to so many images, the training starts from a preset, if one fits.
 FEW_IMAGES = 1_000
-# Shorter sides are nearer to 32 pixels than to 64.
+# Images with a shorter side are resized to 32 pixels, others to 64.
 _SMALL_SIDE = 48
 
 
@@ -35,7 +35,11 @@ def choose(
 ) -> tuple[Recipe, list[Choice], list[str]]:
     """Returns a recipe, the choices that make it up, and warnings.
 
-    Reasons are figures that were measured, and name the page with them.
+    Reasons are measured figures, with the page that has them.
+
+    Args:
+        facts: `Facts`.
+        probe_source: str or None. See `advise`.
 
     Raises:
         ValueError: for fewer than 16 images.
@@ -92,7 +96,7 @@ def choose(
 
 
 def _base(facts, side):
-    """Returns the recipe whose parts are taken, and why."""
+    """Returns the recipe on which the advice is based, and the reasons."""
     if facts.bands == 3 and facts.values == "8_bit":
         name = "amdim_cifar10" if side == 32 else "amdim_tiny_imagenet"
         why = (
@@ -159,14 +163,14 @@ def _why_epochs(facts, epochs):
 
 
 def _policy():
-    """Returns the precision that this machine is fast in, and why."""
+    """Returns the precision that is fast on this machine, and the reason."""
     if distribution.has_bfloat16_units():
         return "mixed_bfloat16", "this machine has units for bfloat16"
     return "float32", "this processor has no units for bfloat16"
 
 
 def _start(facts, base):
-    """Returns a choice where to start from, if any, and warnings."""
+    """Returns the choice of first weights, if there is one, and warnings."""
     if facts.num_images > FEW_IMAGES:
         return [], []
     warning = (

@@ -13,8 +13,8 @@ from keras_dim.batches import ValueRange
 from keras_dim.data import reading
 from keras_dim.data import stored_files
 
-# Images whose headers are read for their sizes, and that are decoded, drawn
-# with seed 0 where there are more.
+# Numbers of images whose headers are read for their sizes, and of images that
+# are decoded. Where there are more, they are drawn with seed 0.
 NUM_SIZES = 10_000
 NUM_DECODED = 2_000
 # Decoding ends after so many seconds.
@@ -30,16 +30,20 @@ class Facts:
     Attributes:
         source, split: str. See `data.open_source`.
         num_images: int. Of all files that are images, damaged ones included.
-        smallest, median, largest: tuples `(height, width)`: of the images of
-            least and greatest area, and the medians of all heights and widths.
-        bands: int. dtype: str. How values are stored.
-        values: str. `"stored"` where reading them as 8 bits would lose some.
-        num_decoded: int. Images that were looked at; the next three are of
-            these: those that cannot be read (with all whose header is
-            damaged), later copies that are exact, and others that are near.
+        smallest, median, largest: tuples `(height, width)`, in pixels: of the
+            images of least and greatest area, and the medians of all heights
+            and widths.
+        bands: int. Number of bands, such as 3 for color.
+        dtype: str. Type of the values as they are stored.
+        values: str. `"stored"` where reading values as 8 bits would lose some
+            of them, else `"8_bit"`; see `data.open_source`.
+        num_decoded: int. Number of images of which the pixels were compared.
+        num_unreadable: int. Number of files that were found to be damaged.
+        num_exact: int. Images that are exact copies of an earlier one.
+        num_near: int. Other images that are near-duplicates of an earlier one.
         num_classes: int. 0 without labels.
         test_split: str or float, see `training.Recipe`; None without labels.
-        images_per_second: float. Read and decoded, without training.
+        images_per_second: float. Rate of reading and decoding.
     """
 
     source: str
@@ -81,11 +85,14 @@ def look(
     channels: int | None = None,
     probe_source: str | None = None,
 ) -> Facts:
-    """Looks at images, at all headers and at pixels of a bounded sample.
+    """Reads headers and pixels of a bounded sample of images.
 
     Args:
         source, split, channels: see `data.open_source`.
-        probe_source: str or None. Labelled images, if others than these.
+        probe_source: str or None. See `advise`.
+
+    Returns:
+        `Facts`.
 
     Raises:
         ValueError, FileNotFoundError: as `data.open_source`.
@@ -116,7 +123,7 @@ def look(
 
 
 def _open(source, split, channels):
-    """Returns an open source, and whether it has to be read as stored."""
+    """Returns an open source, and how its values are to be read."""
     options = {"image_size": _SIDE, "channels": channels}
     stored = error = None
     try:
@@ -125,7 +132,7 @@ def _open(source, split, channels):
         # 8 bits would be the first page alone.
         raise
     except ValueError as found:
-        # Such as grey images among colour, or a data set's name.
+        # For example, some images are grey, or it is the name of a data set.
         error = found
     if stored is not None and (
         stored.dtype != "uint8" or stored.image_shape[-1] not in (1, 3)
@@ -137,7 +144,7 @@ def _open(source, split, channels):
         if stored is not None:
             return stored, "stored"
         if os.path.exists(source):
-            # It says which extra reads the files.
+            # The first error names the extra that reads such files.
             raise error from None
         raise
     if stored is not None and stored.num_images > plain.num_images:
@@ -151,7 +158,7 @@ def _sizes(opened, rows):
         try:
             sizes.append(opened.stored_size(row))
         except (OSError, ValueError):
-            # Decoding it, if it is among those, reports the damage.
+            # `_decode` counts the image, if it is in the sample.
             continue
     if not sizes:
         raise ValueError(f"No image of {opened.name} can be read.")
@@ -159,7 +166,7 @@ def _sizes(opened, rows):
 
 
 def _decode(opened, values, rows):
-    """Returns facts of a sample of pixels."""
+    """Returns the facts that come from the pixels of a sample."""
     greys, digests = [], []
     scale = None
     begin = time.monotonic()
@@ -170,7 +177,7 @@ def _decode(opened, values, rows):
             pixels = scale.in_8_bits(pixels)
         greys.append(curation.greys(pixels))
         for row, image in zip(batch["index"], batch["image"], strict=True):
-            # Of another size, it is no exact copy.
+            # Images of other sizes may be equal once resized.
             size = repr(opened.stored_size(int(row))).encode()
             digests.append(hashlib.sha256(size + image.tobytes()).digest())
         seconds = time.monotonic() - begin
@@ -190,13 +197,13 @@ def _decode(opened, values, rows):
 
 
 def _range_of(images):
-    """Returns a range to see images by; a run measures all of them."""
+    """Returns an approximate range of values, from one batch."""
     ends = np.percentile(images, (0.1, 99.9), axis=(0, 1, 2))
     return ValueRange(*(tuple(end.tolist()) for end in ends))
 
 
 def _num_copies(groups):
-    """Returns the images of groups, without the first of each."""
+    """Returns the number of images in groups, without the first of each."""
     is_in = groups >= 0
     return int(is_in.sum() - len(np.unique(groups[is_in])))
 

@@ -13,24 +13,25 @@ from keras_dim.data import reading
 from keras_dim.training import Recipe
 from keras_dim.views import show
 
-# Steps that are traced and compiled, and most that are timed after these.
+# Number of first steps, which include tracing and compilation, and the largest
+# number of steps that are timed after these.
 _NUM_FIRST = 2
 _MOST_STEPS = 30
-# Batches to an epoch, all of the same images: others would have to be read.
+# Batches to an epoch. All have the same images, so that few have to be read.
 _NUM_BATCHES = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Measured on this machine, while it did whatever else it does.
+    """The speed of training steps, with all other load of the machine.
 
     Attributes:
         num_steps: int. Steps that were timed, after the first two.
-        images_per_second, views_per_second: float. Of these steps alone.
-        first_seconds: float. The first two steps, with compilation.
-        peak_mib: float or None. The process's peak of memory so far, where the
-            system tells.
-        num_parameters: int. Of the encoder.
+        images_per_second, views_per_second: float. Rates of these steps.
+        first_seconds: float. Duration of the first two steps, with compilation.
+        peak_mib: float or None. Peak memory of the process so far, in MiB, or
+            None where the system does not tell.
+        num_parameters: int. Parameters of the encoder.
     """
 
     num_steps: int
@@ -46,8 +47,11 @@ def measure(recipe: Recipe, seconds: float = 60.0) -> Timing:
 
     Args:
         recipe: `Recipe`.
-        seconds: float. After so many no further step begins, but three steps
-            are made. Defaults to `60.0`.
+        seconds: float. No step is begun after so many seconds, except the
+            first three. Defaults to `60.0`.
+
+    Returns:
+        `Timing`.
 
     Raises:
         ValueError, FileNotFoundError: for a recipe that cannot be trained.
@@ -100,7 +104,7 @@ class _Clock(keras.callbacks.Callback):
         self._begin = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        # Waits for the device.
+        # Devices work asynchronously: this waits for the step's end.
         float(logs["loss"])
         now = time.monotonic()
         self.seconds_of_steps.append(now - self._begin)

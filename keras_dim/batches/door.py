@@ -1,4 +1,4 @@
-"""Checks of all that is given to `fit`, `predict` and probes."""
+"""Checks of the images that `fit`, `predict` and probes are given."""
 
 import dataclasses
 import warnings
@@ -29,25 +29,30 @@ def checked(
 ) -> Any:
     """Checks the images given to `fit`, `predict` and probes, as `check` does.
 
-    Arrays are checked at once. Of a data set, the known shapes and dtypes are
-    checked at once, and each batch when it comes; `distribution.value_errors`
-    makes errors within TensorFlow's graph one line.
+    Arrays are checked at once. Of a data set, static shapes and dtypes are
+    checked at once, and each batch when it is read. Errors in batches of a
+    `tf.data.Dataset` are raised within TensorFlow's graph: call it within
+    `distribution.value_errors`, which makes them `ValueError`s of one line.
 
     Args:
         x: arrays in any form that `columns` takes, or a data set of such
             batches: a `tf.data.Dataset` or another iterable.
         image_shape, min_images, who, why, values: see `check`.
-        batch_size: int or `None`. Size of the batches that arrays will be
-            cut into. The last one, too, must have `min_images`.
-        in_order: bool. Whether to warn of a shuffled data set, whose features
+        batch_size: int or `None`. Size of the batches into which arrays will
+            be cut. The last one, too, must have `min_images`.
+        in_order: bool. Whether to warn of a shuffled data set, as its features
             could not be matched with their images.
         view_names: sequence of str. A batch may also be a dict of these views
             of its images, of which the first is checked.
-        num_images: int or `None`. Of a method with a row for each image: every
-            image must come with an `"index"` below it.
+        num_images: int or `None`. Number of rows of a method's memory bank:
+            each batch must have an `"index"` for every image, from 0 to
+            `num_images - 1`.
 
     Returns:
         `x` itself, or the same data set with checks.
+
+    Raises:
+        ValueError: for images, indices or a data set that do not fit.
     """
     expected = (image_shape, min_images, who, why, values)
     door = _Door(expected, in_order, view_names, num_images)
@@ -59,7 +64,7 @@ def checked(
         return x
     forms.refuse_no_data_set(x, who)
     if not hasattr(x, "element_spec"):
-        # Several workers take the batches of a `PyDataset` in any order.
+        # Several workers read the batches of a `PyDataset` in any order.
         door.is_serial = getattr(x, "workers", 1) == 1
         return forms.mapped(x, door.passed)
     if not hasattr(x, "map"):
@@ -135,13 +140,13 @@ class _Door:
     def passed(self, element: Any) -> Any:
         """Checks a batch, and returns it as it is."""
         found = self.columns(element)
-        # A `PyDataset` may end with an empty batch, if images are damaged.
+        # The last batch of a `PyDataset` is empty if its images are damaged.
         if len(found["image"]) or self.expected[1] > 1:
             self.check(found)
         return element
 
     def watched(self, element: Any) -> Any:
-        """Returns a symbolic batch that is checked when it comes."""
+        """Returns a symbolic batch that is checked when it is computed."""
         image = distribution.after_call(self.check, self.columns(element))
         if isinstance(element, Mapping):
             return {**element, self.image_name(element): image}

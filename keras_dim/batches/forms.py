@@ -18,9 +18,18 @@ from keras_dim import distribution
 def columns(element: Any) -> dict[str, Any]:
     """Returns `"image"`, `"label"` and `"index"` of a batch or whole arrays.
 
-    These are images; `(images,)`; `(images, labels)`; or a dict with `"image"`
-    and perhaps `"label"`, `"index"` and others. Anything else is refused, as
-    are columns of other lengths. Sequences become arrays; tensors stay.
+    Sequences become arrays; tensors stay as they are.
+
+    Args:
+        element: images `(n, height, width, channels)`; `(images,)`; `(images,
+            labels)`; or a dict with `"image"` and perhaps `"label"`, `"index"`
+            and others, which are left out.
+
+    Returns:
+        dict of those of the three columns that are there.
+
+    Raises:
+        ValueError: for anything else, and for columns of different lengths.
     """
     if isinstance(element, Mapping):
         if "image" not in element:
@@ -128,8 +137,8 @@ def iterate(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields arrays or a data set in batches, as dicts of NumPy arrays.
 
-    Batches of a data set are cut to `batch_size`, never joined. A data set
-    that repeats for ever is refused.
+    Batches of a data set that are larger than `batch_size` are cut; smaller
+    ones are not joined. A data set that repeats forever is refused.
     """
     refuse_no_data_set(x, who)
     if _is_endless(x):
@@ -155,7 +164,7 @@ def _is_endless(x):
         try:
             return x.num_batches is None
         except NotImplementedError:
-            # Keras would count on for ever, too.
+            # Keras, too, would iterate forever.
             return True
     cardinality = getattr(x, "cardinality", None)
     # The value of tf.data.
@@ -170,7 +179,12 @@ def refuse_no_data_set(x, who):
 
 
 def refuse_sequence(checked, who):
-    """Raises a `ValueError` for what `fit` of Keras does not iterate over."""
+    """Raises a `ValueError` for a sequence, over which Keras does not iterate.
+
+    Args:
+        checked: result of `checked`.
+        who: str. Name of the caller, for the message.
+    """
     if isinstance(checked, _MappedIterable):
         raise ValueError(
             f"{who} expects arrays, a tf.data.Dataset, a PyDataset or a "

@@ -27,11 +27,14 @@ def labels_of(
 
     Args:
         columns: dict with `"label"`, as `columns` returns it; or the labels:
-            whole numbers `(n,)` or `(n, 1)`. One-hot labels, strings, fractions
-            and numbers that are no class are refused.
+            whole numbers `(n,)` or `(n, 1)`, of any dtype.
         who: str. Name of the caller, for the message.
         num_classes: int or `None`. Labels must be below it, if it is given.
         allow_unlabelled: bool. Whether -1 may stand for no label.
+
+    Raises:
+        ValueError: for one-hot labels, strings, fractions, NaN, and numbers
+            that are no class.
     """
     labels = columns
     if isinstance(columns, Mapping):
@@ -79,10 +82,14 @@ def check_labelled(
 ) -> None:
     """Refuses data without usable labels before training starts.
 
-    Arrays are checked whole; of a `tf.data.Dataset` the known shapes and
-    dtypes, of other data sets the first batch. Images may have no label (-1),
-    but not all of them. Iterators are refused. `x` has any form that `checked`
-    takes; for the other arguments see `check` and `labels_of`.
+    Of arrays, all labels are checked; of a `tf.data.Dataset`, static shapes and
+    dtypes; of other data sets, the first batch. Some images may have no label
+    (-1). Iterators are refused, as they can be read only once.
+
+    Args:
+        x: see `checked`.
+        image_shape, who, values: see `check`.
+        num_classes: see `labels_of`.
     """
     forms.refuse_no_data_set(x, who)
     if isinstance(x, Iterator):

@@ -11,11 +11,11 @@ from keras_dim.batches.forms import dtype_name
 from keras_dim.batches.forms import known_shape
 from keras_dim.batches.ranges import ValueRange
 
-# Pixels are checked in the first, middle and last so many images, and in at
-# most so many numbers of each of these three parts.
+# Values are checked in the first, middle and last images of a batch: at most so
+# many images, and so many numbers, in each of these parts.
 SAMPLED_IMAGES = 100
 SAMPLED_NUMBERS = 2**22
-# Numbers of channels that tell which axis they are on.
+# An axis of one of these sizes is taken for the channels.
 CHANNELS = (1, 2, 3, 4)
 
 
@@ -29,12 +29,13 @@ def check(
 ) -> None:
     """Refuses arrays that are not raw pixels, or not of the expected shape.
 
-    Of other dtypes than `uint8`, the first, middle and last 100 images are
-    checked (fewer of large images). NaN, values below 0 or above 255, and
-    fractions in [0, 1] are refused; images of 0 and 1 alone are warned about.
+    For dtypes other than `uint8`, the values of the first, middle and last 100
+    images are checked (fewer of large images). NaN, values below 0 or above
+    255, and fractions in [0, 1] are refused. Images whose values are all 0 or 1
+    are warned about.
 
     Args:
-        images: array or eager tensor.
+        images: array or eager tensor `(n, height, width, channels)`.
         image_shape: sequence of int or `None`. `(height, width, channels)`,
             `None` for any number. Defaults to `None`, any image.
         min_images: int. Least number of images.
@@ -93,7 +94,7 @@ def check_spec(
 
 
 def is_channels_first(shape: Sequence[int | None]) -> bool:
-    """Returns whether a batch has few rows, and columns for channels."""
+    """Returns whether a shape is that of a batch with the channels first."""
     _, rows, columns, channels = shape
     return (
         rows in CHANNELS

@@ -1,4 +1,4 @@
-"""The range of stored values that are not pixels from 0 to 255."""
+"""Ranges of stored values that are not pixels from 0 to 255."""
 
 import dataclasses
 import warnings
@@ -11,24 +11,28 @@ import numpy as np
 DTYPES = ("uint8", "uint16", "int16", "float32")
 # White, on the scale of 8 bits.
 WHITE = 255.0
-# About so many values of each band are looked at in a batch.
+# About so many values of each band are checked in a batch.
 NUM_SAMPLED = 2**14
-# Values of which more than this share lie further away than the range is wide
-# are refused.
+# Largest share of values that may lie outside of the range by more than its
+# width.
 MAX_FAR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class ValueRange:
-    """The values of each band that become 0 and 255.
+    """The stored values of each band that are mapped to 0 and 255.
 
-    An encoder takes stored values `v` and sees `255 * (v - low) / (high -
-    low)`, which is not clipped. Bands of which `low` and `high` are equal are
-    constant, and are not looked at.
+    An encoder of stored values `v` maps them to `255 * (v - low) / (high -
+    low)`, without clipping. A band whose `low` equals its `high` is constant:
+    it is mapped to 0 and not checked.
 
     Args:
-        low, high: tuples of float, of one entry to a band.
+        low, high: tuples of float, one entry for each band.
         dtype: str. One of `DTYPES`, in which the values are stored.
+
+    Raises:
+        ValueError: for ends that are not finite or not in order, and for
+            another dtype.
     """
 
     low: tuple[float, ...]
@@ -38,8 +42,8 @@ class ValueRange:
     def __post_init__(self):
         low, high = np.array(self.low, float), np.array(self.high, float)
         is_range = low.ndim == 1 and low.size and low.shape == high.shape
-        # NaN is in no order.
-        if not (is_range and (low <= high).all() and np.isfinite(high).all()):
+        is_finite = np.isfinite(low).all() and np.isfinite(high).all()
+        if not (is_range and is_finite and (low <= high).all()):
             raise ValueError(
                 "A range of values is a finite low and high end for each band, "
                 f"the lower one first. Received: low={self.low}, "
@@ -62,7 +66,15 @@ class ValueRange:
         return scales.tolist(), (-low * scales).tolist()
 
     def in_8_bits(self, images: np.ndarray) -> np.ndarray:
-        """Returns images to look at, uint8, clipped to the range."""
+        """Returns images for display, uint8, clipped to the range.
+
+        Takes an array of any shape whose last axis is the bands.
+        """
+        if images.shape[-1] != len(self.low):
+            raise ValueError(
+                f"The range has {len(self.low)} band(s). Received images of "
+                f"{images.shape[-1]}"
+            )
         scales, offsets = (np.array(x, np.float32) for x in self.affine)
         pixels = images.astype(np.float32) * scales + offsets
         return np.rint(pixels.clip(0, WHITE)).astype(np.uint8)
@@ -77,10 +89,18 @@ class ValueRange:
     def check(self, images: np.ndarray, dtype: str, who: str) -> None:
         """Refuses images whose values cannot be those of this range.
 
-        Refused are NaN, fractions in [-1, 1] where the range is wider, and
-        images of which more than 1 in 100 values of a band lie further away
-        than the range is wide. Images that use less than 1/255 of the range
-        are warned about.
+        These are NaN and infinity; fractions in [-1, 1] where the range is
+        wider than 2; and images in which more than 1 in 100 values of a band
+        lie outside of the range by more than its width. Images that use less
+        than 1/255 of the range are warned about.
+
+        Args:
+            images: array `(num_images, height, width, bands)`.
+            dtype: str. The type of the images before they became this array.
+            who: str. Name of the caller, for the message.
+
+        Raises:
+            ValueError: for such images, and for another number of bands.
         """
         low, high = np.array(self.low), np.array(self.high)
         bands, is_used = images.shape[-1], high > low
@@ -89,7 +109,7 @@ class ValueRange:
             raise ValueError(
                 f"{message} of {len(low)} band(s). Received images of {bands}"
             )
-        # An odd step does not stay in one column.
+        # Image widths are mostly even: an odd step reaches all columns.
         step = max(1, images.size // bands // NUM_SAMPLED) | 1
         sample = images.reshape(-1, bands)[::step, is_used].astype("float32")
         low, high = low[is_used], high[is_used]

@@ -7,11 +7,11 @@ from keras_dim import checks
 # Images are compared as so many grey values a side, their crops as half.
 SIDE = 32
 _CROP_SIDE = 16
-# Share of the side that a crop keeps. Its corner moves by a grey value at most,
-# without which the crop of a fine texture is not recognised.
+# Share of the side that a crop keeps. Crops start at most one grey value apart:
+# with larger steps, crops of fine textures would not be recognised.
 _SCALES = (1.0, 0.94, 0.875, 0.81)
 _PAIRS_AT_ONCE = 256
-# Pairs that correlate by less than this at 8 x 8 are not searched. All of 200
+# Only pairs that correlate by this at 8 x 8 are searched for crops. All of 200
 # planted duplicates correlate by more, see `docs/report.md`.
 _COARSE_SIDE = 8
 _COARSE = 0.5
@@ -56,6 +56,32 @@ def luminance(images: np.ndarray) -> np.ndarray:
     return images.mean(axis=-1, dtype=np.float32)
 
 
+def checked_greys(greys: np.ndarray) -> np.ndarray:
+    """Returns grey values as an array, and refuses others than of `greys`."""
+    greys = np.asarray(greys)
+    checks.shape((None, SIDE, SIDE), greys=greys)
+    if greys.dtype != np.uint8 or not len(greys):
+        raise ValueError(
+            "`greys` must be uint8 values of one image or more, as of "
+            f"`curation.greys`. Received: {greys.dtype} {greys.shape}"
+        )
+    return greys
+
+
+def check_rows(num_images: int, /, **rows: np.ndarray) -> None:
+    """Raises a `ValueError` for what is no number of one of the images."""
+    for name, found in rows.items():
+        is_integer = np.issubdtype(found.dtype, np.integer)
+        if found.size and not (
+            is_integer and 0 <= found.min() <= found.max() < num_images
+        ):
+            raise ValueError(
+                f"`{name}` must be numbers of images, integers from 0 to "
+                f"{num_images - 1}. Received {found.dtype} from {found.min()} "
+                f"to {found.max()}"
+            )
+
+
 def best_correlation(
     greys: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
@@ -64,11 +90,11 @@ def best_correlation(
     It is the largest Pearson correlation between one image, as it is or
     mirrored, and 99 crops of the other that keep 100, 94, 87.5 or 81 % of the
     sides, both reduced to 16 x 16; either image may be the crop. It does not
-    change with brightness or contrast. It is 1 for two blank images and 0
-    for a blank one with another.
+    change with brightness or contrast. It is 1 for two blank images, and 0 for
+    a blank image and one that is not blank.
 
-    Pairs that correlate by less than 0.5 at 8 x 8, as they are and mirrored,
-    are not searched, and get that correlation.
+    Where the whole images, as they are and mirrored, correlate by less than
+    0.5 at 8 x 8, no crops are tried, and that correlation is returned.
 
     Args:
         greys: uint8 array `(num_images, 32, 32)`, as of `greys`.
@@ -77,12 +103,17 @@ def best_correlation(
     Returns:
         float32 array `(num_pairs,)`, in [-1, 1].
 
+    Raises:
+        ValueError: for other `greys`, and pairs that are no numbers of images.
+
     Reference: normalised cross-correlation, J P Lewis, Fast Template Matching,
     Vision Interface 1995.
     """
-    greys = np.asarray(greys)
-    checks.shape((None, SIDE, SIDE), greys=greys)
-    left, right = np.asarray(left, np.int64), np.asarray(right, np.int64)
+    greys = checked_greys(greys)
+    left, right = np.asarray(left), np.asarray(right)
+    check_rows(len(greys), left=left, right=right)
+    checks.shape((len(left),), left=left, right=right)
+    left, right = left.astype(np.int64), right.astype(np.int64)
     best = np.empty(len(left), np.float32)
     for start in range(0, len(best), 2**16):
         part = slice(start, start + 2**16)

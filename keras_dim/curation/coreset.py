@@ -15,12 +15,12 @@ def coreset(
     """Chooses typical images of different kinds.
 
     The candidates are grouped into `num_images` clusters, and the image
-    nearest to each centre is chosen; where there are fewer clusters, since
-    images are alike, the next ones too.
+    nearest to each centre is chosen. Equal images make fewer clusters, each of
+    which then gives its second nearest image, too, and so on.
 
     Args:
         features: array `(num_images, units)`.
-        num_images: int. How many to choose.
+        num_images: int. Number of images to choose.
         candidates: bool array `(num_images,)`. The images to choose from, such
             as those without defects and one of each group of duplicates.
             Defaults to None, all.
@@ -31,19 +31,24 @@ def coreset(
         where they are fewer. Those of large clusters come first.
 
     Raises:
-        ValueError: for features that `neighbors.unit_vectors` refuses, and
-            without candidates.
+        ValueError: for features that `neighbors.unit_vectors` refuses, and for
+            candidates that are no bool array with a True.
 
     Reference: Hacohen, Dekel and Weinshall, Active Learning on a Budget, ICML
-    2022, which takes the image of the nearest neighbours in place of that
+    2022. They choose the image whose neighbours are nearest, instead of the one
     nearest to the centre.
     """
     checks.integers(1, num_images=num_images)
     features = np.asarray(features)
     rows = np.arange(len(features))
     if candidates is not None:
-        candidates = np.asarray(candidates, bool)
+        candidates = np.asarray(candidates)
         checks.shape((len(features),), candidates=candidates)
+        if candidates.dtype != bool:
+            raise ValueError(
+                "`candidates` must be a bool for each image. Received: "
+                f"{candidates.dtype}"
+            )
         rows = rows[candidates]
         if not len(rows):
             raise ValueError("`candidates` has no image. Received only False")

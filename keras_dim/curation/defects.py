@@ -11,11 +11,11 @@ from keras_dim.curation import alignment
 
 @dataclasses.dataclass(frozen=True)
 class Defect:
-    """One kind of defect: a value of each image, and the limit of it.
+    """One kind of defect: a value that each image has, and its limit.
 
     Attributes:
-        title: str. For readers.
-        value: str. What the value is, with its unit.
+        title: str. Name of the defect, for readers.
+        value: str. Name of the value, with its unit.
         limit: float. Default of the value beyond which an image is flagged.
         is_above: bool. Whether larger values are flagged, or smaller ones.
     """
@@ -58,15 +58,21 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
         images: uint8 array `(num_images, height, width[, channels])`.
 
     Returns:
-        dict of float32 arrays `(num_images,)`. The luminance `"dark"` is below
-        which 95 % of the pixels are, and `"bright"` above, from 0 to 255;
-        `"low_information"`, the entropy of the histogram of luminance in 256
-        bins, in bits; `"grey"`, the mean difference of the largest and the
-        smallest channel of a pixel, 0 to 255, and infinity for images of one
-        channel; and `"blurred"`: averages over 5 pixels take away most
-        differences of neighbouring pixels in a sharp image and few in a
-        blurred one. It is the share that they leave, the larger of the two
-        axes: 0 is sharp, 1 blurred; 0, too, for a blank image.
+        dict of float32 arrays `(num_images,)`:
+
+        * `"dark"` and `"bright"`: the 95th and the 5th percentile of the
+          luminance, 0 to 255.
+        * `"low_information"`: the entropy of the histogram of the luminance
+          in 256 bins, in bits.
+        * `"grey"`: the mean over pixels of the largest channel minus the
+          smallest, 0 to 255; infinity for images of one channel.
+        * `"blurred"`: the share of the differences between neighbouring
+          pixels that a moving average over 5 pixels leaves, the larger of the
+          shares along both axes. A sharp image loses most of them: 0 is
+          sharp, 1 blurred. A blank image has 0.
+
+    Raises:
+        ValueError: for another shape or type.
 
     Reference: for `"blurred"`, Crete et al., The Blur Effect, SPIE 6492, 2007.
     """
@@ -97,7 +103,7 @@ def defects(
     """Flags the images whose values are beyond the limits.
 
     Args:
-        measures: dict as of `measure`, of all images.
+        measures: mapping as of `measure`, of all images.
         sizes: array `(num_images, 2)`. Height and width as stored. Defaults to
             None: sizes are not judged.
         limits: mapping from names of `DEFECTS` to limits other than theirs.
@@ -108,24 +114,32 @@ def defects(
         images are flagged only where fewer than half of all are grey.
 
     Raises:
-        ValueError: for an unknown limit, and sizes that are not positive.
+        ValueError: for an unknown limit or one that is NaN, sizes that are not
+            positive, and values of another number of images.
     """
     values = dict(measures)
     if sizes is not None:
         sizes = np.asarray(sizes, np.float64)
         checks.shape((None, 2), sizes=sizes)
         if not np.all(sizes > 0):
-            raise ValueError("`sizes` must be positive. Received one below 1")
+            raise ValueError(
+                f"`sizes` must be positive. Received: {sizes.min():g}"
+            )
         factors = np.log(np.sqrt(sizes.prod(axis=1)))
         factors = np.exp(np.abs(factors - np.median(factors)))
         values["odd_size"] = factors.astype(np.float32)
         aspect = sizes.max(axis=1) / sizes.min(axis=1)
         values["odd_aspect"] = aspect.astype(np.float32)
-    for name in {**values, **(limits or {})}:
+    limits = dict(limits or {})
+    for name in {**values, **limits}:
         checks.one_of(DEFECTS, defect=name)
+    if nan := [name for name, limit in limits.items() if np.isnan(limit)]:
+        raise ValueError(f"`limits` must be numbers. Received NaN for {nan}")
+    values = {name: np.asarray(value) for name, value in values.items()}
+    checks.shape((len(next(iter(values.values()), ())),), **values)
     found = {}
     for name, value in values.items():
-        limit = (limits or {}).get(name, DEFECTS[name].limit)
+        limit = limits.get(name, DEFECTS[name].limit)
         beyond = value > limit if DEFECTS[name].is_above else value < limit
         if name == "grey" and 2 * beyond.sum() >= len(beyond):
             beyond = np.zeros_like(beyond)

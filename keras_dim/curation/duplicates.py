@@ -43,7 +43,8 @@ def duplicates(
             different images for duplicates. Defaults to `0.97`.
         num_candidates: int. Defaults to `5`.
         nearest: int array `(num_images, k)`. The neighbours by features, as
-            of `keras_dim.neighbors.nearest`, if they are known already.
+            of `keras_dim.neighbors.nearest`, if they are known already; they
+            are taken instead of `features`.
 
     Returns:
         int64 array `(num_images,)`. The number of each image's group, from 0
@@ -52,8 +53,7 @@ def duplicates(
     Raises:
         ValueError: for arrays of other shapes, or a wrong argument.
     """
-    greys = np.asarray(greys)
-    checks.shape((None, alignment.SIDE, alignment.SIDE), greys=greys)
+    greys = alignment.checked_greys(greys)
     checks.between(0, 1, correlation=correlation)
     checks.integers(1, num_candidates=num_candidates)
     # Of equal images one stands for all: otherwise they would fill the
@@ -66,7 +66,9 @@ def duplicates(
     rows = np.arange(len(greys))
     candidates = list(_by_hash(greys, first, num_candidates))
     if nearest is not None:
+        nearest = np.asarray(nearest)
         checks.shape((len(greys), None), nearest=nearest)
+        alignment.check_rows(len(greys), nearest=nearest)
         candidates.append(_pairs(rows, nearest[:, :num_candidates]))
     elif features is not None:
         features = np.asarray(features)
@@ -95,16 +97,14 @@ def exact_duplicates(images: np.ndarray | list[bytes]) -> np.ndarray:
     """Groups images whose pixels, or bytes, are equal.
 
     Args:
-        images: array `(num_images, ...)`, or list of bytes such as digests.
+        images: array `(num_images, ...)`, list of arrays, or list of bytes
+            such as digests.
 
     Returns:
         int64 array `(num_images,)`, as of `duplicates`.
     """
-    if not isinstance(images, list):
-        images = [
-            hashlib.sha256(np.ascontiguousarray(image)).digest()
-            for image in images
-        ]
+    if not all(isinstance(image, bytes) for image in images):
+        images = [_digest(np.asarray(image)) for image in images]
     _, first, same = np.unique(
         np.array(images, object), return_index=True, return_inverse=True
     )
@@ -112,8 +112,14 @@ def exact_duplicates(images: np.ndarray | list[bytes]) -> np.ndarray:
     return _groups(links, len(images))
 
 
+def _digest(image):
+    # Other shapes or types may have the same bytes.
+    kind = f"{image.shape} {image.dtype.str}".encode()
+    return hashlib.sha256(kind + image.tobytes()).digest()
+
+
 def _by_hash(greys, first, num_candidates):
-    """Yields pairs of images of near hashes, also of mirrored images."""
+    """Yields pairs of images, one or its mirror image near the other."""
     k = min(num_candidates, len(first) - 1)
     if not k:
         return

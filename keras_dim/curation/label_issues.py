@@ -33,9 +33,15 @@ class LabelIssues:
         Returns:
             int64 array `(num_classes, num_classes)`. Images without a label or
             a suggestion are not counted.
+
+        Raises:
+            ValueError: for fewer classes than there are.
         """
-        counts = np.zeros((num_classes, num_classes), np.int64)
         known = np.isfinite(self.scores)
+        of_known = np.append(self.labels[known], self.suggested[known])
+        least = int(of_known.max(initial=0)) + 1
+        checks.integers(least, num_classes=num_classes)
+        counts = np.zeros((num_classes, num_classes), np.int64)
         np.add.at(counts, (self.labels[known], self.suggested[known]), 1)
         return counts
 
@@ -55,8 +61,8 @@ def label_issues(
     Args:
         features: array `(num_images, units)`.
         labels: int array `(num_images,)`, -1 for unlabelled images.
-        k: int. Number of neighbours. Defaults to `20`, or one less than there
-            are images.
+        k: int. Number of neighbours; all other images where they are fewer.
+            Defaults to `20`.
         temperature: float. Defaults to `0.07`.
         nearest: pair of arrays as of `keras_dim.neighbors.nearest`, if the
             neighbours are known already; `features` may be None then.
@@ -65,13 +71,15 @@ def label_issues(
         `LabelIssues`.
 
     Raises:
-        ValueError: for features that `neighbors.nearest` refuses, and labels
-            that are no integers of -1 or more, one to an image, or are all -1.
+        ValueError: for features that `neighbors.nearest` refuses, a `k` below
+            1, and labels that are no integers of -1 or more, one to an image,
+            or are all -1.
 
     Reference: D L Wilson, Asymptotic Properties of Nearest Neighbor Rules
     Using Edited Data, 1972; weights of Wu et al., Unsupervised Feature
     Learning via Non-Parametric Instance Discrimination, CVPR 2018.
     """
+    checks.integers(1, k=k)
     checks.above(0, temperature=temperature)
     labels = batches.labels_of(labels, "labels", allow_unlabelled=True)
     if nearest is None:
@@ -81,8 +89,11 @@ def label_issues(
     checks.shape((len(found),), labels=labels)
     if not np.any(labels != batches.UNLABELLED):
         raise ValueError("`labels` has no label. Received only -1")
-    weights = np.exp((cosines - cosines[:, :1]) / temperature)
-    weights = weights * (labels[found] != batches.UNLABELLED)
+    is_labelled = labels[found] != batches.UNLABELLED
+    # The nearest voter has the weight 1, as all could underflow otherwise.
+    best = np.max(cosines, 1, keepdims=True, initial=-1.0, where=is_labelled)
+    gaps = np.where(is_labelled, cosines - best, -np.inf)
+    weights = np.exp(gaps / temperature)
     sums = weights.sum(axis=1)
     scores = np.full(len(labels), np.nan, np.float32)
     suggested = np.full(len(labels), batches.UNLABELLED, np.int64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_dim import checks
 from keras_dim import neighbors
 
 
@@ -17,7 +18,8 @@ def outliers(
 
     Args:
         features: array `(num_images, units)`.
-        k: int. Defaults to `10`, or one less than there are images.
+        k: int. Number of neighbours; all other images where they are fewer.
+            Defaults to `10`.
         cosines: array `(num_images, k or more)` of neighbours, the nearest
             first, as of `keras_dim.neighbors.nearest`, if they are known
             already; `features` may be None then.
@@ -26,11 +28,13 @@ def outliers(
         float32 array `(num_images,)`, from 0 to 2; larger for outliers.
 
     Raises:
-        ValueError: for features that `neighbors.nearest` refuses.
+        ValueError: for features that `neighbors.nearest` refuses, and a `k`
+            below 1.
 
     Reference: F Angiulli and C Pizzuti, Fast Outlier Detection in High
     Dimensional Spaces, PKDD 2002.
     """
+    checks.integers(1, k=k)
     if cosines is None:
         k = min(k, max(1, len(features) - 1))
         _, cosines = neighbors.nearest(features, k)

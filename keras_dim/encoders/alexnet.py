@@ -1,4 +1,4 @@
-"""AlexNet-like networks: of Deep InfoMax, whole or in patches, and others."""
+"""AlexNet-like networks, of whole images or of patches."""
 
 import keras
 from keras import layers
@@ -35,7 +35,7 @@ def dim_alexnet(
     linear one; the network of the Tiny ImageNet and STL-10 tables.
 
     Args:
-        image_size: int. Height and width of the images, 39 at least. Defaults
+        image_size: int. Height and width of the images, 15 at least. Defaults
             to 64, the published one.
         units: int. Width of both dense layers. Defaults to 4096.
         channels, global_units, variational: see `dim_convnet`.
@@ -65,7 +65,7 @@ def small_alexnet(image_size=64, channels=3, units=4096):
     The convolutions of `dim_alexnet`, all weights from N(0, 0.02).
 
     Args:
-        image_size: int. Height and width of the images, 39 at least. Defaults
+        image_size: int. Height and width of the images, 15 at least. Defaults
             to 64.
         channels: int. Channels of the images. Defaults to 3.
         units: int. Width of both dense layers. Defaults to 4096.

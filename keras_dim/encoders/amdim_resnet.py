@@ -18,7 +18,7 @@ STATISTICS = {
     64: ((0.43, 0.42, 0.39), (0.27, 0.26, 0.27)),
     128: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-# Of images that are not RGB.
+# Mean and deviation for images that are not RGB.
 NEUTRAL = (0.5, 0.25)
 
 
@@ -34,9 +34,9 @@ def amdim_resnet(
     """Encoder of AMDIM: features of an image at three scales.
 
     Of the `depth` residual layers of a block, only the first sees more than
-    one location. Nothing is padded, but for the first layer at 128 pixels. At
-    the start every block is average pooling: the last convolution of each
-    branch is zero.
+    one location. Only images of 128 pixels are padded, before the first layer.
+    Each residual layer starts as average pooling, since the last convolution
+    of its branch starts at zero.
 
     Args:
         image_size: int. Height and width: 32, 64 or 128. Defaults to 32.
@@ -46,22 +46,29 @@ def amdim_resnet(
             `8 * base_width`. Defaults to 1024.
         depth: int. Residual layers to a block. Defaults to 3.
         channels: int. Channels of the images. Defaults to 3.
-        use_batch_norm: bool. Whether to normalise inside of the blocks, too,
+        use_batch_norm: bool. Whether to batch-normalise within the blocks, too,
             which can make the task too easy. Defaults to `False`, the authors'
             choice.
-        pixel_statistics: pair of mean and deviation of pixels in [0, 1], for
-            each channel, or None for the authors' of that image size.
+        pixel_statistics: pair of the mean and the standard deviation of pixels
+            in [0, 1], each a number or a tuple of one for each channel.
+            Defaults to None: the authors' for that image size, or 0.5 and 0.25
+            where images do not have 3 channels.
 
     Returns:
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
         `"map_7"` and `"map_5"`, of 7 x 7 and 5 x 5 locations, and `"global"`,
-        of shape `(batch, representation_units)`, which is batch normalised.
+        of shape `(batch, representation_units)`, which is batch-normalised.
+
+    Raises:
+        ValueError: for another image size, a global vector narrower than the
+            maps, and statistics that are not those of pixels in [0, 1].
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
     the code published with it.
     """
     checks.one_of(STATISTICS, image_size=image_size)
     checks.integers(1, base_width=base_width, depth=depth)
+    checks.integers(1, representation_units=representation_units)
     map_width = (4 if image_size == 32 else 8) * base_width
     if representation_units < map_width:
         raise ValueError(

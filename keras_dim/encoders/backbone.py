@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import numbers
 import re
 
 import keras
@@ -10,11 +11,12 @@ from keras import tree
 
 from keras_dim import checks
 
-# Locations a side of a map for Deep InfoMax and AMDIM: pairs with few large
-# fields are too easy, and those with many small ones cost time and memory.
+# Locations to a side of the map for Deep InfoMax and AMDIM: with fewer, each
+# location sees so much of the image that pairs are too easy; with more, pairs
+# cost time and memory.
 LEAST_SIDE, MOST_SIDE = 6, 14
-# The models of keras.applications without rescaling of their own, by their
-# names, and the modules with their `preprocess_input`.
+# The models of keras.applications that do not rescale pixels themselves: a
+# pattern of their names, and the module with their `preprocess_input`.
 _APPLICATIONS = {
     r"densenet\d*": "densenet",
     r"inception_resnet_v2": "inception_resnet_v2",
@@ -29,7 +31,7 @@ _APPLICATIONS = {
     r"xception": "xception",
 }
 _RESCALING = (layers.Rescaling, layers.Normalization)
-# Maps of these are the image, or that of another layer with a margin.
+# The output of these is the image, or the map of another layer with a margin.
 _NO_FEATURES = (
     *_RESCALING,
     layers.InputLayer,
@@ -47,13 +49,13 @@ def from_backbone(
     image_size=None,
     norm_momentum=0.9,
 ):
-    """Returns an encoder of named features made of a backbone.
+    """Returns an encoder with named features that is made of a backbone.
 
     Args:
         backbone: functional `keras.Model` from images to a map, such as
             `keras.applications.ResNet50(include_top=False, weights=None,
             input_shape=(96, 128, 3))`, a convolutional backbone of KerasHub or
-            a model of one's own. Its layers and weights are shared.
+            any other model. Its layers and weights are shared.
         preprocess: callable from raw pixels in [0, 255] to the backbone's
             inputs; or None for a backbone that takes raw pixels. Defaults to
             `"auto"`: nothing for a backbone with a `Rescaling` or
@@ -61,15 +63,15 @@ def from_backbone(
             known by their names, their `preprocess_input`; else rescaling to
             [-1, 1]. Pass the function with which weights were trained.
         local: str, or None. Name of the layer whose map is the feature
-            `"local"`, one of `map_layers(backbone)`. By default the end of the
-            last block with the most locations of 6 to 14 a side, or the last
-            map if there is none.
+            `"local"`, one of `map_layers(backbone)`. Defaults to None: among
+            the maps of 6 to 14 locations to a side, the end of the last block
+            with the most locations, or the last map if there is none.
         image_size: int or `(height, width)`, for a backbone of images of any
             size. Defaults to that of its input.
         norm_momentum: float, or None to leave it. Momentum of all batch norms
-            of the backbone, which is set in its layers. Keras's 0.99 and
-            the 0.999 of some backbones need thousands of steps until moving
-            statistics are those of the training. Defaults to 0.9.
+            of the backbone, which is set in its layers. With Keras's 0.99, and
+            the 0.999 of some backbones, moving statistics need hundreds or
+            thousands of steps to follow the weights. Defaults to 0.9.
 
     Returns:
         Functional `keras.Model` from raw pixels to a dict of `"local"`,
@@ -77,7 +79,8 @@ def from_backbone(
 
     Raises:
         ValueError: for a backbone whose image size is not known, that gives no
-            map, or that has no such layer. The message lists those it has.
+            map, or that has no such layer (the message lists those it has);
+            and for a `preprocess` that is no function.
 
     Example:
     ```python
@@ -101,8 +104,15 @@ def from_backbone(
             f"The layer {local!r} {kind}.{checks.did_you_mean(local, found)} "
             f"Layers that could be `local`: {_listed(found)}"
         )
+    if preprocess not in ("auto", None) and not callable(preprocess):
+        raise ValueError(
+            "`preprocess` must be 'auto', None or a function of images. "
+            f"Received: {preprocess!r}"
+        )
     if norm_momentum is not None:
-        checks.between(0, 1, norm_momentum=norm_momentum)
+        checks.at_least(0, norm_momentum=norm_momentum)
+        # With 1, moving statistics would keep their first values.
+        checks.below(1, norm_momentum=norm_momentum)
         for layer in backbone._flatten_layers():
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = norm_momentum
@@ -175,9 +185,11 @@ def _image_shape(backbone, image_size):
         )
     shape = tuple(found[0].shape[1:])
     if image_size is not None:
-        is_int = isinstance(image_size, int)
-        sizes = (image_size,) * 2 if is_int else tuple(image_size)
-        checks.integers(1, **dict(zip(("height", "width"), sizes, strict=True)))
+        sizes = image_size
+        if isinstance(sizes, numbers.Real):
+            sizes = sizes, sizes
+        height, width = sizes
+        checks.integers(1, height=height, width=width)
         fits = zip(shape, sizes, strict=False)
         if any(own not in (None, wanted) for own, wanted in fits):
             raise ValueError(

@@ -12,12 +12,22 @@ from keras_dim.layers import norm
 def raw_pixels(image_size, channels, mean=0.5, deviation=0.5):
     """Returns the input of an encoder and its pixels, normalised.
 
-    Mean and deviation are those of pixels in [0, 1], one for each channel or
-    for all. By default the result is in [-1, 1].
+    Mean and standard deviation are those of pixels in [0, 1], one for each
+    channel or for all. By default the result is in [-1, 1].
     """
     checks.integers(1, image_size=image_size, channels=channels)
     image = keras.Input((image_size, image_size, channels), name="image")
-    mean, deviation = np.array(mean), np.array(deviation)
+    mean, deviation = np.array(mean, float), np.array(deviation, float)
+    are_of_pixels = (mean >= 0).all() and (0 < deviation).all()
+    # NaN is in no order.
+    are_of_pixels &= (mean <= 1).all() and (deviation <= 1).all()
+    shapes = {mean.shape, deviation.shape}
+    if not are_of_pixels or not shapes <= {(), (channels,)}:
+        raise ValueError(
+            "The mean and the deviation of pixels in [0, 1] must be one number "
+            f"each, or one for each of {channels} channel(s). Received: "
+            f"{mean.tolist()} and {deviation.tolist()}"
+        )
     scaled = layers.Rescaling(
         (1 / (255 * deviation)).tolist(),
         offset=(-mean / deviation).tolist(),
@@ -83,7 +93,7 @@ def dense(
 
 
 def encoder(image, features, global_units, variational, name):
-    """Returns a model of features and of a global vector, linear in `"fc"`."""
+    """Returns the model that adds `"global"`, a linear layer on `"fc"`."""
     outputs, fc = dict(features), features["fc"]
     for output in ["global", "global_log_variance"][: 1 + variational]:
         layer = initializers.dense(global_units, fc.shape[-1], name=output)

@@ -44,6 +44,9 @@ def dim_convnet(
         `"conv"`, maps `(batch, height, width, filters)`, `"fc"`
         `(batch, units)` and `"global"` `(batch, global_units)`.
 
+    Raises:
+        ValueError: for another image size or number of `filters`.
+
     Example:
     ```python
     encoder = keras_dim.encoders.dim_convnet(image_size=32)

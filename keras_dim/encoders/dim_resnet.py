@@ -24,8 +24,8 @@ def dim_resnet(
 ):
     """Bottleneck residual encoder of Deep InfoMax.
 
-    The authors' resnet19_32x32 and resnet34_32x32, and the folded ones, which
-    encode overlapping patches of 8 pixels, for the comparison with contrastive
+    The authors' resnet19_32x32 and resnet34_32x32. The folded versions encode
+    overlapping patches of 8 pixels; the paper compares them with contrastive
     predictive coding on CIFAR-10.
 
     Args:

@@ -34,6 +34,20 @@ def vector_width(encoder: keras.Model, name: str) -> int:
     return shape[-1]
 
 
+def image_size(encoder: keras.Model) -> int:
+    """Returns the height and width of an encoder's images, which are equal.
+
+    Raises a `ValueError` where they are not, or are not known.
+    """
+    height, width = encoder.input.shape[1:3]
+    if height is None or height != width:
+        raise ValueError(
+            "The default views are squares of the encoder's image size. "
+            f"Received an encoder of images of {(height, width)}: pass `views`"
+        )
+    return height
+
+
 def check_views(
     encoder: keras.Model, views: Mapping[str, Any], names: Iterable[str]
 ) -> None:

@@ -25,8 +25,9 @@ STATISTICS = {
 def lab_pair(image_size=32, network="resnet", color_space="lab"):
     """Two networks of one kind, for luminance and chrominance.
 
-    Images are brought to CIE L*a*b* or YCbCr within the encoder, normalised as
-    in the authors' code.
+    The encoder converts images to CIE L*a*b* or YCbCr, normalised as in the
+    authors' code. `"amdim_resnet"` gets twice these values, as it divides
+    images that are not RGB by a smaller deviation.
 
     Args:
         image_size: int. Height and width of the images. Defaults to 32.
@@ -39,7 +40,11 @@ def lab_pair(image_size=32, network="resnet", color_space="lab"):
     Returns:
         Functional `keras.Model` from raw RGB pixels in [0, 255] to a dict of
         `"luminance"` and `"chrominance"`, the `"global"` features of both
-        networks, and `"global"`, both in one vector.
+        networks, of shape `(batch, units)`, and `"global"`, the two
+        concatenated, `(batch, 2 * units)`.
+
+    Raises:
+        ValueError: for an unknown network, argument or color space.
 
     Reference: [Tian et al., 2019](https://arxiv.org/abs/1906.05849).
     """
@@ -50,7 +55,8 @@ def lab_pair(image_size=32, network="resnet", color_space="lab"):
     means, deviations = STATISTICS[color_space]
 
     def as_pixels(values, mean, deviation):
-        # The networks take 127.5 from pixels and divide them by it.
+        # The networks subtract 127.5 from pixels, and divide them by 127.5:
+        # `amdim_resnet` by half of that.
         scale = [127.5 / each for each in deviation]
         offset = [127.5 - m * s for m, s in zip(mean, scale, strict=True)]
         return layers.Rescaling(scale, offset, dtype="float32")(values)

@@ -31,8 +31,8 @@ def patch_resnet(
     """Residual network on overlapping patches, without batch norm.
 
     The image is cut into a grid of patches, each of which `encoders.resnet`
-    turns into a vector, the mean over its last map. Batch norm would let a
-    patch see the others, so that layer norm is the default.
+    turns into a vector, the mean over its last map. Layer norm is the default,
+    as batch norm would let a patch see the others.
 
     Args:
         image_size: int. Height and width of the images. Defaults to 64.
@@ -40,8 +40,9 @@ def patch_resnet(
         patch_size: int. Height and width of a patch, 8 at least. Defaults to
             None, the published one for images of 30, 32, 64, 224, 256 or 260
             pixels, such as 16 for 64.
-        stride: int. Pixels from patch to patch. Defaults to None, the
-            published one, else half of the patch.
+        stride: int. Pixels from one patch to the next. Defaults to None: the
+            published one where `patch_size` is None, too, else half of the
+            patch.
         depth, width, norm, num_groups: see `encoders.resnet`. Defaults to 18,
             64 and `"layer"`.
 
@@ -50,21 +51,25 @@ def patch_resnet(
         `"local"`, the vectors of all patches (7 x 7 x 512 for 64 pixels), and
         `"global"`, their mean.
 
+    Raises:
+        ValueError: for images without a published grid, and for patches that
+            do not fill the image.
+
     Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748),
     with grids and norm of [Henaff et al., 2020](
     https://arxiv.org/abs/1905.09272) and of small-image versions.
     """
-    published = GRIDS.get(image_size, (None, None))
+    checks.integers(1, **checks.given(stride=stride))
+    published_stride = None
     if patch_size is None:
-        patch_size, stride = published[0], stride or published[1]
-    if patch_size is None:
-        raise ValueError(
-            f"There is no published grid for images of {image_size} pixels: "
-            f"set `patch_size`, or take one of {list(GRIDS)}"
-        )
-    stride = stride or patch_size // 2
-    checks.integers(1, stride=stride)
+        if image_size not in GRIDS:
+            raise ValueError(
+                f"There is no published grid for images of {image_size} "
+                f"pixels: set `patch_size`, or take one of {list(GRIDS)}"
+            )
+        patch_size, published_stride = GRIDS[image_size]
     checks.integers(8, image_size, patch_size=patch_size)
+    stride = stride or published_stride or patch_size // 2
     if (image_size - patch_size) % stride:
         raise ValueError(
             f"Patches of {patch_size} pixels every {stride} pixels do not fill "

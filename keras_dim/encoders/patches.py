@@ -10,12 +10,13 @@ NETWORK = "patch_network"
 
 
 def unfold(images, size, stride=None):
-    """Cuts images into patches, in the batch axis.
+    """Cuts images into patches, which are put into the batch axis.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
         size: int. Height and width of a patch.
-        stride: int, or None for half of the size. From patch to patch.
+        stride: int, or None for half of the size. Pixels from one patch to
+            the next.
 
     Returns:
         Tensor `(batch * rows * columns, size, size, channels)`, the patches of
@@ -33,6 +34,11 @@ def unfold(images, size, stride=None):
 
 def fold(patches, image_size, size, stride=None):
     """Puts encoded patches of one location each back into their grid.
+
+    Args:
+        patches: tensor `(batch * rows * columns, 1, 1, channels)`.
+        image_size: int. Height and width of the images.
+        size, stride: see `unfold`.
 
     Returns:
         Tensor `(batch, rows, columns, channels)`.
@@ -62,10 +68,11 @@ def grid_shape(encoder):
 
 
 def overlap(encoder, step):
-    """Returns whether locations so many rows apart see pixels in common.
+    """Returns whether locations `step` rows apart have pixels in common.
 
-    Bands of one image, half a row of the grid high, are changed one by one.
-    Fields of view that do not overlap can share a band, but not two.
+    An image is cut into horizontal bands, two to a row of the grid, which are
+    changed one by one to see which rows of the grid respond. Receptive fields
+    that do not overlap can share one band at their border, but not two.
 
     Args:
         encoder: `keras.Model` that `grid_shape` takes, of images.
@@ -87,7 +94,7 @@ def overlap(encoder, step):
 
 
 def is_of_patches(encoder):
-    """Returns whether an encoder passes patches through a network of theirs."""
+    """Returns whether an encoder has a network of patches within it."""
     return any(layer.name == NETWORK for layer in encoder.layers)
 
 
@@ -107,7 +114,7 @@ def network_of(encoder):
 
 
 def encode(encoder, images, patch_views):
-    """Returns an encoder's grid of patches that are changed each on its own.
+    """Returns an encoder's grid of patches, each augmented on its own.
 
     Args:
         encoder: `keras.Model` that `network_of` takes.
@@ -128,5 +135,10 @@ def encode(encoder, images, patch_views):
 
 def _patch_indices(length, size, stride):
     """Returns the indices of each patch along a side: `(patches, size)`."""
+    if length < size:
+        raise ValueError(
+            f"Images must have {size} pixels a side or more, the size of a "
+            f"patch. Received: {length}"
+        )
     starts = np.arange(0, length - size + 1, stride or size // 2)
     return starts[:, None] + np.arange(size)

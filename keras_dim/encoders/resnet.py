@@ -1,4 +1,4 @@
-"""The usual residual networks, for small images and large ones."""
+"""Residual networks of 18, 34 or 50 layers, for small and large images."""
 
 import keras
 from keras import layers
@@ -31,8 +31,8 @@ def resnet(
 
     As in torchvision: four stages of 1, 2, 4 and 8 times `width` filters, the
     last three of stride 2. The stem for large images is a convolution of 7 x 7
-    with stride 2 and max pooling; that for small ones, as contrastive methods
-    have it on CIFAR-10, is a convolution of 3 x 3.
+    with stride 2 and max pooling. The stem for small images is a convolution of
+    3 x 3, as in contrastive methods on CIFAR-10.
 
     Args:
         image_size: int. Height and width of the images. Defaults to 32.
@@ -42,12 +42,13 @@ def resnet(
         stem: str. `"small"` or `"large"`. Defaults to None, `"small"` for
             images of up to 64 pixels.
         norm: str. `"batch"`; `"split"`, see `layers.SplitBatchNormalization`;
-            `"group"`; or `"layer"`, over all of an image. Defaults to
-            `"batch"`.
+            `"group"`; or `"layer"`, over all locations and channels of an
+            image. Defaults to `"batch"`.
         num_groups: int. Splits of a batch for `"split"`, by default 8; groups
-            of channels for `"group"`, by default 32.
-        zero_gamma: bool. Whether the last scale of each block starts at 0, so
-            that blocks start as identities. Defaults to `True`.
+            of channels for `"group"`, by default 32. Other norms take none.
+        zero_gamma: bool. Whether the scale of the last norm in each block
+            starts at 0, so that the block starts as its shortcut. Defaults to
+            `True`.
         stem_width: int. Filters of the stem. Defaults to None, `width`. CMC's
             ResNet v1 is `width=32, stem_width=64`.
 
@@ -55,17 +56,27 @@ def resnet(
         Functional `keras.Model` from raw pixels in [0, 255] to a dict of
         `"local"`, the map of the third stage (8 x 8 x 256 for 32 pixels),
         `"conv"`, that of the last one (4 x 4 x 512), and `"global"`, its mean
-        over all locations (512; 2,048 for 50 layers).
+        over all locations (512). With 50 layers, maps have four times as many
+        channels.
+
+    Raises:
+        ValueError: for an unknown depth, norm or stem, and for `num_groups`
+            with a norm that has none.
 
     Reference: [He et al., 2015](https://arxiv.org/abs/1512.03385).
     """
     checks.one_of(REPEATS, depth=depth)
     checks.one_of(NORMS, norm=norm)
+    optional = checks.given(num_groups=num_groups, stem_width=stem_width)
+    checks.integers(1, image_size=image_size, width=width, **optional)
+    if num_groups is not None and norm not in ("split", "group"):
+        raise ValueError(
+            "Only the norms 'split' and 'group' have `num_groups`. Received: "
+            f"norm={norm!r}, num_groups={num_groups}"
+        )
     if stem is None:
         stem = "small" if image_size <= SMALL_SIZE else "large"
     checks.one_of(STEMS, stem=stem)
-    optional = checks.given(num_groups=num_groups, stem_width=stem_width)
-    checks.integers(1, width=width, **optional)
 
     def convolution(
         x, filters, kernel_size, strides=1, gamma="ones", relu=True

@@ -13,9 +13,8 @@ PREFIX = "stored_values_"
 def with_range(encoder: keras.Model, values: ValueRange) -> keras.Model:
     """Returns an encoder of stored values made of one of pixels.
 
-    Its first layer computes `255 * (v - low) / (high - low)` of each band in
-    float32, without clipping, so that what was an image of 8 bits to the
-    encoder is one of the range of `values`. A constant band becomes 0.
+    Its first layer maps the range of each band to [0, 255], by `255 * (v - low)
+    / (high - low)` in float32, without clipping. A constant band becomes 0.
 
     Args:
         encoder: functional `keras.Model` from pixels in [0, 255]. Its weights
@@ -23,7 +22,7 @@ def with_range(encoder: keras.Model, values: ValueRange) -> keras.Model:
         values: `ValueRange`, such as `keras_dim.data.measure(source)` has.
 
     Returns:
-        Functional `keras.Model` from stored values, of the same features.
+        Functional `keras.Model` from stored values to the same features.
 
     Raises:
         ValueError: for another number of bands than the encoder's channels,
@@ -62,8 +61,12 @@ def how_read(encoder: keras.Model) -> str:
 def value_range(encoder: keras.Model) -> ValueRange | None:
     """Returns the range of an encoder made by `with_range`, else `None`.
 
-    The encoder may also be a part of a model. A constant band has the range 0
-    to 0.
+    Args:
+        encoder: `keras.Model`; or a model with such an encoder within it.
+
+    Returns:
+        `ValueRange` or `None`. A constant band has the range 0 to 0, as its
+        value is not stored.
     """
     for layer in getattr(encoder, "layers", ()):
         if layer.name.startswith(PREFIX):

@@ -37,15 +37,16 @@ def export(
     and for ONNX Runtime, which takes `images` as `native` does; they need the
     extra of that name.
 
-    Every export is read back by those of its runtimes that are installed.
-    `export_report.json` holds the differences of their features from the
-    encoder's; those above 1e-5 and runtimes that fail are warned about.
+    Every export is loaded by those of its runtimes that are installed.
+    `export_report.json` has the differences of their features from the
+    encoder's. Relative differences above 1e-5, and runtimes that fail, are
+    warned about.
 
     Args:
         encoder: `keras.Model`. A built model with one input, the images, and
             one output or a dict of named outputs.
         path: str or path. Folder, or file that ends in `.tflite` or `.onnx`,
-            to write, wholly or not at all.
+            to be written, completely or not at all.
         format: str. One of `FORMATS`. Defaults to `"saved_model"`.
 
     Returns:

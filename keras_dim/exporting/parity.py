@@ -33,9 +33,10 @@ def report_path(path: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _no_telemetry():
-    """Has OpenVINO report its use to nobody, as where a CI runs it.
+    """Keeps OpenVINO from sending telemetry, which it does not under a CI.
 
-    It would, from a fork of this process, when it is imported and converts.
+    Otherwise it would, from a fork of this process, when it is imported and
+    when it converts a model.
     """
     before = os.environ.get("CI")
     os.environ["CI"] = "true"
@@ -56,9 +57,10 @@ def report(
     """Compares features of an export with the encoder's, runtime by runtime.
 
     The images are random pixels with seed 0. The difference of a feature is
-    the largest difference of its values, divided by its largest value; NaN
-    agrees with nothing. A runtime that disagrees or fails is warned about:
-    other readers of the file may work. An error of TensorFlow is raised.
+    the largest absolute difference of its values, divided by the largest
+    absolute value; NaN never agrees. A runtime that disagrees or fails is
+    warned about: others may read the file well. An error of TensorFlow is
+    raised.
 
     Args:
         encoder: `keras.Model`.

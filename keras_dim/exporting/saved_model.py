@@ -30,9 +30,10 @@ _CONFIGS = {
         # tensorflow_model_server --enable_batching
         #     --batching_parameters_file=THIS
         # Requests of several clients go through the encoder together. For
-        # servers whose clients all use the signature "native": where images
-        # of other sizes meet, or one is no image, all of the batch fail. A
-        # request of more than max_batch_size images is refused.
+        # servers whose clients all use the signature "native": where a batch
+        # has images of different sizes, or one that is no image, all of its
+        # requests fail. Requests of more than max_batch_size images are
+        # refused.
         max_batch_size {{ value: {max_batch_size} }}
         # How long a request waits for others.
         batch_timeout_micros {{ value: 2000 }}
@@ -92,27 +93,27 @@ def _write_warmup(folder, encoder, functions, model_name):
     The first request of a shape is slow, since TensorFlow plans for it.
     """
     height, width, channels = encoder.inputs[0].shape[1:]
-    # 64 for an encoder of any size.
     values = encoders.value_range(encoder)
     dtype = "uint8" if values is None else values.dtype
+    # 64 pixels for an encoder of any size.
     image = np.zeros((height or 64, width or 64, channels), dtype)
     extra = folder / "assets.extra"
     extra.mkdir()
     path = extra / "tf_serving_warmup_requests"
     with tf.io.TFRecordWriter(str(path)) as file:
         for name, (_, spec) in functions.items():
-            values = [np.stack([image] * n) for n in (1, _MAX_BATCH_SIZE)]
+            inputs = [np.stack([image] * n) for n in (1, _MAX_BATCH_SIZE)]
             if spec.dtype == tf.string:
-                values = [np.array([tf.io.encode_png(image).numpy()])]
-            for value in values:
+                inputs = [np.array([tf.io.encode_png(image).numpy()])]
+            for value in inputs:
                 file.write(_warmup(model_name, name, spec.name, value))
 
 
 def _warmup(model_name, signature_name, input_name, value):
     """Returns a `PredictionLog` of TensorFlow Serving, which has its request.
 
-    Its fields are put together here: the package with their classes,
-    tensorflow-serving-api, is needed for gRPC alone.
+    It is encoded by hand, so that exports do not need tensorflow-serving-api,
+    the package with its class.
     """
     tensor = tf.make_tensor_proto(value).SerializeToString()
     model = _field(1, model_name.encode()) + _field(3, signature_name.encode())

@@ -75,7 +75,7 @@ class AlignmentUniformity(base.SelfSupervisedModel):
         )
         width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.alignment_uniformity(
-            encoder.input.shape[1], seed=seed
+            encoder_features.image_size(encoder), seed=seed
         )
         terms = {"alignment": alpha, "uniformity": beta}
         super().__init__(encoder, views, terms, **kwargs)

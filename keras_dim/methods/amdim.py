@@ -22,17 +22,19 @@ PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
 class AMDIM(base.SelfSupervisedModel):
     """Augmented multiscale Deep InfoMax.
 
-    Of two or more views of each image, the features of one predict those of
-    each other one, in both directions and across scales: the mean over
-    pairings' targets of the InfoNCE bound on clipped scores,
+    Each of `pairings` names a source and a target feature, often of different
+    scales. The source of one view predicts the target of another view of the
+    same image, by InfoNCE on softly clipped scores:
 
         s = source . target / sqrt(units)
-        loss = sum of  penalty mean(s^2) - InfoNCE(limit tanh(s / limit))
+        loss = sum over pairings of
+            penalty mean(s^2) - InfoNCE(limit tanh(s / limit))
 
-    with all targets of the other images, on all replicas, as negatives. Each
-    view passes the encoder on its own, so that batch norm does not mix them.
-    Where the source is a map, one location of it is drawn for each image; in
-    `evaluate` it is the middle one.
+    each as a mean over the locations of the target and over all ordered pairs
+    of views. All targets of the other images, on all replicas, are negatives.
+    Each view passes the encoder on its own, so that batch norm does not mix
+    them. Where the source is a map, one location of it is drawn for each image;
+    in `evaluate` it is the middle one.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict of named features:
@@ -50,9 +52,9 @@ class AMDIM(base.SelfSupervisedModel):
             and positives, before clipping. Defaults to 0.05.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         mixture: int, or `layers.MixtureFeatures`. Number of features that are
-            computed from the global one, among which each target chooses those
-            that predict it; needs InfoNCE. Defaults to None, the global one
-            itself.
+            computed from the global one; each target is predicted by the
+            features that fit it best. Needs InfoNCE. Defaults to None: the
+            global feature predicts by itself.
         use_batch_norm: bool. Whether the hidden layer of the projections is
             batch-normalised. Defaults to `False`.
         negatives_from: str. See `layers.DotProductCritic`.
@@ -71,9 +73,9 @@ class AMDIM(base.SelfSupervisedModel):
     Differs from the paper, as the authors' code does: scores are divided by
     the root of their width before they are penalised and clipped, and the
     penalty's weight is 0.05 where the paper says 0.04. The authors published
-    no code of the mixtures, section 3.6; here the features of a mixture take
-    the place of the global one wherever it is the source, by default in both 1
-    to 5 and 1 to 7. See `MixtureFeatures`.
+    no code of the mixtures, section 3.6; here the features of a mixture replace
+    the global one wherever it is the source, by default in two of the three
+    pairings. See `MixtureFeatures`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
@@ -97,10 +99,13 @@ class AMDIM(base.SelfSupervisedModel):
         checks.at_least(0, score_penalty=score_penalty)
         shapes = encoder_features.feature_shapes(encoder, "global")
         named = {"_to_".join(pairing): tuple(pairing) for pairing in pairings}
+        checks.distinct(1, pairings=[tuple(pairing) for pairing in pairings])
         weights = dict.fromkeys(named, -1.0)
         if score_penalty:
             weights["score_penalty"] = score_penalty
-        views = views or views_lib.amdim(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.amdim(
+            encoder_features.image_size(encoder), seed=seed
+        )
         super().__init__(encoder, views, weights, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names)
         self.pairings = tuple(named.values())
@@ -160,17 +165,20 @@ class AMDIM(base.SelfSupervisedModel):
         return self.bound(*pairs)
 
     def assignments(self, images, target="map_7"):
-        """Returns the features of the mixture that each location chooses.
+        """Returns which features of the mixture predict each location.
 
         Args:
-            images: tensor `(batch, height, width, channels)`, or a batch of
-                views. Two or more: the others are the negatives.
+            images: tensor `(batch, height, width, channels)` of two images or
+                more, as the others are the negatives; or a batch of views.
             target: str. Name of a feature that is paired with the global one.
                 Defaults to `"map_7"`.
 
         Returns:
             Probabilities `(batch, height, width, num_mixtures)` for a map,
             `(batch, num_mixtures)` for a vector.
+
+        Raises:
+            ValueError: without a mixture, and for another target.
         """
         if not self.mixture:
             raise ValueError("Only a mixture has assignments: set `mixture`")

@@ -13,10 +13,11 @@ from keras_dim.views.on_range import on_range
 class SelfSupervisedModel(replicated.ReplicatedModel):
     """Trains an encoder from unlabelled images.
 
-    A method states what it computes from the views of a batch (`outputs`) and
-    which scalars it makes of that (`loss_terms`); the loss is their sum,
-    weighted by `term_weights`, negative for a term to be maximised. The
-    trained product is `self.encoder`, a functional `keras.Model`.
+    A subclass defines `outputs`, which computes tensors from the views of a
+    batch, and `loss_terms`, which computes scalars from these. The loss is the
+    sum of the scalars, weighted by `term_weights`; the weight of a term to be
+    maximised is negative. The trained product is `self.encoder`, a functional
+    `keras.Model`.
 
     `fit` takes images, pairs of images and labels, which are ignored, dicts
     with `"image"`, or dicts with the method's views.
@@ -35,15 +36,21 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         self._term_means = means
 
     def outputs(self, views, training):
-        """Returns tensors of a batch's views, from which the terms are made."""
+        """Returns the tensors that `loss_terms` takes.
+
+        Args:
+            views: dict of `view_names` to tensors `(batch, height, width,
+                channels)`; with `"index"` where the method has `num_images`.
+            training: bool.
+        """
         raise NotImplementedError
 
     def loss_terms(self, outputs):
-        """Returns a dict of scalars, one for each of `term_weights`."""
+        """Returns a dict with a scalar for each name in `term_weights`."""
         raise NotImplementedError
 
     def before_step(self):
-        """Moves teachers and moving averages; called before each step."""
+        """Updates teachers and moving averages, before each training step."""
         return  # AutoGraph warns of functions without a statement.
 
     def after_loss(self, outputs):
@@ -51,7 +58,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         return
 
     def ceilings(self, batch_size):
-        """Returns the greatest value of each term, where a bound has one."""
+        """Returns a dict of the greatest values of terms that have one."""
         return {}
 
     def call(self, inputs, training=False):
@@ -60,7 +67,7 @@ class SelfSupervisedModel(replicated.ReplicatedModel):
         return self.outputs(self.views_of(inputs, training), training)
 
     def views_of(self, inputs, training):
-        """Returns the views of a batch; a dict of views is its own."""
+        """Returns the views of a batch, which may be a dict of them already."""
         views = inputs
         is_views = isinstance(inputs, dict) and "image" not in inputs
         if not (is_views and set(self.view_names) <= set(inputs)):

@@ -23,10 +23,10 @@ class BYOL(base.SelfSupervisedModel):
 
         loss = |prediction_1 - target_2|^2 + |prediction_2 - target_1|^2
 
-    as a mean over the images: 4 for random vectors, 0 where all are equal.
-    Each view passes the networks on its own, so that batch norm does not mix
-    them. Where `views` has more than two views, the loss is twice the mean over
-    all pairs of a prediction and another view's target.
+    as a mean over the images: about 4 for random vectors, 0 where predictions
+    equal their targets. Each view passes the networks on its own, so that batch
+    norm does not mix them. Where `views` has more than two views, the loss is
+    twice the mean over all pairs of a prediction and another view's target.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
@@ -73,7 +73,9 @@ class BYOL(base.SelfSupervisedModel):
         **kwargs,
     ):
         width = encoder_features.vector_width(encoder, "global")
-        views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.byol(
+            encoder_features.image_size(encoder), seed=seed
+        )
         super().__init__(encoder, views, {"prediction_error": 1.0}, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names)
         self.units = units

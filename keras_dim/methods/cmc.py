@@ -99,7 +99,9 @@ class CMC(base.SelfSupervisedModel):
         pairs = [p for p in pairs if graph == "full" or p[0] == features[0]]
         directions = [*pairs, *(pair[::-1] for pair in pairs)]
         named = {"_to_".join(pair): pair for pair in directions}
-        views = views or views_lib.cmc(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.cmc(
+            encoder_features.image_size(encoder), seed=seed
+        )
         weights = dict.fromkeys(named, -1.0 if softmax else 1.0)
         super().__init__(encoder, views, weights, **kwargs)
         self.num_images = num_images

@@ -70,7 +70,9 @@ class CodingRate(base.SelfSupervisedModel):
         checks.at_least(0, alpha=alpha)
         checks.above(0, distortion=distortion)
         width = encoder_features.vector_width(encoder, "global")
-        views = views or views_lib.multi_crop(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.multi_crop(
+            encoder_features.image_size(encoder), seed=seed
+        )
         terms = {"similarity": -alpha, "coding_rate": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names)

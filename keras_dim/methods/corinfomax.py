@@ -73,7 +73,9 @@ class CorInfoMax(base.SelfSupervisedModel):
         checks.at_least(0, alpha=alpha)
         checks.above(0, epsilon=epsilon)
         width = encoder_features.vector_width(encoder, "global")
-        views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.simclr(
+            encoder_features.image_size(encoder), seed=seed
+        )
         terms = {"distance": alpha, "log_determinant": -1.0}
         super().__init__(encoder, views, terms, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names, most=2)

@@ -1,4 +1,4 @@
-"""CPC: predict the patches below from those above."""
+"""CPC: predict the lower patches of an image from the upper ones."""
 
 import warnings
 
@@ -10,6 +10,7 @@ from keras_dim import checks
 from keras_dim import distribution
 from keras_dim import parts
 from keras_dim import views as views_lib
+from keras_dim.encoders import features as encoder_features
 from keras_dim.encoders import patches
 from keras_dim.layers import bounds
 from keras_dim.layers import context as context_lib
@@ -20,13 +21,13 @@ from keras_dim.mutual_information import rankings
 from keras_dim.views import pipelines
 
 NOT_APART = (
-    "The encoder has batch norm, by which patches see each other: CPC may tell "
-    "them by the statistics of their image. Take another norm, as "
+    "The encoder has batch norm, by which patches see each other: CPC may "
+    "recognise them by the statistics of their image. Take another norm, as "
     "encoders.patch_resnet does."
 )
 OVERLAPPING = (
     "Locations of the encoder's map see the same pixels as those {step} rows "
-    "below: CPC may tell them by these alone. Take larger `steps`, or an "
+    "below: CPC may recognise them by these alone. Take larger `steps`, or an "
     "encoder of separate patches, such as encoders.patch_resnet."
 )
 
@@ -61,8 +62,9 @@ class CPC(base.SelfSupervisedModel):
             to 64.
         context_units: int. See `layers.context.row_context`. Defaults to 256.
         num_blocks: int. Likewise. Defaults to 5.
-        num_negatives: int, or None for all patches of the batch. So many
-            random patches are drawn, with replacement, for each prediction.
+        num_negatives: int, or None for all patches of the batch. Number of
+            random patches that are drawn, with replacement, for each
+            prediction.
         score_scale: float. Scores are multiplied by it. Defaults to 0.1.
         bound: str or object. See `DeepInfoMax`. Defaults to `"info_nce"`.
         negatives_from: str. See `layers.DotProductCritic`.
@@ -129,7 +131,9 @@ class CPC(base.SelfSupervisedModel):
             message = OVERLAPPING.format(step=min(steps))
             warnings.warn(message, stacklevel=2)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
-        views = views or views_lib.cpc(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.cpc(
+            encoder_features.image_size(encoder), seed=seed
+        )
         if patch_views is not None:
             size = patches.network_of(encoder).input.shape[1]
             patch_views = parts.build(
@@ -180,7 +184,7 @@ class CPC(base.SelfSupervisedModel):
             grid = self.encoder(views["image"], training=training)["local"]
         of_steps = {name: [] for name in self.term_weights}
         for turn, predictors in enumerate(self.predictors):
-            # Down and up, then to both sides.
+            # The turned grid is read downwards: down, up, to both sides.
             turned = ops.transpose(grid, (0, 2, 1, 3)) if turn > 1 else grid
             turned = ops.flip(turned, axis=1) if turn % 2 else turned
             context = self.context(turned, training=training)

@@ -1,4 +1,4 @@
-"""Deep InfoMax: maximise information between a summary and its parts."""
+"""Deep InfoMax: maximise information between an image's summary and parts."""
 
 import keras
 
@@ -18,10 +18,15 @@ GLOBAL_PAIRINGS = ("map", "summary")
 class DeepInfoMax(base.SelfSupervisedModel):
     """Deep InfoMax, with global, local and prior objectives.
 
-    Maximises `alpha I(summary; map) + beta I(summary; location)`, the second
-    a mean over all locations of a feature map, while the summaries of all
-    images are made to follow a prior with weight `gamma`. Features of the
-    other images of the batch, on all replicas, serve as negatives.
+    With the summary of an image, `"global"`, and its feature map, `"local"`,
+
+        loss = - alpha I(summary; map) - beta mean I(summary; location)
+               + gamma (loss of the prior)
+
+    The mean is over all locations of the map, and `I` is the bound on a
+    critic's scores. The prior is the distribution that the summaries of all
+    images shall follow. Features of the other images of the batch, on all
+    replicas, serve as negatives.
 
     Published settings: DIM(L) `alpha=0, beta=1, gamma=0.1`, DIM(G)
     `alpha=1, beta=0, gamma=1`. A term without weight has no layers.
@@ -44,9 +49,10 @@ class DeepInfoMax(base.SelfSupervisedModel):
         bound: str, one of `layers.bounds.BOUNDS`, or an object:
             `mutual_information.InfoNCE(chunk_size=64)`.
         prior: str, `"uniform"`, `"normal"` or `"variational"`, or a layer:
-            `layers.AdversarialPrior(gradient_penalty=10.0)`; or None. An
-            adversarial prior has a discriminator that the encoder must fool;
-            a variational one draws the summaries.
+            `layers.AdversarialPrior(gradient_penalty=10.0)`; or None, which
+            leaves `gamma` out. The first two are adversarial: a discriminator
+            tells summaries from draws of the prior, and the encoder must fool
+            it. A variational prior draws the summaries.
         global_pairing: str. Whether the global objective pairs the summary
             with the whole `"map"` or with the `"summary"` itself, of which a
             variational prior makes one draw. Defaults to `"map"`.
@@ -66,9 +72,9 @@ class DeepInfoMax(base.SelfSupervisedModel):
     (their gradients do not mix), scores are divided by the root of their
     width (`DotProductCritic(temperature=1.0)` does not), InfoNCE leaves out
     an image's pairs with its own other locations
-    (`bounds.InfoNCE(own_image_score=-10.0)` does not), the gradient penalty
-    (see `AdversarialPrior`), and in that locations are drawn without
-    replacement.
+    (`mutual_information.InfoNCE(own_image_score=-10.0)` does not), the
+    gradient penalty (see `AdversarialPrior`), and in that locations are drawn
+    without replacement.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """

@@ -1,7 +1,5 @@
 """Distillation: a student predicts the features of a trained teacher."""
 
-import operator
-
 import keras
 from keras import ops
 
@@ -33,7 +31,8 @@ class Distillation(base.SelfSupervisedModel):
         encoder: `keras.Model`, the student, from raw pixels to a dict with
             `"global"`.
         views: layer from images to a dict with `"image"`, or None for weak
-            ones: moves by up to an eighth of the smaller side, and flips.
+            augmentation: translations by up to an eighth of the smaller side,
+            and horizontal flips.
         teacher: `keras.Model` from raw pixels to features, such as
             `keras_dim.pretrained("amdim_cifar10")`, or a model of
             `keras.applications` in `encoders.from_backbone`. How pixels are
@@ -61,9 +60,10 @@ class Distillation(base.SelfSupervisedModel):
 
     The teacher is copied: the model given stays as it is. The copy runs in
     inference mode, is not trained, and is part of the saved method, so that a
-    run can be resumed without the teacher's file; the student's file is without
-    it. Differs from the paper in the views, which move instead of being cropped
-    and resized, as images here are small, and in the depth of the head.
+    run can be resumed without the teacher's file. The student's own file does
+    not contain it. Differs from the paper in the views, which are translated
+    instead of being cropped and resized, as images here are small, and in the
+    depth of the head.
 
     Reference: [Navaneet et al., 2021](https://arxiv.org/abs/2201.05131).
     """
@@ -99,11 +99,13 @@ class Distillation(base.SelfSupervisedModel):
                 "would get raw ones: wrap it by encoders.from_backbone, built "
                 "with include_top=False and without pooling"
             )
-        ranges = map(stored_values.value_range, (teacher, encoder))
-        if operator.ne(*ranges):
+        own_range = stored_values.value_range(encoder)
+        teachers_range = stored_values.value_range(teacher)
+        if teachers_range != own_range:
             raise ValueError(
-                "Teacher and student must take values of the same range: both "
-                "pixels of 8 bits, or both stored values. They do not"
+                "Teacher and student must take values of the same range, or "
+                "both pixels of 8 bits, None. Received: "
+                f"{teachers_range} and {own_range}"
             )
         name = teacher_feature or encoder_features.default_feature(teacher)
         units = encoder_features.vector_width(teacher, name)
@@ -148,7 +150,7 @@ class Distillation(base.SelfSupervisedModel):
 
 
 def _resized(images, size):
-    """Resizes images bilinearly, with antialiasing, which XLA has no op for."""
+    """Resizes images bilinearly with antialiasing, for which XLA has no op."""
     starts = ops.zeros(ops.shape(images)[:1], "float32")
     of_axes = [
         resampling.weights(starts, starts + old, old, new, "bilinear")

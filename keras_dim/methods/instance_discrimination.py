@@ -24,15 +24,14 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
 
     The encoder and a linear head make a unit vector `f` of one view of each
     image. A bank holds a vector of each image of the data set, from the last
-    time that it was seen. With the full softmax, the image is told from all
-    others,
+    time that it was seen. The full softmax (`num_noise=None`) tells the image
+    from all others,
 
         loss = -InfoNCE(bank_i . f / temperature)
 
-    Else it is told from `num_noise` random rows of the bank, by
-    noise-contrastive estimation; see `layers.NoiseContrast`. After a step, the
-    image's row becomes the normalised `bank_momentum * row + (1 -
-    bank_momentum) * f`.
+    Otherwise, noise-contrastive estimation tells it from `num_noise` random
+    rows of the bank; see `layers.NoiseContrast`. After a step, the image's row
+    becomes `bank_momentum * row + (1 - bank_momentum) * f`, normalised.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
@@ -48,8 +47,9 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
             CIFAR-10.
         num_noise: int, or None for the full softmax, as the authors train on
             CIFAR-10. Number of random rows. Defaults to 4096.
-        noise: list of floats, or None for equally likely ones. How often each
-            row is drawn; see `layers.NoiseSampler`.
+        noise: list of floats, one for each row of the bank, or None for
+            equally likely ones. Frequencies with which rows are drawn; see
+            `layers.NoiseSampler`. Needs `num_noise`.
         normalizer: str or float. See `layers.NoiseContrast`.
         bank_momentum: float. Weight of a row's past. Defaults to 0.5, that of
             the authors' code.
@@ -96,11 +96,16 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         **kwargs,
     ):
         checks.integers(1, **checks.given(num_noise=num_noise))
+        if noise is not None and num_noise is None:
+            raise ValueError(
+                "The full softmax draws no noise: leave `noise` out, or set "
+                "`num_noise`. Received: num_noise=None"
+            )
         checks.above(0, temperature=temperature)
         checks.at_least(0, proximal=proximal)
         width = encoder_features.vector_width(encoder, "global")
         views = views or views_lib.instance_discrimination(
-            encoder.input.shape[1], seed=seed
+            encoder_features.image_size(encoder), seed=seed
         )
         terms = {"contrastive_information": -1.0}
         if num_noise:

@@ -25,8 +25,8 @@ class MoCo(base.SelfSupervisedModel):
 
         loss = -InfoNCE(query . key / temperature)
 
-    where the key of the same image is the positive and the queue of the keys
-    of earlier batches holds the negatives. The defaults are version 2; version
+    where the key of the same image is the positive, and the keys of earlier
+    batches, in a queue, are the negatives. The defaults are version 2; version
     1 is `hidden_units=None, temperature=0.07` with `views.moco_v1`.
 
     Keys are shuffled between replicas before they pass the teacher, so that
@@ -49,8 +49,8 @@ class MoCo(base.SelfSupervisedModel):
         symmetric: bool. Whether each view is also the key of the other one: the
             loss is the sum of both directions, and a step stores the keys of
             both views. Defaults to `False`.
-        num_splits: int, or None for plain batch norm. Parts of a batch that
-            the encoder's batch norms normalise each on its own; see
+        num_splits: int, or None for plain batch norm. Number of parts of a
+            batch that the encoder's batch norms normalise separately; see
             `layers.SplitBatchNormalization`.
         seed: int, or None for a random one. Seed of the first queue and of
             the order of keys.
@@ -92,10 +92,13 @@ class MoCo(base.SelfSupervisedModel):
         **kwargs,
     ):
         checks.above(0, temperature=temperature)
+        checks.integers(1, **checks.given(num_splits=num_splits))
         width = encoder_features.vector_width(encoder, "global")
         if num_splits is not None:
             encoder = norm.split_batch_norms(encoder, num_splits)
-        views = views or views_lib.moco_v2(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.moco_v2(
+            encoder_features.image_size(encoder), seed=seed
+        )
         terms = {"contrastive_information": -2.0 if symmetric else -1.0}
         super().__init__(encoder, views, terms, **kwargs)
         self.units = units

@@ -1,4 +1,4 @@
-"""RAFT: agree between views, and run away from a slow teacher. Experimental."""
+"""RAFT: views agree, and move away from a slow teacher. Experimental."""
 
 import math
 
@@ -18,24 +18,26 @@ from keras_dim.views import pipelines
 class RAFT(base.SelfSupervisedModel):
     """Run away from your teacher. Experimental.
 
-    The networks are those of `BYOL`. With unit vectors, predictions of the two
-    views and the teacher's outputs for the same views,
+    The networks are those of `BYOL`. With the predictions of two views, and the
+    teacher's outputs for the same views, all as unit vectors,
 
         loss = alpha |prediction_1 - prediction_2|^2
              - beta (|prediction_1 - teacher_1|^2
                      + |prediction_2 - teacher_2|^2) / 2
 
-    as means over the images. The views of an image are drawn together, and the
-    encoder is driven away from its own past. The paper states that this keeps
-    it from collapsing, with the predictor. With a negative `beta` this is the
-    authors' BYOL', which follows the teacher.
+    as means over the images. The first term aligns the views of an image, the
+    second drives the encoder away from its own past. The paper states that the
+    second term, with the predictor, keeps the encoder from collapsing. With a
+    negative `beta` this is the authors' BYOL', which follows the teacher.
 
     Args:
         encoder: `keras.Model` from raw pixels to a dict with `"global"`.
         views: layer from images to a dict with `"view_1"` and `"view_2"`, or
             None for `keras_dim.views.byol` at the encoder's image size.
-        alpha: float. Weight of the alignment of the views. Defaults to 1.
+        alpha: float, 0 or more. Weight of the alignment of the views. Defaults
+            to 1.
         beta: float. Weight of the distance to the teacher. Defaults to 1.
+            `alpha` and `beta` must not both be 0.
         units: int. Width of predictions and targets. Defaults to 256.
         hidden_units: int. Width of the hidden layers of projector and
             predictor. Defaults to 4096.
@@ -52,8 +54,8 @@ class RAFT(base.SelfSupervisedModel):
     model.fit(keras_dim.data.load("cifar10", batch_size=256), epochs=100)
     ```
 
-    Differs from the public code, which takes means over the units, too: here
-    squares are summed over them, as in `BYOL`.
+    Differs from the public code in that squares are summed over the units, as
+    in `BYOL`, instead of averaged.
 
     Reference: [Shi et al., 2020](https://arxiv.org/abs/2011.10944).
     """
@@ -76,8 +78,12 @@ class RAFT(base.SelfSupervisedModel):
     ):
         checks.at_least(0, alpha=alpha)
         checks.at_least(-math.inf, beta=beta)
+        if not (alpha or beta):
+            raise ValueError("`alpha` or `beta` must not be 0. Received: 0, 0")
         width = encoder_features.vector_width(encoder, "global")
-        views = views or views_lib.byol(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.byol(
+            encoder_features.image_size(encoder), seed=seed
+        )
         terms = {"alignment": alpha, "distance_to_teacher": -beta}
         super().__init__(encoder, views, terms, **kwargs)
         self.view_names = pipelines.names_of(views, self.view_names, most=2)

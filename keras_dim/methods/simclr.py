@@ -91,7 +91,9 @@ class SimCLR(base.SelfSupervisedModel):
         checks.above(0, temperature=temperature)
         checks.one_of(distribution.NEGATIVES, negatives_from=negatives_from)
         width = encoder_features.vector_width(encoder, "global")
-        views = views or views_lib.simclr(encoder.input.shape[1], seed=seed)
+        views = views or views_lib.simclr(
+            encoder_features.image_size(encoder), seed=seed
+        )
         weight = -2.0 if sum_directions else -1.0
         terms = {"contrastive_information": weight}
         super().__init__(encoder, views, terms, **kwargs)

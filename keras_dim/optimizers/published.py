@@ -1,6 +1,7 @@
 """Adam and SGD as PyTorch computes them, and LARS in three definitions."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -8,9 +9,9 @@ from keras import ops
 from keras_dim import checks
 from keras_dim import configurable
 
-# Of LARS.
+# Of the step of LARS.
 DEFINITIONS = ("simclr", "byol", "lightly")
-# Normalisers that are learned are no weights to be kept small.
+# Learned normalisers are estimates, which a penalty would bias to 0.
 NOT_DECAYED = "log_normalizer"
 # Biases, the scales and offsets of normalisations, and learned normalisers.
 BIASES_AND_NORMS = ("bias", "beta", "gamma", "scale", NOT_DECAYED)
@@ -20,6 +21,13 @@ class Optimizer(configurable.Configurable, keras.optimizers.Optimizer):
     """Base of the optimizers: state for each variable, 0 at first."""
 
     slot_names = ("momentum",)
+
+    def __init__(self, learning_rate, **kwargs):
+        if isinstance(learning_rate, numbers.Real):
+            checks.at_least(0, learning_rate=learning_rate)
+        decay = kwargs.get("weight_decay")
+        checks.at_least(0, **checks.given(weight_decay=decay))
+        super().__init__(learning_rate, **kwargs)
 
     def build(self, variables):
         if self.built:
@@ -169,9 +177,9 @@ class LARS(Optimizer):
     * `"lightly"`, also in bolts and solo-learn: as `"byol"`, but
       `ratio = trust * norm(variable) / (norm(gradient) + l2 * norm(variable))`.
 
-    The ratio is 1 if a norm is 0. In `"lightly"` it is also 1 if `l2` is 0,
-    and a variable whose gradient is 0 does not change. Excluded variables have
-    no `l2` and a ratio of 1.
+    The ratio is 1 if a norm is 0. In `"lightly"` it is also 1 if `l2` is 0, and
+    0 for a variable whose gradient is 0. Excluded variables have no `l2` and a
+    ratio of 1.
 
     Args:
         learning_rate: float or schedule. Defaults to 0.1.
@@ -187,8 +195,8 @@ class LARS(Optimizer):
 
     Raises:
         ValueError: for `weight_decay`, which Keras would decouple; and, when
-            the variables are known, for an `exclude` of the caller's own that
-            matches none of them.
+            it is built, for a name in `exclude` that is not among
+            `BIASES_AND_NORMS` and matches no variable.
 
     Reference:
         - [You et al., 2017](https://arxiv.org/abs/1708.03888)
@@ -212,6 +220,11 @@ class LARS(Optimizer):
             raise ValueError(
                 "LARS adds its weight decay to the gradient: pass it as `l2`. "
                 f"Received: weight_decay={kwargs['weight_decay']}"
+            )
+        if isinstance(exclude, str):
+            raise ValueError(
+                "`exclude` must be a list of names. Received: exclude="
+                f"{exclude!r}"
             )
         super().__init__(learning_rate, **kwargs)
         self.momentum = momentum
@@ -253,7 +266,7 @@ class LARS(Optimizer):
                 return 1.0
             of_gradient = _norm(gradient)
             denominator = of_gradient + self.l2 * norm
-            # A variable without a gradient stays unchanged, despite its `l2`.
+            # Where the gradient is 0, `l2` does not move the variable either.
             otherwise = ops.cast(of_gradient > 0, "float32")
         else:
             of_gradient = denominator = _norm(with_l2)

@@ -1,4 +1,4 @@
-"""Learning rates that warm up and fall, in steps, or in epochs by name."""
+"""Learning rates with a warm-up: constant, cosine or by steps."""
 
 import dataclasses
 import math
@@ -33,11 +33,15 @@ class Schedule(
         warmup_steps: int. Length of the warm-up. Defaults to 0.
         boundaries: list of int. Steps, counted from 0, at which the rate
             falls. Required for `"steps"`, and only taken there.
-        factor: float. What the rate is multiplied by at each boundary.
-            Defaults to 0.1.
+        factor: float, at most 1. The rate is multiplied by it at each
+            boundary. Defaults to 0.1.
         from_zero: bool. Whether the first step of a warm-up has the rate 0,
             as in the authors' code of SimCLR and BYOL, instead of the first of
             `warmup_steps` equal parts. Defaults to False.
+
+    Raises:
+        ValueError: for values out of these ranges, and for `total_steps` or
+            `boundaries` that `kind` needs and lacks, or does not take.
     """
 
     learning_rate: float
@@ -51,6 +55,7 @@ class Schedule(
     def __post_init__(self):
         self.boundaries = list(self.boundaries)
         checks.above(0, learning_rate=self.learning_rate, factor=self.factor)
+        checks.between(0, 1, factor=self.factor)
         checks.one_of(KINDS, kind=self.kind)
         checks.integers(0, warmup_steps=self.warmup_steps)
         for boundary in self.boundaries:
@@ -85,14 +90,25 @@ class Schedule(
 
 
 def constant(learning_rate, steps_per_epoch, warmup_epochs=0.0, **falling):
-    """Returns a learning rate that rises for some epochs, and then stays."""
+    """Returns a learning rate that rises for some epochs, and then stays.
+
+    Args:
+        learning_rate: float. The highest one.
+        steps_per_epoch: int.
+        warmup_epochs: float. Length of the linear warm-up. Defaults to 0.
+        **falling: other arguments of `Schedule`.
+    """
     checks.at_least(0, warmup_epochs=warmup_epochs)
     warmup_steps = round(warmup_epochs * steps_per_epoch)
     return Schedule(learning_rate, warmup_steps=warmup_steps, **falling)
 
 
 def cosine(learning_rate, epochs, steps_per_epoch, warmup_epochs=0.0):
-    """Returns a learning rate that falls to zero along half a cosine."""
+    """Returns a learning rate that falls to zero along half a cosine.
+
+    It is 0 at the end of `epochs`; for the other arguments see `constant`.
+    """
+    checks.integers(1, epochs=epochs, steps_per_epoch=steps_per_epoch)
     least = round(warmup_epochs * steps_per_epoch) + 1
     total = max(epochs * steps_per_epoch, least)
     falling = {"kind": "cosine", "total_steps": total}
@@ -107,7 +123,15 @@ def steps(
     boundaries=AMDIM_BOUNDARIES,
     factor=0.2,
 ):
-    """Returns a learning rate that falls by a factor after shares of epochs."""
+    """Returns a learning rate that falls by a factor after shares of epochs.
+
+    Args:
+        learning_rate, steps_per_epoch, warmup_epochs: see `constant`.
+        epochs: int. Length of the training.
+        boundaries: sequence of floats in [0, 1]. Shares of the epochs after
+            which the rate falls. Defaults to AMDIM's, 5 / 6 and 14 / 15.
+        factor: float. See `Schedule`. Defaults to 0.2.
+    """
     for boundary in boundaries:
         checks.between(0, 1, boundaries=boundary)
     ends = [round(share * epochs) * steps_per_epoch for share in boundaries]

@@ -18,7 +18,7 @@ CONFIG = "config.json"
 ENCODER = "encoder.keras"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
-# Written as `sha256sum` writes it, and checked by `sha256sum -c`, too.
+# The files in `SHA256SUMS`, whose format is that of the command `sha256sum`.
 SUMMED = (CONFIG, ENCODER, catalog.METADATA)
 _Path = str | os.PathLike
 
@@ -38,11 +38,11 @@ def pretrained(
             of letters a-z, digits and underscores is always a name: write
             `"./my_encoder"` for a folder called so.
         directory: str or path. The folder of presets in which the name is
-            looked for. Defaults to those that come with keras_dim.
+            looked up. Defaults to the presets that come with keras_dim.
 
     Returns:
-        `keras.Model`, not compiled. Raw pixels in, a dict of named features
-        out.
+        `keras.Model`, not compiled, from raw pixels `(batch, height, width,
+        channels)` to a dict of named features.
 
     Raises:
         ValueError: for an unknown name, and for a preset that is incomplete

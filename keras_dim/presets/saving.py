@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_dim import catalog
+from keras_dim import checks
 from keras_dim import files
 from keras_dim.encoders import features as features_lib
 from keras_dim.encoders import stored_values
@@ -19,6 +20,7 @@ from keras_dim.presets import registry
 from keras_dim.version import __version__
 
 _REQUIRED = ("description", "trained_on", "licence", "scores")
+_ACCURACIES = ("accuracy", "untrained", "raw_pixels")
 _SCORE = ("feature", "probe", "accuracy", "protocol")
 _NOT_STATED = "Not stated."
 _PIXELS = "raw pixels, `uint8` or float in [0, 255]"
@@ -59,7 +61,7 @@ def save_preset(
     Raises:
         ValueError: for an invalid name, an encoder without named outputs or
             fixed sizes, metadata that lack an entry or state a measured one,
-            and when the preset exists.
+            accuracies outside [0, 1], and when the preset exists.
 
     Example:
     ```python
@@ -77,6 +79,8 @@ def save_preset(
     _require("`metadata`", metadata, _REQUIRED)
     for score in metadata["scores"]:
         _require("Each score", score, _SCORE)
+        accuracies = {name: score.get(name) for name in _ACCURACIES}
+        checks.between(0, 1, **checks.given(**accuracies))
     # Raises for an encoder of several inputs.
     found = features_lib.features_of(encoder)
     if list(found) == [features_lib.SINGLE_OUTPUT]:
@@ -203,8 +207,8 @@ def _recipe(metadata):
 def _scores(scores):
     if not scores:
         return _NOT_STATED
-    columns = {"this encoder": "accuracy", "untrained encoder": "untrained"}
-    columns |= {"raw pixels": "raw_pixels"}
+    titles = "this encoder", "untrained encoder", "raw pixels"
+    columns = dict(zip(titles, _ACCURACIES, strict=True))
     rows, protocols = [], []
     for score in scores:
         feature, probe = f"`{score['feature']}`", probe_of(score)
@@ -215,7 +219,7 @@ def _scores(scores):
         }
         rows.append({"feature": feature, "probe": probe, **percents})
         images = ""
-        # Other scores were measured on the card's images.
+        # Without `data`, a score was measured on the images of the card.
         if data := score.get("data"):
             splits = f"{data['split']} and {data['test_split']}"
             images = f"; images of {data['source']}, {splits}"
@@ -227,7 +231,7 @@ def _scores(scores):
 
 
 def _text(value):
-    """A string as it is, a mapping as a list of its entries."""
+    """Returns a string as it is, and a mapping or sequence as a list."""
     if value is None:
         return _NOT_STATED
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Published training runs, one recipe to a file, which has its name."""
+"""Recipes of training runs, one to a file of its name."""
 
 import importlib
 import pkgutil
@@ -16,6 +16,10 @@ __all__ = ["RECIPES", "get", *RECIPES]
 
 
 def get(name: str) -> Recipe:
-    """Returns the recipe of that name; an unknown one is a `ValueError`."""
+    """Returns the recipe of that name.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one.
+    """
     checks.one_of(RECIPES, recipe=name)
     return RECIPES[name]

@@ -1,4 +1,4 @@
-"""AMDIM on CIFAR-10, for two processor cores and hours, not weeks.
+"""AMDIM on CIFAR-10, in a small network that trains in hours on two cores.
 
     keras-dim pretrain --recipe amdim_cifar10 --directory RUN
 
@@ -9,7 +9,7 @@ Paper, linear probe after 300 epochs of a network with 111 million parameters:
     --set batch_size=480 --set epochs=300 --set learning_rate=2e-4
     --set schedule=steps --set schedule.warmup_epochs=5
 
-What this small network reached stands on the card of its preset.
+The card of the preset has the scores of this small network.
 """
 
 from keras_dim.training import Recipe

@@ -8,7 +8,7 @@ to a page, or arrays `(height, width, bands)` in `.npy` files; `channels` is the
 number of bands. Paper of the method: Bachman et al., 2019. The network is
 small, and the views are not theirs.
 
-docs/your_images.md has what it reached on images made of CIFAR-10.
+docs/your_images.md has its scores on images made from CIFAR-10.
 """
 
 from keras_dim.training import Recipe

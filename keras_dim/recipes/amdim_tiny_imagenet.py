@@ -3,7 +3,7 @@
     keras-dim pretrain --recipe amdim_tiny_imagenet --directory RUN
 
 The paper has no score of this data set; its network, made for STL-10, is wider.
-What this one reached stands on the card of its preset.
+The card of the preset has the scores of this one.
 """
 
 from keras_dim.training import Recipe

@@ -4,13 +4,14 @@
 
 Paper, after 1,000 epochs, 200-unit probe: conv 75.2, fc 75.6, global 69.1 with
 InfoNCE; 73.3, 73.6 and 67.0 with the Jensen-Shannon bound (Table 1 of Hjelm et
-al., 2019). What this recipe reached stands on the card in
-`saved_models/deep_infomax_cifar10`.
+al., 2019). The card in `saved_models/deep_infomax_cifar10` has the scores of
+this recipe.
 
-Not the paper's recipe, which would take days here: narrower critics on 16 of 64
-locations, larger batches, a higher rate that falls to zero, and images moved by
-up to four pixels or mirrored. The temperature is about the root of the units:
-with other `critic.units`, set `critic.temperature=None`, which is the root.
+It differs from the paper's, which would take days here: narrower critics on 16
+of 64 locations, larger batches, a higher learning rate that falls to zero, and
+images moved by up to four pixels or mirrored. The temperature is about the
+square root of the units: with other `critic.units`, set
+`critic.temperature=None`, which is the root.
 """
 
 from keras_dim.training import Recipe

@@ -1,4 +1,4 @@
-"""DIM(L) on scikit-learn's bundled digits: the main job, offline, in minutes.
+"""DIM(L) on scikit-learn's bundled digits: offline, in minutes.
 
     keras-dim pretrain
 

@@ -1,4 +1,4 @@
-r"""DIM(L) on stacks of fluorescence or other bands without an up and down.
+r"""DIM(L) on images of several bands that have no orientation.
 
     keras-dim pretrain --recipe deep_infomax_microscopy --source cells/ \
         --set channels=3 --directory RUN
@@ -8,7 +8,7 @@ files; `channels` is the number of bands. Images are turned and mirrored. The
 network and the objective are those of the paper (Hjelm et al., 2019); the views
 are not.
 
-docs/your_images.md has what it reached on images made of CIFAR-10.
+docs/your_images.md has its scores on images made from CIFAR-10.
 """
 
 from keras_dim.training import Recipe

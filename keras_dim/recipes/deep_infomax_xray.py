@@ -7,7 +7,7 @@ PNG, TIFF, `.npy` or, with the extra `dicom`, DICOM. Images are not turned or
 mirrored: left and right differ in a chest. The network and the objective are
 those of the paper (Hjelm et al., 2019); the views are not.
 
-docs/your_images.md has what it reached on images made of CIFAR-10.
+docs/your_images.md has its scores on images made from CIFAR-10.
 """
 
 from keras_dim.training import Recipe

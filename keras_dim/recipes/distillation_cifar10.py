@@ -3,8 +3,8 @@
     keras-dim pretrain --recipe distillation_cifar10 --directory RUN
 
 Another teacher: --set teacher=NAME_OR_PATH, a preset, a run or a .keras file.
-The loss is that of the paper; what it reached stands in
-docs/methods/distillation.md.
+The loss is that of the paper. docs/methods/distillation.md has scores of
+shorter trainings.
 """
 
 from keras_dim.training import Recipe

@@ -87,3 +87,7 @@ def test_other_limits_and_sizes_are_checked():
         curation.defects(measures, limits={"darc": 1})
     with pytest.raises(ValueError, match="positive"):
         curation.defects(measures, sizes=[[1, 1], [0, 1]])
+    with pytest.raises(ValueError, match="NaN for .'dark'."):
+        curation.defects(measures, limits={"dark": np.nan})
+    with pytest.raises(ValueError, match="odd_size.*shape"):
+        curation.defects(measures, sizes=np.ones((3, 2)))

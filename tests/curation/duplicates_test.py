@@ -198,8 +198,29 @@ def test_greys_are_means_of_cells_of_any_size():
             np.zeros((2, 32, 32), np.uint8), np.ones((3, 2))
         ),
         lambda: curation.duplicates(np.zeros((2, 32, 32), "u1"), correlation=2),
+        lambda: curation.duplicates(np.zeros((2, 32, 32))),
+        lambda: curation.duplicates(np.zeros((0, 32, 32), "u1")),
+        lambda: curation.duplicates(
+            np.zeros((2, 32, 32), "u1"), nearest=[[1], [-1]]
+        ),
+        lambda: curation.perceptual_hash(np.zeros((2, 32, 32))),
+        lambda: curation.best_correlation(np.ones((2, 32, 32)), [0], [1]),
+        lambda: curation.best_correlation(
+            np.ones((2, 32, 32), "u1"), [0, 1], [1]
+        ),
+        lambda: curation.best_correlation(
+            np.ones((2, 32, 32), "u1"), [0.5], [1]
+        ),
     ],
 )
 def test_unusable_arrays_are_refused(call):
     with pytest.raises(ValueError, match="must"):
         call()
+
+
+def test_exact_duplicates_of_arrays_have_equal_shapes_and_types():
+    ones = np.ones((2, 3), "u1")
+
+    images = [ones, ones.T, ones.copy(), ones.view("i1")]
+
+    assert curation.exact_duplicates(images).tolist() == [0, -1, 0, -1]

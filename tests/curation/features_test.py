@@ -126,6 +126,15 @@ def test_an_image_without_labelled_neighbours_has_no_suggestion(blobs):
     assert issues.confusion(3).sum() == np.isfinite(issues.scores).sum()
 
 
+def test_a_far_neighbour_votes_at_a_low_temperature():
+    features = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+
+    issues = curation.label_issues(features, [0, -1, 1], temperature=1e-3)
+
+    assert issues.suggested.tolist() == [1, 0, 0]
+    assert issues.scores[[0, 2]].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -133,6 +142,10 @@ def test_an_image_without_labelled_neighbours_has_no_suggestion(blobs):
         (lambda f, y: curation.clusters(f, 201), "from 1 to 200"),
         (lambda f, y: curation.coreset(f, 0), "num_images"),
         (lambda f, y: curation.coreset(f, 1, np.ones(3)), "candidates"),
+        (lambda f, y: curation.coreset(f, 1, np.arange(200)), "bool"),
+        (lambda f, y: curation.outliers(None, 0, np.ones((2, 2))), "`k`"),
+        (lambda f, y: curation.label_issues(f, y, k=-1), "`k`"),
+        (lambda f, y: curation.label_issues(f, y).confusion(2), "3 or more"),
         (lambda f, y: curation.label_issues(f, y[1:]), "labels"),
         (lambda f, y: curation.label_issues(f, y + 0.5), "whole numbers"),
         (lambda f, y: curation.label_issues(f, -np.ones(200)), "no label"),

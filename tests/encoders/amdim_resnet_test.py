@@ -257,6 +257,14 @@ def test_batch_norm_is_in_every_branch_when_asked_for():
             "at least the width of the maps, 32 .*Received: 16",
         ),
         ({"channels": 0}, "`channels`.*Received: 0"),
+        ({"representation_units": 1024.5}, "integer.*Received: 1024.5"),
+        ({"pixel_statistics": (125.3, 63.0)}, r"in \[0, 1\].*125.3 and 63.0"),
+        ({"pixel_statistics": (0.5, 0)}, "0.5 and 0.0"),
+        ({"pixel_statistics": (float("nan"), 0.2)}, "nan and 0.2"),
+        (
+            {"channels": 1, "pixel_statistics": ((0.5,) * 3, (0.2,) * 3)},
+            r"each of 1 channel",
+        ),
     ],
 )
 def test_refuses_what_makes_no_network(arguments, message):

@@ -99,6 +99,24 @@ def test_other_backbones_are_refused(arguments, message):
         encoders.from_backbone(mobile_net(**arguments))
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"image_size": 12.5}, "`height`.*Received: 12.5"),
+        ({"image_size": 12, "preprocess": "imagenet"}, "'imagenet'"),
+        ({"image_size": 12, "norm_momentum": 1}, "below 1"),
+    ],
+)
+def test_other_arguments_are_refused(arguments, message):
+    image = keras.Input((None, None, 3))
+    backbone = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    with pytest.raises(ValueError, match=message):
+        encoders.from_backbone(backbone, **arguments)
+    size = np.int64(12)
+    found = encoders.from_backbone(backbone, image_size=size).output["conv"]
+    assert found.shape == (None, 10, 10, 2)
+
+
 @pytest.mark.parametrize("kind", [list, dict])
 def test_a_backbone_of_several_outputs_is_refused(kind):
     image = keras.Input((8, 8, 3))

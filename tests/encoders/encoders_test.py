@@ -210,6 +210,14 @@ def test_pixels_are_scaled_before_they_are_rounded(policy):
             "`channels` must be an integer, 1 or more. Received: 0",
         ),
         (
+            lambda: encoders.patch_resnet(32, width=2, stride=0),
+            "`stride`.*Received: 0",
+        ),
+        (
+            lambda: encoders.dim_resnet(7, folded=True),
+            "8 pixels a side or more.*Received: 7",
+        ),
+        (
             lambda: encoders.dim_resnet(depth=50),
             r"depth: 50.*one of \[19, 34\]",
         ),

@@ -90,7 +90,8 @@ def test_the_global_feature_is_the_mean_of_the_last_map():
 
 @pytest.mark.parametrize("norm", ["batch", "split", "group", "layer"])
 def test_each_norm_trains(norm):
-    model = encoders.resnet(16, width=4, norm=norm, num_groups=2)
+    groups = {"num_groups": 2} if norm in ("split", "group") else {}
+    model = encoders.resnet(16, width=4, norm=norm, **groups)
     kinds = {type(layer).__name__ for layer in model.layers}
     assert (
         kinds
@@ -126,6 +127,7 @@ def test_blocks_start_as_identities():
         ({"norm": "instance"}, "norm: 'instance'"),
         ({"stem": "tiny"}, "stem: 'tiny'"),
         ({"width": 0}, "`width`.*1 or more"),
+        ({"num_groups": 4}, "norm='batch', num_groups=4"),
     ],
 )
 def test_unknown_arguments_are_refused(arguments, message):

@@ -349,3 +349,17 @@ def test_a_map_is_no_feature_for_a_head(name):
 
     with pytest.raises(ValueError, match=r"must be a vector.*8, 8, 3\)"):
         keras_dim.methods.METHODS[name](keras.Model(image, maps), **arguments)
+
+
+def test_default_views_need_square_images_of_one_size():
+    image = keras.Input((8, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    encoder = keras.Model(image, {"global": pooled})
+    with pytest.raises(ValueError, match=r"of \(8, None\): pass `views`"):
+        keras_dim.SimCLR(encoder)
+
+
+def test_a_pairing_that_is_named_twice_is_refused():
+    encoder = tiny.make("amdim").encoder
+    with pytest.raises(ValueError, match="`pairings`.*different"):
+        keras_dim.AMDIM(encoder, pairings=[["global", "map_5"]] * 2)

@@ -157,6 +157,7 @@ def test_default_views_are_those_of_the_paper():
         ({"normalizer": 0.0}, "`normalizer`.*above 0"),
         ({"bank_momentum": 2.0}, "`momentum`.*from 0 to 1"),
         ({"noise": [1.0]}, "one frequency for each of 16"),
+        ({"noise": [1.0] * 16, "num_noise": None}, "leave `noise` out"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -56,8 +56,9 @@ def test_each_view_meets_the_teacher_of_the_same_view(model):
     assert float(crossed["distance_to_teacher"]) == pytest.approx(2, rel=1e-6)
 
 
-@pytest.mark.parametrize("arguments", [{"alpha": -1.0}, {"beta": np.nan}])
+@pytest.mark.parametrize(
+    "arguments", [{"alpha": -1.0}, {"beta": np.nan}, {"alpha": 0, "beta": 0}]
+)
 def test_arguments_out_of_range_are_refused(arguments):
-    (name,) = arguments
-    with pytest.raises(ValueError, match=f"`{name}` must be"):
+    with pytest.raises(ValueError, match=f"`{[*arguments][-1]}` must"):
         keras_dim.RAFT(tiny.encoder(), views=tiny.two_views(), **arguments)

@@ -249,11 +249,17 @@ def test_a_cosine_is_that_of_byol():
         ({"boundaries": [4]}, "boundaries"),
         ({"warmup_steps": 0.5}, "warmup_steps.*integer"),
         ({"warmup_steps": -1}, "warmup_steps"),
+        ({"kind": "steps", "boundaries": [4], "factor": 10}, "`factor`"),
     ],
 )
 def test_a_schedule_refuses_what_it_would_not_use(arguments, message):
     with pytest.raises(ValueError, match=message):
         optimizers.Schedule(0.1, **arguments)
+
+
+def test_a_cosine_needs_an_epoch():
+    with pytest.raises(ValueError, match="`epochs`.*Received: 0"):
+        optimizers.SCHEDULES["cosine"](0.1, epochs=0, steps_per_epoch=5)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +272,10 @@ def test_a_schedule_refuses_what_it_would_not_use(arguments, message):
         ("adam", {"beta_1": 1.0}, "`beta_1` must be below 1"),
         ("adam", {"l2": float("nan")}, "`l2` must be 0 or more"),
         ("lars", {"definition": "simclr2"}, "Did you mean 'simclr'"),
+        ("lars", {"exclude": "bias"}, "list of names.*'bias'"),
+        ("sgd", {"learning_rate": -0.1}, "`learning_rate` must be 0 or more"),
+        ("adam", {"learning_rate": float("nan")}, "`learning_rate`"),
+        ("adamw", {"weight_decay": -0.1}, "`weight_decay` must be 0 or more"),
     ],
 )
 def test_get_refuses_unknown_names_and_values(name, arguments, message):

@@ -141,6 +141,10 @@ def test_an_existing_preset_is_not_overwritten(tmp_path):
         ({"licence": None}, r"Missing: \['licence'\]"),
         ({"sha256": "0"}, "must not state measured .*sha256"),
         ({"scores": [{"feature": "fc"}]}, "Each score must have"),
+        (
+            {"scores": [SCORE | {"accuracy": 78.4}]},
+            "`accuracy` must be from 0 to 1",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, changes, message):
