@@ -3,8 +3,8 @@
 Leaves a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
 the encoder and metrics.json. Where the images have labels and a split to score
 on, it ends with a table of scores: of the raw pixels, of an untrained encoder,
-with --from of the one before training, and of the trained one. Without flags it
-takes the bundled digits.
+with --from of the one before training, and of the trained one. Without flags
+it takes the bundled digits.
 
 After SIGTERM, with which schedulers stop a run, or Ctrl-C it writes a
 checkpoint at the next step and ends with exit code 143 or 130. The same

@@ -13,6 +13,7 @@ from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import mixture_features
 from keras_dim.methods import base
+from keras_dim.mutual_information import rankings
 from keras_dim.views import pipelines
 
 PAIRINGS = (("global", "map_5"), ("global", "map_7"), ("map_5", "map_5"))
@@ -113,6 +114,7 @@ class AMDIM(base.SelfSupervisedModel):
         self.score_limit = score_limit
         self.score_penalty = score_penalty
         self.bound = bounds.get(bound)
+        rankings.check_cosines(self.bound, None)
         self.mixture = mixture_features.get(mixture, self.bound)
         self.use_batch_norm = use_batch_norm
         self.negatives_from = negatives_from

@@ -9,6 +9,7 @@ from keras_dim.layers import critics
 from keras_dim.layers import location_sampler
 from keras_dim.layers import priors
 from keras_dim.methods import base
+from keras_dim.mutual_information import rankings
 from keras_dim.views import pipelines
 
 GLOBAL_PAIRINGS = ("map", "summary")
@@ -115,6 +116,7 @@ class DeepInfoMax(base.SelfSupervisedModel):
         )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.bound = bounds.get(bound)
+        rankings.check_cosines(self.bound, None)
         self.critic = critics.get(critic, critic_units, self.bound)
         self.critic_units = critic_units
         self.prior = prior

@@ -169,12 +169,17 @@ def check_cosines(bound, temperature):
         temperature: float, by which cosines are divided; or None for scores
             that are no cosines.
     """
-    if getattr(bound, "takes_cosines", False) and temperature != 1:
+    if not getattr(bound, "takes_cosines", False) or temperature == 1:
+        return
+    if temperature is None:
         raise ValueError(
-            f"{bound} compares cosines: set temperature=1, or take another "
-            "bound where scores are no cosines. Received: "
-            f"temperature={temperature}"
+            "This method's scores are no cosines: take another bound, such as "
+            f"'info_nce'. Received one that compares cosines: {bound}"
         )
+    raise ValueError(
+        f"{bound} compares cosines: set temperature=1. Received: "
+        f"temperature={temperature}"
+    )
 
 
 RANKINGS = {

@@ -15,6 +15,7 @@ import pytest
 from tiny_recipe import tiny_recipe
 
 from keras_dim import training
+from keras_dim.training import pretraining
 
 TESTS = pathlib.Path(__file__).parents[1]
 # The command, which here knows the tiny recipe, too.
@@ -104,12 +105,14 @@ def assert_equal_runs(directory, expected):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The run that one process makes."""
+def alone(tmp_path_factory, draw_curves):
+    """The run that one process makes, with all its files."""
     directory = tmp_path_factory.mktemp("alone") / "run"
-    training.pretrain(
-        tiny_recipe(epochs=2), directory, verbose=0, strategy="one"
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretraining, "_draw", draw_curves)
+        training.pretrain(
+            tiny_recipe(epochs=2), directory, verbose=0, strategy="one"
+        )
     return directory
 
 

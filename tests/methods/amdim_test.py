@@ -291,7 +291,7 @@ def test_default_views_are_those_of_the_encoders_size():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"pairings": []}, "one or more"),
+        ({"pairings": []}, "1 or more different"),
         ({"pairings": [("global", "map_9")]}, "map_2.*Received.*map_9"),
         ({"pairings": [("global",)]}, "two features.*Received"),
         ({"score_limit": 0}, "`score_limit`.*Received: 0"),
@@ -309,6 +309,7 @@ def test_default_views_are_those_of_the_encoders_size():
             {"mixture": 2, "bound": "jensen_shannon"},
             "mixture needs the bound 'info_nce'.*jensen_shannon",
         ),
+        ({"bound": "margin"}, "compares cosines"),
     ],
 )
 def test_refuses_what_makes_no_sense(arguments, message):

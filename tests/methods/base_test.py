@@ -132,7 +132,6 @@ def test_a_mixture_raises_the_ceilings_of_the_terms_that_it_makes():
 
     assert model.ceilings(8) == {
         "global_to_map_3": pytest.approx(math.log(1 + 7 * 9) + math.log(3) / 2),
-        "map_3_to_map_2": pytest.approx(math.log(1 + 7 * 4)),
         "map_2_to_global": pytest.approx(math.log(1 + 7)),
     }
 

@@ -454,6 +454,7 @@ def test_a_dict_without_images_is_refused(images):
             },
             "`chunk_size` needs a DotProductCritic.*ConcatenateCritic",
         ),
+        ({"bound": "contrastive_margin"}, "compares cosines"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, message):

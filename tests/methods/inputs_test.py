@@ -135,6 +135,7 @@ def test_features_in_order_are_those_of_the_arrays(model, folder):
     )
 
 
+@pytest.mark.slow
 def test_two_replicas_refuse_the_same(two_replicas, images):
     with two_replicas.scope():
         model = tiny.make("deep_infomax_local")
