@@ -34,11 +34,15 @@ class Configurable:
     @classmethod
     def from_config(cls, config):
         """Returns a new object with the arguments of a `get_config`."""
-        # Keras itself reads what it added.
-        for name in set(config) & set(_arguments(cls)):
-            value = keras.saving.deserialize_keras_object(config[name])
-            config = config | {name: value}
-        return cls(**config)
+        # In the order of the arguments: several workers create variables
+        # together, and must do so in one order.
+        made = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in _arguments(cls)
+            if name in config
+        }
+        # Keras itself reads its own entries.
+        return cls(**(config | made))
 
 
 class ConfigurableObject(Configurable):

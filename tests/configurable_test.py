@@ -139,3 +139,28 @@ def test_a_class_of_keras_without_a_configuration_gets_one():
 def test_an_unknown_argument_is_refused():
     with pytest.raises(TypeError, match="no_such_argument"):
         Bound.from_config({"no_such_argument": 1})
+
+
+@registered
+class Numbered(ConfigurableObject):
+    made = []
+
+    def __init__(self, number):
+        self.number = number
+        self.made.append(number)
+
+
+@registered
+class Tray(ConfigurableObject):
+    def __init__(self, one, two, three, four, five, six, seven, eight):
+        self.one, self.two, self.three, self.four = one, two, three, four
+        self.five, self.six, self.seven, self.eight = five, six, seven, eight
+
+
+def test_parts_are_made_in_the_order_of_the_arguments():
+    # An order that differs from process to process, as that of sets of str
+    # does, keeps several workers from loading a model together.
+    config = Tray(*map(Numbered, range(8))).get_config()
+    Numbered.made.clear()
+    Tray.from_config(dict(reversed(config.items())))
+    assert Numbered.made == list(range(8))
