@@ -104,10 +104,9 @@ def draws_that_xla_shares(monkeypatch):
     def normal(shape, *, seed):
         return tf.math.ndtri(uniform(shape, seed=seed))
 
-    def randint(shape, low, high, *, seed):
-        return low + tf.cast(
-            tf.floor(uniform(shape, seed=seed) * (high - low)), "int32"
-        )
+    def randint(shape, minval, maxval, *, seed):
+        share = uniform(shape, seed=seed) * (maxval - minval)
+        return minval + tf.cast(tf.floor(share), "int32")
 
     monkeypatch.setattr(keras.random, "uniform", uniform)
     monkeypatch.setattr(keras.random, "randint", randint)

@@ -50,8 +50,8 @@ def give_draws(set_attribute=setattr):
             draw(np.random.default_rng(0), tuple(shape)).astype("float32")
         )
 
-    def randint(shape, low, high, **_):
-        drawn = np.random.default_rng(0).integers(low, high, tuple(shape))
+    def randint(shape, minval, maxval, **_):
+        drawn = np.random.default_rng(0).integers(minval, maxval, tuple(shape))
         return keras.ops.convert_to_tensor(drawn.astype("int32"))
 
     uniform = giving(lambda rng, shape: rng.random(shape))
