@@ -14,8 +14,6 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tiny  # noqa: E402
 
-from keras_dim.training import pretraining  # noqa: E402
-
 # Several threads add up in an order that changes from run to run, and a sum
 # that differs in its last digit may tip a ReLU.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -69,6 +67,8 @@ def two_replicas():
 @pytest.fixture(scope="session", autouse=True)
 def draw_curves():
     """Runs draw no curves, which would take 2 s each. Returns the function."""
+    from keras_dim.training import pretraining
+
     draw = pretraining._draw
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretraining, "_draw", lambda *_: None)

@@ -82,6 +82,14 @@ def check_rows(num_images: int, /, **rows: np.ndarray) -> None:
             )
 
 
+def _checked_pairs(greys, left, right):
+    greys = checked_greys(greys)
+    left, right = np.asarray(left), np.asarray(right)
+    check_rows(len(greys), left=left, right=right)
+    checks.shape((len(left),), left=left, right=right)
+    return greys, left.astype(np.int64), right.astype(np.int64)
+
+
 def best_correlation(
     greys: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
@@ -109,11 +117,7 @@ def best_correlation(
     Reference: normalised cross-correlation, J P Lewis, Fast Template Matching,
     Vision Interface 1995.
     """
-    greys = checked_greys(greys)
-    left, right = np.asarray(left), np.asarray(right)
-    check_rows(len(greys), left=left, right=right)
-    checks.shape((len(left),), left=left, right=right)
-    left, right = left.astype(np.int64), right.astype(np.int64)
+    greys, left, right = _checked_pairs(greys, left, right)
     best = np.empty(len(left), np.float32)
     for start in range(0, len(best), 2**16):
         part = slice(start, start + 2**16)
@@ -139,10 +143,11 @@ def detail_correlation(
     pictures of a horizon share, is no detail. It is 1 for two images without
     any. All pairs are searched.
     """
+    greys, left, right = _checked_pairs(greys, left, right)
     best = np.empty(len(left), np.float32)
     for start in range(0, len(best), _PAIRS_AT_ONCE):
         pairs = slice(start, start + _PAIRS_AT_ONCE)
-        one, other = (np.asarray(greys)[side[pairs]] for side in (left, right))
+        one, other = (greys[side[pairs]] for side in (left, right))
         best[pairs] = np.maximum(
             _searched(one, other, _details), _searched(other, one, _details)
         )

@@ -270,16 +270,13 @@ def sgd_probe(
             "The linear classifier diverged: take a lower learning rate. "
             f"Received: learning_rate={learning_rate:g}"
         )
-    if milestones is None:
-        decays = " with cosine decay"
-    else:
-        decays = _decays(decay, milestones)
     kind = "Nesterov momentum" if nesterov else "momentum"
     protocol = (
         f"linear classifier on {width} features as they are, {num_classes} "
-        f"classes, SGD (learning rate {learning_rate:g}{decays}, {kind} "
-        f"{momentum:g}, no weight decay), batch {batch_size}, {epochs} "
-        f"epochs, seed {seed}, accuracy of the last epoch"
+        f"classes, SGD (learning rate {learning_rate:g}"
+        f"{_decays(decay, milestones)}, {kind} {momentum:g}, no weight "
+        f"decay), batch {batch_size}, {epochs} epochs, seed {seed}, accuracy "
+        "of the last epoch"
     )
     logits = data.test @ weights[:-1] + weights[-1]
     return data.result(logits.argmax(axis=1), protocol)
@@ -296,6 +293,8 @@ def _checked_milestones(milestones):
 
 
 def _decays(decay, milestones):
+    if milestones is None:
+        return " with cosine decay"
     ends = ", ".join(map(str, milestones))
     return f" times {decay:g} after epochs {ends}" if milestones else ""
 

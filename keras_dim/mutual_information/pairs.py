@@ -136,8 +136,10 @@ def dot_product_pairs(
     candidates = flat_locations(candidates)
     own_ids = distribution.row_numbers(ops.shape(own)[0])
     anchors, ids = _gathered(negatives_from, own, own_ids)
-    # Alone, there are no others to gather.
-    rows_are_split = anchors is not own
+    rows_are_split = (
+        negatives_from == distribution.ALL_REPLICAS
+        and not distribution.is_alone()
+    )
     ids = distribution.require_rows(ids, 2, _NO_NEGATIVES)
     positives = same_id(ops.repeat(ids, anchors.shape[1]), own_ids)
     positives = positives[:, :, None]

@@ -101,26 +101,30 @@ def test_the_command_writes_a_row_for_each_image(
     assert skipped == set(damaged)
 
 
-def test_the_command_reads_stored_values(of_bands, stacks, images, tmp_path):
+def embed(saved_model, source, output):
+    """Returns the rows of the one file that the command writes."""
     import pyarrow.parquet
 
-    _, saved_model = of_bands
-    (tmp_path / "stacks").mkdir()
-    for name, encoded in {**stacks, "0.png": images["0.png"]}.items():
-        (tmp_path / "stacks" / name).write_bytes(encoded)
     command.main(
         [
             f"--saved_model={saved_model}",
-            f"--source={tmp_path}/stacks/",
-            f"--output={tmp_path}/out",
+            f"--source={source}",
+            f"--output={output}",
             "--feature=fc",
             "--num_shards=1",
             f"--runner={RUNNER}",
         ]
     )
+    (path,) = output.glob("*.parquet")
+    return pyarrow.parquet.read_table(path).to_pylist()
 
-    (path,) = (tmp_path / "out").glob("*.parquet")
-    rows = pyarrow.parquet.read_table(path).to_pylist()
+
+def test_the_command_reads_stored_values(of_bands, stacks, images, tmp_path):
+    _, saved_model = of_bands
+    (tmp_path / "stacks").mkdir()
+    for name, encoded in {**stacks, "0.png": images["0.png"]}.items():
+        (tmp_path / "stacks" / name).write_bytes(encoded)
+    rows = embed(saved_model, f"{tmp_path}/stacks/", tmp_path / "out")
     found = {row["path"].split("/")[-1]: row["features"] for row in rows}
     handler = keras_dim.beam.SavedModelHandler(saved_model, "fc", 8)
     expected = handler.run_inference(
@@ -132,8 +136,6 @@ def test_the_command_reads_stored_values(of_bands, stacks, images, tmp_path):
 
 
 def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
-    import pyarrow.parquet
-
     (tmp_path / "photos").mkdir()
     folder = os.fsencode(tmp_path / "photos")
     for name, content in (
@@ -143,19 +145,7 @@ def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
     ):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(content)
-    command.main(
-        [
-            f"--saved_model={saved_model}",
-            f"--source={tmp_path}/photos/*",
-            f"--output={tmp_path}/out",
-            "--feature=fc",
-            "--num_shards=1",
-            f"--runner={RUNNER}",
-        ]
-    )
-
-    (path,) = (tmp_path / "out").glob("*.parquet")
-    rows = pyarrow.parquet.read_table(path).to_pylist()
+    rows = embed(saved_model, f"{tmp_path}/photos/*", tmp_path / "out")
     names = {row["path"].split("/")[-1] for row in rows}
     assert names == {r"caf\xe9.png", "café.png"}
     (path,) = (tmp_path / "out").glob("*.jsonl")

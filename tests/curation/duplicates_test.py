@@ -205,6 +205,7 @@ def test_greys_are_means_of_cells_of_any_size():
         ),
         lambda: curation.perceptual_hash(np.zeros((2, 32, 32))),
         lambda: curation.best_correlation(np.ones((2, 32, 32)), [0], [1]),
+        lambda: curation.detail_correlation(np.ones((2, 32, 32)), [0], [1]),
         lambda: curation.best_correlation(
             np.ones((2, 32, 32), "u1"), [0, 1], [1]
         ),
