@@ -1,5 +1,6 @@
 """Two logical devices on the CPU, so that replicas can be tested anywhere."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,6 +9,10 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # scikit-learn, would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Graphs are millions of objects that live on: at the default thresholds, a
+# quarter of the suite's time goes into walking over them.
+gc.set_threshold(100_000, 50, 1000)
 
 import keras  # noqa: E402
 import pytest  # noqa: E402

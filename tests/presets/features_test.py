@@ -57,9 +57,10 @@ def test_features_are_those_of_the_published_preset(name):
     for key, values in loaded_features(name).items():
         scale = np.abs(expected[key]).max()
 
-        # Six digits of the largest entry.
+        # Processors with other instructions round differently: by 1.1e-6 of
+        # the largest entry between AVX2 and AVX-512.
         np.testing.assert_allclose(
-            values, expected[key], rtol=0, atol=1e-6 * scale, err_msg=key
+            values, expected[key], rtol=0, atol=5e-6 * scale, err_msg=key
         )
 
 
