@@ -2,29 +2,26 @@
 
 Counts images, sizes, bands, damaged files, copies and classes; chooses method,
 network, size, batch and epochs from them; and times a few real training steps
-here, in about a minute. `keras-dim pretrain --recipe recipe.json` follows the
-advice.
+on this machine, in about a minute. `keras-dim pretrain --recipe recipe.json`
+trains by the recipe.
 """
 
-import argparse
-import functools
 import pathlib
 import shlex
 
 from keras_dim.cli import flags
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     add("source", required=True)
     add("data_dir")
     add("split", default="train")
     add("probe_source")
     add("output", default="recipe.json")
-    help = "a field of the recipe, or an argument of its parts."
-    add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
-    seconds = "No training step begins after so many; 0 leaves timing out."
+    parser.add_set()
+    seconds = "Starts no more training steps after this time; 0: no timing."
     add("seconds", seconds, 60.0)
 
 

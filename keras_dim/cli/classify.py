@@ -1,21 +1,18 @@
 """Trains a classifier of labelled images on an encoder, scores and exports it.
 
 First a logistic regression on the frozen feature, then all weights but those
-of batch norms, until the loss of the images held out has not fallen for
---patience epochs. Leaves a folder with classifier.keras, a SavedModel for
-TensorFlow Serving, classes.json and metrics.json.
+of batch norms, until the loss on held-out images has not fallen for --patience
+epochs. Writes a folder with classifier.keras, a SavedModel for TensorFlow
+Serving, classes.json and metrics.json.
 """
-
-import argparse
-import functools
 
 from keras_dim.cli import flags
 from keras_dim.cli import messages
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     add("encoder", required=True)
     add("source", required=True)
     add("data_dir")
@@ -23,32 +20,41 @@ def define(parser: argparse.ArgumentParser) -> None:
     add("split", default="train")
     add("test_split", default="test")
     add("feature")
-    add("epochs", "At most, in the second stage; 0 leaves it out.", 20)
-    add("patience", "Epochs without improvement until it stops.", 3)
-    add("learning_rate", "Of Adam in the second stage.", 1e-4)
+    add("epochs", "At most so many in the second stage; 0 skips it.", 20)
+    patience = "Epochs without improvement before the second stage stops."
+    add("patience", patience, 3)
+    add("learning_rate", "Adam's, in the second stage.", 1e-4)
     add("batch_size", default=64)
-    add("held_out", "Share of each class that is held out.", 0.1)
+    add("held_out", "Share of each class to hold out.", 0.1)
     add("seed", default=0)
 
 
 def run(options) -> None:
-    """Trains, and prints the scores."""
+    """Trains and prints the scores."""
     from keras_dim import training
     from keras_dim.training import classifying
     from keras_dim.training import recipe
 
-    others = {"command", "encoder", "data_dir", "trace"}
-    others |= {"flags", "needs_keras", "run"}
-    given = vars(options)
-    arguments = {name: given[name] for name in given.keys() - others}
-    arguments["test_split"] = recipe.literal(options.test_split)
-    encoder = training.load_encoder(options.encoder)
-    found = classifying.classify(encoder, report=_print, **arguments)
+    found = classifying.classify(
+        training.load_encoder(options.encoder),
+        options.source,
+        options.output,
+        split=options.split,
+        test_split=recipe.literal(options.test_split),
+        feature=options.feature,
+        epochs=options.epochs,
+        patience=options.patience,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        held_out=options.held_out,
+        seed=options.seed,
+        report=_print,
+    )
     names = {
         "majority_class": "the most frequent class alone",
         "frozen_probe": "frozen encoder, linear probe on all training images",
-        "linear": "frozen encoder, linear, without those held out",
-        "accuracy": f"the classifier written ({found['stage']})",
+        "linear": "frozen encoder, linear probe without held-out images",
+        "accuracy": f"the saved classifier ({found['stage']})",
     }
     rows = [
         (name, messages.percent(found[entry])) for entry, name in names.items()
@@ -56,7 +62,7 @@ def run(options) -> None:
     print(f"\n{messages.table(('classifier', 'percent'), rows)}\n")
     print(
         f"Accuracy on {found['num_test']:,} test images. Trained on "
-        f"{found['num_train']:,}, {found['num_held_out']:,} held out. "
+        f"{found['num_train']:,}; {found['num_held_out']:,} held out. "
         f"Adam {options.learning_rate:g}, batch {options.batch_size}, "
         f"{found['epochs']} epochs, seed {options.seed}.\n"
         f"The classifier: {options.output}"
@@ -64,17 +70,17 @@ def run(options) -> None:
 
 
 def _print(about):
-    """Prints a line for each stage and each epoch."""
+    """Prints a line about a stage or an epoch."""
     if about["stage"] == "features":
         line = f"Reading the features of {about['images']:,} images..."
     elif about["stage"] == "linear":
         accuracy = messages.percent(about["accuracy"])
-        line = f"Linear: {accuracy} percent of those held out"
+        line = f"Linear: {accuracy} percent of the held-out images"
     else:
         accuracy = messages.percent(about["val_accuracy"])
         line = (
             f"Epoch {about['epoch']} of at most {about['epochs']}: loss "
             f"{about['loss']:.4f}, held out: loss {about['val_loss']:.4f}, "
-            f"{accuracy} percent, {about['seconds']:.1f} s"
+            f"{accuracy} percent; {about['seconds']:.1f} s"
         )
     print(line, flush=True)

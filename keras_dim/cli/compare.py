@@ -1,21 +1,18 @@
-"""Compares encoders with raw pixels, no training, and supervision.
+"""Compares encoders with raw pixels, untrained and supervised networks.
 
-Scores every encoder by each protocol, beside the pixels, the first encoder
-without training, and the same network trained from scratch on the same labels
-for a small number of batches. Ends with whether pre-training is worth it here.
+Scores every encoder by each protocol, and also the pixels, the first encoder
+without training, and its network trained from scratch on the same labels for a
+small number of batches. Ends with whether pre-training is worth it here.
 """
-
-import argparse
-import functools
 
 from keras_dim.cli import flags
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     repeated = {"action": "append", "required": True}
-    add("encoder", "Repeatable; the first is the one in question.", **repeated)
+    add("encoder", "Repeatable; the verdict is about the first.", **repeated)
     add("source", required=True)
     add("data_dir")
     add("split", default="train")
@@ -28,7 +25,7 @@ def define(parser: argparse.ArgumentParser) -> None:
         "linear_10_percent."
     )
     add("protocol", help, action="append")
-    help = "Batches of 64 of each supervised training; 0 leaves it out."
+    help = "Batches of 64 for each supervised training; 0 skips it."
     add("supervised_steps", help, 500)
 
 
@@ -40,7 +37,7 @@ def run(options) -> None:
 
     if len(set(options.encoder)) < len(options.encoder):
         raise ValueError(
-            f"--encoder must be different ones. Received: {options.encoder}"
+            f"Each --encoder must be different. Received: {options.encoder}"
         )
     encoders = {name: training.load_encoder(name) for name in options.encoder}
     found = evaluation.compare(

@@ -4,44 +4,38 @@ Writes features.npy, which numpy.load(..., mmap_mode="r") maps, index.csv with
 the path and the label of each row, and skipped.csv with the images that cannot
 be read. The encoder runs here (--encoder) or on a server (--server, --model).
 
-With --num_shards there are such files for each shard, and several processes,
-on machines that share the folder, can write them: start the same command once
-for each worker, with --num_workers and its own --worker. A worker that was
-stopped is started again by the same command, and skips the shards that are
-done. keras_dim.training.read_embedding maps all shards.
+With --num_shards each shard has such files, and several processes, on machines
+that share the folder, can write them: start the same command once for each
+worker, with --num_workers and its own --worker. To restart a worker that was
+stopped, repeat its command: it skips the shards that are done.
+keras_dim.training.read_embedding maps all shards.
 """
 
-import argparse
 import contextlib
-import functools
 
 from keras_dim.cli import flags
 from keras_dim.cli import messages
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     where = parser.add_mutually_exclusive_group(required=True)
-    flags.add(where, "encoder")
-    server = (
-        "TensorFlow Serving: host:8500 for gRPC, http://host:8501 for REST."
-    )
-    flags.add(where, "server", server)
-    add("model", "The name of the encoder on the server.")
+    add("encoder", group=where)
+    server = "TensorFlow Serving: host:port (gRPC) or http://host:port (REST)."
+    add("server", server, group=where)
+    add("model", "The name of the model on the server.")
     add("version", "Its version on the server. Default: the newest.", type=int)
-    add("timeout", "Seconds that the server may take for a batch.", 60.0)
+    add("timeout", "Seconds for each batch, with retries.", 60.0)
     add("source", required=True)
     add("data_dir")
-    add("output", "With --num_shards it may, and is completed.", required=True)
+    add("output", "With --num_shards it is completed.", required=True)
     add("feature")
     add("split", default="train")
     add("batch_size", default=256)
-    num_shards = "The number of shards. Default: one array of all features."
-    add("num_shards", num_shards, type=int)
-    worker = "The number of this worker, from 0: its first shard."
-    add("worker", worker, 0)
-    add("num_workers", "How many workers there are.", 1)
+    add("num_shards", "Default: one array of all features.", type=int)
+    add("worker", "The number of this worker, counted from 0.", 0)
+    add("num_workers", "The number of all workers.", 1)
 
 
 def run(options) -> None:
@@ -49,26 +43,35 @@ def run(options) -> None:
     from keras_dim import serving
     from keras_dim import training
 
-    given = vars(options)
-
-    def chosen(*names):
-        return {name: given[name] for name in names}
-
     if options.server is None:
         if options.model is not None or options.version is not None:
             raise ValueError("--model and --version belong to a --server.")
         encoder = training.load_encoder(options.encoder)
         opened = contextlib.nullcontext(encoder)
     elif options.model is None:
-        raise ValueError("--server needs --model, the encoder's name there.")
+        raise ValueError("--server needs --model, the name of the model.")
     else:
-        of_client = chosen("model", "version", "batch_size", "timeout")
-        opened = serving.Client(options.server, **of_client)
-    arguments = chosen("source", "output", "feature", "batch_size", "split")
-    arguments |= chosen("num_shards", "worker", "num_workers")
+        opened = serving.Client(
+            options.server,
+            options.model,
+            version=options.version,
+            batch_size=options.batch_size,
+            timeout=options.timeout,
+        )
     progress = messages.Progress()
     with opened as encoder, contextlib.closing(progress):
-        result = training.embed(encoder, report=progress, **arguments)
+        result = training.embed(
+            encoder,
+            options.source,
+            options.output,
+            options.feature,
+            options.batch_size,
+            options.split,
+            progress,
+            num_shards=options.num_shards,
+            worker=options.worker,
+            num_workers=options.num_workers,
+        )
     where = options.output
     if options.num_shards is not None:
         written = f"{result['num_written']:,} of {options.num_shards:,}"
@@ -80,5 +83,5 @@ def run(options) -> None:
     if result["num_skipped"]:
         line += f"; {result['num_skipped']:,} could not be read (skipped.csv)"
     if result.get("num_passed_over"):
-        line += f"; {result['num_passed_over']:,} shards were there"
+        line += f"; {result['num_passed_over']:,} shards were done before"
     print(line)

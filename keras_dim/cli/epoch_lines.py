@@ -1,4 +1,4 @@
-"""Prints a line for each epoch of a training, and the time that is left."""
+"""Prints a line for each epoch of a training, with the remaining time."""
 
 import sys
 import time
@@ -12,10 +12,10 @@ _SECONDS_BETWEEN = 1.0
 
 
 class EpochLines(keras.callbacks.Callback):
-    """Prints the loss, its terms, images a second and the time that is left.
+    """Prints the loss, its terms, images a second and the remaining time.
 
-    On a terminal, the share of the epoch that is done is shown, too. Lines
-    have at most 120 characters: what is logged last is left out.
+    On a terminal, it also shows the steps within the epoch. Lines have at most
+    120 characters: the last terms are left out.
     """
 
     def __init__(self, num_epochs: int, batch_size: int):

@@ -1,8 +1,8 @@
-"""Writes an encoder as a SavedModel, LiteRT or ONNX, which need no keras_dim.
+"""Exports an encoder as SavedModel, LiteRT or ONNX, which need no keras_dim.
 
 --output is the folder of the model, such as models/digits, in which the next
-version is made; for LiteRT and ONNX the file. Both places can also be given
-without the names of their flags: `keras-dim export ENCODER PATH`.
+version is written; for LiteRT and ONNX it is the file. The flags' names can be
+left out: `keras-dim export ENCODER PATH`.
 """
 
 import argparse
@@ -12,19 +12,26 @@ from keras_dim.cli import flags
 from keras_dim.cli import messages
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the arguments."""
-    for name, metavar in (("encoder", "ENCODER"), ("output", "PATH")):
-        flags.add(parser, name)
-        # Given neither way, it must not hide the flag's value.
-        same = {"nargs": "?", "default": argparse.SUPPRESS}
-        parser.add_argument(name, metavar=metavar, help=f"--{name}", **same)
-    formats = "saved_model, litert or onnx."
-    flags.add(parser, "format", formats, "saved_model")
+    for name, metavar, help in (
+        ("encoder", "ENCODER", ""),
+        ("output", "PATH", "A model's folder may exist."),
+    ):
+        parser.add(name, help)
+        parser.add_argument(
+            name,
+            metavar=metavar,
+            help=f"--{name}",
+            nargs="?",
+            # Any other default would replace the value of the flag.
+            default=argparse.SUPPRESS,
+        )
+    parser.add("format", "saved_model, litert or onnx.", "saved_model")
 
 
 def run(options) -> None:
-    """Writes the file or folder, and says how its features agree."""
+    """Exports, and prints how far the features differ in each runtime."""
     from keras_dim import training
     from keras_dim.exporting import export
     from keras_dim.exporting import parity

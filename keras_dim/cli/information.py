@@ -1,27 +1,25 @@
 """Estimates the mutual information of two arrays, in nats."""
 
-import argparse
-import functools
 import pathlib
 import zipfile
 
 from keras_dim.cli import flags
 
 _FILE = (
-    "An .npy file, or an .npz file of one array, or of several of which one is "
-    "called {name}. One sample a row."
+    "An .npy file, or an .npz file of one array or of several with one called "
+    "{name}. Each row is a sample."
 )
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     for name in ("x", "z"):
         add(name, _FILE.format(name=name), required=True)
-    help = "How: see keras_dim.mutual_information.estimate."
+    help = "See keras_dim.mutual_information.estimate."
     add("estimator", help, "noise_contrastive")
     add("critic", "Default: the estimator's own.")
-    add("encoder", "x then holds images, whose features are taken.")
+    add("encoder", "x must then be images; their features are used.")
     add("feature")
     add("seed", default=0)
 
@@ -31,6 +29,8 @@ def run(options) -> None:
     from keras_dim import mutual_information
     from keras_dim import training
 
+    if options.feature is not None and options.encoder is None:
+        raise ValueError("--feature belongs to an --encoder.")
     arrays = [_array(name, getattr(options, name)) for name in ("x", "z")]
     encoder = options.encoder and training.load_encoder(options.encoder)
     print(
@@ -51,7 +51,7 @@ def _array(name, path):
     if pathlib.Path(path).suffix not in (".npy", ".npz"):
         raise ValueError(f"--{name} takes an .npy or .npz file, not {path!r}")
     try:
-        # NumPy would leave a damaged archive open.
+        # `numpy.load(path)` would leave a damaged archive open.
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):

@@ -3,7 +3,6 @@
 from keras_dim import catalog
 from keras_dim.cli import messages
 
-# Names and numbers, which files say.
 NEEDS_KERAS = False
 
 
@@ -24,7 +23,7 @@ def run(options) -> None:
     print(messages.table(header, rows) if rows else "There are no presets.")
     for name, (stand_in, _) in catalog.STAND_INS.items():
         if stand_in in [preset["name"] for preset in found]:
-            print(f"{name}: {stand_in} is given for it")
+            print(f"{name}: {stand_in} is loaded instead")
     fields = ("name", "source", "image_size", "batch_size", "epochs")
     header = ("recipe", *fields[1:], "method")
     rows = []

@@ -20,7 +20,7 @@ from keras_dim.cli import quiet
 from keras_dim.version import __version__
 
 # Each is a module of this package with `run(options)`, which may return an exit
-# code, if it has flags, `define(parser)`, and `NEEDS_KERAS = False` if so.
+# code, and optionally with `define(parser)` and `NEEDS_KERAS = False`.
 COMMANDS = (
     "advise",
     "pretrain",
@@ -35,7 +35,7 @@ COMMANDS = (
     "verify",
 )
 
-# Of tensorflow-datasets; `data` reads it, too.
+# tensorflow-datasets and `data` read this variable.
 _DATA_DIR = "TFDS_DATA_DIR"
 DONE = 0
 FAILED = 1
@@ -54,8 +54,8 @@ def console() -> int:
 def run(arguments: Sequence[str]) -> int:
     """Runs a command, given by its name and its flags; returns the exit code.
 
-    It is 0 for success; 1 for a failure, or a preset that does not agree with
-    its card; 2 for a mistake of the user; 130 for an interrupt; 143 for a
+    The code is 0 for success; 1 for a failure, or a preset that does not agree
+    with its card; 2 for a mistake of the user; 130 for an interrupt; 143 for a
     training that wrote a checkpoint after SIGTERM.
     """
     try:
@@ -64,8 +64,8 @@ def run(arguments: Sequence[str]) -> int:
         # `--help`, and SIGTERM.
         return error.code
     except BrokenPipeError:
-        # The reader of our output, such as `head`, has closed the pipe. The
-        # rest of the buffer must not fail again when the interpreter exits.
+        # The reader of the output, such as `head`, has closed the pipe. Without
+        # this, flushing would fail again when the interpreter exits.
         sys.stdout = None
         return FAILED
     except (Exception, KeyboardInterrupt) as error:
@@ -98,15 +98,15 @@ def _run(arguments):
 
 @contextlib.contextmanager
 def _data_dir(folder):
-    """Names the folder of data sets to tensorflow-datasets, and workers."""
+    """Sets the folder of data sets in the environment, also for workers."""
     if folder is None:
         yield
         return
     folder = os.path.expanduser(folder)
     if not os.path.isdir(folder):
         raise FileNotFoundError(
-            f"--data_dir: there is no folder {folder!r}. Make it, if data sets "
-            "are to be prepared in it"
+            f"--data_dir: there is no folder {folder!r}. Create it first, to "
+            "prepare data sets in it."
         )
     before = os.environ.get(_DATA_DIR)
     os.environ[_DATA_DIR] = folder
@@ -120,11 +120,11 @@ def _data_dir(folder):
 
 def _parser():
     """Returns the parser of the command line."""
-    parser = _Parser(
+    parser = flags.Parser(
         prog="keras-dim",
         description="Image encoders from unlabelled images.",
         epilog="`keras-dim COMMAND --help` shows the flags of a command; "
-        "`keras-dim pretrain` alone trains on the bundled digits, in minutes.",
+        "`keras-dim pretrain` without flags trains on the bundled digits.",
     )
     parser.add_argument(
         "--version", action="version", version=f"keras-dim {__version__}"
@@ -142,31 +142,13 @@ def _parser():
             allow_abbrev=False,
         )
         getattr(command, "define", lambda parser: None)(of_command)
-        trace = flags.SHARED["trace"]
-        of_command.add_argument("--trace", action="store_true", help=trace)
-        needs_keras = getattr(command, "NEEDS_KERAS", True)
+        of_command.add("trace", action="store_true")
         of_command.set_defaults(
             run=command.run,
-            needs_keras=needs_keras,
-            flags=[name for name in of_command.flags() if name[0] == "-"],
+            needs_keras=getattr(command, "NEEDS_KERAS", True),
+            flags=of_command.flags(),
         )
     return parser
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises an error where argparse would print the usage and exit."""
-
-    def error(self, message):
-        raise ValueError(message)
-
-    def flags(self):
-        """Returns the names of all flags that `--help` shows."""
-        return [
-            name
-            for action in self._actions
-            if action.help != argparse.SUPPRESS
-            for name in action.option_strings
-        ]
 
 
 def _reported(error):
@@ -179,5 +161,5 @@ def _reported(error):
     if isinstance(error, FloatingPointError):
         # NonFiniteError: its message says where NaN appeared.
         return str(error), FAILED
-    what = f"{name}: {error} (--trace shows where)"
-    return f"failed, which is not your mistake: {what}", FAILED
+    details = f"{name}: {error} (--trace shows where)"
+    return f"failed, which is not your mistake: {details}", FAILED

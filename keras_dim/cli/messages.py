@@ -49,7 +49,7 @@ def _is_number(cell):
 
 
 class Progress:
-    """Counts images on one line of a terminal, else in a line a tenth."""
+    """Prints the number of images done: on a terminal in one line, else ten."""
 
     def __init__(self):
         self._tenths = 0
@@ -69,6 +69,6 @@ class Progress:
             print(text, flush=True)
 
     def close(self) -> None:
-        """Ends the line of the terminal."""
+        """Ends the line on a terminal."""
         if sys.stdout.isatty():
             print()

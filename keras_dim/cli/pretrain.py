@@ -1,18 +1,17 @@
 """Trains an encoder on images without labels.
 
-Leaves a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
-the encoder and metrics.json. Where the images have labels and a split to score
+Writes a folder with the recipe, the log (CSV and TensorBoard), checkpoints,
+the encoder and metrics.json. If the images have labels and a split to score
 on, it ends with a table of scores: of the raw pixels, of an untrained encoder,
-with --from of the one before training, and of the trained one. Without flags
-it takes the bundled digits.
+with --from of the encoder before training, and of the trained one. Without
+flags it trains on the bundled digits.
 
-After SIGTERM, with which schedulers stop a run, or Ctrl-C it writes a
-checkpoint at the next step and ends with exit code 143 or 130. The same
-command with --resume continues from there. A second Ctrl-C stops at once.
+After SIGTERM, by which schedulers stop a run, or Ctrl-C it writes a checkpoint
+at the next step and ends with exit code 143 or 130. The same command with
+--resume continues the run. A second Ctrl-C stops at once.
 """
 
 import argparse
-import functools
 import pathlib
 import shlex
 import sys
@@ -23,59 +22,50 @@ from keras_dim.cli import messages
 _DEFAULT_RECIPE = "deep_infomax_digits"
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
-    add(
-        "recipe",
-        f"Default: {_DEFAULT_RECIPE}, or with --resume the run's.",
-    )
-    setting = {"default": {}, "action": flags.Set}
-    help = "a field of the recipe, or an argument of its parts."
-    add("set", help, metavar="NAME=VALUE", **setting)
-    setting |= {"dest": "set"}
-    probe_split = (
-        "The split that probes are fitted to. Default: that of training. A "
-        "number, such as 0.2, is one for --test_split."
-    )
-    for name, help in (
-        ("source", ""),
-        ("split", ""),
-        ("epochs", ""),
-        ("batch_size", ""),
-        ("seed", ""),
-        ("probe_source", ""),
-        ("probe_split", probe_split),
-        ("test_split", ""),
-    ):
-        add(name, help, const=name, metavar=name.upper(), **setting)
+    add = parser.add
+    add("recipe", f"Default: {_DEFAULT_RECIPE}; with --resume, the run's.")
+    parser.add_set()
+    setting = {"default": {}, "action": flags.Set, "dest": "set"}
+    fields = "source split epochs batch_size seed probe_source probe_split"
+    for name in (*fields.split(), "test_split"):
+        add(name, const=name, metavar=name.upper(), **setting)
     add("data_dir")
-    start = "Start from this encoder and, without --recipe, by its recipe."
+    start = "Start from this encoder and, without --recipe, use its recipe."
     add("from", start, const="start_from", metavar="ENCODER", **setting)
     add("directory", "Default: runs/ and the recipe's name.")
-    resume = "Continue a run from its last checkpoint; start it without one."
+    resume = "Continue from the last checkpoint, or start if there is none."
     add("resume", resume, False)
-    minutes = "Also write a checkpoint this often within an epoch."
+    minutes = "Minutes between further checkpoints within an epoch."
     add("checkpoint_minutes", minutes, type=float)
     add(
         "strategy",
         "The devices to train on. one: one device. mirrored: all GPUs of this "
-        "machine. multi_worker: the processes that TF_CONFIG names, each "
-        "started with the same flags. auto: all that are available.",
+        "machine. multi_worker: the processes in TF_CONFIG, each started with "
+        "the same flags. auto: all available devices.",
         "auto",
     )
-    add("score", "Score the encoder at the end, which is the default.", True)
-    # As they were called before.
-    flags.add_hidden_switch(parser, "probe", "score")
+    add("score", "Score the encoder at the end. Default: --score.", True)
+    # The former names.
+    parser.add_argument(
+        "--probe",
+        "--noprobe",
+        dest="score",
+        action=flags.Switch,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+    )
 
 
 def run(options) -> int | None:
-    """Trains and scores; returns an exit code where it was stopped."""
+    """Trains and scores; returns an exit code if it was stopped."""
     from keras_dim import distribution
     from keras_dim import training
     from keras_dim.cli import epoch_lines
 
-    # Workers must be joined before TensorFlow does anything else.
+    # Workers must connect before TensorFlow does anything else.
     strategy = distribution.strategy(options.strategy)
     is_chief = distribution.is_chief(strategy)
     name = pathlib.Path(options.recipe or _DEFAULT_RECIPE).stem
@@ -97,7 +87,7 @@ def run(options) -> int | None:
         is_sigterm = isinstance(error, SystemExit)
         cause, code = ("SIGTERM", 143) if is_sigterm else ("Ctrl-C", 130)
         print(
-            f"keras-dim: stopped by {cause}. Go on with: keras-dim pretrain "
+            f"keras-dim: stopped by {cause}. To continue: keras-dim pretrain "
             f"--resume --directory {shlex.quote(str(directory))}",
             file=sys.stderr,
         )
@@ -109,8 +99,16 @@ def run(options) -> int | None:
     return None
 
 
-def _recipe(options, directory):
+def load_recipe(name):
+    """Returns a recipe by its name or by the path of its `.json` file."""
     from keras_dim import recipes
+    from keras_dim import training
+
+    is_file = name.endswith(".json")
+    return training.Recipe.load(name) if is_file else recipes.get(name)
+
+
+def _recipe(options, directory):
     from keras_dim import training
 
     name, path = options.recipe, directory / "recipe.json"
@@ -124,17 +122,14 @@ def _recipe(options, directory):
     if name is None and "source" in options.set:
         raise ValueError(
             f"Name a recipe for {options.set['source']}: --recipe NAME "
-            "(`keras-dim list`). The default is for grey digits. For small "
-            "colour images: deep_infomax_cifar10 with --set image_size=32"
+            "(`keras-dim list`), because the default is for grey digits. For "
+            "small colour images: deep_infomax_cifar10 with --set image_size=32"
         )
-    name = name or _DEFAULT_RECIPE
-    is_file = name.endswith(".json")
-    recipe = training.Recipe.load(name) if is_file else recipes.get(name)
-    return recipe.replace(**options.set)
+    return load_recipe(name or _DEFAULT_RECIPE).replace(**options.set)
 
 
 def _labelled_images(recipe):
-    """Opens the images for scores: training takes days, errors come first."""
+    """Opens the images to score on before training, which may take days."""
     from keras_dim import training
 
     try:
@@ -145,7 +140,7 @@ def _labelled_images(recipe):
     except ValueError as error:
         raise ValueError(
             f"{error} (These are the labelled images to score the encoder on. "
-            "--test_split NAME names others; --noscore trains without "
+            "--test_split NAME chooses others; --noscore trains without "
             "scores.)"
         ) from error
 
@@ -177,6 +172,6 @@ def _print_scores(directory, images):
     ]
     print(f"\n{messages.table(header, rows)}\n")
     print(
-        f"Accuracy on {scores[0]['num_test']:,} test images, in percent. The "
-        f"protocols: {directory / 'metrics.json'}"
+        f"Accuracy on {scores[0]['num_test']:,} test images, in percent. "
+        f"Details: {directory / 'metrics.json'}"
     )

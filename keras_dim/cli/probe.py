@@ -1,8 +1,5 @@
 """Scores an encoder's features on labelled images."""
 
-import argparse
-import functools
-
 from keras_dim.cli import flags
 from keras_dim.cli import messages
 
@@ -14,21 +11,23 @@ _PROBES = {
 }
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     add("encoder", required=True)
     add("source", required=True)
     add("data_dir")
     add("split", default="train")
     add("test_split", default="test")
     add("feature")
-    help = (
-        "Logistic regression, linear by SGD, the paper's network, neighbours."
+    probe = (
+        "linear: logistic regression. sgd: a linear layer trained by SGD. mlp: "
+        "the network of the Deep InfoMax paper. neighbors: nearest neighbours."
     )
-    add("probe", help, "linear", choices=_PROBES)
-    help = "an argument of the probe, such as k=5 or labels_per_class=10."
-    add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
+    add("probe", probe, "linear", choices=_PROBES)
+    parser.add_set(
+        "an argument of the probe, such as k=5 or labels_per_class=10."
+    )
 
 
 def run(options) -> None:

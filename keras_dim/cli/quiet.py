@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Iterator
 
 _ENVIRONMENT = {
-    # Even errors: TensorFlow reports a missing GPU as one.
+    # Errors, too: TensorFlow reports a missing GPU as an error.
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GRPC_VERBOSITY": "ERROR",
     # Otherwise tensorflow-datasets asks a server for its catalogue.
     "NO_GCE_CHECK": "true",
 }
-# Warnings of tensorflow-datasets about its own code, and of TensorFlow about
-# graphs that are traced again, as for an encoder of another size.
+# Warnings of tensorflow-datasets about its own code, and of TensorFlow when it
+# traces a graph again, for example for an encoder of another size.
 _FOR_DEVELOPERS = (
     "is deprecated",
     "to be decorated by wrapt",
@@ -27,18 +27,18 @@ _FOR_DEVELOPERS = (
 def load_keras() -> None:
     """Imports Keras, and prints log messages as plain lines.
 
-    Variables that the user has set in the environment stay.
+    Environment variables that the user has set are kept.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if "keras" not in sys.modules:
-        # TensorFlow's native code writes before it reads its log level.
+        # TensorFlow's native code logs before it reads its log level.
         with _stderr_held_back():
             import keras  # noqa: F401
     from absl import logging
 
     logging.set_verbosity(logging.INFO)
-    # absl's own handler would complain that its flags have not been read.
+    # absl's own handler would warn that its flags have not been parsed.
     root = python_logging.getLogger()
     root.removeHandler(logging.get_absl_handler())
     root.addHandler(_HANDLER)
@@ -47,7 +47,7 @@ def load_keras() -> None:
 
 
 class _Handler(python_logging.Handler):
-    """Prints warnings, and the information that this package logs."""
+    """Prints all warnings, and this package's own messages."""
 
     def emit(self, record):
         message = record.getMessage()

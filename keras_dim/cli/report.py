@@ -1,17 +1,15 @@
-"""Writes a page about a folder of images: duplicates, outliers, what to label.
+"""Writes a page about images: duplicates, outliers, defects, what to label.
 
 The output is a folder with report.html, one page that needs neither a server
-nor a network, and with tables of everything on it as CSV and, with the extra
+nor a network, and with tables of all its content as CSV and, with the extra
 `parquet`, as Parquet: duplicates, outliers, clusters, defects, images to label
-first and, where the images have labels, labels that similar images contradict.
+first and, for labelled images, labels that similar images contradict.
 
 Without --encoder, one is first trained on the images by --recipe, which takes
-minutes for thousands of images and hours for a hundred thousand. Its run
-stays, and is used or resumed by the same command.
+minutes for thousands of images and hours for a hundred thousand. Its run is
+kept: the same command uses or resumes it.
 """
 
-import argparse
-import functools
 import pathlib
 import time
 
@@ -21,26 +19,25 @@ from keras_dim.cli import messages
 _DEFAULT_RECIPE = "amdim_cifar10"
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the flags."""
-    add = functools.partial(flags.add, parser)
+    add = parser.add
     add("source", required=True)
     add("data_dir")
     add("output", required=True)
     add("encoder", "Default: one is trained first.")
     add("feature")
     add("split", default="train")
-    labels = "Look at labels, such as the folders of classes, if there are any."
+    labels = "Use labels, such as the folders of classes, if there are any."
     add("labels", labels, True)
-    add("num_labels", "How many images to choose for labelling.", 100)
-    add("recipe", "For runs without --encoder.", _DEFAULT_RECIPE)
-    help = "a field of the recipe, or an argument of its parts."
-    add("set", help, {}, action=flags.Set, metavar="NAME=VALUE")
+    add("num_labels", "The number of images to choose for labelling.", 100)
+    add("recipe", f"Not with --encoder. Default: {_DEFAULT_RECIPE}.")
+    parser.add_set()
     add("directory", "Default: OUTPUT_encoder.")
 
 
 def run(options) -> None:
-    """Trains if need be, and writes the report."""
+    """Trains an encoder if none is given, and writes the report."""
     from keras_dim import files
     from keras_dim import report
     from keras_dim import training
@@ -50,8 +47,11 @@ def run(options) -> None:
     name = options.encoder
     if name is None:
         name = _trained(options, output)
-    elif options.set or options.directory:
-        raise ValueError("--set and --directory are for runs without --encoder")
+    elif options.recipe or options.set or options.directory:
+        raise ValueError(
+            "--recipe, --set and --directory train an encoder: leave them out, "
+            "or leave out --encoder."
+        )
     encoder = training.load_encoder(name)
     counts = report.write_report(
         encoder,
@@ -76,15 +76,12 @@ def run(options) -> None:
 
 def _trained(options, output):
     """Trains an encoder on the images; returns the folder of its run."""
-    from keras_dim import recipes
     from keras_dim import training
     from keras_dim.cli import epoch_lines
+    from keras_dim.cli import pretrain
 
     directory = options.directory or f"{output}_encoder"
-    is_file = options.recipe.endswith(".json")
-    load = training.Recipe.load if is_file else recipes.get
-    recipe = load(options.recipe)
-    recipe = recipe.replace(
+    recipe = pretrain.load_recipe(options.recipe or _DEFAULT_RECIPE).replace(
         **{"source": options.source, "split": options.split, **options.set}
     )
     print(
@@ -98,7 +95,7 @@ def _trained(options, output):
 
 
 class _Steps:
-    """Prints each step once, and the images of long ones."""
+    """Prints each step once, and the number of images that are done."""
 
     def __init__(self):
         self._step = None

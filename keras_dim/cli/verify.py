@@ -1,28 +1,24 @@
 """Measures a preset's scores again and compares them with its card.
 
-The exit code is 0 if all agree, and 1 if one does not, or could not be
-measured because its images are not here.
+The exit code is 0 if all agree, and 1 if one does not or could not be measured
+because its images are missing.
 """
-
-import argparse
 
 from keras_dim.cli import flags
 from keras_dim.cli import messages
 
 
-def define(parser: argparse.ArgumentParser) -> None:
+def define(parser: flags.Parser) -> None:
     """Adds the arguments."""
     parser.add_argument("preset", metavar="PRESET", help="A preset's name.")
-    flags.add(parser, "data_dir")
-    most = (
-        "Most percentage points of difference. Default: the preset's, or 0.5."
-    )
-    flags.add(parser, "tolerance", most, type=float)
-    flags.add(parser, "presets", "The folder of presets. Default: keras_dim's.")
+    parser.add("data_dir")
+    help = "In percentage points. Default: the preset's, or 0.5."
+    parser.add("tolerance", help, type=float)
+    parser.add("presets", "The folder of presets. Default: keras_dim's.")
 
 
 def run(options) -> int:
-    """Prints both columns and says whether they agree."""
+    """Prints the scores of card and measurement, and whether they agree."""
     from keras_dim import training
     from keras_dim.presets import saving
 

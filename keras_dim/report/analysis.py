@@ -1,4 +1,4 @@
-"""Everything that a report says about images."""
+"""Computes the results that a report shows."""
 
 import dataclasses
 
@@ -18,9 +18,10 @@ NUM_NEIGHBORS = 20
 class Findings:
     """The results of `analyse`; the first axis of arrays is the images.
 
-    `near` and `cosines` are the nearest images and their cosines; `coreset`
-    the numbers of the chosen images; `defects` a dict from a defect to values
-    and flags; `issues` is None without labels.
+    `near` and `cosines` are the nearest images of each and their cosines;
+    `coreset` are the indices of the images to label; `defects` maps a defect to
+    its values and flags; `points` are positions on the map; `issues` is None
+    without labels.
     """
 
     near: np.ndarray
@@ -35,9 +36,9 @@ class Findings:
     issues: curation.LabelIssues | None
 
     def labels_in_question(self) -> np.ndarray:
-        """Returns the images whose label most votes are against, worst first.
+        """Returns the indices of images whose label most neighbours contradict.
 
-        None without labels.
+        int `(num_issues,)`, the highest score first; empty without labels.
         """
         if self.issues is None:
             return np.empty(0, np.int64)
@@ -48,16 +49,26 @@ class Findings:
 
 
 def analyse(images: Images, num_labels: int, report) -> Findings:
-    """Analyses images that have been read, with their features.
+    """Analyses images and their features.
 
-    Images to label are chosen among those without a defect other than odd
-    sizes, one of each group of duplicates, without the 1 % farthest outliers.
+    Images to label are one of each group of duplicates, without the 1 %
+    farthest outliers, and without any defect but an odd size or aspect.
+
+    Args:
+        images: `Images` with `features`.
+        num_labels: int. The number of images to choose for labelling.
+        report: function of the name of a step, its number and the number of
+            steps.
+
+    Raises:
+        ValueError: for fewer than two images.
     """
     features = images.features
     num = len(features)
     if num < 2:
         raise ValueError(
-            "A report compares images, and there is only one that can be read."
+            "A report compares images: at least two are needed. Only one could "
+            "be read."
         )
     steps = iter(range(1, 8))
 
@@ -103,7 +114,7 @@ def analyse(images: Images, num_labels: int, report) -> Findings:
 
 
 def _later_copies(groups):
-    """Returns whether an image is in a group, and not the first of it."""
+    """Returns whether each image is in a group and is not the first in it."""
     first = np.zeros(len(groups), bool)
     first[np.unique(groups, return_index=True)[1]] = True
     return (groups >= 0) & ~first

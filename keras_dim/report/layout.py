@@ -1,10 +1,10 @@
-"""A map: a point in the plane for each image, similar images close by."""
+"""A map: a point in the plane for each image, with similar images nearby."""
 
 import numpy as np
 
 from keras_dim import neighbors
 
-# Images that t-SNE arranges, in well under a minute; others follow them.
+# t-SNE arranges so many images in well under a minute.
 NUM_LANDMARKS = 4000
 _UNITS = 50
 _NEAREST = 3
@@ -13,10 +13,10 @@ _NEAREST = 3
 def layout(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """Returns a point for each image, float32 `(num_images, 2)` in [0, 1].
 
-    t-SNE arranges up to 4,000 images, drawn at random, by their first 50
-    principal components. Each other image lies at the mean of its 3 nearest
-    of these, weighted by `exp(cosine / 0.05)`. Distances within a
-    neighbourhood mean something; those between far points do not.
+    t-SNE arranges up to 4,000 random images by their first 50 principal
+    components. Each other image lies at the mean of its 3 nearest of these,
+    weighted by `exp(cosine / 0.05)`. Neighbourhoods are meaningful; distances
+    between far points are not.
 
     Args:
         features: array `(num_images, units)`.
@@ -47,11 +47,11 @@ def _arranged(rows, seed):
 
     centred = rows - rows.mean(axis=0)
     if len(rows) < 5 or not np.any(np.abs(centred) > 1e-6):
-        # Too few, or all equal: on a line.
+        # Too few or all equal for t-SNE: on a line.
         return np.stack([np.linspace(0, 1, len(rows)), np.zeros(len(rows))], 1)
     units = min(_UNITS, *rows.shape)
     reduced = PCA(units, random_state=seed).fit_transform(rows)
-    # The scale with which scikit-learn's own principal components begin.
+    # The scale of scikit-learn's own initialisation by principal components.
     start = 1e-4 * reduced[:, :2] / max(reduced[:, 0].std(), 1e-9)
     if start.shape[1] < 2:
         start = np.hstack([start, np.zeros_like(start)])

@@ -7,13 +7,13 @@ import numpy as np
 
 from keras_dim import evaluation
 
-# Rows that are measured: the singular values of more take minutes.
+# The singular values of more rows take minutes.
 MOST_ROWS = 5000
 
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """A number about features, with a sentence on how to read it."""
+    """A number computed from features; `reading` says how to interpret it."""
 
     title: str
     function: Callable[[np.ndarray], float]
@@ -21,32 +21,33 @@ class Measure:
 
 
 def share_of_dead_units(features: np.ndarray) -> float:
-    """Returns the share of units whose deviation is 0 or nearly.
+    """Returns the share of units with a standard deviation near 0.
 
-    Nearly is below a thousandth of the largest deviation of all units.
+    That is at most a thousandth of the largest deviation of all units.
+    `features` is an array `(num_images, units)`.
     """
     deviations = evaluation.deviations(features)
     return float(np.mean(deviations <= 1e-3 * deviations.max()))
 
 
-# Another measure is another entry.
 MEASURES = {
     "effective_rank": Measure(
         "Effective rank",
         evaluation.effective_rank,
-        "Directions in which the features vary, as if all were equal. Near 1, "
-        "the features have collapsed. Compare only equal numbers of images.",
+        "The number of directions in which the features vary, if all varied "
+        "equally. Near 1, the features have collapsed. Compare only equal "
+        "numbers of images.",
     ),
     "rank_me": Measure(
         "RankMe",
         evaluation.rank_me,
-        "The same with the mean of the features, by singular values.",
+        "The same by singular values, without subtracting the mean.",
     ),
     "uniformity": Measure(
         "Uniformity",
         evaluation.uniformity,
-        "0 where all features have one direction, about -4 where they are "
-        "spread over all directions.",
+        "0 if all features have one direction, about -4 if they are spread "
+        "over all directions.",
     ),
     "relative_deviation": Measure(
         "Relative deviation",
@@ -57,7 +58,7 @@ MEASURES = {
     "dead_units": Measure(
         "Share of dead units",
         share_of_dead_units,
-        "Units that are the same for all images. Near 1, little is encoded.",
+        "Units that hardly vary between images. Near 1, little is encoded.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The page of a report: a template, and data that it draws."""
+"""The HTML page of a report: a template filled with data."""
 
 import base64
 import json
@@ -17,14 +17,13 @@ from keras_dim.report.reading import Images
 from keras_dim.report.sheets import sheets
 from keras_dim.version import __version__
 
-# With small thumbnails of at most 48 MB in base64, large ones of at most
-# 11 MB, and about 130 bytes of names and numbers to an image, a page stays
-# below 80 MB.
+# In base64, small thumbnails take at most 48 MB and large ones 11 MB; names and
+# numbers take about 130 bytes an image. So a page has less than 80 MB.
 MOST_IMAGES = 100_000
 _LARGE_BYTES = 8 * 2**20
 _MOST_NAME = 120
 _NEIGHBORS = 12
-# Images, or groups and members of each, that a section shows.
+# The largest number of images, groups or members of a group in a section.
 _OUTLIERS = 60
 _GROUPS, _MEMBERS = 40, 8
 _TYPICAL = 5
@@ -36,11 +35,15 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
-    """Returns the page as HTML that needs no other file."""
+    """Returns the page as HTML that needs no other file.
+
+    `about` has the entries `"source"`, `"encoder"`, `"width"`, `"tables"` and
+    `"parquet"` for the page's header.
+    """
     sections = _sections(images, found)
     featured = sorted(_rows_of(sections))
     shown = np.union1d(images.on_page, featured).astype(np.int64)
-    # The number of each image on the page, -1 for those that it leaves out.
+    # The index of each image on the page; -1 if it is not there.
     place = np.full(len(images.rows), -1, np.int64)
     place[shown] = np.arange(len(shown))
     names, folder = _names(images, shown)
@@ -64,7 +67,7 @@ def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
     if found.issues is not None:
         both = np.stack([images.labels, found.issues.suggested])[:, shown]
         used, numbers = np.unique(both, return_inverse=True)
-        # Unlabelled comes first, if there is one, and is -1.
+        # The lowest label is -1 if images are unlabelled, and stays -1.
         numbers = numbers.reshape(both.shape) - (used[0] < 0)
         columns["label"], columns["suggested"] = numbers.astype("<i4")
         columns["issue"] = found.issues.scores[shown].astype("<f4")
@@ -91,7 +94,7 @@ def render(images: Images, found: Findings, about: dict[str, Any]) -> str:
 
 
 def _shown(values):
-    """Returns a sentence on how images of stored values are shown."""
+    """Returns a sentence on how the page shows images of stored values."""
     if values is None:
         return ""
     bands = len(values.low)
@@ -99,19 +102,18 @@ def _shown(values):
     return (
         f"Images hold {values.dtype} values of {bands} band(s), of which the "
         f"page shows {how}, stretched from the encoder's range of each band to "
-        "8 bits and clipped there; so are the values of defects."
+        "8 bits and clipped. Defects are measured on these, too."
     )
 
 
 def _filled(data):
-    """Returns the template with style, script and data in their places."""
+    """Returns the template with style, script and data inserted."""
     text, style, script = (
         (_FOLDER / f"page.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
     )
-    # Names of files and classes are hostile input: nothing in the data may
-    # end the element that holds it, and the script puts text into the page
-    # as text alone.
+    # Names of files and classes may be hostile: the data must not close their
+    # element, and the script inserts texts as text, not as HTML.
     encoded = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     for place, part in (
         ("/*STYLE*/", style),
@@ -124,7 +126,7 @@ def _filled(data):
 
 
 class _Row(int):
-    """The number of an image, in the nested lists of sections."""
+    """The index of an image, distinguished from other integers in sections."""
 
 
 def _row_list(rows):
@@ -132,7 +134,7 @@ def _row_list(rows):
 
 
 def _sections(images, found):
-    """Returns what the sections list, with images as `_Row`."""
+    """Returns the content of the sections, with images as `_Row`."""
     groups = _groups(found.duplicates)
     clusters = range(len(found.clusters.centers))
     members = [found.clusters.members(number) for number in clusters]
@@ -220,7 +222,7 @@ def _label_sections(images, found):
 
 
 def _groups(labels):
-    """Returns the images of each group of duplicates, large groups first."""
+    """Returns the images of each group of duplicates, largest group first."""
     rows = np.flatnonzero(labels >= 0)
     rows = rows[np.argsort(labels[rows], kind="stable")]
     _, starts = np.unique(labels[rows], return_index=True)
@@ -229,7 +231,7 @@ def _groups(labels):
 
 
 def _rows_of(value):
-    """Yields the images that sections name."""
+    """Yields the images in sections."""
     if isinstance(value, _Row):
         yield value
     elif isinstance(value, dict | list):
@@ -238,7 +240,7 @@ def _rows_of(value):
 
 
 def _placed(value, place):
-    """Returns sections with the places of images on the page."""
+    """Replaces the index of each image in sections by that on the page."""
     if isinstance(value, _Row):
         return int(place[value])
     if isinstance(value, dict):
@@ -249,7 +251,7 @@ def _placed(value, place):
 
 
 def _names(images, shown):
-    """Returns the names of images below the folder that they share."""
+    """Returns the names of images relative to their common folder, and it."""
     names = [images.names[row] for row in shown]
     folder = ""
     if images.source.paths is not None:
@@ -271,7 +273,7 @@ def _bits(found, shown):
 
 
 def _places(some, shown):
-    """Returns the place of each shown image among `some`, -1 without one."""
+    """Returns the index in `some` of each shown image, -1 if absent."""
     some = np.asarray(some, np.int64)
     place = np.searchsorted(some, shown)
     place[place == len(some)] = 0

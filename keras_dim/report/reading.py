@@ -1,4 +1,4 @@
-"""Reads the images of a report, once for pixels and once for features."""
+"""Reads the images of a report: once for pixels and once for features."""
 
 import dataclasses
 import hashlib
@@ -15,13 +15,13 @@ from keras_dim import encoders
 from keras_dim import evaluation
 from keras_dim.data import reading
 
-# Images are judged at so many pixels a side, or at their own size if they are
-# smaller.
+# Defects and duplicates are measured at so many pixels a side, or at the median
+# size of the images if that is smaller.
 SIDE = 128
 _BATCH = 256
-# Images that are enlarged by more to be judged are not judged for blur.
+# Images that are enlarged by more for this are not measured for blur.
 _MOST_GROWN = 1.1
-# Sides of the small thumbnails, for up to so many images.
+# The side in pixels of small thumbnails, for up to so many images.
 _SMALL_SIDES = ((10_000, 64), (25_000, 48), (100_000, 32))
 
 
@@ -29,9 +29,9 @@ _SMALL_SIDES = ((10_000, 64), (25_000, 48), (100_000, 32))
 class Images:
     """Images as a report needs them; the first axis of arrays is `rows`.
 
-    `rows` are the source's indices of all images that could be read.
-    `on_page` are the numbers of the images that the page shows, and
-    `thumbnails` theirs. `source` gives images at the size of judgement.
+    `rows` are the source's indices of all images that could be read. `on_page`
+    are indices into `rows` of the images on the page, and `thumbnails` are
+    those images. `source` returns images at the size for measuring.
     """
 
     source: data.Source
@@ -49,14 +49,14 @@ class Images:
     features: np.ndarray | None = None
 
     def class_name(self, label: int) -> str:
-        """Returns the name of a label; none for an unlabelled image."""
+        """Returns the name of a label; `""` for an unlabelled image."""
         known = self.source.class_names or ()
         if label < 0:
             return ""
         return known[label] if label < len(known) else str(label)
 
     def pixels(self, numbers: np.ndarray) -> np.ndarray:
-        """Returns images at the size of judgement, uint8."""
+        """Returns images by index at the size for measuring, uint8."""
         found = self.source.read(self.rows[numbers])["image"]
         return found if self.values is None else self.values.in_8_bits(found)
 
@@ -71,7 +71,7 @@ def read_pixels(
 ) -> Images:
     """Reads and measures all images. Raises as `data.open_source` does.
 
-    Images of stored values are judged and shown on the scale of 8 bits, from
+    Images of stored values are measured and shown on the scale of 8 bits, from
     the low to the high end of `values` in each band.
     """
     options = {}
@@ -103,15 +103,15 @@ def read_pixels(
         found |= {"thumbnails": thumbnails_of(pixels[shown[index]], small)}
         found |= curation.measure(pixels)
         grown = opened.image_shape[:2] / sizes[index]
-        # Enlarging blurs: by 1.1, 4 to 11 in 100 sharp images of 32 to 64
-        # pixels would be flagged, by 2, 98.
+        # Enlarging blurs: of 100 sharp images of 32 to 64 pixels, 4 to 11 would
+        # be flagged after enlarging by 1.1, and 98 after enlarging by 2.
         found["blurred"][(grown > _MOST_GROWN).any(axis=1)] = np.nan
         if labels and "label" in batch:
             found["labels"] = batch["label"]
         for name, column in found.items():
             columns.setdefault(name, []).append(column)
         for number, image in enumerate(batch["image"]):
-            # Of another size, it is no exact copy.
+            # An image of another size is no exact copy.
             size = sizes[index[number]].tobytes()
             digests.append(hashlib.sha256(size + image.tobytes()).digest())
         done += len(index)
@@ -178,10 +178,10 @@ def read_features(
 
 
 def thumbnails_of(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Returns squares in colour, uint8 `(num_images, side, side, 3)`.
+    """Returns square colour images, uint8 `(num_images, side, side, 3)`.
 
-    Of three or more channels the first three are red, green and blue, of one
-    or two the first is grey.
+    The first three channels are taken for red, green and blue; of one or two
+    channels the first is shown in grey.
     """
     from PIL import Image
 
@@ -208,7 +208,7 @@ def _sizes(opened, report):
         try:
             return opened.stored_size(index)
         except (ValueError, OSError):
-            # Reading it reports the damage, and leaves it out.
+            # The image is reported and left out when its pixels are read.
             return 1, 1
 
     sizes = np.array([size(index) for index in range(total)])

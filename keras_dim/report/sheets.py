@@ -1,4 +1,4 @@
-"""Sheets of thumbnails: few images that hold many."""
+"""Sheets of thumbnails: many small images in a few large ones."""
 
 import base64
 import io
@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-# Of the sheets of one size in a page, before base64 adds a third.
+# For the sheets of one thumbnail size, before base64 adds a third.
 MOST_BYTES = 36 * 2**20
 _QUALITIES = (75, 50, 25, 5)
 _SHEET_SIDE = 1024
 
 
 def sheets(thumbnails: np.ndarray, most_bytes: int = MOST_BYTES) -> dict:
-    """Joins thumbnails in sheets of about 1024 x 1024 pixels, by rows.
+    """Joins thumbnails row by row in sheets of about 1024 x 1024 pixels.
 
     Args:
         thumbnails: uint8 array `(num_images, side, side, 3)`.
-        most_bytes: int. The quality is lowered where the sheets would take
-            more. Defaults to 36 MB.
+        most_bytes: int. The quality is lowered, down to a minimum, if the
+            sheets take more bytes. Defaults to 36 MB.
 
     Returns:
-        dict for JSON: `"side"`, `"columns"` of a sheet, which has as many
-        rows, `"type"`, and `"images"`, the sheets in base64.
+        dict for JSON: `"side"` of a thumbnail in pixels, `"columns"` (and
+        rows) of a full sheet, `"type"`, and `"images"`, the sheets in base64.
     """
     side = thumbnails.shape[1]
     columns = max(1, _SHEET_SIDE // side)
@@ -56,8 +56,8 @@ def _encoded(sheet: np.ndarray, kind: str, quality: int) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    # At full colour resolution neighbours in a JPEG would not mix, but it
-    # takes more room; 16 pixels, in which colours are coded, divide the sides.
+    # Subsampled colours save bytes. They do not mix between thumbnails, because
+    # their blocks of 16 pixels divide the sides.
     Image.fromarray(sheet).save(file, kind, quality=quality)
     return file.getvalue()
 
@@ -65,5 +65,5 @@ def _encoded(sheet: np.ndarray, kind: str, quality: int) -> bytes:
 def _kind() -> Any:
     from PIL import features
 
-    # A third smaller, where Pillow was built with it.
+    # WebP is a third smaller; Pillow may have been built without it.
     return "WEBP" if features.check("webp") else "JPEG"

@@ -94,14 +94,14 @@ def tables(images: Images, found: Findings) -> dict[str, Table]:
 
 
 def write_tables(folder: pathlib.Path, every: dict[str, Table]) -> bool:
-    """Writes CSV and, if pyarrow is installed, Parquet; returns whether."""
+    """Writes CSV and, with pyarrow, Parquet; returns whether Parquet, too."""
     for title, table in every.items():
         with open(
             folder / f"{title}.csv",
             "w",
             newline="",
             encoding="utf-8",
-            # The name of a file need not be valid text.
+            # File names need not be valid UTF-8.
             errors="surrogateescape",
         ) as file:
             writer = csv.writer(file)
@@ -135,7 +135,7 @@ def _defects(key, name, images, found):
         table[key] += name[rows].tolist()
         table["value"] += values[rows].tolist()
     table["defect"] += ["damaged"] * len(images.damaged)
-    # A damaged image of a source without files has a place for its name.
+    # Without files, `damaged` has descriptions, so that indices become texts.
     table[key] = [str(one) for one in table[key]] + images.damaged
     table["value"] += [float("nan")] * len(images.damaged)
     return table
@@ -146,7 +146,7 @@ def _class_names(images, labels):
 
 
 def _plain(column):
-    """Yields numbers in few digits, and nothing for NaN."""
+    """Yields the cells of a CSV: floats in 6 digits, empty for NaN."""
     if isinstance(column, np.ndarray):
         column = column.tolist()
     for value in column:

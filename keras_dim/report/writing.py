@@ -1,4 +1,4 @@
-"""Reads, analyses and writes: the whole of a report."""
+"""Writes a report: reads images, analyses them, writes page and tables."""
 
 import os
 import pathlib
@@ -31,7 +31,7 @@ def write_report(
 ) -> dict[str, int]:
     """Writes a page and tables about a set of images.
 
-    The folder holds `report.html`, one page that needs neither a server nor a
+    The folder has `report.html`, one page that needs neither a server nor a
     network and shows at most 100,000 images; `images.csv`, a line for each
     image that could be read; `duplicates.csv`, `defects.csv`, `measures.csv`
     and `labelling.csv`, the images to label first; with labels also
@@ -41,25 +41,24 @@ def write_report(
     Args:
         encoder: `keras.Model`.
         source, split: see `keras_dim.data.open_source`.
-        output: str or path. The folder to be made, whole or not at all.
+        output: str or path. The folder to write, whole or not at all.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        labels: bool. Whether labels are looked at, where there are any.
-            Defaults to `True`.
-        num_labels: int. How many images to choose for labelling. Defaults to
-            `100`.
-        encoder_name: str. How the page calls the encoder.
-        report: function that is called with the name of a step, and how much
-            of it is done, of how much.
+        labels: bool. Whether to use labels, if there are any. Defaults to
+            `True`.
+        num_labels: int. The number of images to choose for labelling, 1 to
+            10,000. Defaults to `100`.
+        encoder_name: str. The name of the encoder on the page.
+        report: function that is called with the name of a step, the amount
+            done and the whole amount.
 
     Returns:
-        dict of counts: `"num_images"`, `"num_damaged"`, `"num_duplicates"`
-        (images in groups), `"num_defects"` (flagged images), and with labels
-        `"num_label_issues"`.
+        dict of numbers of images: `"num_images"` read, `"num_damaged"`,
+        `"num_duplicates"` (in groups), `"num_defects"` (flagged) and, with
+        labels, `"num_label_issues"`.
 
     Raises:
-        ValueError: if `output` exists, for an unknown feature, and for a
-            source that cannot be opened, or of which fewer than two images
-            can be read.
+        ValueError: if `output` exists; for an unknown feature; for a source
+            that cannot be opened or has fewer than two readable images.
         FileNotFoundError: if there is no such source.
     """
     output = pathlib.Path(output)

@@ -4,8 +4,7 @@ import dataclasses
 import ipaddress
 import urllib.parse
 
-# The default ports of the two protocols that a URL may have.
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +12,7 @@ class Address:
     """The address of a server.
 
     `protocol` is `"grpc"`, `"http"` or `"https"`; `host` a name or an IP
-    address, of IPv6 without brackets; `prefix` the path before `/v1/models`.
+    address, IPv6 without brackets; `prefix` the path before `/v1/models`.
     """
 
     protocol: str
@@ -23,7 +22,7 @@ class Address:
 
     @property
     def host_and_port(self) -> str:
-        """`host:port`, an IPv6 address in brackets."""
+        """`host:port`, with an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -33,22 +32,20 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Reads the address of a server.
+    """Parses the address of a server; raises a `ValueError` for any other text.
 
     It is `host:port` for gRPC, or a URL of `http` or `https` for REST, with the
-    path of a proxy if there is one. IPv6 addresses stand in brackets. Anything
-    else is a `ValueError`.
+    path of a proxy if there is one. IPv6 addresses are in brackets.
     """
     try:
         is_grpc = "://" not in text
         url = urllib.parse.urlsplit(f"grpc://{text}" if is_grpc else text)
-        port = (
-            url.port if is_grpc or url.port is not None else _PORTS[url.scheme]
-        )
-        prefix = url.path.rstrip("/")
+        port, prefix = url.port, url.path.rstrip("/")
+        if port is None:
+            port = _DEFAULT_PORTS[url.scheme]
         has_more = set("?#@") & set(text) or text.split() != [text]
         is_api = prefix.endswith("/v1") or "/v1/models" in prefix
-        is_known = not prefix if is_grpc else url.scheme in _PORTS
+        is_known = not prefix if is_grpc else url.scheme in _DEFAULT_PORTS
         if is_known and not is_api and not has_more and port:
             host = url.hostname
             if "[" in text:
@@ -61,8 +58,8 @@ def parse_address(text: str) -> Address:
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise ValueError(
-        "A server's address is host:port for gRPC, such as 'localhost:8500', "
-        "or http://host:port for REST, such as 'http://localhost:8501', where "
-        "a path may follow, without /v1/models. IPv6 addresses stand in "
-        f"brackets. Received: {text!r}"
+        "A server's address must be host:port for gRPC, such as "
+        "'localhost:8500', or http://host:port for REST, such as "
+        "'http://localhost:8501', with the path of a proxy but without "
+        f"/v1/models. IPv6 addresses are in brackets. Received: {text!r}"
     )

@@ -23,26 +23,26 @@ from keras_dim.serving.address import parse_address
 class Client(contextlib.AbstractContextManager):
     """An encoder on TensorFlow Serving, or on a server with its interface.
 
-    Features come in the order of the images. All features of one call are of
-    one version: the one that was chosen, or was the newest, or had the label,
-    when the call began. A request that fails with `UNAVAILABLE` (REST: HTTP
-    status 503, or a refused connection) is retried with exponential backoff
-    until `timeout`; other failures are final. Threads may share a client.
-    Proxies of the environment are not used.
+    Features come in the order of the images. All features of one call are from
+    one version: `version` or, when the call began, the newest or the one with
+    the label. A request that fails with `UNAVAILABLE` (REST: HTTP status 503,
+    or a refused connection) is retried with exponential backoff until
+    `timeout`; other failures are final. Threads may share a client. Proxies
+    that the environment names are not used.
 
     Args:
         host: str. `host:port` for gRPC, or a URL of `http` or `https` for REST,
             with the path of a proxy if there is one.
         model: str. The name of the model on the server.
-        version: int, str or None. The number of a version, or the label of
-            one. Defaults to None, the newest.
+        version: int, str or None. The number or the label of a version.
+            Defaults to None, the newest.
         batch_size: int. Most images in a request. Defaults to `32`.
         timeout: float. Seconds for one batch, with its retries and the waits
             between them. Defaults to `60.0`.
         max_retries: int or None. Most retries of a request. Defaults to None,
-            as many as `timeout` has room for.
-        max_message_bytes: int. The largest message to send or receive.
-            Defaults to `2**31 - 1`, TensorFlow Serving's own limit.
+            no limit but `timeout`.
+        max_message_bytes: int. The largest message to send or receive, in
+            bytes. Defaults to `2**31 - 1`, TensorFlow Serving's own limit.
 
     Raises:
         ValueError: for an invalid address, name or number.
@@ -75,7 +75,7 @@ class Client(contextlib.AbstractContextManager):
             checks.integers(0, 2**63 - 1, version=version)
             version = int(version)
         checks.integers(1, batch_size=batch_size)
-        # Sockets and gRPC overflow at more seconds.
+        # More seconds overflow in sockets and gRPC.
         checks.between(1e-3, 1e6, timeout=timeout)
         checks.integers(0, **checks.given(max_retries=max_retries))
         checks.integers(
@@ -87,12 +87,12 @@ class Client(contextlib.AbstractContextManager):
         self.max_retries = max_retries
         self.max_message_bytes = max_message_bytes
         self._transport = _open(self._address, max_message_bytes)
-        # Those of `version`, once they are known.
+        # Of `version`; None until the server has been asked.
         self._signatures: dict[str, transport.Signature] | None = None
 
     @property
     def version(self) -> int | None:
-        """The version of the model. None: the newest, or that of a label."""
+        """The number of the version; None for the newest or a label's."""
         version = self._model.version
         return None if isinstance(version, str) else version
 
@@ -106,19 +106,18 @@ class Client(contextlib.AbstractContextManager):
 
         Args:
             images: raw pixels, a uint8 array `(num_images, height, width,
-                channels)`, or for a model of stored values one of its type; or
-                an iterable of batches of them, of
-                `(images, labels)` or of dicts with `"image"`, such as a
-                `tf.data.Dataset`.
+                channels)`, or of another dtype for a model of stored values; or
+                an iterable of batches of them, of `(images, labels)` or of
+                dicts with `"image"`, such as a `tf.data.Dataset`.
             feature: str or None. The only feature to return. Defaults to
                 None, all of them.
             signature: str. The function of the model. `"serving_default"`, the
-                default, resizes images, `"native"` takes them of the encoder's
-                own size.
+                default, resizes images; `"native"` takes images of the
+                encoder's own size.
 
         Returns:
-            dict of float32 arrays `(num_images, ...)`, the features by their
-            names; or the array of `feature`.
+            dict of float32 arrays `(num_images, ...)`, the features by name;
+            or the array of `feature`.
 
         Raises:
             ValueError: for images that the model does not take, for no images
@@ -133,8 +132,8 @@ class Client(contextlib.AbstractContextManager):
     ) -> dict[str, np.ndarray] | np.ndarray:
         """Returns the features of image files, which the server decodes.
 
-        As `embed`, of an iterable of bytes: the contents of JPEG, PNG, WebP or
-        BMP files, of any sizes. Bytes that are no image are a
+        As `embed`, for an iterable of bytes: the contents of JPEG, PNG, WebP or
+        BMP files, of any sizes. Bytes that are no image raise a
         `RequestRefusedError`.
         """
         found = _file_batches(images, self.batch_size)
@@ -147,7 +146,7 @@ class Client(contextlib.AbstractContextManager):
     def pinned(self) -> "Client":
         """Returns a client of the version that this client would use now.
 
-        It makes the features of several calls come from one encoder, whatever
+        So the features of several calls come from one encoder, whichever
         versions go live meanwhile. It shares this client's connections and is
         closed with it.
         """
@@ -165,8 +164,10 @@ class Client(contextlib.AbstractContextManager):
         return self._call("versions", self._model)
 
     def close(self) -> None:
-        """Closes the connections. The client cannot be used afterwards."""
-        # The pinned clients share it.
+        """Closes the connections, also for clients made by `pinned`.
+
+        Any later call raises a `ValueError`.
+        """
         self._transport.close()
 
     def __exit__(self, *exception: Any) -> None:
@@ -179,7 +180,7 @@ class Client(contextlib.AbstractContextManager):
         # Invalid images are refused before the server is asked.
         first = next(image_batches, None)
         if first is None:
-            raise ValueError("There are no images. Received no batch of them.")
+            raise ValueError("There are no images. Expected at least one.")
         is_array = isinstance(first, np.ndarray)
         expected = {input_name: first.dtype.name if is_array else "string"}
         client = self.pinned()
@@ -218,12 +219,12 @@ class Client(contextlib.AbstractContextManager):
             answer = client._call("predict", request)
             for key, column in columns.items():
                 column.append(_rows(answer.get(key), key, len(images), column))
-        # One feature at a time, so that only one is in memory twice.
+        # One at a time, so that only one feature is in memory twice.
         found = {key: np.concatenate(columns.pop(key)) for key in names}
         return found if feature is None else found[feature]
 
     def _call(self, method, request):
-        """Calls a method of the transport, with retries."""
+        """Calls a method of the transport, with retries and clear errors."""
         if self._transport.is_closed:
             raise ValueError("The client has been closed.")
         try:
@@ -256,16 +257,16 @@ def _open(address: Address, max_message_bytes: int) -> Any:
     except ImportError as error:
         raise ImportError(
             'gRPC needs `pip install "keras-dim[serving]"`. REST does not: '
-            f"write http://host:8501 for host:8500. Import failed: {error}"
+            f"write http://host:8501 for host:8500. The import failed: {error}"
         ) from error
     return GrpcTransport(address, max_message_bytes)
 
 
 def _check_name(argument, name):
-    # Lone surrogates, which have no bytes, are not printable.
+    # Lone surrogates, which cannot be encoded, are not printable.
     if not (isinstance(name, str) and name.strip() and name.isprintable()):
         raise ValueError(
-            f"`{argument}` must be the name on the server. Received: {name!r}"
+            f"`{argument}` must be a name on the server. Received: {name!r}"
         )
 
 
@@ -304,7 +305,7 @@ def _file_batches(files: Any, batch_size: int) -> Iterator[list[bytes]]:
 
 
 def _rows(values, feature, num_images, earlier):
-    """Returns the values of a feature, which must have a row to an image."""
+    """Returns the values of a feature, which must have a row for each image."""
     if values is None or values.shape[:1] != (num_images,):
         raise errors.UnexpectedAnswerError(
             f"The server must return the feature {feature!r} with one row for "
@@ -313,8 +314,8 @@ def _rows(values, feature, num_images, earlier):
         )
     if earlier and values.shape[1:] != earlier[0].shape[1:]:
         raise ValueError(
-            f"The feature {feature!r} of images of another size has another "
-            "shape. Embed images of one size at a time. Received: "
+            f"The shape of the feature {feature!r} depends on the size of the "
+            "images. Embed images of one size at a time. Received: "
             f"{values.shape[1:]} after {earlier[0].shape[1:]}"
         )
     return values

@@ -6,10 +6,12 @@ from typing import Any
 
 from keras_dim.serving.address import Address
 
-# Two codes beside gRPC's: a connection failed in a way that a retry does not
-# mend; and RESOURCE_EXHAUSTED, which also stands for a lack of memory.
+# Two codes that gRPC lacks: a connection failed in a way that no retry repairs;
+# and a message is too large, for which servers give RESOURCE_EXHAUSTED, as for
+# a lack of memory.
 CONNECTION_FAILED = "CONNECTION_FAILED"
 MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+_EXHAUSTED = "RESOURCE_EXHAUSTED"
 
 
 class ServerError(OSError):
@@ -46,7 +48,8 @@ class RequestRefusedError(ServerError, ValueError):
 class MessageTooLargeError(ServerError, ValueError):
     """A message is larger than the client or the server allows.
 
-    `batch_size` is the most images that fit, if they are alike; or 0.
+    `batch_size` is the largest number of such images that fits; 0 if not one
+    image does.
     """
 
     def __init__(self, message: str, batch_size: int):
@@ -55,14 +58,13 @@ class MessageTooLargeError(ServerError, ValueError):
 
 
 class UnexpectedAnswerError(ServerError):
-    """TensorFlow Serving gives no such answer to a valid request."""
+    """TensorFlow Serving never answers a valid request like this."""
 
 
-_EXHAUSTED = "RESOURCE_EXHAUSTED"
 _REFUSED = (RequestRefusedError, "It refused the request.")
 _UNEXPECTED = (UnexpectedAnswerError, "Is it TensorFlow Serving?")
 _TIMEOUT = "Raise `timeout`, or lower `batch_size`."
-_NO_REST = "Does REST listen there? Its default port is 8501."
+_NO_REST = "Does it serve REST at this port? The default port is 8501."
 # The error for each code, and its advice.
 _ERRORS = {
     "UNAVAILABLE": (UnavailableError, "Does a server listen there?"),
@@ -77,7 +79,7 @@ _ERRORS = {
 # Messages of TensorFlow Serving and of gRPC, with their numbers.
 _BATCH_TOO_LARGE = re.compile(r"larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
-# The beginning says why; a trace through the graph follows.
+# The reason comes first, and a trace through the graph follows.
 _LONGEST_QUOTE = 500
 
 
@@ -94,13 +96,13 @@ def explain(
     """
     said = " ".join(str(failure).split())
     # `repr` escapes what would control a terminal.
-    quote = f" It said: {said[:_LONGEST_QUOTE]!r}" if said else ""
+    quote = f" Its message: {said[:_LONGEST_QUOTE]!r}" if said else ""
     sizes = _MESSAGE_TOO_LARGE.search(said)
     code = failure.code
     error, advice = _ERRORS.get(code, _UNEXPECTED)
     if code == MESSAGE_TOO_LARGE or (code == _EXHAUSTED and sizes):
         if num_images := len(request.images):
-            # Without sizes, half of the images is a guess.
+            # If the sizes are unknown, half of the images is a guess.
             size, limit = map(int, sizes.groups()) if sizes else (2, 1)
             return MessageTooLargeError(
                 f"A message of {num_images} images is too large for {address}."
@@ -119,7 +121,7 @@ def explain(
             )
     elif error is ModelNotFoundError:
         if request.features:
-            # The model was there when its signatures were read.
+            # The signatures had been read, so the model was there.
             advice += " It did at first: embed all images again."
         if versions is not None:
             advice += f" Versions of this model there: {versions or 'none'}."

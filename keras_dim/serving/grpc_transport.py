@@ -1,4 +1,4 @@
-"""Requests by gRPC, whose messages' package loads TensorFlow."""
+"""Requests by gRPC. The package of its messages loads TensorFlow."""
 
 import grpc
 import numpy as np
@@ -15,12 +15,13 @@ from keras_dim.serving.address import Address
 # tensorflow/core/framework/types.proto
 _DT_FLOAT, _DT_STRING = 1, 7
 _DT_OF_IMAGES = {"uint8": 4, "int16": 5, "uint16": 17, "float32": _DT_FLOAT}
-# The most bytes around a string, and beside the images: names, sizes, tags.
-_BYTES_AROUND_STRING, _BYTES_BESIDE_IMAGES = 6, 4096
+# At most so many bytes are added to a string, and to all images of a request:
+# names, sizes, tags.
+_BYTES_PER_STRING, _BYTES_PER_REQUEST = 6, 4096
 
 
 class GrpcTransport:
-    """Requests by gRPC, not encrypted, as TensorFlow Serving has it."""
+    """Requests by gRPC, unencrypted, as TensorFlow Serving answers them."""
 
     is_closed = False
 
@@ -33,16 +34,17 @@ class GrpcTransport:
                 # gRPC's own limit is 4 MB.
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_receive_message_length", max_message_bytes),
-                # By default gRPC connects again only after 1 to 120 seconds:
-                # retries would reach nobody.
+                # gRPC's own 1 to 120 seconds would make retries useless: it
+                # does not connect before they are over.
                 ("grpc.initial_reconnect_backoff_ms", 50),
                 ("grpc.max_reconnect_backoff_ms", 500),
-                # As by REST: connections are direct.
+                # REST connects without proxies, too.
                 ("grpc.enable_http_proxy", 0),
             ],
         )
-        stub = prediction_service_pb2_grpc.PredictionServiceStub
-        self._predictions = stub(self._channel)
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(
+            self._channel
+        )
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def predict(self, request, timeout):
@@ -54,20 +56,18 @@ class GrpcTransport:
         for size in request.shape:
             tensor.tensor_shape.dim.add(size=size)
         images = request.images
-        num_bytes = _BYTES_BESIDE_IMAGES
         if isinstance(images, np.ndarray):
-            num_bytes += images.nbytes
+            num_bytes = images.nbytes
             tensor.dtype = _DT_OF_IMAGES[images.dtype.name]
-            # The name of a dtype leaves the order of bytes out.
+            # Big-endian arrays have the same dtype name.
             little = images.dtype.newbyteorder("<")
             tensor.tensor_content = images.astype(little).tobytes()
         else:
-            num_bytes += sum(
-                len(file) + _BYTES_AROUND_STRING for file in images
-            )
+            num_bytes = sum(len(file) + _BYTES_PER_STRING for file in images)
             tensor.dtype = _DT_STRING
             tensor.string_val.extend(images)
         # protobuf itself fails on more than 2 GB.
+        num_bytes += _BYTES_PER_REQUEST
         transport.check_size(num_bytes, self._max_message_bytes)
         response = _ask(self._predictions.Predict, message, timeout)
         return {
@@ -82,7 +82,7 @@ class GrpcTransport:
         _set_model(message.model_spec, request)
         response = _ask(self._predictions.GetModelMetadata, message, timeout)
         with transport.reading("metadata"):
-            # Unpacks the signatures, too: a message within the message.
+            # This also decodes the signatures, a message within the message.
             answer = _to_json(response)
         return transport.parse_metadata(answer)
 

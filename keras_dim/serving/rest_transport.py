@@ -1,4 +1,4 @@
-"""Requests by REST, which writes pixels as JSON. It needs no TensorFlow."""
+"""Requests by REST, with pixels as decimal numbers. It needs no TensorFlow."""
 
 import base64
 import contextlib
@@ -44,8 +44,8 @@ class RestTransport:
     """Requests by REST, without redirects.
 
     Each has a connection of its own, so that threads and forked processes
-    share nothing. A pool of urllib3 does not tell its sockets, which are shut
-    down when the time is over.
+    share nothing. urllib3's pools hide the sockets, which must be shut down
+    when the time is over.
     """
 
     is_closed = False
@@ -69,10 +69,10 @@ class RestTransport:
             outputs = dict.fromkeys(names, outputs)
         found = {}
         for name in request.features:
-            # As by gRPC, a number too large for 32 bits is infinity.
-            reading = transport.reading(f"feature {name!r}")
-            with reading, np.errstate(over="ignore"):
-                found[name] = np.asarray(outputs[name], "float32")
+            with transport.reading(f"feature {name!r}"):
+                # As by gRPC, a number too large for 32 bits becomes infinity.
+                with np.errstate(over="ignore"):
+                    found[name] = np.asarray(outputs[name], "float32")
         return found
 
     def metadata(self, request, timeout):
@@ -93,14 +93,14 @@ class RestTransport:
         # Deeply nested brackets exhaust the parser.
         with contextlib.suppress(ValueError, RecursionError):
             answer = json.loads(content)
-        is_json = isinstance(answer, dict)
-        if status == 200 and is_json:
-            return answer
         code = _CODES.get(status, "UNKNOWN")
-        if is_json and isinstance(answer.get("error"), str):
-            raise errors.ServerError(answer["error"], code)
+        if isinstance(answer, dict):
+            if status == 200:
+                return answer
+            if isinstance(answer.get("error"), str):
+                raise errors.ServerError(answer["error"], code)
         if code == "NOT_FOUND":
-            # Without JSON it comes from another server, which has no models.
+            # TensorFlow Serving would have answered in JSON.
             code = "UNIMPLEMENTED"
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
         raise errors.ServerError(f"HTTP status {status} {reason}. {text}", code)
@@ -111,24 +111,20 @@ class RestTransport:
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
             transport.check_size(len(body), self._max_message_bytes)
-        connection = _CONNECTIONS[self._address.protocol](
-            self._address.host,
-            self._address.port,
-            # Sockets take no 0.
-            timeout=max(end - time.monotonic(), 1e-3),
-        )
         url = f"{self._address.prefix}{path}"
+        content = bytearray()
         try:
-            with contextlib.closing(connection):
-                connection.connect()
-                with _closed_at(end, connection.sock):
-                    # A server may answer before it has read everything.
-                    with contextlib.suppress(ConnectionError):
-                        connection.request(
-                            method, url, body, _HEADERS, preload_content=False
-                        )
-                    response = connection.getresponse()
-                    content = self._read(response)
+            with _connected_until(end, self._address) as connection:
+                # A server may answer before it has read everything.
+                with contextlib.suppress(ConnectionError):
+                    connection.request(
+                        method, url, body, _HEADERS, preload_content=False
+                    )
+                response = connection.getresponse()
+                for chunk in response.stream(_CHUNK_BYTES):
+                    content += chunk
+                    size = len(content) + (response.length_remaining or 0)
+                    transport.check_size(size, self._max_message_bytes)
             if time.monotonic() >= end:
                 # Content without a length ends where its socket is shut down.
                 raise TimeoutError
@@ -136,46 +132,46 @@ class RestTransport:
             raise
         except _ERRORS as error:
             cause = error.__cause__ or error
+            message, code = str(cause), errors.CONNECTION_FAILED
             if isinstance(cause, ConnectionRefusedError):
-                failure = str(cause), "UNAVAILABLE"
+                code = "UNAVAILABLE"
             elif time.monotonic() >= end or isinstance(cause, TimeoutError):
-                failure = "", "DEADLINE_EXCEEDED"
+                message, code = "", "DEADLINE_EXCEEDED"
             else:
-                reason = f"{type(cause).__name__}: {cause}"
-                failure = reason, errors.CONNECTION_FAILED
-            raise errors.ServerError(*failure) from error
+                message = f"{type(cause).__name__}: {message}"
+            raise errors.ServerError(message, code) from error
         return response.status, response.reason, content
-
-    def _read(self, response):
-        content = bytearray()
-        for chunk in response.stream(_CHUNK_BYTES):
-            content += chunk
-            size = len(content) + (response.length_remaining or 0)
-            transport.check_size(size, self._max_message_bytes)
-        return content
 
 
 @contextlib.contextmanager
-def _closed_at(end, opened):
-    """Shuts a socket down when the time is over.
+def _connected_until(end, address):
+    """Yields a connection, and shuts it down when the time is over.
 
-    The timeout of a socket begins anew with every byte that comes.
+    The timeout of a socket starts again with every byte that arrives.
     """
+    # A timeout of 0 is an error.
+    seconds = max(end - time.monotonic(), 1e-3)
+    connection = _CONNECTIONS[address.protocol](
+        address.host, address.port, timeout=seconds
+    )
+    with contextlib.closing(connection):
+        connection.connect()
+        opened = connection.sock
 
-    def shut_down():
-        # `SSLSocket.shutdown` would end the decryption while another thread
-        # reads. It fails where the server has closed the connection.
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(opened, socket.SHUT_RDWR)
+        def shut_down():
+            # `SSLSocket.shutdown` would end the decryption while another
+            # thread reads. An error: the server has closed the connection.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
-    timer = threading.Timer(max(end - time.monotonic(), 0.0), shut_down)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
+        timer = threading.Timer(max(end - time.monotonic(), 0.0), shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield connection
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 def _path(request):

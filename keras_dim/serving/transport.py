@@ -1,16 +1,16 @@
-"""Requests, retries, and the answers' JSON, which gRPC and REST share.
+"""Requests, retries, and the JSON of answers, which gRPC and REST share.
 
-`GrpcTransport` and `RestTransport` make requests to one server:
+`GrpcTransport` and `RestTransport` send requests to one server:
 
 * `predict(request, timeout)` returns the features of the images, a dict of
   float32 arrays;
 * `metadata(request, timeout)` the version, if known, and the signatures;
 * `versions(request, timeout)` the state of each version of the model;
-* `close()` closes the connections, after which `is_closed` is true.
+* `close()` closes the connections and makes `is_closed` true.
 
 `timeout` is in seconds, and `max_message_bytes` the largest message to send or
-receive. A request that fails is a `ServerError` with its code and the message
-of the server or the operating system.
+receive. A request that fails raises a `ServerError` with its code and the
+message of the server or the operating system.
 """
 
 import contextlib
@@ -29,8 +29,7 @@ import numpy as np
 from keras_dim.serving.errors import MESSAGE_TOO_LARGE
 from keras_dim.serving.errors import ServerError
 
-# The largest message of TensorFlow Serving and of protobuf, whose sizes are
-# signed numbers of 32 bits.
+# TensorFlow Serving and protobuf store sizes as signed 32-bit integers.
 MAX_MESSAGE_BYTES = 2**31 - 1
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
@@ -39,7 +38,7 @@ _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 class TensorSpec:
     """The dtype, NumPy's name or `"string"`, and the shape of a tensor.
 
-    None stands for any size, or instead of the tuple for any shape.
+    None is any size or, in place of the tuple, any shape.
     """
 
     dtype: str
@@ -48,7 +47,7 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The inputs and the outputs, the features, of one function of a model."""
+    """The inputs and the outputs (the features) of one function of a model."""
 
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
@@ -59,7 +58,7 @@ class Request:
     """A request to a model: for its description or, with images, features.
 
     `version` is a number, a label, or None for the newest. `images` is the
-    value of the one input of the signature, an array or a list of bytes.
+    value of the signature's only input, an array or a list of bytes.
     `features` names the outputs to return.
     """
 
@@ -83,22 +82,19 @@ class Request:
 
 @contextlib.contextmanager
 def reading(part: str) -> Iterator[None]:
-    """Raises an error where a part of an answer has an unexpected form."""
+    """Raises a `ServerError` if the block cannot read a part of an answer."""
     try:
         yield
     except Exception as error:
-        raise ServerError(
-            f"the {part} cannot be read: {error!r}", "INTERNAL"
-        ) from error
+        message = f"the {part} cannot be read: {error!r}"
+        raise ServerError(message, "INTERNAL") from error
 
 
 def check_size(num_bytes: int, limit: int) -> None:
-    """Raises an error, in gRPC's words, for a message above the limit."""
+    """Raises gRPC's error for a message above the limit."""
     if num_bytes > limit:
-        raise ServerError(
-            f"CLIENT: message larger than max ({num_bytes} vs. {limit})",
-            MESSAGE_TOO_LARGE,
-        )
+        message = f"CLIENT: message larger than max ({num_bytes} vs. {limit})"
+        raise ServerError(message, MESSAGE_TOO_LARGE)
 
 
 def with_retries(
@@ -106,9 +102,10 @@ def with_retries(
 ) -> Any:
     """Retries an attempt that is `UNAVAILABLE`, with exponential backoff.
 
-    gRPC and urllib3 retry a number of times; this retries for `timeout`
-    seconds, or `max_retries` times if that is sooner. `attempt` gets the
-    seconds that are left. The last error but a timeout is raised.
+    gRPC and urllib3 limit the number of retries; this one limits their time,
+    `timeout` in seconds, and also their number, unless `max_retries` is None.
+    `attempt` gets the seconds that are left. Raises the last error, or if that
+    is a timeout the one before it.
     """
     end = time.monotonic() + timeout
     most = math.inf if max_retries is None else max_retries
@@ -120,7 +117,7 @@ def with_retries(
             is_late = failure.code == "DEADLINE_EXCEEDED"
             last = last if last and is_late else failure
         last.num_attempts = num_attempts
-        # At random, so that clients do not all return at once.
+        # Random, so that clients do not all retry at once.
         seconds = wait * random.uniform(0.5, 1.0)
         is_over = is_late or time.monotonic() + seconds >= end
         if last.code != "UNAVAILABLE" or num_attempts > most or is_over:
@@ -132,11 +129,11 @@ def with_retries(
 def parse_metadata(
     answer: Mapping[str, Any],
 ) -> tuple[int | None, dict[str, Signature]]:
-    """Reads `GetModelMetadataResponse` in JSON, as REST gives it."""
+    """Parses REST's JSON of a `GetModelMetadataResponse`."""
     with reading("metadata"):
         version = answer.get("model_spec", {}).get("version")
         signatures = answer["metadata"]["signature_def"]["signature_def"]
-        # Integers of 64 bits are written as strings.
+        # JSON has 64-bit integers as strings.
         return None if version is None else int(version), {
             name: Signature(
                 _specs(signature.get("inputs", {})),
@@ -147,7 +144,7 @@ def parse_metadata(
 
 
 def parse_versions(answer: Mapping[str, Any]) -> dict[int, str]:
-    """Reads `GetModelStatusResponse` in JSON, as REST gives it."""
+    """Parses REST's JSON of a `GetModelStatusResponse`."""
     with reading("status"):
         return {
             int(status.get("version", 0)): str(status["state"])
@@ -158,13 +155,14 @@ def parse_versions(answer: Mapping[str, Any]) -> dict[int, str]:
 def _specs(infos):
     specs = {}
     for name, info in infos.items():
-        # gRPC's own JSON leaves zeros out.
+        # The JSON made from gRPC's messages leaves zeros out.
         dtype = str(info.get("dtype", "")).removeprefix("DT_").lower()
         shape = info.get("tensor_shape", {})
         sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
-        any_shape = shape.get("unknown_rank")
         specs[name] = TensorSpec(
             _DTYPES.get(dtype, dtype),
-            None if any_shape else tuple(s if s >= 0 else None for s in sizes),
+            None
+            if shape.get("unknown_rank")
+            else tuple(size if size >= 0 else None for size in sizes),
         )
     return specs

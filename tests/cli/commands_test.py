@@ -1,4 +1,4 @@
-"""Each command, in this process, on a tiny run."""
+"""Each command, run in this process on tiny data."""
 
 import csv
 import json
@@ -25,13 +25,13 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture
 def recipe(tmp_path):
-    """A recipe on file, as a run leaves one."""
+    """The file of a recipe, as a run writes it."""
     path = tmp_path / "tiny.json"
     tiny_recipe(epochs=1).save(path)
     return path
 
 
-def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
+def test_pretrain_trains_scores_and_resumes(recipe, tmp_path, capsys):
     run = tmp_path / "run"
     arguments = ["pretrain", f"--recipe={recipe}", f"--directory={run}"]
 
@@ -64,7 +64,7 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert written["batch_size"] == 256
     assert " s left\n" in capsys.readouterr().out
 
-    # The same again is a mistake, and with --resume it is not.
+    # The same command again is a mistake without --resume.
     before = (run / "encoder.keras").read_bytes()
     assert main.run(arguments) == 2
     assert "--resume" in capsys.readouterr().err
@@ -73,7 +73,7 @@ def test_pretrain_trains_scores_and_says_where(recipe, tmp_path, capsys):
     assert main.run(resume) == 0
 
 
-def test_the_scores_of_a_run_from_an_encoder_have_a_column_for_that(
+def test_scores_of_a_run_from_an_encoder_have_a_column_for_it(
     tmp_path, monkeypatch, capsys
 ):
     from keras_dim.cli import pretrain
@@ -90,7 +90,7 @@ def test_the_scores_of_a_run_from_an_encoder_have_a_column_for_that(
         assert ("30.00" in printed) == bool(more)
 
 
-def test_none_is_no_encoder_to_start_from(tmp_path, monkeypatch):
+def test_from_none_starts_from_no_encoder(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
         training, "pretrain", lambda recipe, *_, **__: seen.append(recipe)
@@ -105,7 +105,7 @@ def test_none_is_no_encoder_to_start_from(tmp_path, monkeypatch):
     ("number", "cause", "expected"),
     [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)],
 )
-def test_a_signal_ends_a_training_with_its_code_and_the_way_on(
+def test_a_signal_ends_a_training_with_its_code_and_a_command(
     number, cause, expected, recipe, tmp_path, capsys, monkeypatch
 ):
     from keras_dim.training import epoch_log
@@ -121,9 +121,9 @@ def test_a_signal_ends_a_training_with_its_code_and_the_way_on(
         )
 
     assert code == expected
-    way_on = f"keras-dim pretrain --resume --directory '{run}'"
+    command = f"keras-dim pretrain --resume --directory '{run}'"
     assert capsys.readouterr().err == (
-        f"keras-dim: stopped by {cause}. Go on with: {way_on}\n"
+        f"keras-dim: stopped by {cause}. To continue: {command}\n"
     )
     assert len(list((run / "checkpoints").iterdir())) == 1
     assert [path.name for path in (run / "checkpoints").iterdir()] == [
@@ -134,7 +134,7 @@ def test_a_signal_ends_a_training_with_its_code_and_the_way_on(
     assert (run / "encoder.keras").exists()
 
 
-def test_a_folder_without_labels_is_trained_on_and_not_scored(
+def test_a_run_on_a_folder_without_labels_has_no_scores(
     recipe, tmp_path, capsys
 ):
     for number in range(8):
@@ -159,7 +159,9 @@ def test_a_folder_without_labels_is_trained_on_and_not_scored(
     assert "scores" not in metrics
 
 
-def test_a_missing_test_split_is_told_before_training(recipe, tmp_path, capsys):
+def test_a_missing_test_split_is_refused_before_training(
+    recipe, tmp_path, capsys
+):
     for split in ("train", "validation"):
         for number, name in enumerate(("cat", "dog")):
             path = tmp_path / "photos" / split / name / "0.png"
@@ -197,11 +199,11 @@ def test_probe_prints_the_score_and_its_protocol(
     printed = capsys.readouterr().out
     assert "percent of 360 test images" in printed
     assert protocol in printed
-    # 37 of the 360 are the digit that is most frequent.
+    # The most frequent digit has 37 of the 360 images.
     assert "most frequent class alone: 10.28 percent" in printed
 
 
-def test_the_probe_takes_the_global_feature_by_default(tmp_path, capsys):
+def test_probe_takes_the_global_feature_by_default(tmp_path, capsys):
     image = keras.Input((8, 8, 3))
     outputs = {"global": keras.layers.Flatten()(image)}
     path = tmp_path / "encoder.keras"
@@ -211,7 +213,7 @@ def test_the_probe_takes_the_global_feature_by_default(tmp_path, capsys):
     assert "on 192 standardised features" in capsys.readouterr().out
 
 
-def test_probe_refuses_a_feature_that_is_not_there(encoder, capsys):
+def test_probe_refuses_an_unknown_feature(encoder, capsys):
     code = main.run(
         [
             "probe",
@@ -238,7 +240,7 @@ def test_compare_prints_a_table_and_a_verdict(encoder, capsys):
     assert "worth it here? weighted_200_neighbors, 1,437 labels: no" in printed
 
     assert main.run([*arguments, f"--encoder={encoder}"]) == 2
-    assert "different ones" in capsys.readouterr().err
+    assert "must be different" in capsys.readouterr().err
     assert main.run([*arguments, "--protocol=linaer"]) == 2
     assert "Did you mean 'linear'" in capsys.readouterr().err
 
@@ -279,7 +281,7 @@ def test_embed_writes_the_shards_of_its_worker(encoder, tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()[-1]
     assert printed == (
         f"216 images, 5 features each, in 3 of 5 shards in {output}; 2 shards "
-        "were there"
+        "were done before"
     )
     assert sum(map(len, training.read_embedding(output))) == 360
 
@@ -300,7 +302,7 @@ def test_export_writes_a_saved_model(encoder, tmp_path, capsys):
     assert main.run(["export", str(encoder), str(path / "1")]) == 2
 
 
-def test_export_tells_of_nan_and_of_runtimes_that_fail(
+def test_export_shows_nan_and_failed_runtimes(
     encoder, tmp_path, capsys, monkeypatch
 ):
     from keras_dim.exporting import parity
@@ -320,7 +322,7 @@ def test_export_tells_of_nan_and_of_runtimes_that_fail(
     assert rows["three"].endswith("three is not installed")
 
 
-def test_export_knows_every_format(capsys):
+def test_help_of_export_names_every_format(capsys):
     from keras_dim.exporting import FORMATS
 
     assert main.run(["export", "--help"]) == 0
@@ -337,7 +339,7 @@ def test_list_names_every_recipe(capsys):
 
 
 @pytest.mark.parametrize(("measured", "code"), [(0.711, 0), (0.70, 1)])
-def test_verify_says_by_its_code_whether_the_card_holds(
+def test_the_code_of_verify_says_whether_the_scores_agree(
     measured, code, capsys, monkeypatch
 ):
     from keras_dim import training
@@ -362,7 +364,7 @@ def test_verify_says_by_its_code_whether_the_card_holds(
     assert printed.rstrip().endswith("yes" if code == 0 else "no")
 
 
-def test_verify_says_what_it_could_not_measure(capsys, monkeypatch):
+def test_verify_names_scores_that_it_could_not_measure(capsys, monkeypatch):
     from keras_dim import training
 
     result = {
@@ -382,7 +384,9 @@ def test_verify_says_what_it_could_not_measure(capsys, monkeypatch):
     assert "not measured: There are no such images." in printed
 
 
-def test_classify_passes_its_flags_on(encoder, capsys, monkeypatch):
+def test_classify_passes_its_flags_to_the_function(
+    encoder, capsys, monkeypatch
+):
     import inspect
 
     from keras_dim.training import classifying

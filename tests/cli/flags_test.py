@@ -1,4 +1,4 @@
-"""Flags of one name mean the same in every command."""
+"""A flag means the same in every command."""
 
 import argparse
 import os
@@ -9,13 +9,12 @@ from keras_dim import evaluation
 from keras_dim.cli import flags
 from keras_dim.cli import main
 
-# Flags that may have another default, and why.
+# Flags whose defaults may differ between commands, and why.
 OTHER_DEFAULTS = {
     "--batch_size": "training takes smaller batches than reading",
-    "--epochs": "pretrain's are those of its recipe",
-    "--recipe": "pretrain's is for the bundled digits, others' for photographs",
+    "--epochs": "pretrain takes them from its recipe",
 }
-# Each collects values of its own kind, which its help says.
+# Each collects values of a kind of its own, which its help names.
 COLLECTS = {"--set"}
 LOADING = "pretrain probe compare classify embed report verify".split()
 
@@ -45,7 +44,7 @@ SEVERAL = {name: of for name, of in actions().items() if len(of) > 1}
 @pytest.mark.parametrize("name", SEVERAL)
 def test_a_flag_is_the_same_in_every_command(name):
     shared = flags.SHARED[name.removeprefix("--")]
-    # Fields of a recipe are text, which the recipe reads.
+    # The recipe parses the texts of its fields.
     typed = {
         command: action
         for command, action in SEVERAL[name].items()
@@ -65,7 +64,7 @@ def test_compare_names_every_protocol():
     assert set(evaluation.PROTOCOLS) <= named
 
 
-def test_every_exception_is_needed():
+def test_every_exception_is_used():
     for name in OTHER_DEFAULTS:
         defaults = [str(action.default) for action in SEVERAL[name].values()]
         assert len(set(defaults)) > 1
@@ -92,11 +91,11 @@ def test_a_destination_has_one_meaning():
 
 
 @pytest.mark.parametrize("name", LOADING)
-def test_commands_that_load_data_sets_take_their_folder(name):
+def test_commands_that_load_data_sets_take_data_dir(name):
     assert "--data_dir" in parsers()[name].flags()
 
 
-def test_the_folder_of_data_sets_is_named_while_a_command_runs(
+def test_data_dir_sets_the_environment_while_a_command_runs(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TFDS_DATA_DIR", "before")
@@ -110,7 +109,7 @@ def test_the_folder_of_data_sets_is_named_while_a_command_runs(
     assert "TFDS_DATA_DIR" not in os.environ
 
 
-def test_flags_and_places_of_export_are_the_same():
+def test_flags_and_positions_of_export_are_equivalent():
     parser = parsers()["export"]
     by_flags = parser.parse_args(["--encoder=a", "--output=b"])
 
@@ -118,7 +117,7 @@ def test_flags_and_places_of_export_are_the_same():
     assert parser.parse_args(["a", "b"]) == by_flags
 
 
-def test_the_former_name_of_a_switch_is_kept():
+def test_the_former_name_of_a_switch_is_accepted():
     parser = parsers()["pretrain"]
 
     assert parser.parse_args(["--noprobe"]).score is False

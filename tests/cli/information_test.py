@@ -1,3 +1,5 @@
+"""`keras-dim information`: files in, nats out."""
+
 import numpy as np
 
 from keras_dim.cli import main
@@ -12,6 +14,14 @@ def test_prints_nats_of_two_files(tmp_path, capsys):
 
     assert main.run([*arguments, f"--z={tmp_path}/both.npz", how]) == 0
     assert "Saturated" in capsys.readouterr().out
+
+
+def test_refuses_a_feature_without_an_encoder(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(200, 1)))
+    x, z = f"--x={tmp_path}/x.npy", f"--z={tmp_path}/x.npy"
+
+    assert main.run(["information", x, z, "--feature=global"]) == 2
+    assert "--feature belongs to an --encoder" in capsys.readouterr().err
 
 
 def test_refuses_other_files_in_one_line(tmp_path, capsys):

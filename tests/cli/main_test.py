@@ -1,4 +1,4 @@
-"""The command's front door: instant help, one line for a mistake."""
+"""Help without Keras, one line for a mistake, exit codes, progress, logs."""
 
 import json
 import logging
@@ -19,8 +19,8 @@ PACKAGE = pathlib.Path(main.__file__).parents[1]
 EMBED = ("embed", "--source=y", "--output=z")
 AMDIM = ("--encoder=amdim_cifar",)
 NO_DATA = ("--encoder=x", "--source=y", "--data_dir=no/where")
-# The command's own modules alone: the package around them, which may load
-# Keras for other reasons, is left out.
+# Only the modules of the command, without the package's `__init__`, which may
+# load Keras for other reasons.
 ALONE = """
 import json, sys, time, types
 package = types.ModuleType("keras_dim")
@@ -59,12 +59,12 @@ def test_help_and_usage_mistakes_do_not_wait_for_keras():
     assert codes == [0] * (1 + len(main.COMMANDS)) + [2, 2, 2]
     loaded = {name.split(".")[0] for name in modules}
     assert loaded & {"keras", "tensorflow", "numpy", "sklearn"} == set()
-    # Of the processor: others may be using it too.
+    # Of processor time: other processes may be running.
     assert seconds < 0.5
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
-def test_every_flag_is_told_about(name, capsys, monkeypatch):
+def test_help_has_usage_and_short_lines(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main.run([name, "--help"]) == 0
     printed = capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_every_flag_is_told_about(name, capsys, monkeypatch):
     assert max(map(len, printed.splitlines())) <= 79
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_printed(capsys):
     assert main.run(["--version"]) == 0
     assert capsys.readouterr().out == f"keras-dim {__version__}\n"
 
@@ -129,7 +129,7 @@ def test_a_mistake_is_one_line_and_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_trace_shows_where_a_mistake_came_up(capsys):
+def test_trace_shows_where_an_error_occurred(capsys):
     assert main.run(["verify", "no_such_preset", "--trace"]) == 2
     assert "Traceback" in capsys.readouterr().err
 
@@ -156,12 +156,12 @@ def test_each_failure_has_its_code(error, code, message, capsys, monkeypatch):
     assert message in printed and printed.count("\n") == 1
 
 
-def test_without_a_command_help_is_a_mistakes(capsys):
+def test_without_a_command_help_is_printed_with_code_2(capsys):
     assert main.run([]) == 2
     assert "usage: keras-dim " in capsys.readouterr().err
 
 
-def test_a_file_gets_lines_and_no_bars(capsys):
+def test_progress_in_a_file_is_ten_lines(capsys):
     progress = messages.Progress()
     for done in range(0, 1001, 8):
         progress(done, 1000)
@@ -169,12 +169,11 @@ def test_a_file_gets_lines_and_no_bars(capsys):
     printed = capsys.readouterr().out
 
     assert "\r" not in printed
-    # One for each tenth.
     assert len(printed.splitlines()) == 10
     assert printed.splitlines()[-1] == "1,000 of 1,000 images"
 
 
-def test_the_rate_and_the_time_that_is_left_are_told(capsys):
+def test_progress_shows_the_rate_and_the_remaining_time(capsys):
     progress = messages.Progress()
     progress._start -= 10
     progress(250, 1000)
@@ -184,7 +183,7 @@ def test_the_rate_and_the_time_that_is_left_are_told(capsys):
     )
 
 
-def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
+def test_progress_on_a_terminal_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     progress = messages.Progress()
     progress(5, 10)
@@ -196,7 +195,7 @@ def test_a_terminal_gets_one_line_that_ends(capsys, monkeypatch):
     assert printed == "".join(f"\r{line}" for line in lines) + "\n"
 
 
-def test_durations_are_read_at_a_glance():
+def test_durations_have_at_most_two_units():
     seconds = 0.2, 99, 100, 5000, 5999, 6030, 90_000
     assert [messages.duration(each) for each in seconds] == [
         "0 s",
@@ -209,7 +208,7 @@ def test_durations_are_read_at_a_glance():
     ]
 
 
-def test_numbers_of_a_table_stand_below_each_other():
+def test_numbers_of_a_table_are_aligned_right():
     text = messages.table(("name", "count"), [("a", 5), ("bcdef", "1,437")])
 
     assert text == "name   count\na          5\nbcdef  1,437"
@@ -232,7 +231,7 @@ def test_log_messages_are_plain_lines():
 
 
 @pytest.mark.parametrize("arguments", [["pretrain", "--help"], ["list"]])
-def test_the_command_answers_without_loading_keras(arguments):
+def test_help_and_list_do_not_load_keras(arguments):
     program = (
         f"import sys; sys.argv = {['/usr/bin/keras-dim', *arguments]};"
         "from keras_dim.cli import main; code = main.console();"
@@ -251,7 +250,7 @@ def test_the_command_answers_without_loading_keras(arguments):
     assert done.stderr == ""
 
 
-def test_what_is_for_developers_of_others_is_not_shown(capsys):
+def test_messages_for_other_developers_are_hidden(capsys):
     for level, path, message in (
         (logging.WARNING, "/x/tfds/a.py", "label() is deprecated"),
         (logging.WARNING, "/x/tfds/a.py", "f appears to be decorated by wrapt"),

@@ -14,7 +14,7 @@ def encoder(tmp_path_factory):
     return path
 
 
-def test_with_an_encoder_it_writes_and_says_what_it_found(
+def test_with_an_encoder_it_writes_a_report_and_prints_counts(
     photos, encoder, tmp_path, capsys
 ):
     output = tmp_path / "report"
@@ -29,12 +29,12 @@ def test_with_an_encoder_it_writes_and_says_what_it_found(
     assert not (output / "label_issues.csv").exists()
     assert all(len(line) <= 120 for line in lines[:-1])
 
-    # The same again is a mistake, found before anything is read.
+    # The same command again is refused before anything is read.
     assert main.run(command) == 2
     assert "exists" in capsys.readouterr().err
 
 
-def test_without_an_encoder_it_trains_one_and_says_so(photos, tmp_path, capsys):
+def test_without_an_encoder_it_trains_one(photos, tmp_path, capsys):
     output = tmp_path / "report"
     recipe = tmp_path / "tiny.json"
     tiny_recipe(epochs=1).save(recipe)
@@ -50,11 +50,13 @@ def test_without_an_encoder_it_trains_one_and_says_so(photos, tmp_path, capsys):
     assert (output / "label_issues.csv").exists()
 
 
-def test_settings_of_a_training_are_refused_with_an_encoder(
-    photos, encoder, tmp_path, capsys
+@pytest.mark.parametrize(
+    "flag", ["--set=epochs=1", "--recipe=byol_cifar10", "--directory=run"]
+)
+def test_flags_of_training_are_refused_with_an_encoder(
+    flag, photos, encoder, tmp_path, capsys
 ):
     command = ["report", f"--source={photos}", f"--encoder={encoder}"]
-    command += [f"--output={tmp_path / 'r'}", "--set=epochs=1"]
 
-    assert main.run(command) == 2
-    assert "without --encoder" in capsys.readouterr().err
+    assert main.run([*command, f"--output={tmp_path / 'r'}", flag]) == 2
+    assert "or leave out --encoder" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""An address says where a server is and how it is spoken to, or is refused."""
+"""Addresses of servers are parsed or refused."""
 
 import pytest
 
@@ -21,11 +21,11 @@ from keras_dim.serving.address import parse_address
         ("http://a/ü", Address("http", "a", 80, "/%C3%BC")),
     ],
 )
-def test_an_address_is_read(text, address):
+def test_an_address_is_parsed(text, address):
     assert parse_address(text) == address
 
 
-def test_an_address_is_written_as_it_is_read():
+def test_str_gives_the_text_that_was_parsed():
     for text in ("localhost:8500", "[::1]:8500", "http://[::1]:8501/b"):
         assert str(parse_address(text)) == text
 
@@ -64,7 +64,7 @@ def test_an_address_is_written_as_it_is_read():
         None,
     ],
 )
-def test_nonsense_is_refused(text):
+def test_an_invalid_address_is_refused(text):
     with pytest.raises(ValueError, match="host:port for gRPC") as caught:
         parse_address(text)
     assert repr(text) in str(caught.value)

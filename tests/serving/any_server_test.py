@@ -1,4 +1,4 @@
-"""What the client gets of TensorFlow Serving, and of what stands in for it."""
+"""The client's results from TensorFlow Serving and the conformance server."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_batches_come_in_order_and_equal_one_call(any_host, images):
     )
 
     assert_equal_features(split, whole)
-    # Else the order could not be seen.
+    # Else another order would give equal features.
     assert np.ptp(whole["global"], axis=0).min() > 1e-2
 
 
@@ -79,7 +79,7 @@ def test_images_of_any_size_are_resized_by_the_server(client, encoder):
 
 
 def test_files_give_the_features_of_their_pixels(any_host, images):
-    # Without loss, and of more than one size of file.
+    # Lossless, and of several file sizes.
     files = [
         tiny_images.encode(image, kind)
         for image, kind in zip(
@@ -91,14 +91,14 @@ def test_files_give_the_features_of_their_pixels(any_host, images):
     assert_equal_features(client.embed_encoded(files), client.embed(images))
 
 
-def test_the_status_tells_the_versions(any_host):
+def test_the_status_lists_the_versions(any_host):
     assert serving.Client(any_host, "tiny").status() == {1: "AVAILABLE"}
     both = {1: "AVAILABLE", 2: "AVAILABLE"}
     assert serving.Client(any_host, "mean").status() == both
     assert serving.Client(any_host, "mean", version=1).status() == both
 
 
-def test_the_metadata_tell_what_goes_in_and_what_comes_out(client):
+def test_the_metadata_have_inputs_and_outputs(client):
     found = client.metadata()
 
     assert {
@@ -137,7 +137,7 @@ def test_a_version_is_chosen_by_number_or_label(any_host, which, factor):
     )
 
 
-def test_what_is_no_number_comes_through(any_host):
+def test_nan_is_returned(any_host):
     black = np.zeros((1, 2, 2, 1), "uint8")
 
     found = serving.Client(any_host, "mean").embed(black, "features")
@@ -166,7 +166,7 @@ def test_a_missing_model_is_named(any_host):
         client.status()
 
 
-def test_a_missing_version_is_named_with_those_that_are_there(any_host):
+def test_a_missing_version_is_named_with_the_existing_ones(any_host):
     client = serving.Client(any_host, "tiny", version=7)
 
     with pytest.raises(
@@ -193,21 +193,21 @@ def test_bytes_that_are_no_image_are_refused(client):
     assert caught.value.code == "INVALID_ARGUMENT"
 
 
-def test_images_of_a_wrong_shape_are_told_the_right_one(client, images):
+def test_the_error_of_a_wrong_shape_names_the_right_one(client, images):
     with pytest.raises(ValueError, match=r"\(None, 8, 8, 3\).*\(5, 6, 8, 3\)"):
         client.embed(images[:, :6], signature="native")
     with pytest.raises(ValueError, match=r"\(None, None, None, 3\).*4\)"):
         client.embed(np.zeros((2, 8, 8, 4), "uint8"))
 
 
-def test_a_missing_feature_is_told_with_those_that_are_there(client, images):
+def test_the_error_of_a_missing_feature_names_all_features(client, images):
     with pytest.raises(
         ValueError, match="'colour'. Expected one of .*'conv', 'fc', 'global'"
     ):
         client.embed(images, "colour")
 
 
-def test_a_missing_signature_is_told_with_those_that_are_there(any_host):
+def test_the_error_of_a_missing_signature_names_all_signatures(any_host):
     client = serving.Client(any_host, "mean")
 
     with pytest.raises(

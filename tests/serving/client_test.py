@@ -1,4 +1,4 @@
-"""What the client refuses at the door, and what it does without."""
+"""Arguments that the client refuses, and packages that it does not need."""
 
 import json
 import os
@@ -12,8 +12,7 @@ import pytest
 from keras_dim import serving
 
 REST = "http://localhost:1"
-# Neither can be found, as where they are not installed. `import keras` may load
-# urllib3 itself.
+# As if neither were installed. `import keras` itself may load urllib3.
 WITHOUT_TENSORFLOW = """
 import json, sys
 
@@ -38,7 +37,7 @@ except ImportError as error:
 """
 
 
-def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
+def test_rest_needs_no_tensorflow_and_grpc_names_its_packages(server):
     pytest.importorskip("jax", reason="comes with the extra `test`")
 
     done = subprocess.run(
@@ -60,9 +59,9 @@ def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"model": ""}, "`model` must be the name"),
-        ({"model": None}, "`model` must be the name"),
-        ({"model": "\ud800"}, "`model` must be the name"),
+        ({"model": ""}, "`model` must be a name"),
+        ({"model": None}, "`model` must be a name"),
+        ({"model": "\ud800"}, "`model` must be a name"),
         ({"batch_size": 0}, "`batch_size` .* 1 or more"),
         ({"batch_size": 2.0}, "`batch_size` .* 1 or more"),
         ({"max_retries": -1}, "`max_retries` .* 0 or more"),
@@ -74,10 +73,10 @@ def test_rest_needs_no_tensorflow_and_grpc_says_what_it_needs(server):
         ({"max_message_bytes": 2**31}, "1 to 2,147,483,647"),
         ({"version": -1}, "`version` .* from 0 to"),
         ({"version": 1.0}, "`version` .* from 0 to"),
-        ({"version": ""}, "`version` must be the name"),
+        ({"version": ""}, "`version` must be a name"),
     ],
 )
-def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
+def test_an_invalid_argument_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         serving.Client(REST, **{"model": "tiny", **arguments})
 
@@ -101,15 +100,13 @@ def test_an_argument_that_makes_no_sense_is_refused(arguments, message):
         (5, "of type int"),
     ],
 )
-def test_what_is_no_batch_of_images_is_refused_before_it_is_sent(
-    images, message
-):
-    # Nobody listens there.
+def test_invalid_images_are_refused_before_a_request(images, message):
+    # No server listens there.
     with pytest.raises(ValueError, match=message):
         serving.Client(REST, "tiny").embed(images)
 
 
-def test_a_data_set_without_an_end_is_refused():
+def test_an_endless_data_set_is_refused():
     import tensorflow as tf
 
     images = tf.data.Dataset.from_tensors(np.zeros((1, 8, 8, 3), "uint8"))
@@ -128,33 +125,35 @@ def test_a_data_set_without_an_end_is_refused():
         ([], "There are no images"),
     ],
 )
-def test_what_is_no_list_of_bytes_is_refused_before_it_is_sent(files, message):
+def test_invalid_files_are_refused_before_a_request(files, message):
     with pytest.raises(ValueError, match=message):
         serving.Client(REST, "tiny").embed_encoded(files)
 
 
-def test_only_one_feature_can_be_asked_for_by_name(host):
+def test_several_feature_names_are_refused(host):
     with pytest.raises(ValueError, match=r"no feature \('fc', 'conv'\)"):
         serving.Client(host, "tiny").embed(
             np.zeros((1, 8, 8, 3), "uint8"), ("fc", "conv")
         )
 
 
-def test_a_mistake_in_a_later_batch_is_a_mistake(host):
+def test_an_invalid_later_batch_is_refused(host):
     batches = [np.zeros((1, 8, 8, 3), "uint8"), np.zeros((1, 8, 8, 3))]
 
     with pytest.raises(ValueError, match="float64"):
         serving.Client(host, "tiny").embed(iter(batches))
 
 
-def test_features_of_several_shapes_are_no_array(host):
+def test_features_of_several_shapes_are_refused(host):
     images = [np.zeros((1, side, 4, 1), "uint8") for side in (4, 5)]
 
-    with pytest.raises(ValueError, match=r"'pixels' of .* \(5, 4, 1\) after"):
+    with pytest.raises(
+        ValueError, match=r"'pixels' depends .* \(5, 4, 1\) after"
+    ):
         serving.Client(host, "pixels").embed(images)
 
 
-def test_images_need_not_lie_in_one_piece(host):
+def test_images_need_not_be_contiguous(host):
     wide = np.arange(2 * 6 * 6).reshape(2, 6, 6, 1).astype("uint8")
     images = wide[:, ::2, ::-3]
 
@@ -177,7 +176,7 @@ def test_several_threads_may_share_a_client(host):
     assert found == [[value] * 3 for value in range(1, 21)]
 
 
-def test_a_client_says_whose_it_is():
+def test_repr_names_model_version_and_address():
     client = serving.Client("http://[::1]:8501/x", "tiny", version=3)
 
     assert "'tiny' in version 3 at http://[::1]:8501/x" in repr(client)

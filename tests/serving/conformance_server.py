@@ -1,11 +1,11 @@
-"""TensorFlow Serving's two APIs over real SavedModels, on the loopback.
+"""A local server with TensorFlow Serving's two APIs, for real SavedModels.
 
-It takes and gives the messages of `tensorflow-serving-api`, runs the graphs in
-a session as the real server does, and answers mistakes with the status and the
-words of the real one, as far as `keras_dim.serving` can meet them: Predict,
-GetModelMetadata and GetModelStatus, of REST the columnar form. What the real
-server does is taken from its documentation of the REST API and from what its
-sources show; where this one is wrong, `TENSORFLOW_MODEL_SERVER` tells.
+It uses the messages of `tensorflow-serving-api`, runs the graphs in a session
+as the real server does, and answers invalid requests with the real server's
+status and message. It has the parts that `keras_dim.serving` uses: Predict,
+GetModelMetadata and GetModelStatus; by REST the columnar format only. It
+follows TensorFlow Serving's documentation and sources; tests with
+`TENSORFLOW_MODEL_SERVER` show where it differs from the real server.
 """
 
 import base64
@@ -32,7 +32,7 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 MAX_MESSAGE_BYTES = 2**31 - 1
-# HTTP's statuses for the canonical ones.
+# The HTTP status for each code of gRPC.
 HTTP_STATUS = {
     "CANCELLED": 499,
     "INVALID_ARGUMENT": 400,
@@ -57,7 +57,7 @@ REST_PATH = re.compile(
 
 
 class Status(Exception):
-    """An answer that is none."""
+    """An error to be sent as the answer."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -70,8 +70,8 @@ class Model:
 
     Args:
         folder: path. It holds a folder for each version.
-        versions: tuple of int or None. Those to be served. Defaults to None,
-            the newest alone.
+        versions: tuple of int or None. The versions to serve. Defaults to
+            None, only the newest.
         labels: dict of version by label.
     """
 
@@ -88,13 +88,13 @@ class ConformanceServer:
         grpc_port, rest_port: int. Defaults to `0`, any that is free.
         max_message_bytes: int. The largest request by gRPC. Defaults to
             `2**31 - 1`.
-        prefix: str. What every path of REST begins with, as behind a proxy.
+        prefix: str. The beginning of every path of REST, as behind a proxy.
 
     Attributes:
         grpc, rest: str. The addresses.
-        calls: Counter of the names of methods.
-        misbehaviour: list of functions without arguments, one of which is
-            called, and used up, before each Predict.
+        calls: Counter of the calls by the name of the method.
+        misbehaviour: list of functions without arguments. Each Predict first
+            removes one and calls it.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ConformanceServer:
         self._rest = self._start_rest(rest_port, prefix)
 
     def serve(self, name, model):
-        """Loads a model, in the place of one of the same name."""
+        """Loads a model, and replaces one of the same name."""
         found = sorted(
             int(path.name)
             for path in model.folder.iterdir()
@@ -128,11 +128,11 @@ class ConformanceServer:
         )
 
     def answer_next(self, *answers):
-        """Has the next calls of Predict answered by functions, in turn."""
+        """Adds functions to `misbehaviour`."""
         self.misbehaviour.extend(answers)
 
     def close(self):
-        """Stops at once, whatever is under way."""
+        """Stops at once, and cancels running requests."""
         self._grpc.stop(grace=0).wait()
         self._rest.shutdown()
         self._rest.server_close()
@@ -271,7 +271,7 @@ class ConformanceServer:
         server.conformance = self
         server.prefix = prefix
         self.rest = f"http://127.0.0.1:{server.server_address[1]}{prefix}"
-        # Also how long `shutdown` waits.
+        # `shutdown` waits as long as one interval of polling.
         threading.Thread(
             target=server.serve_forever, args=(0.02,), daemon=True
         ).start()
@@ -326,7 +326,7 @@ class Bundle:
             feed=[signature.inputs[name].name for name in inputs],
             fetch=[signature.outputs[name].name for name in aliases],
         )
-        # Session.run would check shapes in Python, which the server does not.
+        # Session.run would check shapes in Python; the server does not.
         call = self._session._make_callable_from_options(options)
         try:
             values = call(*(_to_array(*item) for item in inputs.items()))
@@ -337,7 +337,7 @@ class Bundle:
 
 
 class GrpcPredictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The service of predictions, of which two methods are there."""
+    """The two methods of PredictionService that the client uses."""
 
     def __init__(self, server):
         self._server = server
@@ -350,7 +350,7 @@ class GrpcPredictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class GrpcModels(model_service_pb2_grpc.ModelServiceServicer):
-    """The service of models, of which one method is there."""
+    """The method of ModelService that the client uses."""
 
     def __init__(self, server):
         self._server = server
@@ -378,7 +378,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
         path = self.path
         prefix = self.server.prefix
         if not path.startswith(f"{prefix}/v1/"):
-            # Nobody is registered there.
+            # TensorFlow Serving has nothing at such paths.
             self._reply(404, "text/html", b"<h1>Not Found</h1>")
             return
         try:
@@ -391,7 +391,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
                 json.dumps({"error": str(status)}).encode(),
             )
         except (ConnectionAbortedError, BrokenPipeError):
-            # Hangs up without an answer, or nobody waits for it any more.
+            # `hang_up`, or the client has closed the connection.
             self.close_connection = True
 
     def _answer(self, path, body):
@@ -456,7 +456,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
         }
         texts = {alias: _decimals(array) for alias, array in outputs.items()}
         if len(texts) == 1:
-            # A single one comes without its name.
+            # A single output comes without its name.
             (text,) = texts.values()
         else:
             text = ", ".join(f'"{alias}": {t}' for alias, t in texts.items())
@@ -472,7 +472,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
 
 
 def refuse(code, message="a test says so"):
-    """Returns a misbehaviour: a status instead of an answer."""
+    """Returns a misbehaviour: an error instead of an answer."""
 
     def answer():
         raise Status(code, message)
@@ -486,12 +486,12 @@ def wait(seconds):
 
 
 def hang_up():
-    """A misbehaviour of REST: the connection ends without an answer."""
+    """A misbehaviour by REST: the connection ends without an answer."""
     raise ConnectionAbortedError
 
 
 def grpc_code(number):
-    """Returns the status of gRPC that has a number."""
+    """Returns the status code of gRPC with this number."""
     return next(code for code in grpc.StatusCode if code.value[0] == number)
 
 
@@ -573,7 +573,7 @@ def _fill_from_json(tensor, value, dtype):
 
 
 def _decimals(array):
-    """Floats as the shortest text that gives them back, NaN bare."""
+    """Formats floats in the fewest digits that restore them, and bare NaN."""
     if array.ndim:
         return f"[{', '.join(map(_decimals, array))}]"
     if np.isnan(array):

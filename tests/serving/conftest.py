@@ -1,4 +1,4 @@
-"""Tiny models, and the servers that they are served by."""
+"""Tiny models, and the servers of these models."""
 
 import os
 import pathlib
@@ -38,16 +38,16 @@ _CONFIG = """
 
 @pytest.fixture(scope="session")
 def encoder():
-    """The encoder that is served, here."""
+    """The encoder that is exported as the model `tiny`."""
     return tiny_encoder()
 
 
 @pytest.fixture(scope="session")
 def folder(encoder, tmp_path_factory):
-    """The folder of a folder for each model."""
+    """The folder with a folder for each model."""
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
-        # The other runtimes, which take seconds.
+        # The check by other runtimes takes seconds.
         patch.setattr(parity, "report", lambda *_: {})
         export(encoder, folder / "tiny")
     saved_models.save_mean(1, folder / "mean" / "1")
@@ -58,7 +58,7 @@ def folder(encoder, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def models(folder):
-    """The same, as a conformance server is told of them."""
+    """The same models as the argument of `ConformanceServer`."""
     return {
         "tiny": Model(folder / "tiny"),
         "mean": Model(folder / "mean", (1, 2), {"stable": 1}),
@@ -74,7 +74,7 @@ def conformance_server(models):
 
 @pytest.fixture
 def server(conformance_server):
-    """The conformance server, without what the last test told it."""
+    """The conformance server, reset after the previous test."""
     conformance_server.calls.clear()
     conformance_server.misbehaviour.clear()
     return conformance_server
@@ -82,7 +82,7 @@ def server(conformance_server):
 
 @pytest.fixture(scope="session")
 def real_server(folder, tmp_path_factory):
-    """TensorFlow Serving itself, where its path is known."""
+    """TensorFlow Serving itself, if its path is known."""
     program = os.environ.get(REAL_SERVER)
     if not program:
         pytest.skip(
@@ -126,25 +126,25 @@ def protocol(request):
 
 @pytest.fixture
 def host(server, protocol):
-    """The conformance server's address, once for each protocol."""
+    """The conformance server's address, for each protocol."""
     return getattr(server, protocol)
 
 
 @pytest.fixture
 def any_host(any_server, protocol):
-    """The address of each server, once for each protocol."""
+    """The address of each server, for each protocol."""
     return getattr(any_server, protocol)
 
 
 def free_port():
-    """A port that nobody listens at, nor will at once."""
+    """A port on which nothing listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
 
 
 def _wait_for(process, ports, log):
-    """Waits until both ports answer: the server opens them loaded."""
+    """Waits until both ports accept: the server opens them after loading."""
     end = time.monotonic() + _SECONDS_TO_START
     for port in ports:
         while process.poll() is None and time.monotonic() < end:

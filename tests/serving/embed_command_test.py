@@ -1,4 +1,4 @@
-"""`keras-dim embed` writes the same folder, wherever the encoder runs."""
+"""`keras-dim embed` writes the same folder from a server as from an encoder."""
 
 import filecmp
 import json
@@ -16,7 +16,7 @@ from keras_dim.cli import main
 
 @pytest.fixture
 def photos(tmp_path):
-    """Images of several sizes, grey and colour, and one that is none."""
+    """Images of several sizes, grey and colour, and an empty file."""
     shapes = [(8, 8, 3), (12, 9, 3), (5, 20, 3), (8, 8, 1), (30, 30, 3)]
     for number, shape in enumerate(shapes):
         path = (
@@ -45,7 +45,7 @@ def assert_same_folders(found, expected):
     )
 
 
-def test_a_server_gives_the_folder_of_the_encoder(
+def test_a_server_gives_the_same_folder_as_the_encoder(
     photos, tmp_path, encoder, host, capsys
 ):
     path = tmp_path / "tiny.keras"
@@ -63,7 +63,7 @@ def test_a_server_gives_the_folder_of_the_encoder(
     assert_same_folders(there, here)
 
 
-def test_shards_of_a_server_are_the_rows_of_the_encoder(
+def test_shards_from_a_server_have_the_rows_of_the_encoder(
     photos, tmp_path, encoder, host, capsys
 ):
     path = tmp_path / "tiny.keras"
@@ -89,7 +89,7 @@ def test_shards_of_a_server_are_the_rows_of_the_encoder(
     assert manifest["encoder"]["version"] == 1
     capsys.readouterr()
 
-    # Where the features come from is not changed half-way.
+    # The shards of one folder must come from one encoder.
     code = main.run(
         [*common, f"--encoder={path}", f"--output={there}", "--num_shards=3"]
     )
@@ -97,7 +97,7 @@ def test_shards_of_a_server_are_the_rows_of_the_encoder(
     assert "encoder was {'server': " in capsys.readouterr().err
 
 
-def test_shards_go_on_whatever_versions_come_and_go(
+def test_all_shards_need_the_version_of_the_first(
     tmp_path, folder, protocol, capsys
 ):
     np.save(tmp_path / "x.npy", tiny_images.pixels(0, (4, 3, 4, 1)))
@@ -113,12 +113,12 @@ def test_shards_go_on_whatever_versions_come_and_go(
             "--num_workers=3",
         ]
         assert main.run([*worker, "--worker=0", "--version=1"]) == 0
-        # The newest one by now is another encoder.
+        # The newest version is another encoder.
         assert main.run([*worker, "--worker=1"]) == 2
         assert "in version 1" in capsys.readouterr().err
         assert main.run([*worker, "--worker=1", "--version=1"]) == 0
         server.serve("mean", Model(folder / "mean", (1,)))
-        # Now it is the newest.
+        # Version 1 is now the newest.
         assert main.run([*worker, "--worker=2"]) == 0
 
     manifest = json.loads((tmp_path / "out" / "embed.json").read_text())
@@ -127,7 +127,7 @@ def test_shards_go_on_whatever_versions_come_and_go(
     assert sum(map(len, training.read_embedding(tmp_path / "out"))) == 4
 
 
-def test_a_model_that_takes_any_size_gets_images_as_they_are(tmp_path, host):
+def test_a_model_of_any_size_gets_images_unchanged(tmp_path, host):
     images = tiny_images.pixels(0, (5, 3, 4, 2))
     np.save(tmp_path / "x.npy", images)
     client = serving.Client(host, "pixels")

@@ -1,4 +1,4 @@
-"""What the client makes of a server that fails."""
+"""The client's errors and retries when a server fails."""
 
 import gzip
 import socket
@@ -28,7 +28,7 @@ def images():
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The seconds that the client would have waited."""
+    """Records the client's waits between retries, in seconds; skips them."""
     waited = []
     monkeypatch.setattr(transport.random, "uniform", lambda low, high: low)
     monkeypatch.setattr(
@@ -41,7 +41,7 @@ def waits(monkeypatch):
 
 @pytest.fixture
 def raw_server():
-    """Starts a server that does as a function of its connection says."""
+    """Starts a server that calls a function with each connection."""
     opened = []
 
     def start(talk):
@@ -68,20 +68,22 @@ def raw_server():
         listening.close()
 
 
-def test_a_server_that_comes_back_is_asked_again(server, host, images, waits):
+def test_requests_to_an_unavailable_server_are_retried(
+    server, host, images, waits
+):
     server.answer_next(*[refuse("UNAVAILABLE")] * 9)
 
     found = serving.Client(host, "tiny").embed(images, "fc")
 
     assert found.shape == (4, 6)
     assert server.calls["Predict"] == 10
-    # Had they been waited for, these are 13 of the 60 seconds there are.
+    # 13 seconds, of a timeout of 60.
     assert waits == pytest.approx(
         [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5]
     )
 
 
-def test_a_server_that_stays_away_is_given_up(server, host, images, waits):
+def test_retries_stop_at_max_retries(server, host, images, waits):
     server.answer_next(*[refuse("UNAVAILABLE", "queue is full")] * 9)
 
     with pytest.raises(
@@ -91,7 +93,7 @@ def test_a_server_that_stays_away_is_given_up(server, host, images, waits):
     assert server.calls["Predict"] == 4
 
 
-def test_retries_end_with_the_time(server, host, images):
+def test_retries_stop_at_the_timeout(server, host, images):
     server.answer_next(*[refuse("UNAVAILABLE")] * 99)
     client = serving.Client(host, "tiny", timeout=1.0)
     client.metadata()
@@ -99,20 +101,20 @@ def test_retries_end_with_the_time(server, host, images):
 
     with pytest.raises(serving.UnavailableError, match="within 1 seconds"):
         client.embed(images)
-    # By their number they would go on for minutes.
+    # 99 retries would take minutes.
     assert time.monotonic() - start < 3
     assert 2 <= server.calls["Predict"] <= 7
 
 
 @pytest.mark.parametrize("code", sorted(set(HTTP_STATUS) - {"UNAVAILABLE"}))
-def test_nothing_else_is_asked_again(server, host, images, waits, code):
+def test_other_failures_are_not_retried(server, host, images, waits, code):
     server.answer_next(refuse(code, "once is enough"))
 
     with pytest.raises(serving.ServerError, match="once is enough") as caught:
         serving.Client(host, "tiny").embed(images)
     assert server.calls["Predict"] == 1
     assert waits == []
-    # Two canonical statuses may share one of HTTP.
+    # Two codes of gRPC may share a status of HTTP.
     assert HTTP_STATUS[caught.value.code] == HTTP_STATUS[code]
 
 
@@ -133,7 +135,7 @@ def test_each_failure_has_its_error(server, host, images, code, error):
         serving.Client(host, "tiny").embed(images)
 
 
-def test_what_a_server_has_is_not_made_up(server, host, images):
+def test_versions_are_left_out_of_the_message_if_unknown(server, host, images):
     client = serving.Client(host, "tiny", max_retries=0)
     client.metadata()
     server.answer_next(refuse("NOT_FOUND"))
@@ -146,7 +148,7 @@ def test_what_a_server_has_is_not_made_up(server, host, images):
     assert "Versions" not in str(caught.value)
 
 
-def test_a_slow_answer_is_not_waited_for(server, host, images):
+def test_a_slow_answer_is_a_deadline_error(server, host, images):
     server.answer_next(wait(2.0))
     client = serving.Client(host, "tiny", timeout=0.3)
     client.metadata()
@@ -158,7 +160,7 @@ def test_a_slow_answer_is_not_waited_for(server, host, images):
     assert isinstance(serving.ServerDeadlineError("x"), TimeoutError)
 
 
-def test_time_is_counted_for_each_batch(server, host, images, monkeypatch):
+def test_the_timeout_is_for_each_batch(server, host, images, monkeypatch):
     client = serving.Client(host, "tiny", batch_size=2, timeout=60)
     predict = client._transport.predict
     left = []
@@ -170,20 +172,22 @@ def test_time_is_counted_for_each_batch(server, host, images, monkeypatch):
     server.answer_next(wait(0.3))
     client.embed(images)
 
-    # The second would have 0.3 seconds less.
+    # Else the second batch would have 0.3 seconds less.
     assert left == pytest.approx([60, 60], abs=0.2)
 
 
 @pytest.mark.parametrize(
     ("first", "again"),
     [
-        # A body, a header, and answers before the answer.
+        # An endless body, an endless header, endless interim answers.
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b" "),
         (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
 )
-def test_a_server_that_trickles_is_not_waited_for(raw_server, first, again):
+def test_a_server_that_sends_byte_by_byte_meets_the_deadline(
+    raw_server, first, again
+):
     def trickle(connection):
         connection.recv(4096)
         connection.sendall(first)
@@ -199,7 +203,7 @@ def test_a_server_that_trickles_is_not_waited_for(raw_server, first, again):
     assert time.monotonic() - start < 1.7
 
 
-def test_a_server_that_is_not_there_is_asked_again(protocol, waits):
+def test_a_refused_connection_is_retried(protocol, waits):
     address = f"127.0.0.1:{free_port()}"
     host = address if protocol == "grpc" else f"http://{address}"
 
@@ -208,7 +212,7 @@ def test_a_server_that_is_not_there_is_asked_again(protocol, waits):
     assert len(waits) == 2
 
 
-def test_a_server_that_starts_meanwhile_is_found(protocol, models):
+def test_a_server_that_starts_during_the_retries_is_found(protocol, models):
     ports = {"grpc_port": free_port(), "rest_port": free_port()}
     host = {
         "grpc": f"127.0.0.1:{ports['grpc_port']}",
@@ -229,11 +233,13 @@ def test_a_server_that_starts_meanwhile_is_found(protocol, models):
         started[0].close()
 
 
-def test_a_server_that_dies_while_it_works_is_told_of(protocol, models, images):
+def test_a_server_that_dies_during_a_request_is_unavailable(
+    protocol, models, images
+):
     dying = ConformanceServer({"mean": models["mean"]})
     client = serving.Client(getattr(dying, protocol), "mean", max_retries=1)
     client.metadata()
-    # Of gRPC the whole server ends, of REST the connection.
+    # By gRPC the whole server ends, by REST the connection.
     dying.answer_next(
         hang_up
         if protocol == "rest"
@@ -246,9 +252,9 @@ def test_a_server_that_dies_while_it_works_is_told_of(protocol, models, images):
         dying.close()
 
 
-def test_a_batch_that_is_too_large_is_told_the_size_that_fits(server, host):
+def test_the_error_of_a_large_batch_names_the_size_that_fits(server, host):
     images = np.full((4, 50, 50, 3), 255, "uint8")
-    # JSON has four bytes to each of 7,500 numbers, and its brackets.
+    # JSON has four bytes for each of 7,500 numbers, and brackets.
     row = 7_500 if host == server.grpc else 4 * 7_500 + 2 * (1 + 50 + 2_500)
     client = serving.Client(host, "tiny", max_message_bytes=4 * row - 1)
 
@@ -262,14 +268,14 @@ def test_a_batch_that_is_too_large_is_told_the_size_that_fits(server, host):
     assert client.embed(images, "fc").shape == (4, 6)
 
 
-def test_an_image_that_is_too_large_alone_is_told(host):
+def test_a_single_image_that_is_too_large_is_refused(host):
     client = serving.Client(host, "tiny", max_message_bytes=20_000)
 
     with pytest.raises(serving.MessageTooLargeError, match="Not one image"):
         client.embed(np.zeros((1, 100, 100, 3), "uint8"))
 
 
-def test_files_that_are_too_large_are_told_the_size_that_fits(server, host):
+def test_the_error_of_large_files_names_the_size_that_fits(server, host):
     # Room for two of 10,000 bytes. base64 writes 4 bytes for 3.
     limit = 25_000 if host == server.grpc else 32_000
     client = serving.Client(host, "tiny", max_message_bytes=limit)
@@ -279,7 +285,7 @@ def test_files_that_are_too_large_are_told_the_size_that_fits(server, host):
     assert caught.value.batch_size == 2
 
 
-def test_a_server_with_a_smaller_limit_is_understood(models, images):
+def test_the_limit_of_a_server_gives_the_size_that_fits(models, images):
     limited = ConformanceServer({"tiny": models["tiny"]}, max_message_bytes=700)
     with limited as server:
         client = serving.Client(server.grpc, "tiny")
@@ -291,9 +297,9 @@ def test_a_server_with_a_smaller_limit_is_understood(models, images):
         assert smaller.embed(images, "fc").shape == (4, 6)
 
 
-def test_an_answer_that_is_too_large_is_told_of(server, host):
+def test_an_answer_that_is_too_large_is_refused(server, host):
     images = np.full((4, 50, 50, 1), 201, "uint8")
-    # Requests of 10,000 bytes by gRPC pass, and answers of 40,000 do not.
+    # By gRPC, requests have 10,000 bytes and answers 40,000.
     limit = 30_000 if host == server.grpc else 52_000
     client = serving.Client(host, "pixels", max_message_bytes=limit)
 
@@ -302,10 +308,8 @@ def test_an_answer_that_is_too_large_is_told_of(server, host):
     assert 1 <= caught.value.batch_size < 4
 
 
-def test_a_batch_above_that_of_the_server_is_told_the_size(
-    server, host, images
-):
-    # What the server's scheduler of batches says.
+def test_the_batch_size_limit_of_a_server_is_named(server, host, images):
+    # The message of the server's batch scheduler.
     words = "Task size 4 is larger than maximum input batch size 3"
     server.answer_next(refuse("INVALID_ARGUMENT", words))
 
@@ -315,7 +319,7 @@ def test_a_batch_above_that_of_the_server_is_told_the_size(
         serving.Client(host, "tiny").embed(images)
 
 
-def test_too_many_requests_are_told_of(server, host, monkeypatch):
+def test_the_message_of_a_rate_limit_is_shown(server, host, monkeypatch):
     refused = refuse("RESOURCE_EXHAUSTED", "so many a minute")
     monkeypatch.setattr(server, "get_model_status", lambda _: refused())
 
@@ -323,7 +327,7 @@ def test_too_many_requests_are_told_of(server, host, monkeypatch):
         serving.Client(host, "tiny").status()
 
 
-def test_no_memory_is_no_message_that_is_too_large(server, host, images):
+def test_a_lack_of_memory_is_not_a_large_message(server, host, images):
     words = "OOM when allocating tensor with shape[4,8,8,3]"
     server.answer_next(refuse("RESOURCE_EXHAUSTED", words))
 
@@ -334,7 +338,7 @@ def test_no_memory_is_no_message_that_is_too_large(server, host, images):
     assert caught.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_the_words_of_a_server_are_cut(server, host, images):
+def test_a_long_message_of_a_server_is_cut(server, host, images):
     server.answer_next(refuse("INVALID_ARGUMENT", "node " * 1000))
 
     with pytest.raises(serving.RequestRefusedError) as caught:
@@ -342,13 +346,15 @@ def test_the_words_of_a_server_are_cut(server, host, images):
     assert len(str(caught.value)) < 1000
 
 
-def test_a_new_version_with_other_shapes_is_noticed(models, folder, images):
+def test_each_call_reads_the_signatures_of_the_newest_version(
+    models, folder, images
+):
     with ConformanceServer({"swapped": models["tiny"]}) as server:
         client = serving.Client(server.grpc, "swapped")
         client.embed(images)
         server.serve("swapped", models["mean"])
 
-        # Four channels, which only the new one takes.
+        # Only the new version takes four channels.
         found = client.embed(np.ones((1, 2, 2, 4), "uint8"))
         np.testing.assert_array_equal(found["features"], [[2, 1]])
 
@@ -362,16 +368,14 @@ def changing_server(folder):
 
 
 def ones(server, model):
-    """Yields two batches, between which the server gets another model."""
+    """Yields two batches; between them the server gets another model."""
     yield np.ones((1, 2, 2, 1), "uint8")
     server.serve("mean", model)
     yield np.ones((1, 2, 2, 1), "uint8")
 
 
 @pytest.mark.parametrize("which", [{}, {"version": "stable"}])
-def test_features_of_one_call_are_of_one_version(
-    changing_server, folder, protocol, which
-):
+def test_one_call_uses_one_version(changing_server, folder, protocol, which):
     both = Model(folder / "mean", (1, 2), {"stable": 2})
     host = getattr(changing_server, protocol)
     client = serving.Client(host, "mean", **which)
@@ -383,9 +387,7 @@ def test_features_of_one_call_are_of_one_version(
     np.testing.assert_array_equal(found, [[2, 1]])
 
 
-def test_features_of_several_calls_can_be_of_one_version(
-    changing_server, folder, protocol
-):
+def test_a_pinned_client_keeps_its_version(changing_server, folder, protocol):
     client = serving.Client(getattr(changing_server, protocol), "mean")
     pinned = client.pinned()
     found = [
@@ -398,7 +400,7 @@ def test_features_of_several_calls_can_be_of_one_version(
     np.testing.assert_array_equal(np.concatenate(found), [[1, 1]] * 2)
 
 
-def test_a_version_that_goes_away_meanwhile_is_told_of(
+def test_a_version_that_is_unloaded_during_a_call_is_named(
     changing_server, folder, protocol
 ):
     client = serving.Client(getattr(changing_server, protocol), "mean")
@@ -411,7 +413,7 @@ def test_a_version_that_goes_away_meanwhile_is_told_of(
         client.embed(ones(changing_server, second))
 
 
-def test_a_server_that_tells_no_version_is_asked_for_the_newest(
+def test_metadata_without_a_version_leave_the_newest(
     server, host, images, monkeypatch
 ):
     tell = server.get_model_metadata
@@ -426,7 +428,7 @@ def test_a_server_that_tells_no_version_is_asked_for_the_newest(
     assert serving.Client(host, "tiny").embed(images, "fc").shape == (4, 6)
 
 
-def test_grpc_understands_no_damaged_metadata(server, monkeypatch):
+def test_damaged_metadata_by_grpc_are_refused(server, monkeypatch):
     tell = server.get_model_metadata
 
     def tell_damaged(request):
@@ -445,7 +447,7 @@ def test_grpc_understands_no_damaged_metadata(server, monkeypatch):
 @pytest.mark.parametrize(
     ("sizes", "num_bytes"), [((4, 6), 95), ((-4, -6), 96), ((2**40, 0), 96)]
 )
-def test_grpc_understands_no_damaged_features(
+def test_damaged_features_by_grpc_are_refused(
     server, monkeypatch, images, sizes, num_bytes
 ):
     predict = server.predict
@@ -468,26 +470,26 @@ def test_grpc_understands_no_damaged_features(
         serving.Client(server.grpc, "tiny").embed(images, "fc")
 
 
-def test_grpc_finds_out_that_rest_is_there(server):
+def test_grpc_to_a_port_of_rest_is_named(server):
     with pytest.raises(serving.UnavailableError, match="does not speak gRPC"):
         serving.Client(
             server.rest.removeprefix("http://"), "tiny", max_retries=0
         ).status()
 
 
-def test_rest_finds_out_that_grpc_is_there(server):
-    with pytest.raises(serving.UnavailableError, match="Does REST listen"):
+def test_rest_to_a_port_of_grpc_is_named(server):
+    with pytest.raises(serving.UnavailableError, match="Does it serve REST"):
         serving.Client(f"http://{server.grpc}", "tiny").status()
 
 
-def test_rest_finds_out_that_another_server_is_there(server):
+def test_rest_to_another_web_server_is_named(server):
     with pytest.raises(
         serving.UnexpectedAnswerError, match="path before /v1 is /other.*404"
     ):
         serving.Client(f"{server.rest}/other", "tiny").status()
 
 
-def test_an_answer_before_the_request_is_through_is_read(raw_server):
+def test_an_answer_before_the_whole_request_is_read(raw_server):
     metadata = (
         b'{"metadata": {"signature_def": {"signature_def": {"encoded_images": '
         b'{"inputs": {"encoded_images": {"dtype": "DT_STRING", "tensor_shape": '
@@ -501,7 +503,7 @@ def test_an_answer_before_the_request_is_through_is_read(raw_server):
             if is_get
             else (b"413 Content Too Large", b"<h1>413</h1>")
         )
-        # What is not read yet makes the end of the connection a hard one.
+        # Closing with unread data resets the connection.
         connection.sendall(
             b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s"
             % (status, len(content), content)
@@ -509,7 +511,7 @@ def test_an_answer_before_the_request_is_through_is_read(raw_server):
 
     client = serving.Client(f"http://{raw_server(talk)}", "tiny")
 
-    # More than the system takes in before anybody reads it.
+    # More than the system buffers.
     with pytest.raises(
         serving.MessageTooLargeError, match="status 413.*batch_size=1 "
     ) as caught:
@@ -528,7 +530,7 @@ def test_an_answer_before_the_request_is_through_is_read(raw_server):
         pytest.param(b"[" * 200_000, id="nested"),
     ],
 )
-def test_rest_understands_no_nonsense(raw_server, content):
+def test_an_invalid_answer_by_rest_is_refused(raw_server, content):
     def talk(connection):
         connection.recv(4096)
         connection.sendall(
@@ -553,7 +555,7 @@ METADATA = (
 
 @pytest.fixture
 def answered(monkeypatch):
-    """Embeds a file by REST, where metadata and features are these."""
+    """Embeds a file by REST from given answers."""
 
     def embed(status, content, metadata=METADATA):
         client = serving.Client("http://127.0.0.1:1", "tiny")
@@ -579,12 +581,14 @@ def answered(monkeypatch):
         (METADATA, f'{{"outputs": [[1{"0" * 400}, 2]]}}'),
     ],
 )
-def test_rest_understands_no_number_without_an_end(answered, metadata, content):
+def test_infinite_and_huge_numbers_by_rest_are_refused(
+    answered, metadata, content
+):
     with pytest.raises(serving.UnexpectedAnswerError):
         answered(200, content, metadata)
 
 
-def test_a_status_without_an_end_is_none(monkeypatch):
+def test_an_infinite_version_number_is_refused(monkeypatch):
     client = serving.Client("http://127.0.0.1:1", "tiny")
     content = b'{"model_version_status": [{"version": 1e999, "state": "END"}]}'
     monkeypatch.setattr(
@@ -594,19 +598,19 @@ def test_a_status_without_an_end_is_none(monkeypatch):
         client.status()
 
 
-def test_numbers_too_large_for_32_bits_are_infinite(answered):
+def test_numbers_too_large_for_32_bits_become_infinite(answered):
     found = answered(200, '{"outputs": [[1e300, 2]]}')
     np.testing.assert_array_equal(found, [[np.inf, 2]])
 
 
-def test_a_limit_is_told_of_whatever_was_sent(answered):
+def test_a_size_of_0_in_the_message_is_no_division_by_0(answered):
     with pytest.raises(serving.MessageTooLargeError):
         answered(429, '{"error": "larger than max (0 vs. 4)"}')
 
 
-def test_no_words_of_a_server_are_orders_for_a_terminal(answered):
+def test_control_characters_of_a_server_are_escaped(answered):
     with pytest.raises(
-        serving.RequestRefusedError, match=r"said: '\\x1b\[31mre\\u202ed'$"
+        serving.RequestRefusedError, match=r"message: '\\x1b\[31mre\\u202ed'$"
     ):
         answered(400, r'{"error": "\u001b[31mre\u202ed"}')
 
@@ -626,7 +630,7 @@ def test_a_redirect_is_not_followed(raw_server):
     assert len(requests) == 1
 
 
-def test_an_answer_without_an_end_is_cut_at_the_limit(raw_server):
+def test_an_endless_answer_is_refused_at_the_limit(raw_server):
     num_chunks = []
 
     def talk(connection):
@@ -646,7 +650,7 @@ def test_an_answer_without_an_end_is_cut_at_the_limit(raw_server):
 
     with pytest.raises(serving.UnexpectedAnswerError, match="larger than max"):
         client.status()
-    # 64 KiB each: what the system holds back, and not all that could come.
+    # 64 KiB each: no more than the system buffers.
     assert len(num_chunks) < 1000
 
 
@@ -669,7 +673,7 @@ def test_a_connection_is_used_once(raw_server):
     def talk(connection):
         connection.recv(4096)
         content = b'{"model_version_status": []}'
-        # It says that it keeps the connection, and closes it.
+        # The headers promise to keep the connection.
         connection.sendall(
             b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
             % (len(content), content)
@@ -704,7 +708,7 @@ def test_a_closed_client_cannot_be_used(server, host):
         client.status()
 
 
-def test_no_thread_is_left_of_a_request(server, images):
+def test_a_request_leaves_no_thread(server, images):
     before = set(threading.enumerate())
     client = serving.Client(server.rest, "tiny", max_retries=0)
     client.embed(images)
@@ -717,7 +721,7 @@ def test_no_thread_is_left_of_a_request(server, images):
     ]
 
 
-def test_half_an_answer_is_none(raw_server):
+def test_an_incomplete_answer_is_refused(raw_server):
     def talk(connection):
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")
@@ -726,7 +730,7 @@ def test_half_an_answer_is_none(raw_server):
         serving.Client(f"http://{raw_server(talk)}", "tiny").status()
 
 
-def test_rest_goes_through_the_path_of_a_proxy(models, images):
+def test_rest_uses_the_path_of_a_proxy(models, images):
     served = {"mean": models["mean"]}
     with ConformanceServer(served, prefix="/team/a") as server:
         assert server.rest.endswith("/team/a")

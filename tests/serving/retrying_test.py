@@ -1,4 +1,4 @@
-"""What failed for now is tried again, later and later, until time is up."""
+"""`with_retries`: the waits, the time for each attempt, and the end."""
 
 import types
 
@@ -9,7 +9,7 @@ from keras_dim.serving import transport
 
 
 class Clock:
-    """Time that passes only where something waits."""
+    """A clock that advances only by `sleep`."""
 
     def __init__(self):
         self.seconds = 100.0
@@ -32,7 +32,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def draw(monkeypatch):
-    """Has the shortest waits drawn, or by another function others."""
+    """Replaces the random waits, by default by the shortest ones."""
 
     def set_draw(function):
         module = types.SimpleNamespace(uniform=function)
@@ -55,7 +55,7 @@ def test_waits_double_up_to_a_limit(clock, draw):
     assert clock.waits == pytest.approx(expected)
 
 
-def test_chance_makes_a_wait_up_to_twice_as_long(clock, draw):
+def test_random_waits_are_up_to_twice_as_long(clock, draw):
     draw(lambda low, high: high)
     with pytest.raises(ServerError):
         transport.with_retries(fail, 1e6, 3)
@@ -77,7 +77,7 @@ def test_each_attempt_gets_the_time_that_is_left(clock, draw):
     assert caught.value.num_attempts == 4
 
 
-def test_without_a_number_there_are_retries_until_time_is_up(clock, draw):
+def test_without_max_retries_the_timeout_ends_the_retries(clock, draw):
     def attempt(seconds):
         # A server that comes back after a minute.
         if clock.seconds < 157:
@@ -92,7 +92,7 @@ def test_without_a_number_there_are_retries_until_time_is_up(clock, draw):
     assert 57.5 <= clock.seconds < 60
 
 
-def test_an_attempt_that_is_late_does_not_hide_the_failure(clock, draw):
+def test_a_timeout_does_not_hide_the_earlier_failure(clock, draw):
     codes = ["UNAVAILABLE", "DEADLINE_EXCEEDED"]
 
     def attempt(seconds):
@@ -104,13 +104,13 @@ def test_an_attempt_that_is_late_does_not_hide_the_failure(clock, draw):
     assert (caught.value.code, caught.value.num_attempts) == ("UNAVAILABLE", 2)
 
 
-def test_no_retries_are_one_attempt(clock):
+def test_max_retries_of_0_is_one_attempt(clock):
     with pytest.raises(ServerError) as caught:
         transport.with_retries(fail, 10, 0)
     assert caught.value.num_attempts == 1
 
 
-def test_another_error_passes_at_once(clock):
+def test_other_exceptions_are_not_retried(clock):
     def attempt(seconds):
         raise KeyError("a mistake of ours")
 

@@ -4,10 +4,9 @@ import tensorflow as tf
 
 
 class Mean(tf.Module):
-    """The version's number times the mean of the pixels, and one that is NaN.
+    """Two features: version number times mean pixel, and 1, or NaN for black.
 
-    Its only output is `features`, which REST gives without the name. The
-    second is 0 / 0 of a black image.
+    Its only output is `features`, which REST gives without the name.
     """
 
     def __init__(self, version):
@@ -21,7 +20,7 @@ class Mean(tf.Module):
 
 
 class Pixels(tf.Module):
-    """The pixels themselves: an answer of four times the request's size."""
+    """The pixels: the answer is four times as large as the request."""
 
     def serving_default(self, images):
         return {"pixels": tf.cast(images, "float32")}
@@ -43,7 +42,7 @@ def _images(*shape):
 
 def _save(module, folder):
     of_any_shape = _images(None, None, None)
-    # It must hang on the module to be saved with its variables.
+    # As an attribute it is saved with the module's variables.
     module.function = tf.function(module.serving_default, [of_any_shape])
     signatures = {"serving_default": module.function}
     tf.saved_model.save(module, str(folder), signatures)

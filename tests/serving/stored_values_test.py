@@ -1,4 +1,4 @@
-"""A server's encoder of stored values takes them in their own type."""
+"""An encoder of stored values on a server takes images of its own dtype."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def deep(tmp_path_factory):
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
-def test_both_ways_give_the_features_of_the_encoder(deep, protocol, tmp_path):
+def test_features_are_those_of_the_encoder(deep, protocol, tmp_path):
     path, server = deep
     host = getattr(server, protocol)
     for number, image in enumerate(IMAGES):
@@ -48,12 +48,12 @@ def test_both_ways_give_the_features_of_the_encoder(deep, protocol, tmp_path):
         np.load(there / "features.npy"), expected, rtol=1e-5, atol=1e-5
     )
     with serving.Client(host, "deep") as client:
-        # Another order of bytes is the same numbers.
+        # Big-endian arrays have the same values.
         found = client.embed(IMAGES.astype(">u2"), "global")
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_another_type_is_refused(deep):
+def test_another_dtype_is_refused(deep):
     _, server = deep
     with serving.Client(server.grpc, "deep") as client:
         with pytest.raises(ValueError, match="that takes {'images': 'uint8'}"):
