@@ -1,8 +1,8 @@
 """Image encoders from unlabelled images, for Keras 3.
 
-Every public name is loaded when it is first used, so that `import keras_dim`
-and `keras-dim --help` take milliseconds, load neither Keras nor TensorFlow,
-and need no TensorFlow where Keras runs without it.
+Every public name is imported when it is first used. So `import keras_dim` and
+`keras-dim --help` take milliseconds and load neither Keras nor TensorFlow, and
+TensorFlow is not needed where Keras runs without it.
 """
 
 import importlib
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from keras_dim.training import Recipe
     from keras_dim.training import pretrain
 
-# Where functions and classes that are no method are found. None has the name of
-# a module, which importing that module would put in its place.
+# The modules of functions and classes other than methods. None may be called as
+# a module of this package: importing that module would replace it.
 _MODULE_OF = {
     "Recipe": "training",
     "advise": "advice",
@@ -116,7 +116,7 @@ def __dir__():
     return sorted(__all__)
 
 
-# Keras loads a saved method once its class is registered, which importing it
-# does. Without Keras, that waits for the first use of a name above.
+# Keras can load a saved method only once its class is registered, by an import.
+# If Keras is imported later, that happens with the first use of a method.
 if "keras" in sys.modules:
     from keras_dim import methods  # noqa: F401

@@ -1,4 +1,4 @@
-"""Describes presets and recipes without Keras, whose import takes seconds."""
+"""Describes presets and recipes without Keras, which takes seconds to load."""
 
 import ast
 import json
@@ -9,14 +9,14 @@ import re
 from typing import Any
 
 METADATA = "metadata.json"
-# Presets that have not been trained, as their data could not be downloaded:
-# the preset that is loaded instead, and the warning.
+# For presets that have not been trained, because their data could not be
+# downloaded: the preset that is loaded instead, and the warning.
 STAND_INS = {
     "amdim_stl10": (
         "amdim_tiny_imagenet",
-        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', of "
-        "other images of ImageNet. To train on STL-10 itself: keras-dim "
-        "pretrain --recipe amdim_stl10 --directory RUN",
+        "'amdim_stl10' has not been trained: this is 'amdim_tiny_imagenet', "
+        "trained on other images of ImageNet. To train on STL-10 itself: "
+        "keras-dim pretrain --recipe amdim_stl10 --directory RUN",
     )
 }
 _Path = str | os.PathLike
@@ -32,13 +32,12 @@ def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
 
     Returns:
         list of dicts, ordered by name: the metadata of `presets.save_preset`,
-        with
-        `"image_shape"` as a tuple and `"features"` as a dict from name to
-        width, maps flattened.
+        with `"image_shape"` as a tuple and `"features"` as a dict from name to
+        width, with maps flattened.
 
     Raises:
-        ValueError: for a preset whose metadata cannot be read.
-        FileNotFoundError: when `directory` does not exist.
+        ValueError: if the metadata of a preset cannot be read.
+        FileNotFoundError: if `directory` does not exist.
     """
     root = presets_folder(directory)
     table = []
@@ -53,14 +52,14 @@ def list_pretrained(directory: _Path | None = None) -> list[dict[str, Any]]:
         except (AttributeError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(
                 f"{str(path)!r} must have the entries 'image_shape', a list, "
-                f"and 'features', of a list each: {error!r}"
+                f"and 'features', a dict of lists: {error!r}"
             ) from error
         table.append(row)
     return table
 
 
 def list_recipes() -> list[dict[str, Any]]:
-    """Returns the arguments of all recipes, as their files write them."""
+    """Returns the arguments of each recipe as written in its file, by name."""
     rows = []
     for path in sorted((_PACKAGE / "recipes").glob("[!_]*.py")):
         *_, made = ast.parse(path.read_text(encoding="utf-8")).body
@@ -70,18 +69,18 @@ def list_recipes() -> list[dict[str, Any]]:
 
 
 def presets_folder(directory: _Path | None = None) -> pathlib.Path | None:
-    """Returns `directory` or else the package's own presets, None without."""
+    """Returns `directory`, or the folder of the package's presets, or None."""
     if directory is not None:
         return existing_folder(directory)
     folders = [_PACKAGE / "saved_models"]
-    # A folder beside an installed package belongs to somebody else.
+    # Beside an installed package, such a folder is not this package's.
     if (_PACKAGE.parent / "setup.py").is_file():
         folders.append(_PACKAGE.parent / "saved_models")
     return next(filter(pathlib.Path.is_dir, folders), None)
 
 
 def preset_names(root: pathlib.Path | None) -> list[str]:
-    """Returns the names of the presets in a folder, in order."""
+    """Returns the names of the presets in a folder, sorted."""
     if root is None:
         return []
     return sorted(

@@ -67,7 +67,7 @@ def analyse(images: Images, num_labels: int, report) -> Findings:
     num = len(features)
     if num < 2:
         raise ValueError(
-            "A report compares images: at least two are needed. Only one could "
+            "A report compares images: it needs two or more, and only one can "
             "be read."
         )
     steps = iter(range(1, 8))

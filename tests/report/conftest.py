@@ -1,4 +1,4 @@
-"""A folder of photographs with planted answers, and the report on it."""
+"""A folder of photographs with planted defects, and the report on it."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,10 @@ def hostile():
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Parts of scikit-learn's two photographs, a class each.
+    """Parts of scikit-learn's two photographs, one class from each.
 
-    A copy is planted, mirrored and saved as JPEG, and one byte for byte; one
-    image each is blurred, dark and damaged; and two have names that are no
-    plain text.
+    Planted are a mirrored copy as JPEG and an exact copy; a blurred, a dark and
+    a damaged image; and two names, one of HTML and one that is not UTF-8.
     """
     folder = tmp_path_factory.mktemp("reports") / "photos"
     china, flower = datasets.load_sample_images().images
@@ -52,7 +51,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def written(photos):
-    """The folder of the report, and the counts that came back."""
+    """The folder of the report, and the counts that were returned."""
     output = photos.parent / "report"
     counts = report.write_report(
         tiny_encoder(), photos, output, num_labels=6, encoder_name="tiny"

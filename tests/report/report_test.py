@@ -1,3 +1,5 @@
+"""The page and the tables of a report, on photographs with planted defects."""
+
 import base64
 import csv
 import io
@@ -48,7 +50,7 @@ def test_counts_are_those_of_the_tables(written):
     assert counts["num_label_issues"] == len(table(written, "label_issues"))
 
 
-def test_images_that_are_enlarged_to_be_judged_are_not_called_blurred(tmp_path):
+def test_images_that_are_enlarged_are_not_measured_for_blur(tmp_path):
     draw = np.random.default_rng(0).integers
     for number, side in enumerate((64, 64, 64, 32, 60)):
         image = Image.fromarray(draw(0, 256, (side, side, 3), dtype="uint8"))
@@ -92,7 +94,7 @@ def test_planted_defects_are_listed(written, hostile):
     assert found["exact_duplicate"] == ["same_as_05.png"]
 
 
-def test_images_to_label_are_good_ones_once_each(written, hostile):
+def test_images_to_label_have_no_defects_and_are_distinct(written, hostile):
     chosen = table(written, "labelling")
     paths = [row["path"] for row in chosen]
 
@@ -121,7 +123,7 @@ def test_parquet_holds_the_tables(written):
     )
 
 
-def test_without_pyarrow_there_is_csv_alone(photos, tmp_path, monkeypatch):
+def test_without_pyarrow_only_csv_is_written(photos, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     report.write_report(tiny_encoder(), photos, tmp_path / "r", labels=False)
     names = {path.name for path in (tmp_path / "r").iterdir()}
@@ -133,23 +135,23 @@ def test_without_pyarrow_there_is_csv_alone(photos, tmp_path, monkeypatch):
 
 def test_the_page_needs_no_other_file_and_no_network(written):
     text = (written[0] / report.PAGE).read_text(encoding="utf-8")
-    # Only tables beside the page are linked, by the script.
+    # The script links only to tables beside the page.
     assert re.findall(r"""(?:src|href)=["'][^"']*["']|https?://""", text) == []
     assert "default-src 'none'" in text
 
 
-def test_nothing_in_the_data_can_end_its_element(written, hostile):
+def test_no_data_can_close_its_element(written, hostile):
     text = (written[0] / report.PAGE).read_text(encoding="utf-8")
     data = data_of(written[0] / report.PAGE)
 
-    # Two elements of script begin and end, whatever names hold.
+    # There are two script elements, whatever the names contain.
     assert text.count("<script") == text.count("</script") == 2
     assert "<!--" not in text
     assert f"flower/{hostile}" in data["names"]
     assert "'china/caf\\udce9.png'" in data["names"]
 
 
-def test_the_page_shows_no_more_images_than_its_bound(
+def test_the_page_shows_a_limited_number_of_images(
     photos, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(page, "MOST_IMAGES", 10)
@@ -161,15 +163,14 @@ def test_the_page_shows_no_more_images_than_its_bound(
     data = data_of(output / report.PAGE)
 
     assert counts["num_images"] == data["count"] == 53
-    # 10 on the map, and those that sections name: at most 2 of each of 7
-    # defects, 16 of duplicates, 2 outliers, to label and in question, and 5
-    # typical ones.
+    # 10 on the map and those in sections: at most 2 for each of 7 defects, 16
+    # duplicates, 2 outliers, 2 to label, 2 label issues and 5 typical ones.
     assert 10 <= len(data["names"]) < 53
     rows = data["sections"]["outliers"]
     assert max(rows) < len(data["names"]) and min(rows) >= 0
 
 
-def test_thumbnails_stay_below_their_bytes():
+def test_sheets_stay_below_most_bytes():
     noise = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3))
     noise = noise.astype(np.uint8)
 
@@ -181,14 +182,14 @@ def test_thumbnails_stay_below_their_bytes():
     assert num_bytes(most_bytes=80_000) <= 80_000
 
 
-def test_sheets_hold_each_thumbnail_in_its_place():
+def test_sheets_have_each_thumbnail_in_its_place():
     grey = np.arange(40, 240, 10, np.uint8)[:, None, None, None]
     found = sheets.sheets(np.broadcast_to(grey, (20, 256, 256, 3)))
     file = io.BytesIO(base64.b64decode(found["images"][1]))
     sheet = np.asarray(Image.open(file))
 
     assert found["columns"] == 4 and len(found["images"]) == 2
-    # The second sheet holds the last 4 of 20, in one line.
+    # The second sheet has the last 4 of 20, in one row.
     assert sheet.shape == (256, 1024, 3)
     np.testing.assert_allclose(
         sheet[128, 128::256, 0], [200, 210, 220, 230], atol=4
@@ -216,7 +217,7 @@ def test_the_map_takes_few_and_equal_images(num):
     assert np.isfinite(layout(np.eye(num, 5))).all()
 
 
-def test_measures_are_finite_and_say_how_to_read_them():
+def test_measures_are_finite():
     features = np.random.default_rng(0).normal(size=(200, 4))
     features[:, 3] = 7
 
@@ -247,13 +248,13 @@ def test_a_report_of_equal_images_is_written(tmp_path):
         (np.zeros((4, 8, 8, 3), np.uint8), {"feature": "x"}, "'x'"),
     ],
 )
-def test_unusable_arguments_leave_nothing(tmp_path, images, options, message):
+def test_invalid_arguments_leave_no_files(tmp_path, images, options, message):
     with pytest.raises(ValueError, match=message):
         report.write_report(tiny_encoder(), images, tmp_path / "r", **options)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_folder_is_left_alone(tmp_path):
+def test_an_existing_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="exists"):
         report.write_report(tiny_encoder(), "digits", tmp_path)
