@@ -14,10 +14,9 @@ import numpy as np
 from keras_dim import batches
 from keras_dim import checks
 from keras_dim.batches import ranges
+from keras_dim.serving import address
 from keras_dim.serving import errors
 from keras_dim.serving import transport
-from keras_dim.serving.address import Address
-from keras_dim.serving.address import parse_address
 
 
 class Client(contextlib.AbstractContextManager):
@@ -67,7 +66,7 @@ class Client(contextlib.AbstractContextManager):
         max_retries: int | None = None,
         max_message_bytes: int = transport.MAX_MESSAGE_BYTES,
     ):
-        self._address = parse_address(host)
+        self._address = address.parse_address(host)
         _check_name("model", model)
         if isinstance(version, str):
             _check_name("version", version)
@@ -174,7 +173,7 @@ class Client(contextlib.AbstractContextManager):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self._model} at {self._address}>"
+        return f"<Client of {self._model} at {address.as_text(self._address)}>"
 
     def _embed(self, image_batches, feature, name, input_name):
         # Invalid images are refused before the server is asked.
@@ -246,12 +245,12 @@ class Client(contextlib.AbstractContextManager):
             ) from failure
 
 
-def _open(address: Address, max_message_bytes: int) -> Any:
+def _open(server, max_message_bytes):
     # Imported only when used: one loads TensorFlow, the other urllib3.
-    if address.protocol != "grpc":
+    if server.scheme != "grpc":
         from keras_dim.serving.rest_transport import RestTransport
 
-        return RestTransport(address, max_message_bytes)
+        return RestTransport(server, max_message_bytes)
     try:
         from keras_dim.serving.grpc_transport import GrpcTransport
     except ImportError as error:
@@ -259,7 +258,7 @@ def _open(address: Address, max_message_bytes: int) -> Any:
             'gRPC needs `pip install "keras-dim[serving]"`. REST does not: '
             f"write http://host:8501 for host:8500. The import failed: {error}"
         ) from error
-    return GrpcTransport(address, max_message_bytes)
+    return GrpcTransport(server, max_message_bytes)
 
 
 def _check_name(argument, name):

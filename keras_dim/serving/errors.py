@@ -3,15 +3,9 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult
 
-from keras_dim.serving.address import Address
-
-# Two codes that gRPC lacks: a connection failed in a way that no retry repairs;
-# and a message is too large, for which servers give RESOURCE_EXHAUSTED, as for
-# a lack of memory.
-CONNECTION_FAILED = "CONNECTION_FAILED"
-MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
-_EXHAUSTED = "RESOURCE_EXHAUSTED"
+from keras_dim.serving.address import as_text
 
 
 class ServerError(OSError):
@@ -53,7 +47,8 @@ class MessageTooLargeError(ServerError, ValueError):
     """
 
     def __init__(self, message: str, batch_size: int):
-        super().__init__(f"{message} {_advice(batch_size)}", _EXHAUSTED)
+        message = f"{message} {_advice(batch_size)}"
+        super().__init__(message, "RESOURCE_EXHAUSTED")
         self.batch_size = batch_size
 
 
@@ -64,14 +59,16 @@ class UnexpectedAnswerError(ServerError):
 _REFUSED = (RequestRefusedError, "It refused the request.")
 _UNEXPECTED = (UnexpectedAnswerError, "Is it TensorFlow Serving?")
 _TIMEOUT = "Raise `timeout`, or lower `batch_size`."
+_EXHAUSTED = (UnavailableError, "Try later, or lower `batch_size`.")
 _NO_REST = "Does it serve REST at this port? The default port is 8501."
-# The error for each code, and its advice.
+# The error for each code, and its advice. CONNECTION_FAILED is our own, for
+# failures that no retry repairs.
 _ERRORS = {
     "UNAVAILABLE": (UnavailableError, "Does a server listen there?"),
-    CONNECTION_FAILED: (UnavailableError, _NO_REST),
+    "CONNECTION_FAILED": (UnavailableError, _NO_REST),
     "DEADLINE_EXCEEDED": (ServerDeadlineError, _TIMEOUT),
     "NOT_FOUND": (ModelNotFoundError, "It does not serve this model."),
-    _EXHAUSTED: (UnavailableError, "Try later, or lower `batch_size`."),
+    "RESOURCE_EXHAUSTED": _EXHAUSTED,
     "INVALID_ARGUMENT": _REFUSED,
     "FAILED_PRECONDITION": _REFUSED,
     "OUT_OF_RANGE": _REFUSED,
@@ -86,7 +83,7 @@ _LONGEST_QUOTE = 500
 def explain(
     failure: ServerError,
     request: Any,
-    address: Address,
+    address: SplitResult,
     timeout: float,
     versions: Mapping[int, str] | None = None,
 ) -> ServerError:
@@ -94,22 +91,24 @@ def explain(
 
     `versions`, if known, has the state of each version of the model.
     """
+    where = as_text(address)
     said = " ".join(str(failure).split())
     # `repr` escapes what would control a terminal.
     quote = f" Its message: {said[:_LONGEST_QUOTE]!r}" if said else ""
     sizes = _MESSAGE_TOO_LARGE.search(said)
     code = failure.code
     error, advice = _ERRORS.get(code, _UNEXPECTED)
-    if code == MESSAGE_TOO_LARGE or (code == _EXHAUSTED and sizes):
+    # gRPC's code is RESOURCE_EXHAUSTED, as for a lack of memory.
+    if code == "MESSAGE_TOO_LARGE" or (code == "RESOURCE_EXHAUSTED" and sizes):
         if num_images := len(request.images):
             # If the sizes are unknown, half of the images is a guess.
             size, limit = map(int, sizes.groups()) if sizes else (2, 1)
             return MessageTooLargeError(
-                f"A message of {num_images} images is too large for {address}."
+                f"A message of {num_images} images is too large for {where}."
                 f"{quote}",
                 min(num_images * limit // max(size, 1), num_images - 1),
             )
-        code, (error, advice) = _EXHAUSTED, _UNEXPECTED
+        code, (error, advice) = "RESOURCE_EXHAUSTED", _UNEXPECTED
     if error is RequestRefusedError:
         if too_many := _BATCH_TOO_LARGE.search(said):
             advice += f" {_advice(too_many[1])}"
@@ -125,13 +124,13 @@ def explain(
             advice += " It did at first: embed all images again."
         if versions is not None:
             advice += f" Versions of this model there: {versions or 'none'}."
-    elif error is UnexpectedAnswerError and address.prefix:
-        advice += f" The path before /v1 is {address.prefix}."
+    elif error is UnexpectedAnswerError and address.path:
+        advice += f" The path before /v1 is {address.path}."
     elif "HTTP/2" in said or "http1" in said:
         # A server of HTTP/1 does not understand gRPC's HTTP/2.
         advice = "It does not speak gRPC: write http:// in front for REST."
     return error(
-        f"{address} failed a request to the model {request} with {code} "
+        f"{where} failed a request to the model {request} with {code} "
         f"(attempts: {failure.num_attempts}, within {timeout:g} seconds). "
         f"{advice}{quote}",
         code,

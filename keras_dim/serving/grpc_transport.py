@@ -1,5 +1,7 @@
 """Requests by gRPC. The package of its messages loads TensorFlow."""
 
+from urllib.parse import SplitResult
+
 import grpc
 import numpy as np
 from google.protobuf import json_format
@@ -10,7 +12,6 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from keras_dim.serving import transport
-from keras_dim.serving.address import Address
 
 # tensorflow/core/framework/types.proto
 _DT_FLOAT, _DT_STRING = 1, 7
@@ -25,11 +26,11 @@ class GrpcTransport:
 
     is_closed = False
 
-    def __init__(self, address: Address, max_message_bytes: int):
+    def __init__(self, address: SplitResult, max_message_bytes: int):
         self._max_message_bytes = max_message_bytes
         self._channel = grpc.insecure_channel(
             # Without the scheme a host named "unix" would be a file.
-            f"dns:///{address.host_and_port}",
+            f"dns:///{address.netloc}",
             options=[
                 # gRPC's own limit is 4 MB.
                 ("grpc.max_send_message_length", max_message_bytes),

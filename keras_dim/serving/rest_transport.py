@@ -12,9 +12,7 @@ import urllib.parse
 import numpy as np
 import urllib3
 
-from keras_dim.serving import errors
 from keras_dim.serving import transport
-from keras_dim.serving.address import Address
 
 # gRPC's code for each HTTP status; 413 and 429 also come from proxies.
 _CODES = {
@@ -23,7 +21,7 @@ _CODES = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
-    413: errors.MESSAGE_TOO_LARGE,
+    413: "MESSAGE_TOO_LARGE",
     429: "RESOURCE_EXHAUSTED",
     499: "CANCELLED",
     501: "UNIMPLEMENTED",
@@ -50,7 +48,9 @@ class RestTransport:
 
     is_closed = False
 
-    def __init__(self, address: Address, max_message_bytes: int):
+    def __init__(
+        self, address: urllib.parse.SplitResult, max_message_bytes: int
+    ):
         self._address = address
         self._max_message_bytes = max_message_bytes
 
@@ -98,12 +98,14 @@ class RestTransport:
             if status == 200:
                 return answer
             if isinstance(answer.get("error"), str):
-                raise errors.ServerError(answer["error"], code)
+                raise transport.ServerError(answer["error"], code)
         if code == "NOT_FOUND":
             # TensorFlow Serving would have answered in JSON.
             code = "UNIMPLEMENTED"
         text = content[:_LONGEST_QUOTE].decode("utf-8", "replace")
-        raise errors.ServerError(f"HTTP status {status} {reason}. {text}", code)
+        raise transport.ServerError(
+            f"HTTP status {status} {reason}. {text}", code
+        )
 
     def _answer(self, method, path, body, timeout):
         """Returns the status, the reason and the content."""
@@ -111,7 +113,7 @@ class RestTransport:
         if body is not None:
             body = json.dumps(body, separators=(",", ":")).encode()
             transport.check_size(len(body), self._max_message_bytes)
-        url = f"{self._address.prefix}{path}"
+        url = f"{self._address.path}{path}"
         content = bytearray()
         try:
             with _connected_until(end, self._address) as connection:
@@ -128,18 +130,18 @@ class RestTransport:
             if time.monotonic() >= end:
                 # Content without a length ends where its socket is shut down.
                 raise TimeoutError
-        except errors.ServerError:
+        except transport.ServerError:
             raise
         except _ERRORS as error:
             cause = error.__cause__ or error
-            message, code = str(cause), errors.CONNECTION_FAILED
+            message, code = str(cause), "CONNECTION_FAILED"
             if isinstance(cause, ConnectionRefusedError):
                 code = "UNAVAILABLE"
             elif time.monotonic() >= end or isinstance(cause, TimeoutError):
                 message, code = "", "DEADLINE_EXCEEDED"
             else:
                 message = f"{type(cause).__name__}: {message}"
-            raise errors.ServerError(message, code) from error
+            raise transport.ServerError(message, code) from error
         return response.status, response.reason, content
 
 
@@ -151,8 +153,8 @@ def _connected_until(end, address):
     """
     # A timeout of 0 is an error.
     seconds = max(end - time.monotonic(), 1e-3)
-    connection = _CONNECTIONS[address.protocol](
-        address.host, address.port, timeout=seconds
+    connection = _CONNECTIONS[address.scheme](
+        address.hostname, address.port, timeout=seconds
     )
     with contextlib.closing(connection):
         connection.connect()

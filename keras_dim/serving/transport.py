@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_dim.serving.errors import MESSAGE_TOO_LARGE
 from keras_dim.serving.errors import ServerError
 
 # TensorFlow Serving and protobuf store sizes as signed 32-bit integers.
@@ -94,7 +93,7 @@ def check_size(num_bytes: int, limit: int) -> None:
     """Raises gRPC's error for a message above the limit."""
     if num_bytes > limit:
         message = f"CLIENT: message larger than max ({num_bytes} vs. {limit})"
-        raise ServerError(message, MESSAGE_TOO_LARGE)
+        raise ServerError(message, "MESSAGE_TOO_LARGE")
 
 
 def with_retries(
