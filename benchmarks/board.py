@@ -1,18 +1,18 @@
-"""How measures without labels correlate with probe accuracy, on the digits.
+"""Correlations of measures without labels with probe accuracy, on the digits.
 
-    python benchmarks/board.py --output RUNS    # trains what is not there yet
+    python benchmarks/board.py --output RUNS    # trains missing runs
     python benchmarks/board.py --output RUNS --table
     python benchmarks/board.py --per_view RUNS  # of benchmarks/per_view.py
 
 Each method trains one small network on 1,437 digits with several seeds and
 learning rates. After 1, 4 and 12 epochs the board's measures of 512 training
-images and their views, and the accuracy of probes on 360 test images, go to
-RUNS, a file for each training. `--table` writes Spearman's correlations, with
-intervals from resampled trainings, into docs/board.md.
+images and their views, and the accuracy of probes on 360 test images, are
+written to RUNS, a file for each training. `--table` writes Spearman's
+correlations, with intervals from resampled trainings, into docs/board.md.
 
-`--per_view` measures the encoders that per_view.py left, one of each method,
-on 2,048 training images of CIFAR-10, and prints how the measures go with the
-accuracies in docs/per_view across methods.
+`--per_view` measures the encoders of per_view.py, one of each method, on 2,048
+training images of CIFAR-10, and prints the correlations of the measures with
+the accuracies in docs/per_view across methods.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import json
 import pathlib
 import time
 
-import common  # First: it quiets TensorFlow.
+import common  # First: it silences TensorFlow.
 import keras
 import numpy as np
 from scipy import stats
@@ -40,7 +40,7 @@ LEARNING_RATES = (1e-4, 1e-3, 1e-2)
 BATCH_SIZE = 128
 NUM_WATCHED = 512
 NUM_RESAMPLED = 1000
-# Their encoders differ from those of the other methods, or saw labels.
+# Their encoders differ from those of the other methods, or used labels.
 OF_OTHER_KIND = ("cmc", "cpc", "supervised")
 MEASURES = (
     "rank_me",
@@ -69,7 +69,7 @@ METHODS = {
 
 
 def network():
-    """Returns a small encoder of images of 8 x 8 pixels, 64 numbers wide."""
+    """Returns a small encoder of images of 8 x 8 pixels, with 64 units."""
 
     def block(x, width, strides):
         x = keras.layers.Conv2D(
@@ -118,7 +118,7 @@ def train(method, learning_rate, seed):
     watched = images[order[:NUM_WATCHED]]
     # One pair of views for all methods.
     pair = evaluation.two_views(views.TwoViews(crops(7)), watched, (8, 8, 1))
-    # One model for all: each new one would be traced.
+    # One model for all: each new one would be traced again.
     encoder = evaluation.feature_model(model.encoder, "global")
     rows, done = [], 0
     for epochs in (0, *EPOCHS):
@@ -151,7 +151,7 @@ def train(method, learning_rate, seed):
 
 
 def run_all(folder, methods):
-    """Trains what has no file yet."""
+    """Trains the runs that have no file yet."""
     for method, rate, seed in itertools.product(methods, LEARNING_RATES, SEEDS):
         path = folder / f"{method}_{rate:g}_seed{seed}.json"
         if path.exists():
@@ -203,7 +203,7 @@ def compare_methods(folder):
 def correlation(runs, measure, probe):
     """Returns Spearman's correlation over the rows of runs, and its interval.
 
-    Rows of one training depend on each other: whole trainings are resampled.
+    Rows of one training are not independent: whole trainings are resampled.
     """
 
     def of(rows):
@@ -250,7 +250,7 @@ def write_page(folder):
         method: [each for each in found if each["method"] == method]
         for method in METHODS
     }
-    # The untrained network is in no run: it would count again in each.
+    # The untrained network is left out: each run would have it.
     trained = {
         method: [
             [row for row in each["rows"] if row["epochs"]] for each in runs

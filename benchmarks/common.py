@@ -1,4 +1,4 @@
-"""What the benchmarks share: a clock, the machine, its matrix peak."""
+"""Functions that benchmarks share: timing, the machine, its matrix peak."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ def machine():
 
 
 def median_seconds(function, repeats=5, warm_up=2):
-    """Returns the median seconds of a call, after some that do not count."""
+    """Returns the median seconds of a call, after some warm-up calls."""
     for _ in range(warm_up):
         function()
     seconds = []
@@ -45,7 +45,7 @@ def median_seconds(function, repeats=5, warm_up=2):
 
 
 def matrix_peak(dtype, size=4096):
-    """Returns the floating point operations a second of a bare product."""
+    """Returns the floating point operations a second of a matrix product."""
     import tensorflow as tf
 
     left, right = (

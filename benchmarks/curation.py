@@ -1,11 +1,11 @@
-"""Planted answers in CIFAR-10, and the time and memory of 100,000 rows.
+"""Planted copies and wrong labels in CIFAR-10; time and memory of 100,000 rows.
 
     python -m benchmarks.curation duplicates
     python -m benchmarks.curation labels
     python -m benchmarks.curation coreset
     python -m benchmarks.curation speed --num 100000 --units 512
 
-Every draw has seed 0. The encoder is the preset amdim_cifar10.
+All seeds are 0. The encoder is the preset amdim_cifar10.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def features_of(images):
 
 
 def duplicates(options):
-    """Counts pairs of one group: planted, and found besides."""
+    """Counts pairs in one group: planted ones, and others."""
     from keras_dim import curation
 
     images, _ = cifar10("test")
@@ -76,7 +76,7 @@ def duplicates(options):
         seconds = time.perf_counter() - start
         others = groups[:10_000]
         found = (groups[10_000:] >= 0) & (groups[10_000:] == others[rows])
-        # Images in the groups of copies that are neither copy nor original.
+        # Images in groups of copies that are neither a copy nor an original.
         mixed = np.isin(others, groups[10_000:][found])
         mixed[rows] = False
         besides = len(set(others[others >= 0]) - set(groups[10_000:]))
@@ -93,7 +93,7 @@ def duplicates(options):
 
 
 def labels(options):
-    """Measures how well 5 % wrong labels are ranked."""
+    """Measures how well scores rank 5 % wrong labels."""
     from sklearn.metrics import roc_auc_score
 
     from keras_dim import curation
@@ -111,7 +111,7 @@ def labels(options):
 
 
 def coreset(options):
-    """Compares labels of a coreset with as many at random."""
+    """Compares labels of a coreset with as many random ones."""
     from keras_dim import curation
     from keras_dim import evaluation
 

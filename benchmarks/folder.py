@@ -4,11 +4,11 @@
 
 The photographs are scikit-learn's two, cut and resized; `--turned` gives them
 the EXIF orientation of a camera that was held upright. Each line is the best
-of some epochs of one way of reading: by `tf.data`, and without TensorFlow, as
-where Keras runs on another backend. The second figure counts the time that
-this process had processors: it holds on a machine that is busy. To compare
-two commits, check one out into a folder of its own (`git worktree add`) and
-run this file with each folder as PYTHONPATH, in turns on one machine.
+of some epochs of one way of reading: by `tf.data`, or without TensorFlow, as on
+Keras's other backends. The second figure is processor time, which is also
+reliable on a busy machine. To compare two commits, check one out into a folder
+of its own (`git worktree add`) and run this file with each folder as
+PYTHONPATH, in turns on one machine.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from sklearn import datasets
 import keras_dim.data
 from keras_dim.data import reading
 
-# As of ImageNet, and of photographs that were scaled down for the web.
+# Sizes as in ImageNet, and of photographs that were scaled down for the web.
 SIZES = ((500, 375), (1024, 768))
 
 
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--turned", action="store_true")
     arguments = parser.parse_args()
     print(common.machine())
-    # Read anew in every epoch, as what does not fit into memory is.
+    # Read again in every epoch, like data that do not fit into memory.
     reading.HELD_BYTES = 0
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:

@@ -2,32 +2,31 @@
 
     KERAS_BACKEND=jax python benchmarks/gpu.py --data DATA --output OUTPUT
 
-Three stages, each a process of its own that is ended at its time limit. By
-default the first two run together and the third after them; whatever one does,
-the next is started.
+There are three stages. Each is a process that is ended at its time limit. By
+default the first two run together and the third after them, even if they fail.
 
     check   loss, gradients and state after a step of every tiny instance of
-            `tests/tiny.py`, the GPU against the CPU, in float32
+            `tests/tiny.py`, on the GPU and on the CPU, in float32
     train   pre-training on CIFAR-10 for `--minutes`, start-up included, with a
             score by nearest neighbours every `--score_minutes`
     speed   images a second of the training step of each method's recipe, and
             the share of the peak of a bfloat16 matrix product
 
-OUTPUT/results.jsonl has a line for each result, and OUTPUT/log.txt the same to
-read. The exit code is 0 if every stage did all it should. The encoder lies in
-OUTPUT in pieces below 16 MB, which are replaced at each score;
+OUTPUT/results.jsonl has a line for each result, and OUTPUT/log.txt has the same
+as text. The exit code is 0 if every stage succeeded. OUTPUT has the encoder in
+pieces below 16 MB, which are replaced at each score;
 
     python benchmarks/gpu.py --join OUTPUT
 
-makes OUTPUT/encoder.keras of them, in float32.
+joins them to OUTPUT/encoder.keras, in float32.
 
 On a machine without a network:
 
-1.  Beforehand, where there is one, write CIFAR-10 as four files below 30 MB:
+1.  On a machine with a network, write CIFAR-10 as four files below 30 MB:
 
         python benchmarks/gpu.py --write_data DATA
 
-    and fetch the packages that the other machine lacks, for its Python:
+    and download the packages that the other machine lacks, for its Python:
 
         pip download --no-deps --only-binary=:all: --python-version 3.12 \
             --platform manylinux_2_28_x86_64 -d WHEELS keras namex optree
@@ -35,16 +34,16 @@ On a machine without a network:
     Beside these and a JAX with CUDA, numpy, scikit-learn, pillow, h5py, rich,
     ml-dtypes, absl-py, packaging, urllib3 and grpcio are used. TensorFlow is
     not.
-2.  Carry `benchmarks`, `keras_dim`, `tests`, DATA and WHEELS over.
-3.  There:
+2.  Copy `benchmarks`, `keras_dim`, `tests`, DATA and WHEELS there.
+3.  On the other machine, run
 
         pip install --no-index --no-deps --target SITE WHEELS/*.whl
         PYTHONPATH=SITE:. KERAS_BACKEND=jax python benchmarks/gpu.py \
             --data DATA --output OUTPUT
 
-4.  Bring OUTPUT back, and join the encoder.
+4.  Copy OUTPUT back, and join the encoder.
 
-Compiled programs are kept in `--cache`, so that a second run starts sooner.
+Compiled programs are kept in `--cache`, so that a second run starts faster.
 """
 
 import argparse
@@ -59,7 +58,7 @@ import gpu_report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STAGES = ("check", "train", "speed")
-# A stage ends by itself at its limit. It is killed this long after it.
+# A stage should end at its limit. It is killed so many seconds later.
 GRACE = 10.0
 
 
@@ -134,7 +133,7 @@ def parse(arguments):
     others.add_argument("--write_data", metavar="DATA")
     others.add_argument("--source", default="cifar10")
     others.add_argument("--join", metavar="OUTPUT")
-    # A stage in its own process: its name, and when it has to end.
+    # For a stage in its own process: its name and its end.
     add("--stage", choices=STAGES, help=argparse.SUPPRESS)
     add("--deadline", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Loss, gradients and state of the tiny instances, the GPU against the CPU."""
+"""Compares loss, gradients and state of tiny instances on GPU and CPU."""
 
 import concurrent.futures
 import time
@@ -10,15 +10,14 @@ import keras
 import numpy as np
 import tiny
 
-# Of a gradient whose own norm is next to nothing, such as that of a bias
-# before batch norm, rounding is all there is: this share of the norm of all
-# gradients is added to it.
+# A gradient with a norm near 0, such as that of a bias before batch norm, has
+# only rounding errors: this share of the norm of all gradients is added to it.
 FLOOR = 1e-2
 
 
 def run(options, report):
     """Returns whether every instance agrees within the limit."""
-    # Products of float32 in float32, not in the 19 bits of a tensor core.
+    # Products of float32 in float32, not in the 19 bits of tensor cores.
     jax.config.update("jax_default_matmul_precision", "highest")
     keras.config.set_dtype_policy("float32")
     names = (options.instances or ",".join(tiny.METHODS)).split(",")
@@ -79,7 +78,7 @@ def start(name, devices):
 
 
 def step_on_each(programs):
-    """Compiles and runs each program; returns what each gives, in NumPy."""
+    """Compiles and runs each program; returns their results as NumPy arrays."""
     return [
         jax.tree.map(np.asarray, lowered.compile()(*given))
         for lowered, given in programs
@@ -87,7 +86,7 @@ def step_on_each(programs):
 
 
 def differences(found, expected):
-    """Returns the worst relative differences of two steps.
+    """Returns the largest relative differences of two steps.
 
     Args:
         found, expected: each a loss, gradients and the state after the step.

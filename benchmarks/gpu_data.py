@@ -1,4 +1,4 @@
-"""Images and labels as a few files of limited size."""
+"""Writes images and labels as a few files of limited size, and reads them."""
 
 import io
 import os
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 SPLITS = ("train", "test")
-# Of the pixels in one file, which compression nearly halves.
+# Bytes of the pixels in one file, before compression to nearly a half.
 PART_BYTES = 55_000_000
 # The longest side of a WebP image.
 LONGEST = 16383
@@ -21,8 +21,8 @@ def write(source, folder, part_bytes=PART_BYTES):
         source: whatever `keras_dim.data.open_source` opens, such as
             `"cifar10"`, with splits `"train"` and `"test"`.
         folder: str or path. Gets `train_0_of_3.npz` and so on, and
-            `test_0_of_1.npz`. They hold the pixels as WebP without loss, the
-            smallest that Pillow writes: 100 MB for CIFAR-10, of 184.
+            `test_0_of_1.npz`. They have the pixels as lossless WebP, Pillow's
+            smallest format: 100 MB for CIFAR-10 instead of 184.
         part_bytes: int. Most bytes of the pixels in one file.
     """
     from keras_dim import data
@@ -50,7 +50,7 @@ def write(source, folder, part_bytes=PART_BYTES):
 
 
 def pack(images):
-    """Returns arrays that `unpack` makes images of again."""
+    """Returns arrays from which `unpack` restores the images."""
     number, height, width, _ = images.shape
     blocks = []
     for first in range(0, number, LONGEST // height):
@@ -67,7 +67,7 @@ def pack(images):
 
 
 def unpack(file):
-    """Returns the images `(number, height, width, 3)` of packed arrays."""
+    """Returns the images `(number, height, width, 3)` from packed arrays."""
     height, images = int(file["height"]), []
     for block in np.split(file["webp"], file["ends"][:-1]):
         tall = np.asarray(Image.open(io.BytesIO(block.tobytes())))
@@ -112,7 +112,7 @@ def read(path):
 
 
 def _parts(folder, split):
-    """Returns the paths of all parts of a split, in their order."""
+    """Returns the paths of all parts of a split, in order."""
     found = list(folder.glob(f"{split}_*_of_*.npz"))
     if not found:
         raise ValueError(f"There is no {split}_0_of_*.npz in {folder}")

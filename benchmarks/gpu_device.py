@@ -1,4 +1,4 @@
-"""JAX's devices: how they are set up, and what they are."""
+"""Sets up and describes JAX's devices."""
 
 import concurrent.futures
 import contextlib
@@ -16,17 +16,17 @@ def prepare(cache):
     import jax
 
     jax.config.update("jax_compilation_cache_dir", cache)
-    # Small programs, too: a machine is often started anew.
+    # Small programs, too: the machine is often a new one.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @contextlib.contextmanager
 def made_on_cpu():
-    """Makes models without a program for each shape of a weight.
+    """Initialises the weights of models by NumPy.
 
-    JAX would compile one to draw it, and that takes longer than all the rest.
-    NumPy draws from the same distributions, other numbers.
+    JAX would compile a program for each shape of a weight, which takes longer
+    than everything else. The distributions are the same.
     """
     import jax
     import numpy as np
@@ -67,7 +67,7 @@ def made_on_cpu():
 
 
 def compiling_threads():
-    """Returns threads to compile in beside the one that traces."""
+    """Returns threads for compiling while another one traces."""
     number = min(8, max(1, (os.cpu_count() or 1) // 2))
     return concurrent.futures.ThreadPoolExecutor(max_workers=number)
 
@@ -76,8 +76,8 @@ def describe(on_cpu):
     """Returns the names of the devices and the versions.
 
     Raises:
-        RuntimeError: if there is no GPU, where JAX would quietly take the CPU,
-            and `on_cpu` is false.
+        RuntimeError: if there is no GPU and `on_cpu` is false, because JAX
+            would silently use the CPU.
     """
     import jax
     import keras

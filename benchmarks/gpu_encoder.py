@@ -1,4 +1,4 @@
-"""An encoder as pieces of limited size, which a killed run leaves whole."""
+"""Saves an encoder in pieces of limited size, complete even if killed."""
 
 import io
 import json
@@ -16,8 +16,8 @@ JOINED = "encoder.keras"
 def save(folder, encoder, weights, step, piece_bytes):
     """Writes an encoder in pieces, and then removes those of earlier steps.
 
-    Kernels are written in float16, finer than the bfloat16 in which they are
-    used, and vectors in float32. Each piece gets its name once it is whole.
+    Kernels are written in float16, which is more precise than the bfloat16 of
+    the training, and vectors in float32. Each piece is renamed when complete.
 
     Args:
         folder: path.
@@ -60,13 +60,13 @@ def save(folder, encoder, weights, step, piece_bytes):
 
 
 def join(folder):
-    """Makes `encoder.keras`, in float32, of the latest whole set of pieces.
+    """Joins the latest complete set of pieces to `encoder.keras`, in float32.
 
     Returns:
         path of the file.
 
     Raises:
-        FileNotFoundError: if there is no whole set.
+        FileNotFoundError: if there is no complete set.
     """
     from keras_dim import training
 

@@ -1,4 +1,4 @@
-"""Results as lines of JSON, and as lines to read."""
+"""Results as lines of JSON and as readable lines."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Speed of each method's training step, beside the peak of the device."""
+"""Times each method's training step, and the peak of the device."""
 
 import concurrent.futures
 import statistics
@@ -14,7 +14,7 @@ from keras_dim import methods
 from keras_dim import optimizers
 from keras_dim import recipes
 
-# Seconds before its deadline at which the stage begins to time.
+# The stage begins to time so many seconds before its deadline.
 RESERVE = 20.0
 
 
@@ -34,7 +34,7 @@ def run(options, report):
         try:
             recipe = recipe_of(name)
             lowered, given, flops = lower(recipe, options.speed_batch_size)
-            # Compiled beside each other, and timed one by one afterwards.
+            # Compiled in parallel, and timed one by one afterwards.
             future = pool.submit(lowered.compile)
             compiling[name] = future, recipe, given, flops
         except Exception as error:
@@ -71,7 +71,7 @@ def run(options, report):
 
 
 def recipe_of(method):
-    """Returns the method's recipe, that of CIFAR-10 where there is one."""
+    """Returns the method's recipe, for CIFAR-10 if there is one."""
     found = {
         name: recipe
         for name, recipe in recipes.RECIPES.items()
@@ -83,7 +83,7 @@ def recipe_of(method):
 
 
 def lower(recipe, batch_size=None):
-    """Returns the step, not compiled, its arguments and its operations."""
+    """Returns the uncompiled step, its arguments and number of operations."""
     keras.config.set_dtype_policy(recipe.dtype_policy)
     size = recipe.image_size or 32
     batch_size = batch_size or recipe.batch_size
@@ -107,7 +107,7 @@ def lower(recipe, batch_size=None):
 
 
 def median_seconds(step, state, batch, seconds):
-    """Returns the median seconds of a step: of calls of 5, for `seconds`."""
+    """Returns the median seconds of a step, in groups of 5, for `seconds`."""
     for _ in range(2):
         state, logs = step(state, batch)
     jax.block_until_ready(logs)

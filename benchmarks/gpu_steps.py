@@ -11,7 +11,7 @@ def values(variables):
 
 
 def state_of(model):
-    """Returns the state that `model.train_step` takes and returns, on JAX."""
+    """Returns the state that `model.train_step` takes and returns on JAX."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     return tuple(
@@ -28,7 +28,7 @@ def state_of(model):
 def loss_and_gradients(model):
     """Returns a function of the state and a batch, for `jax.jit`.
 
-    It returns the loss, the gradients and the state that is not trained.
+    It returns the loss, the gradients and the non-trainable state.
     """
 
     def loss_of(trainable, state, batch):
@@ -64,8 +64,8 @@ def train_steps(model):
 
     The function takes the state, all images, the indices `(steps, batch)` of
     each step's images, and the learning rate of each step. It returns the new
-    state and the means of the loss and its terms. Nothing leaves the device in
-    between: `model.views` makes the views there.
+    state and the means of the loss and its terms. All data stay on the device,
+    where `model.views` makes the views.
     """
     rate_place = next(
         place
@@ -101,8 +101,9 @@ def train_steps(model):
 def operations(jaxpr):
     """Returns the floating point operations of a jaxpr's products.
 
-    Matrix products and convolutions count, in loops as often as they run. The
-    zeros between the rows of a strided convolution's gradient do not.
+    These are matrix products and convolutions; in loops they count as often as
+    they run. Zeros between the rows of a strided convolution's gradient do not
+    count.
     """
     total = 0
     for equation in jaxpr.eqns:

@@ -1,4 +1,4 @@
-"""Pre-training within minutes, all of it on the device."""
+"""Pre-trains within minutes, entirely on the device."""
 
 import functools
 import math
@@ -18,8 +18,8 @@ from keras_dim import encoders
 from keras_dim import optimizers
 from keras_dim.data import reading
 
-# Changes of a method's recipe for a GPU. Without a number of steps, teachers
-# keep one momentum: the number is known only once steps were timed.
+# Changes of a method's recipe for a GPU. Without a number of steps, which is
+# known only after timing, teachers keep one momentum.
 CHANGES = {
     "amdim": {
         "encoder.base_width": 128,
@@ -33,8 +33,8 @@ CHANGES = {
 }
 NEIGHBORS = (20, 200)
 TEMPERATURE = 0.07
-# Seconds of calls that are timed before the number of steps is fixed, and the
-# share of the time left that is planned for.
+# Seconds of timed calls before the number of steps is fixed, and the share of
+# the remaining time to plan for.
 TIMED_SECONDS = 5.0
 PLANNED = 0.97
 
@@ -71,7 +71,7 @@ def run(options, report):
         training.save(options.output)
         return time.time() - started
 
-    training.scores()  # Compiles what the next one is timed by.
+    training.scores()  # Compiles it: the next call is timed.
     score_seconds = scored("untrained")
     training.call()
     report("compiled", seconds=time.time() - begin)
@@ -79,7 +79,7 @@ def run(options, report):
     while time.time() < started + TIMED_SECONDS:
         training.call()
     seconds = (time.time() - started) / (training.step - before)
-    # The test images take as long as ten times the held-out ones, at most.
+    # Scoring test images takes at most ten times as long as held-out ones.
     last = options.deadline - 5.0 - 3 * score_seconds
     left = last - time.time()
     num_scores = left / 60 / options.score_minutes
@@ -110,7 +110,7 @@ def run(options, report):
 
 
 def recipe_of(method, changes=()):
-    """Returns the recipe of a method, changed for a GPU and as asked for."""
+    """Returns the recipe of a method, changed for a GPU and by the options."""
     recipe = gpu_speed.recipe_of(method).replace(**CHANGES.get(method, {}))
     return recipe.replace(**dict(change.split("=", 1) for change in changes))
 
@@ -129,7 +129,7 @@ class Training:
         self.recipe = recipe
         all_images, self.labels = images["train"]
         self.test_images, self.test_labels = images["test"]
-        # Every n-th, so that the classes stay balanced whatever their order.
+        # Every n-th image, so that classes stay balanced in any order.
         shuffled = reading.permutation(0, len(all_images))
         self.held_out = np.sort(shuffled[: options.held_out])
         self.trained = np.sort(shuffled[options.held_out :])
@@ -161,14 +161,14 @@ class Training:
 
     @functools.cached_property
     def flops_per_image(self):
-        """The operations of the products of a training step, for an image."""
+        """The operations of a training step, per image."""
         steps = self._next_steps(0, self.options.steps_per_call)
         traced = self._steps.trace(self.state, self.images, *steps)
         num_images = steps[0].size
         return gpu_steps.operations(traced.jaxpr.jaxpr) / num_images
 
     def amount(self, num_steps):
-        """Returns how many images, views and epochs some steps are."""
+        """Returns the numbers of images, views and epochs of some steps."""
         num_images = num_steps * self.recipe.batch_size
         return {
             "images": num_images,
@@ -191,7 +191,7 @@ class Training:
         )
         self.state, logs = self._steps(self.state, self.images, indices, rates)
         self.step += len(rates)
-        # Waits for the device.
+        # This waits for the device.
         self.loss, self.rate = float(logs["loss"]), float(rates[-1])
 
     def _next_steps(self, first, number):
@@ -250,8 +250,8 @@ class Training:
     def scores(self, is_test=False):
         """Returns the accuracy of neighbours among labelled images.
 
-        Of held-out images, among those that are trained on; of test images,
-        among both.
+        The neighbours of held-out images are training images; those of test
+        images are both.
         """
         if is_test:
             rows = np.arange(len(self.all_images))
@@ -264,7 +264,7 @@ class Training:
         return neighbors(bank, self.labels[rows], queries, labels)
 
     def save(self, folder):
-        """Writes the encoder as it is now."""
+        """Writes the current encoder."""
         weights = [np.asarray(each) for each in self._encoder_state()]
         return gpu_encoder.save(
             folder,
@@ -283,7 +283,7 @@ def _epoch_order(seed, epoch, size):
 def neighbors(bank, bank_labels, queries, labels, chunk=1000):
     """Returns the accuracy by nearest neighbours, on the device.
 
-    As `evaluation.nearest_neighbors` with its weights: a neighbour of
+    They are weighted as in `evaluation.nearest_neighbors`: a neighbour of
     similarity `s` votes with `exp(s / 0.07)`.
 
     Args:
@@ -291,8 +291,8 @@ def neighbors(bank, bank_labels, queries, labels, chunk=1000):
         bank_labels, labels: int arrays. Their classes.
 
     Returns:
-        dict from `"neighbors_20"` and `"neighbors_200"` to accuracies; a bank
-        of fewer rows has fewer neighbours.
+        dict from `"neighbors_20"` and `"neighbors_200"` to accuracies; with
+        fewer rows in the bank there are fewer neighbours.
     """
     num_classes = int(max(bank_labels.max(), labels.max())) + 1
     counts = {f"neighbors_{k}": min(k, len(bank_labels)) for k in NEIGHBORS}

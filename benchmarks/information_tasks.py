@@ -1,6 +1,6 @@
-"""The 40 tasks of a public benchmark of mutual information, made again.
+"""The 40 tasks of a public benchmark of mutual information, rebuilt.
 
-Each draws `(x, z)` of known information. The distributions are those of
+Each draws `(x, z)` with known information. The distributions are those of
 [Czyz et al., 2023](https://arxiv.org/abs/2306.11078); the truths are closed
 forms, unchanged by the bijections that a name begins with.
 """
@@ -36,7 +36,7 @@ class Task:
 
 
 def normal(name, covariance, num_x):
-    """Returns a normal task; its information is that of determinants."""
+    """Returns a normal task; its information follows from determinants."""
 
     def log_det(matrix):
         return np.linalg.slogdet(matrix)[1]
@@ -56,7 +56,7 @@ def normal(name, covariance, num_x):
 
 
 def dense(num_units, correlation):
-    """All coordinates of both have one correlation with each other."""
+    """All coordinates of both vectors have the same correlation."""
     size = 2 * num_units
     covariance = np.full((size, size), correlation)
     np.fill_diagonal(covariance, 1.0)
@@ -74,7 +74,7 @@ def sparse(num_units):
 
 
 def student(num_x, num_z, freedom):
-    """A multivariate t: uncorrelated, but with the scale in common."""
+    """A multivariate t distribution: uncorrelated, with a common scale."""
 
     def correction(units):
         half = (freedom + units) / 2
@@ -111,7 +111,7 @@ def half_cube(x):
 
 
 def spiral(first, x):
-    """Turns a plane of the vectors by an angle that grows with their norm.
+    """Rotates a plane of the vectors by an angle that grows with their norm.
 
     The plane is that of the coordinates `first` and `first + 1`; the angle is
     the mean square of the coordinates.
@@ -125,13 +125,13 @@ def spiral(first, x):
 
 
 def swiss_roll(x):
-    """Rolls [0, 1] up in the plane."""
+    """Maps [0, 1] to a spiral in the plane."""
     angle = 1.5 * np.pi * (1 + 2 * x)
     return np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * angle / 21
 
 
 def wiggly_x(x):
-    """Adds sines to x; increasing."""
+    """Adds sines to x; the map is increasing."""
     return (
         x
         + 0.4 * np.sin(x)
@@ -141,7 +141,7 @@ def wiggly_x(x):
 
 
 def wiggly_z(z):
-    """Adds other sines to z; increasing."""
+    """Adds other sines to z; the map is increasing."""
     return (
         z
         - 0.4 * np.sin(0.4 * z)
@@ -151,11 +151,11 @@ def wiggly_z(z):
 
 
 def two_modes(weight, first, second, x):
-    """Maps a normal to a mixture of two of unit deviation, by quantiles."""
+    """Maps a normal variable to a mixture of two normals, by quantiles."""
     grid = np.linspace(-12.0, 15.0, 20_001)
     cdf = weight * special.ndtr(grid - first)
     cdf += (1 - weight) * special.ndtr(grid - second)
-    # In logits, as both ends of a cumulative distribution are flat.
+    # In logits, because a cumulative distribution is flat at both ends.
     odds, of_x = (
         special.logit(np.clip(p, 1e-15, 1 - 1e-15))
         for p in (cdf, special.ndtr(x))

@@ -1,10 +1,10 @@
-"""Peak memory and seconds of the bounds, chunked and not, over batch sizes.
+"""Peak memory and seconds of the bounds, in chunks or not, by batch size.
 
     python benchmarks/loss_memory.py [--units 512] [--chunk_size 64]
 
-Every case runs in a process of its own, value and gradient of one bound for
-batches of 64 locations; its peak is what the process used beyond the memory
-it had before the first score was made.
+Every case runs in a process of its own: value and gradient of one bound for
+batches of 64 locations. Its peak is the memory that the process used in
+addition to the memory before the first score.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def report(case):
         f"{case['chunk_size'] or '-':>7}{scores:12.0f}"
     )
     if done.returncode:
-        # By a failed allocation, most likely: the memory did not suffice.
+        # Most likely an allocation failed for lack of memory.
         print(f"{row}{'too much':>10}", flush=True)
         return
     result = json.loads(done.stdout.splitlines()[-1])
@@ -83,7 +83,7 @@ def run_case(bound, batch_size, chunk_size, units):
     from keras_dim.mutual_information import Bound
     from keras_dim.mutual_information import DotProductScores
 
-    # What does not fit ends this process, and no other one.
+    # A lack of memory must end this process, and no other one.
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     taken = int(open("/proc/self/statm").read().split()[0])
     limit = taken * os.sysconf("SC_PAGE_SIZE") + int(0.9 * free)
@@ -106,7 +106,7 @@ def run_case(bound, batch_size, chunk_size, units):
         )
         return anchors / units**0.5, candidates
 
-    # The libraries' own memory is not the loss's.
+    # Without the memory of the libraries.
     value_and_gradient(*factors(8))
     given = factors(batch_size)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

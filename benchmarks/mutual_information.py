@@ -1,14 +1,14 @@
-"""Estimators of mutual information on 40 tasks of known truth.
+"""Estimators of mutual information on 40 tasks with known information.
 
     python benchmarks/mutual_information.py --seeds 0 1 2 --output results/
     python benchmarks/mutual_information.py --table --output results/
 
-Every result is a file in `--output`; those that exist are not computed again,
-so that a stopped run goes on. `--table` prints the table of what is there. The
-tasks are in information_tasks.py; `digits` is beside them: pairs of images of a
-digit below 5 or not, where the second image's half is that of the first, but
-for one pair of ten. A wrong half is a binary channel, so that the truth is
-known if the half of an image can be told from it.
+Every result is a file in `--output`; existing ones are not computed again, so
+that a stopped run can be continued. `--table` prints a table of the results.
+The tasks are in information_tasks.py. One more is `digits`: pairs of images of
+digits, where the second digit is in the same half (0 to 4, or 5 to 9) as the
+first, except in one pair of ten. This is a binary channel, whose information is
+known if the half can be recognised in an image.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import math
 import pathlib
 import time
 
-import common  # noqa: F401  (First: it quiets TensorFlow.)
+import common  # noqa: F401  (First: it silences TensorFlow.)
 import information_tasks
 import numpy as np
 
@@ -100,7 +100,7 @@ def table(results):
 
 
 def main():
-    """Measures what is missing, or prints the table."""
+    """Measures missing results, or prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--estimators", nargs="*", default=[DEFAULT])

@@ -5,18 +5,18 @@
     python benchmarks/per_view.py --table
 
 A view is one crop that passes the trained network forward and backward. All
-methods train the same residual encoder on the same crops, where the method
-allows it, with Adam and a cosine over the whole run. The encoder is scored at
+methods train the same residual encoder on the same crops, as far as the method
+allows, with Adam and a cosine over the whole run. The encoder is scored after
 the last step. Settings are chosen with `--held_out`, which trains on 45,000
 training images and scores the other 5,000; without it, all 50,000 are trained
 on and the 10,000 test images are scored.
 
-`--method supervised` trains the encoder on all labels, `untrained` and
-`raw_pixels` train nothing.
+`--method supervised` trains the encoder on all labels; `untrained` and
+`raw_pixels` do not train.
 
-A run leaves `<method>_<views>_seed<seed>.json` in docs/per_view, or in
-`--output` with `--held_out`, and its encoder in `--output`. A run that was
-stopped goes on from its last checkpoint. `--table` writes the tables of
+A run writes `<method>_<views>_seed<seed>.json` to docs/per_view, or to
+`--output` with `--held_out`, and its encoder to `--output`. A run that was
+stopped continues from its last checkpoint. `--table` writes the tables of
 docs/per_view.md and docs/per_view.png; it needs matplotlib.
 """
 
@@ -31,7 +31,7 @@ import sys
 import time
 from collections.abc import Callable
 
-import common  # First: it quiets TensorFlow.
+import common  # First: it silences TensorFlow.
 import keras
 import numpy as np
 
@@ -58,11 +58,11 @@ PROBES = {
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """How a method is trained.
+    """The settings of a method.
 
     `make` returns the model from the number of images, of steps, and a seed.
-    Of each image, `num_views` crops pass the trained network, and
-    `num_forward` more a teacher, forward only.
+    `num_views` crops of each image pass the trained network, and `num_forward`
+    more pass a teacher, forward only.
     """
 
     make: Callable
@@ -259,7 +259,7 @@ def main():
 
 
 def run(setting, arguments):
-    """Trains and scores one encoder, and writes its figures."""
+    """Trains and scores one encoder, and writes its results."""
     name = f"{arguments.method}_{arguments.views}_seed{arguments.seed}"
     if arguments.held_out:
         rate, size = setting.learning_rate, setting.batch_size
@@ -301,7 +301,7 @@ def run(setting, arguments):
 
 
 def load_images(held_out):
-    """Returns arrays to train on and to score, of CIFAR-10."""
+    """Returns arrays of CIFAR-10 to train on and to score."""
     train, test = (
         next(reading.Epoch(source, source.num_images).batches())
         for source in (
@@ -311,7 +311,7 @@ def load_images(held_out):
     )
     if not held_out:
         return train, test
-    # Those with the last of a random order, the same in all runs.
+    # The last ones in a random order, which is the same in all runs.
     order = np.random.default_rng(0).permutation(len(train["label"]))
     chosen = np.split(order, [len(order) - NUM_HELD_OUT])
     train, scored = (
@@ -323,7 +323,7 @@ def load_images(held_out):
 
 
 def pretrain(setting, images, arguments, folder):
-    """Returns the trained encoder, and the minutes that training took."""
+    """Returns the trained encoder, and the minutes of training."""
     num_images = len(images["label"])
     per_step = setting.num_views * setting.batch_size
     num_steps = arguments.views // per_step // NUM_PARTS * NUM_PARTS
@@ -475,7 +475,7 @@ PUBLISHED = {
 
 
 def draw(by_views, baselines, path):
-    """Draws linear accuracy against views, ours beside published ones."""
+    """Plots linear accuracy against views, with published results."""
     lines = {}
     for budget, methods in by_views.items():
         for name, runs in methods.items():

@@ -1,14 +1,14 @@
-"""Makes the data set `tiny_imagenet` that the recipes and cards name.
+"""Makes the data set `tiny_imagenet`, which recipes and cards use.
 
-tensorflow-datasets has no Tiny ImageNet, so this makes one of the folder that
-the official archive, tiny-imagenet-200.zip, unpacks to:
+tensorflow-datasets has no Tiny ImageNet. This makes one from the folder in the
+official archive, tiny-imagenet-200.zip:
 
     python benchmarks/prepare_tiny_imagenet.py tiny-imagenet-200
 
-After that `tiny_imagenet` is a source like any other. Classes are numbered by
-their WordNet names in order. Split `train` has the 50,000 training images of
+Then `tiny_imagenet` can be used as a source. Classes are numbered in the order
+of their WordNet names. Split `train` has the 50,000 training images of
 the 100 even classes, split `validation` the 10,000 validation images of all
-200: few-shot probes ask for classes that no encoder has seen.
+200: few-shot probes need classes on which no encoder was trained.
 """
 
 import argparse
@@ -48,13 +48,13 @@ def validation_images(folder, classes):
 
 
 def examples(images):
-    """Yields pairs of a key and what is stored."""
+    """Yields pairs of a key and an example."""
     for path, label in images:
         yield path.name, {"id": path.name, "image": path, "label": label}
 
 
 def prepare(folder, data_dir=None):
-    """Writes both splits to where `tfds.load` looks for them."""
+    """Writes both splits to the folder in which `tfds.load` looks for them."""
     classes = classes_of(folder)
     features = tfds.features.FeaturesDict(
         {

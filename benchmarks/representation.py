@@ -1,10 +1,10 @@
-"""Measures of the presets' features without labels, as in Deep InfoMax's paper.
+"""Measures without labels of a preset's features, as in Deep InfoMax's paper.
 
     python benchmarks/representation.py --preset deep_infomax_cifar10
 
-Of CIFAR-10: NDM, the total correlation of the test images' features, as they
-are and through a sigmoid, and MS-SSIM of images that a decoder makes of the
-features. Prints a JSON line for each feature, of the preset and of the same
+On CIFAR-10: NDM, the total correlation of the test images' features, with and
+without a sigmoid, and MS-SSIM of images that a decoder makes from the features.
+Prints a JSON line for each feature, of the preset and of the same
 network without training.
 """
 
@@ -31,7 +31,7 @@ def measures(encoder, feature, train, test, steps, epochs):
     """Returns the measures of one feature."""
     start = time.time()
     found = evaluation.extract(encoder, test, feature)[feature]
-    # Of each unit's range, as of the paper's outputs.
+    # In the range of each unit, like the paper's outputs.
     sigmoid = 1 / (1 + np.exp(-found))
     result = {
         "units": found.shape[1],

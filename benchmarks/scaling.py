@@ -1,15 +1,15 @@
-"""What replicas exchange in a step, how long it takes, and a model on paper.
+"""Bytes that replicas exchange in a step, its time, and a model on paper.
 
     python benchmarks/scaling.py [--replicas 1 2 4] [--batch_sizes 8 32]
     python benchmarks/scaling.py --effect      # own negatives: loss and score
     python benchmarks/scaling.py --model       # 8, 64 and 512 GPUs, on paper
 
-The first counts, while a step runs, the bytes that each replica hands to every
-collective operation, on logical devices of this machine and on processes of
-one device each, beside the formula of `payloads`. For processes, what passes
-the loopback is also read from the kernel. The second trains on the digits,
-with negatives of all replicas and of the own one. The third is documented in
-docs/scaling.md.
+The first counts the bytes that each replica passes to every collective
+operation during a step, on logical devices of this machine and on processes of
+one device each, and compares them with the formula of `payloads`. For
+processes, it also reads the bytes on the loopback from the kernel. The second
+trains on the digits, with negatives of all replicas and of the own one. The
+third is documented in docs/scaling.md.
 """
 
 import argparse
@@ -48,17 +48,17 @@ def main():
         print_exchanges(arguments)
 
 
-# --- what a step exchanges ----------------------------------------------------
+# --- bytes that a step exchanges ----------------------------------------------
 
 
 def payloads(method, batch_size, replicas, negatives_from="all_replicas"):
-    """Returns the bytes that a replica hands over in a step, by kind.
+    """Returns the bytes that a replica passes to collectives, by kind.
 
-    Gathered: its own part. Reduced: the whole tensor. For each pairing of
-    features and direction of AMDIM, one vector of each image travels, and for
-    Deep InfoMax one; the gradient of what was gathered is added up over
-    replicas; and each replica tells the others what the exponentials of its
-    part of every row come to.
+    To gather, it passes its own part; to reduce, the whole tensor. For each
+    pairing of features and direction of AMDIM, one vector of each image is
+    gathered, and for Deep InfoMax one; the gradient of gathered tensors is
+    summed over replicas; and replicas exchange the sums of the exponentials in
+    their part of every row.
 
     Args:
         method: dict as `describe` returns it.
@@ -78,8 +78,8 @@ def payloads(method, batch_size, replicas, negatives_from="all_replicas"):
     num_bytes = vectors * method["units"] * method["bytes"]
     found["vectors"] = num_bytes
     found["vectors' gradients"] = num_bytes * replicas
-    # Logarithms gathered, numbers of rivals added up, and the gradient of the
-    # gathered.
+    # Gathered logarithms, sums of the numbers of rivals, and the gradient of the
+    # gathered ones.
     found["row sums"] = 4 * vectors * replicas * (2 + replicas)
     return found
 
@@ -91,7 +91,7 @@ def payload_of_gathered_maps(method, batch_size, replicas):
 
 
 def make(name):
-    """Returns the method, compiled."""
+    """Returns the compiled method."""
     import keras
 
     import keras_dim
@@ -114,7 +114,7 @@ def make(name):
 
 
 def describe(name, model):
-    """Returns what `payloads` needs to know of a method."""
+    """Returns the sizes of a method that `payloads` needs."""
     import keras
 
     norms = [
@@ -147,7 +147,7 @@ def describe(name, model):
 
 
 class Counter:
-    """Adds up the bytes that replicas hand to collectives, as they run."""
+    """Sums the bytes that replicas pass to collectives while they run."""
 
     def __init__(self):
         import tensorflow as tf
@@ -178,7 +178,7 @@ class Counter:
 
 
 def kind_of(is_gathered, value):
-    """Tells what a value is for by who hands it over."""
+    """Returns the purpose of a value, from the function that passes it."""
     frame = sys._getframe(2)
     names = []
     while frame:
@@ -199,13 +199,13 @@ def kind_of(is_gathered, value):
         return "row sums"
     if is_gathered:
         return "vectors"
-    # Row sums are one number to a vector.
+    # Row sums are one number for each vector.
     is_sum = value.shape.rank < 3 or value.shape[-1] == 1
     return "row sums" if is_sum else "vectors' gradients"
 
 
 def run_case(case):
-    """Trains some steps on this process's devices; returns what was seen."""
+    """Trains some steps on this process's devices; returns the measurements."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -251,7 +251,7 @@ def run_case(case):
 
 
 def loopback():
-    """Returns the bytes that have passed the loopback, or 0 elsewhere."""
+    """Returns the bytes sent on the loopback; 0 on other systems than Linux."""
     try:
         lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
     except OSError:
@@ -355,24 +355,24 @@ def print_row(case, seen):
     )
 
 
-# --- what own negatives do to the loss ----------------------------------------
+# --- the effect of own negatives on the loss ----------------------------------
 
 
 def divide_processor(num_devices):
-    """Has TensorFlow see the processor as so many devices."""
+    """Divides the processor into logical devices of TensorFlow."""
     import tensorflow as tf
 
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * num_devices,
     )
-    # A replica that waits for the others holds a thread: with fewer threads
-    # than replicas all can come to wait for ever.
+    # A waiting replica occupies a thread: with fewer threads than replicas
+    # there can be a deadlock.
     tf.config.threading.set_inter_op_parallelism_threads(4 * num_devices)
 
 
 def run_effect(case):
-    """Trains on the digits, and returns the last epoch's terms and scores."""
+    """Trains on the digits; returns the last epoch's terms and scores."""
     from keras_dim import recipes
     from keras_dim import training
 
@@ -410,7 +410,7 @@ def print_effect(replicas):
         f"{'nats':>7}{'most':>7}  accuracies on fc"
     )
     names = None
-    # With negatives from all replicas their number changes nothing.
+    # With negatives from all replicas, their number has no effect.
     for count in replicas:
         case = {"replicas": count, "negatives_from": "own_replica"}
         seen = finish(start(case, None, "--effect"))
@@ -428,17 +428,17 @@ def print_effect(replicas):
 
 # --- the model on paper -------------------------------------------------------
 
-# H100 SXM, as its maker states: dense bfloat16, memory, one way of NVLink;
-# and one port of 400 Gb/s InfiniBand to each GPU, as in machines of eight.
+# H100 SXM by its data sheet: dense bfloat16, memory, one direction of NVLink;
+# and one port of 400 Gb/s InfiniBand for each GPU, as in machines of eight.
 PEAK, MEMORY, NVLINK, NETWORK = 989e12, 3.35e12, 450e9, 50e9
 GPUS_OF_A_MACHINE = 8
 SHARE_OF_PEAK = 0.4
-# How often the scores are written or read: product, exponential, slopes.
+# How often scores are written or read: product, exponential, gradients.
 PASSES_OVER_SCORES = 6
 
 
 def print_model():
-    """Prints seconds of a step for three ways to share negatives."""
+    """Prints the seconds of a step for three ways to share negatives."""
     print(
         f"H100: {PEAK / 1e12:.0f} TFLOP/s of which {SHARE_OF_PEAK:.0%}, "
         f"{MEMORY / 1e12:.2f} TB/s; {NVLINK / 1e9:.0f} GB/s within a machine "
@@ -473,7 +473,7 @@ def print_model():
 
 
 def on_paper(method, batch_size, replicas, travels):
-    """Returns seconds by cause, and bytes held, of a replica's step."""
+    """Returns seconds by cause, and bytes in memory, of a replica's step."""
     others = replicas if travels != "nothing" else 1
     pairs = others * batch_size**2 * method["locations"]
     compute = SHARE_OF_PEAK * PEAK
@@ -484,22 +484,22 @@ def on_paper(method, batch_size, replicas, travels):
     elif travels == "vectors":
         sent = payloads(method, batch_size, replicas)
         gathered = sent["vectors"]
-        # Of these the logarithms are gathered, and the rest is added up.
+        # The logarithms are gathered, and the others are summed.
         row_part = sent["row sums"] / (2 + replicas)
     else:
         gathered = row_part = 0
     link = NVLINK if replicas <= GPUS_OF_A_MACHINE else NETWORK
-    # A ring hands each part on to all others; a sum goes round twice.
+    # A ring passes each part to all others; a sum goes round twice.
     gather = (replicas - 1) / link
     reduce = 2 * (replicas - 1) / replicas / link
     return {
         "seconds": {
             "encoder": batch_size * method["operations"] / compute,
-            # The product, and one for the gradient of each of its factors.
+            # The product, and one more for the gradient of each factor.
             "scores": 3 * 2 * pairs * method["units"] / compute
             + PASSES_OVER_SCORES * 4 * pairs / MEMORY,
             "weights": 4 * method["parameters"] * reduce,
-            # Gathered, and the gradient of all of it added up.
+            # Gathered tensors, and the sum of their gradients.
             "features": (gathered + row_part) * gather
             + (gathered * replicas + row_part * (1 + replicas)) * reduce,
         },
@@ -509,7 +509,7 @@ def on_paper(method, batch_size, replicas, travels):
 
 
 def describe_large(name):
-    """Returns what the model needs of a method at the size of its paper."""
+    """Returns the sizes of a method as in its paper, for the model."""
     import keras
     import tensorflow as tf
     import train_step
@@ -533,7 +533,7 @@ def describe_large(name):
         batch = {"view_1": images, "view_2": images}
     method = describe(name, model)
     operations = train_step.forward_operations(model, batch)
-    # Of a batch of two: its few scores are counted with all others.
+    # For a batch of two: its few scores are counted with all others.
     scores = 2 * 2**2 * method["locations"] * method["units"]
     return method | {"operations": 3 * (operations - scores) / 2}
 

@@ -1,14 +1,13 @@
-"""Images a second and latency of an exported encoder, by each runtime.
+"""Images a second and latency of an exported encoder, by runtime.
 
     python benchmarks/serving.py [--encoder PRESET_OR_RUN] [--seconds 5]
 
-One run: the encoder is exported as SavedModel, ONNX and LiteRT; TensorFlow,
-OpenVINO (of the SavedModel's `native`), ONNX Runtime and LiteRT then take
-turns on batches of 1, 8 and 64 images, each on all cores and in float32. What
-is not installed is left out. A request is one batch, from NumPy array to NumPy
-arrays of all features; there is no network between. Without `--encoder` the
-network of Deep InfoMax for 32 pixels is taken, untrained: speed does not
-depend on weights.
+The encoder is exported as SavedModel, ONNX and LiteRT. Then TensorFlow,
+OpenVINO (on the SavedModel's `native`), ONNX Runtime and LiteRT, as far as they
+are installed, take turns on batches of 1, 8 and 64 images, on all cores and in
+float32. A request is one batch, from a NumPy array to NumPy arrays of all
+features, without a network. The default of `--encoder` is the untrained network
+of Deep InfoMax for 32 pixels: speed does not depend on weights.
 """
 
 import argparse
@@ -106,7 +105,7 @@ def open_tensorflow(path):
     loaded = tf.saved_model.load(path)
 
     def run(images):
-        # The function does not hold the variables it reads.
+        # The function does not keep its variables alive; `loaded` does.
         features = loaded.signatures["native"](images=tf.constant(images))
         return {name: value.numpy() for name, value in features.items()}
 

@@ -1,4 +1,4 @@
-"""Writes images of other kinds than 8-bit RGB, made of CIFAR-10.
+"""Writes images other than 8-bit RGB, made from CIFAR-10.
 
     python benchmarks/stored_values.py FOLDER
 
@@ -11,7 +11,7 @@ try the recipes for stored values on:
   pages of TIFF files; the fourth is a difference of two colours, the fifth a
   grey image moved by two pixels.
 
-Values beyond the bulk are in each: noise, and one hot pixel to an image.
+All have noise and one very bright pixel in each image.
 """
 
 import pathlib

@@ -1,8 +1,8 @@
 """The same training step in PyTorch, for a baseline on the same machine.
 
-    python benchmarks/torch_step.py    (needs torch, which nothing else does)
+    python benchmarks/torch_step.py    (needs torch)
 
-Written after the description of the authors' step: CIFAR network, critics of
+It follows the description of the authors' step: CIFAR network, critics of
 2,048 units, batch 64, scores of all pairs, InfoNCE as a log-softmax over one
 positive and all locations of the batch for each location, Adam, float32 and
 bfloat16 autocast. Prints images a second.

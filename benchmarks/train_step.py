@@ -1,12 +1,12 @@
-"""Speed of the training step, beside the peak of the machine.
+"""Speed of the training step, and the matrix peak of the machine.
 
     python benchmarks/train_step.py [--method amdim] [--batch_size 64]
 
 Deep InfoMax: the CIFAR network with critics of 2,048 units, Jensen-Shannon
-and InfoNCE. AMDIM: three networks, of 32 and of 64 pixels, on views that are
-made beforehand. Float32 and bfloat16, all in one run. The step's arithmetic is
-that of its matrix products and convolutions, counted by TensorFlow's profiler
-in the forward pass, times three for the whole step.
+and InfoNCE. AMDIM: three networks, of 32 and of 64 pixels, on views made in
+advance. Float32 and bfloat16. The operations of a step are those of matrix
+products and convolutions, counted by TensorFlow's profiler in the forward pass,
+times three for the whole step.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def deep_infomax(bound, arguments):
     model = keras_dim.DeepInfoMax(
         keras_dim.encoders.dim_convnet(image_size=32),
         bound={"name": bound, "chunk_size": arguments.chunk_size},
-        # The authors' scale, which the baseline has, too.
+        # The authors' scale, as in the baseline.
         critic=keras_dim.layers.DotProductCritic(
             arguments.critic_units, temperature=1.0
         ),

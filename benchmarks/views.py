@@ -1,14 +1,13 @@
-"""Images a second that the views of AMDIM are made of, beside Pillow's.
+"""Images a second from which the views of AMDIM are made, here and by Pillow.
 
     python benchmarks/views.py [--batch_size 256] [--seconds 4]
 
 One view of each image, of 32 pixels and of 64 from 96: on all cores, in a
-graph and compiled by XLA. Beside it the same pipeline image by image on two
-worker processes, with torchvision where it is installed, and else with Pillow
-and NumPy in the same steps. What workers make are batches of floats; handing
-them over is not counted. The rates are medians of turns in one run. Where
-other programs use the machine, look at the microseconds of processor time
-that an image takes instead.
+graph and compiled by XLA; and by the same pipeline image by image in two worker
+processes, with torchvision if it is installed, or in the same steps with Pillow
+and NumPy. Workers make batches of floats; their transfer is not counted. The
+rates are medians of several turns. If other programs use the machine, compare
+the processor time of an image, in microseconds, instead.
 """
 
 import argparse
@@ -24,7 +23,7 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 NUM_WORKERS = 2
-# Pixels of the images that come in, and of the views.
+# Sides in pixels of the images and of the views.
 CASES = ((32, 32), (96, 64))
 
 
@@ -43,7 +42,7 @@ def main():
         f"{'pixels':>8}{'':13}{'images/s':>10}{'ratio':>7}"
         f"{'processor us/image':>20}{'ratio':>7}"
     )
-    # Threads do not survive a fork: workers begin anew.
+    # Threads do not survive a fork: workers start as new processes.
     context = multiprocessing.get_context("spawn")
     with context.Pool(NUM_WORKERS) as pool:
         for sizes in CASES:
@@ -68,7 +67,7 @@ def main():
 def measure(steps, arguments):
     """Returns images a second and processor seconds an image of each step.
 
-    A step returns how many images it made, and its processor seconds.
+    A step returns its number of images and its processor seconds.
     """
     found = {kind: [] for kind in steps}
     for step in steps.values():
@@ -112,7 +111,7 @@ def make_step(sizes, batch_size, jit_compile):
 
 
 def random_images(num_images, size):
-    """Returns noise that is smooth enough to be taken for a picture."""
+    """Returns noise that is as smooth as a picture."""
     rng = np.random.default_rng(0)
     small = rng.uniform(0, 255, (num_images, size // 8, size // 8, 3))
     images = small.repeat(8, axis=1).repeat(8, axis=2)
@@ -178,7 +177,7 @@ def torchvision_pipeline(size):
 
 
 class PillowPipeline:
-    """The same with Pillow and NumPy, for one image."""
+    """The same views with Pillow and NumPy, for one image."""
 
     def __init__(self, size):
         from PIL import Image

@@ -1,4 +1,4 @@
-"""What batches of images and labels are is said once, for every door."""
+"""Batches of images and labels: which are accepted, and which refused."""
 
 import warnings
 
@@ -65,7 +65,7 @@ def test_a_label_of_none_is_no_label(images):
         (None, "array"),
     ],
 )
-def test_anything_else_is_no_batch(element, reason):
+def test_anything_else_is_refused(element, reason):
     with pytest.raises(ValueError, match=reason):
         batches.columns(element)
 
@@ -103,14 +103,14 @@ def test_pixels_of_another_range_are_refused_in_one_line(images, name):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", "float16"])
-def test_raw_pixels_pass_without_a_word(images, dtype):
+def test_raw_pixels_pass_without_a_warning(images, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         batches.check(images.astype(dtype))
         batches.check(np.zeros_like(images, dtype))
 
 
-def test_dark_images_of_uint8_pass_without_a_word(images):
+def test_dark_images_of_uint8_pass_without_a_warning(images):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         batches.check(images // 200)
@@ -121,11 +121,11 @@ def test_zeros_and_ones_in_floats_are_warned_about(images):
         batches.check((images > 100).astype("float32"))
 
 
-def test_a_resized_edge_may_overshoot_by_rounding(images):
+def test_values_may_exceed_the_range_by_rounding(images):
     batches.check(images + np.float32(0.001))
 
 
-def test_large_arrays_are_looked_at_in_the_middle_and_the_end(images):
+def test_large_arrays_are_checked_in_the_middle_and_at_the_end(images):
     many = np.tile(images, (20, 1, 1, 1)).astype("float32")
     for row in (0, 400, 799):
         wrong = many.copy()
@@ -147,7 +147,7 @@ def test_large_arrays_are_looked_at_in_the_middle_and_the_end(images):
         ((4, 12), None, "height"),
     ],
 )
-def test_axes_that_do_not_fit_are_refused(shape, image_shape, reason):
+def test_wrong_shapes_are_refused(shape, image_shape, reason):
     for value in (np.zeros(shape, "uint8"), tf.zeros(shape, "uint8")):
         with pytest.raises(ValueError, match=reason):
             batches.check(value, image_shape)
@@ -163,11 +163,11 @@ def test_axes_that_do_not_fit_are_refused(shape, image_shape, reason):
         ((4, 12), (12,)),
     ],
 )
-def test_axes_that_fit_pass(shape, image_shape):
+def test_right_shapes_pass(shape, image_shape):
     batches.check(np.zeros(shape, "uint8"), image_shape)
 
 
-def test_channels_first_of_keras_is_said_plainly(images):
+def test_channels_first_in_keras_is_refused(images):
     keras.config.set_image_data_format("channels_first")
     try:
         with pytest.raises(ValueError, match="channels_last"):
@@ -176,7 +176,7 @@ def test_channels_first_of_keras_is_said_plainly(images):
         keras.config.set_image_data_format("channels_last")
 
 
-def test_too_few_images_are_refused_with_the_reason(images):
+def test_too_few_images_are_refused_with_a_reason(images):
     why = "one image has no negatives"
 
     with pytest.raises(ValueError, match="no negatives"):
@@ -259,7 +259,7 @@ def test_data_sets_of_another_range_are_refused_in_one_line(images, kind, name):
     assert "\n" not in str(caught.value)
 
 
-def test_keras_fit_raises_that_line(images):
+def test_fit_raises_that_line(images):
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
     model.add(keras.layers.Dense(1))
     model.compile("sgd", "mse")
@@ -282,16 +282,16 @@ class Refusing(keras.layers.Layer):
         raise self.error
 
 
-def test_a_refusal_within_a_layer_is_one_line():
+def test_an_error_within_a_layer_is_one_line():
     with pytest.raises(ValueError) as caught, distribution.value_errors():
         Refusing(ValueError("Too few."))(np.ones(3))
 
     assert str(caught.value) == "Too few."
-    # With Keras's own lines behind it.
+    # Keras appends lines of its own.
     assert "Refusing.call()" in str(caught.value.__cause__)
 
 
-def test_other_errors_within_a_layer_pass_as_they_are():
+def test_other_errors_within_a_layer_are_unchanged():
     with (
         pytest.raises(KeyError, match="Refusing.call"),
         distribution.value_errors(),
@@ -299,13 +299,13 @@ def test_other_errors_within_a_layer_pass_as_they_are():
         Refusing(KeyError("other"))(np.ones(3))
 
 
-def test_other_errors_pass_as_they_are():
+def test_other_errors_are_unchanged():
     with pytest.raises(KeyError, match="other"), distribution.value_errors():
         raise KeyError("other")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_rest_of_one_image_is_refused(images, kind):
+def test_a_last_batch_of_one_image_is_refused(images, kind):
     dataset = data_sets(images[:9], 4)[kind]
 
     with (
@@ -335,7 +335,7 @@ def test_known_shapes_are_refused_before_the_first_batch(images):
         batches.checked(dataset((1, 32, 32, 3)), min_images=2)
 
 
-def test_a_data_set_of_uint8_is_returned_itself(images):
+def test_a_data_set_of_uint8_is_returned_unchanged(images):
     dataset = tf.data.Dataset.from_tensor_slices(images).batch(
         8, drop_remainder=True
     )
@@ -344,7 +344,7 @@ def test_a_data_set_of_uint8_is_returned_itself(images):
 
 
 @pytest.mark.parametrize("kind", ["arrays", "tf.data", "list"])
-def test_a_dict_of_views_is_checked_by_its_first(images, kind):
+def test_of_a_dict_of_views_the_first_is_checked(images, kind):
     def views(images):
         columns = {"one": images, "other": images}
         return {
@@ -364,13 +364,13 @@ def test_a_dict_of_views_is_checked_by_its_first(images, kind):
         list(batches.checked(views(images), view_names=("one", "third")))
 
 
-def test_arguments_that_need_labels_are_refused_by_name():
+def test_arguments_that_need_labels_are_refused():
     batches.refuse_supervision(loss=None, class_weight=None)
     with pytest.raises(ValueError, match="`class_weight` has no meaning"):
         batches.refuse_supervision(loss=None, class_weight={0: 1.0})
 
 
-def test_nothing_is_taken_from_a_generator_beforehand(images):
+def test_a_generator_is_not_consumed_in_advance(images):
     taken = []
 
     def generator():
@@ -385,7 +385,7 @@ def test_nothing_is_taken_from_a_generator_beforehand(images):
     assert len(taken) == 1
 
 
-def test_tuples_from_a_generator_stay_tuples_as_keras_wants_them(images):
+def test_tuples_from_a_generator_stay_tuples(images):
     parts = [{"image": images[:16]}, {"image": images[16:]}]
 
     found = list(batches.checked((part,) for part in parts))
@@ -396,13 +396,13 @@ def test_tuples_from_a_generator_stay_tuples_as_keras_wants_them(images):
 
 
 @pytest.mark.parametrize("value", ["photos", 3, None])
-def test_what_is_no_data_set_is_refused(value):
+def test_an_invalid_data_set_is_refused(value):
     with pytest.raises(ValueError, match="data set"):
         batches.checked(value)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_shuffled_order_is_told_where_it_matters(images, kind):
+def test_a_shuffled_order_is_warned_about_if_it_matters(images, kind):
     order = np.random.default_rng(0).permutation(40)
     parts = [
         {"image": images[rows], "index": INDEX[rows]}
@@ -421,21 +421,21 @@ def test_a_shuffled_order_is_told_where_it_matters(images, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_images_alone_leave_labels_out(images, kind):
+def test_images_alone_removes_labels(images, kind):
     found = batches_in(batches.images_alone(data_sets(images)[kind]))
 
     np.testing.assert_array_equal(np.concatenate(found), images)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_batches_are_cut_and_never_joined(images, kind):
+def test_large_batches_are_cut_and_small_ones_not_joined(images, kind):
     found = list(batches.iterate(data_sets(images)[kind], 10))
 
     assert [len(batch["image"]) for batch in found] == [10, 6, 10, 6, 8]
     assert all(isinstance(batch["index"], np.ndarray) for batch in found)
 
 
-def test_a_data_set_without_an_end_is_refused(images):
+def test_an_endless_data_set_is_refused(images):
     endless = tf.data.Dataset.from_tensor_slices(images).batch(8).repeat()
 
     with pytest.raises(ValueError, match="repeats for ever"):
@@ -475,7 +475,7 @@ def test_labels_become_numbers(labels):
         ({"image": 0}, "needs labels"),
     ],
 )
-def test_what_is_no_label_is_refused(labels, reason):
+def test_invalid_labels_are_refused(labels, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         batches.labels_of(labels, num_classes=3)
     assert "\n" not in str(caught.value)
@@ -498,6 +498,6 @@ def test_a_range_has_finite_ends_in_order(low):
         batches.ValueRange((low,), (1.0,))
 
 
-def test_a_range_shows_images_of_its_bands_alone():
+def test_a_range_shows_only_images_of_its_bands():
     with pytest.raises(ValueError, match="1 band.s.. Received images of 3"):
         batches.ValueRange((0.0,), (1.0,)).in_8_bits(np.zeros((2, 4, 4, 3)))

@@ -1,4 +1,4 @@
-"""Each check passes what is right and says in a line what is not."""
+"""Each check accepts valid values and raises one line for others."""
 
 import keras
 import numpy as np
@@ -53,7 +53,7 @@ from keras_dim import checks
         (lambda: checks.shape((), rows=np.zeros(1)), "rows"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(check, message):
+def test_an_invalid_value_is_refused_in_one_line(check, message):
     with pytest.raises(ValueError, match=message):
         check()
 
@@ -72,12 +72,12 @@ def test_what_is_wrong_is_said_in_a_line(check, message):
         lambda value: checks.integers(0, x=value),
     ],
 )
-def test_what_is_no_finite_number_is_refused(check, value):
+def test_values_other_than_finite_numbers_are_refused(check, value):
     with pytest.raises(ValueError, match="`x` must be"):
         check(value)
 
 
-def test_what_is_right_passes():
+def test_valid_values_pass():
     checks.one_of({"adam": 1, "sgd": 2}, optimizer="sgd")
     checks.at_least(1, a=1, b=1.0, c=np.float32(2), d=np.int64(3))
     checks.above(0, a=1e-9)
@@ -104,7 +104,7 @@ class Final(Base):
         super().__init__()
 
 
-def test_keywords_that_are_handed_on_count():
+def test_keywords_of_base_classes_are_known():
     assert checks.keywords_of(HandsOn) == ["units", "name", "dtype"]
     assert checks.keywords_of(Final) == ["units"]
     assert checks.keywords_of(lambda a, *rest, b=1, **kwargs: a) == ["a", "b"]
@@ -113,7 +113,7 @@ def test_keywords_that_are_handed_on_count():
     )
 
 
-def test_an_unknown_keyword_is_refused_with_the_nearest():
+def test_an_unknown_keyword_is_refused_with_the_nearest_name():
     checks.keywords(HandsOn, ["units", "dtype"], "The layer")
     with pytest.raises(
         ValueError,
@@ -122,7 +122,7 @@ def test_an_unknown_keyword_is_refused_with_the_nearest():
         checks.keywords(HandsOn, ["unit"], "The layer")
 
 
-def test_the_nearest_name_beside_a_path_is_told(tmp_path):
+def test_the_nearest_name_beside_a_path_is_suggested(tmp_path):
     (tmp_path / "photos").mkdir()
     near = f" Did you mean {str(tmp_path / 'photos')!r}?"
 

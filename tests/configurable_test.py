@@ -1,4 +1,4 @@
-"""A class's configuration is that of the arguments of its `__init__`."""
+"""The configuration of a class has the arguments of its `__init__`."""
 
 import json
 
@@ -74,7 +74,7 @@ def through_json(thing):
         {"about": [Bound(3.0), {"inner": Bound()}]},
     ],
 )
-def test_an_object_comes_back_from_json(arguments):
+def test_an_object_is_restored_from_json(arguments):
     bound = Bound(**arguments)
     copy = through_json(bound)
 
@@ -84,7 +84,7 @@ def test_an_object_comes_back_from_json(arguments):
     assert list(copy.sizes) == list(bound.sizes)
 
 
-def test_objects_are_equal_by_their_arguments():
+def test_objects_with_equal_arguments_are_equal():
     assert Bound(2.0) == Bound(scale=2.0)
     assert hash(Bound(2.0)) == hash(Bound(2.0))
     assert Bound(sizes=(1, 2)) == Bound(sizes=[1, 2])
@@ -93,7 +93,7 @@ def test_objects_are_equal_by_their_arguments():
     assert repr(Bound(2.0)) == "Bound(scale=2.0, sizes=(), about=None)"
 
 
-def test_a_layer_comes_back_with_what_keras_keeps_of_it():
+def test_a_layer_is_restored_with_name_dtype_and_trainable():
     layer = Critic(
         Bound(2.0),
         units=5,
@@ -114,14 +114,14 @@ def test_a_layer_comes_back_with_what_keras_keeps_of_it():
     assert copy.dtype_policy.name == "mixed_bfloat16"
 
 
-def test_layers_stay_apart_though_their_arguments_are_equal():
+def test_layers_with_equal_arguments_are_distinct():
     layer = Critic(Bound())
 
     assert layer == layer
     assert layer != Critic(Bound(), name=layer.name)
 
 
-def test_a_model_comes_back_from_its_file(tmp_path):
+def test_a_model_is_restored_from_its_file(tmp_path):
     model = Method(Critic(Bound(2.0)), {"local": -1.0})
     model.save(tmp_path / "model.keras")
     copy = keras.models.load_model(tmp_path / "model.keras")
@@ -157,9 +157,9 @@ class Tray(ConfigurableObject):
         self.five, self.six, self.seven, self.eight = five, six, seven, eight
 
 
-def test_parts_are_made_in_the_order_of_the_arguments():
-    # An order that differs from process to process, as that of sets of str
-    # does, keeps several workers from loading a model together.
+def test_parts_are_built_in_the_order_of_the_arguments():
+    # Several workers cannot load a model together if the order differs between
+    # processes, as that of sets of str does.
     config = Tray(*map(Numbered, range(8))).get_config()
     Numbered.made.clear()
     Tray.from_config(dict(reversed(config.items())))

@@ -5,7 +5,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
-# Two processes of pytest share two cores: more threads of NumPy's products, in
+# Two processes of pytest share two cores: more threads for NumPy's products, in
 # scikit-learn, would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,16 +19,16 @@ import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tiny  # noqa: E402
 
-# Several threads add up in an order that changes from run to run, and a sum
-# that differs in its last digit may tip a ReLU.
+# Several threads sum in an order that changes from run to run, and a difference
+# in the last digit may switch a ReLU.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 
-# Files that take minutes come first, so that no process ends on one of them
-# while the other has nothing left.
+# Files that take minutes come first, so that no process runs one of them while
+# the other has finished.
 SLOW_FILES = (
     "jax_test",
     "multi_worker_test",
@@ -41,7 +41,7 @@ SLOW_FILES = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Says which tests share a process of pytest-xdist.
+    """Groups the tests that share a process of pytest-xdist.
 
     The tests of a file do, as they share its fixtures; those of conformance by
     method.
@@ -71,7 +71,7 @@ def two_replicas():
 
 @pytest.fixture(scope="session", autouse=True)
 def draw_curves():
-    """Runs draw no curves, which would take 2 s each. Returns the function."""
+    """Replaces the drawing of curves, 2 s a run. Returns the real function."""
     from keras_dim.training import pretraining
 
     draw = pretraining._draw
@@ -82,7 +82,7 @@ def draw_curves():
 
 @pytest.fixture(autouse=True)
 def reproducible():
-    """Every test starts from the same random state and float32."""
+    """Every test starts with the same random state and with float32."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float32")
     yield
@@ -91,7 +91,7 @@ def reproducible():
 
 @pytest.fixture
 def draws_that_xla_shares(monkeypatch):
-    """Under XLA, TensorFlow's generators give other numbers: take our own."""
+    """Replaces random functions, whose numbers under XLA differ, by a hash."""
 
     def uniform(shape, *, seed):
         high, low = tf.unstack(tf.cast(seed.next(), "uint32"))

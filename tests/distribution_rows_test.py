@@ -9,7 +9,7 @@ from keras_dim import distribution
 
 
 def on_both(two_replicas, function, whole):
-    """Runs a function on replicas that share the rows of an array equally."""
+    """Runs a function on replicas with equal shares of the rows of an array."""
     half = len(whole) // 2
     rows = two_replicas.experimental_distribute_values_from_function(
         lambda context: tf.constant(
@@ -28,7 +28,7 @@ def on_both(two_replicas, function, whole):
     )
 
 
-def test_shuffled_rows_come_back_to_their_places():
+def test_shuffled_rows_are_restored_to_their_places():
     rows = np.arange(12.0).reshape(6, 2).astype("float32")
     generator = keras.random.SeedGenerator(0)
     shuffled, order = distribution.shuffle_rows(rows, generator)
@@ -37,7 +37,7 @@ def test_shuffled_rows_come_back_to_their_places():
     np.testing.assert_array_equal(
         distribution.unshuffle_rows(shuffled, order), rows
     )
-    # Another order each time.
+    # The order differs each time.
     again, _ = distribution.shuffle_rows(rows, generator)
     assert not np.array_equal(again, shuffled)
 
@@ -55,7 +55,7 @@ def test_rows_are_shuffled_between_replicas_as_on_one_device(two_replicas):
     expected, _ = distribution.shuffle_rows(rows, keras.random.SeedGenerator(3))
     np.testing.assert_array_equal(np.concatenate(shuffled), expected)
     np.testing.assert_array_equal(np.concatenate(back), rows)
-    # Some of the first replica's rows went to the second one.
+    # Some of the first replica's rows moved to the second one.
     assert shuffled[1][:, 0].min() < 8
     assert [len(part) for part in shuffled] == [4, 4]
 

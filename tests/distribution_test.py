@@ -1,4 +1,4 @@
-"""Which strategy a machine and its cluster get."""
+"""The strategy for a machine and its cluster."""
 
 import json
 
@@ -15,7 +15,7 @@ ONE_WORKER = {
 
 @pytest.fixture
 def made(monkeypatch):
-    """Devices of the strategies that are made, none of which is."""
+    """Records the devices of strategies instead of making them."""
     devices = []
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", devices.append)
     return devices
@@ -32,13 +32,13 @@ def two_gpus(monkeypatch):
     )
 
 
-def test_all_cpus_stand_for_gpus_that_are_not_there(made):
+def test_without_gpus_all_cpus_are_used(made):
     distribution.strategy("mirrored")
     assert made == [["/device:CPU:0", "/device:CPU:1"]]
 
 
 @pytest.mark.parametrize("name", ["auto", "mirrored"])
-def test_a_cluster_of_one_worker_takes_its_gpus(
+def test_a_cluster_of_one_worker_uses_its_gpus(
     name, made, two_gpus, monkeypatch
 ):
     monkeypatch.setenv("TF_CONFIG", json.dumps(ONE_WORKER))
@@ -48,7 +48,7 @@ def test_a_cluster_of_one_worker_takes_its_gpus(
 
 @pytest.mark.parametrize("text", ["{cluster", '{"cluster": 3}'])
 @pytest.mark.parametrize("name", ["auto", "multi_worker"])
-def test_a_cluster_that_cannot_be_read_is_named(name, text, monkeypatch):
+def test_an_invalid_cluster_is_refused(name, text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG"):
         distribution.strategy(name)

@@ -1,4 +1,4 @@
-"""README and docs: their code runs, their commands parse, their links lead.
+"""README and docs: code runs, commands parse, links lead to something.
 
 A block of Python runs after those above it on its page, in a folder with small
 images, by encoders of a few units, on one batch of a training. Beside the
@@ -38,7 +38,7 @@ PAGES = {
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
 WITH_CODE = [page for page, text in PAGES.items() if "```python" in text]
-# Pages whose commands and links are looked at, too.
+# Pages whose commands and links are checked, too.
 OTHERS = {
     path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
     for path in [
@@ -68,7 +68,7 @@ def blocks(text, language):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Photographs with labels and without, and two runs."""
+    """Photographs with and without labels, and two runs."""
     folder = tmp_path_factory.mktemp("docs")
     places = ["photos"]
     for source in ("cifar10", "labelled"):
@@ -90,10 +90,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Trainings take one batch of at most eight images, without compiling."""
+    """Limits trainings to one batch of at most eight images, uncompiled."""
 
     def replace(owner, name, change):
-        """Has `change(function, *arguments)` in the place of a function."""
+        """Replaces a function by `change(function, *arguments)`."""
         function = getattr(owner, name)
 
         @functools.wraps(function)
@@ -135,16 +135,16 @@ def small(monkeypatch):
     replace(
         keras.Model, "compile", lambda f, *a, **k: f(*a, **k, run_eagerly=True)
     )
-    # Pages speak of queues and banks for all images of CIFAR-10.
+    # Pages have queues and banks for all images of CIFAR-10.
     for method in keras_dim.MoCo, replicated.ReplicatedModel:
         monkeypatch.setattr(method, "check_num_images", lambda *_, **__: None)
-    # The runtimes that an export is compared by take seconds.
+    # Comparing an export by its runtimes takes seconds.
     monkeypatch.setattr(parity, "report", lambda *_: {})
 
 
 @contextlib.contextmanager
 def served(text, folder):
-    """Yields the text with the addresses of a server of a tiny encoder."""
+    """Yields the text with the addresses of a server for a tiny encoder."""
     exporting.export(tiny_encoder.tiny_encoder(32), folder / "served")
     with ConformanceServer({"cifar10": Model(folder / "served")}) as server:
         text = text.replace("http://localhost:8501", server.rest)
@@ -184,7 +184,7 @@ def test_slow_code_runs(page, folder, small, tmp_path, monkeypatch):
 
 
 def commands(text):
-    """Yields the words of each line of `keras-dim` in blocks."""
+    """Yields the words of each command `keras-dim` in blocks."""
     for _, block in blocks(text, ""):
         for line in block.replace("\\\n", " ").splitlines():
             if match := re.match(r"(?:[A-Z_]+=\S+ )*keras-dim (.*)", line):
@@ -196,11 +196,11 @@ def commands(text):
     [
         page
         for page, text in (PAGES | OTHERS).items()
-        # The changelog names what there was.
+        # The changelog has former commands.
         if "keras-dim" in text and page != "CHANGELOG.md"
     ],
 )
-def test_commands_are_taken(page):
+def test_commands_are_parsed(page):
     text = (PAGES | OTHERS)[page]
     parser = main._parser()
     for words in commands(text):
@@ -208,14 +208,14 @@ def test_commands_are_taken(page):
         assert unknown == [], words
         if getattr(options, "recipe", None) in recipes.RECIPES:
             recipes.get(options.recipe).replace(**options.set)
-    # Within sentences, where a command need not be whole.
+    # In sentences a command may be incomplete.
     (of_commands,) = (a.choices for a in parser._actions if a.choices)
     for command, rest in re.findall(r"`keras-dim\s([a-z]+)([^`]*)`", text):
         known = of_commands[command]._option_string_actions
         assert set(re.findall(r"--\w+", rest)) <= known.keys(), (command, rest)
 
 
-def test_flags_that_stand_alone_are_those_of_a_command():
+def test_flags_in_sentences_are_those_of_a_command():
     (of_commands,) = (a.choices for a in main._parser()._actions if a.choices)
     known = set().union(
         *(parser._option_string_actions for parser in of_commands.values())
@@ -251,7 +251,7 @@ def test_links_lead_to_files_and_headings(page):
             assert heading in slugs(target.read_text("utf-8")), (path, heading)
 
 
-def test_files_that_pages_name_are_there():
+def test_files_that_pages_name_exist():
     named = {
         path
         for text in PAGES.values()
@@ -264,7 +264,7 @@ def test_files_that_pages_name_are_there():
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
-def test_names_of_the_package_that_pages_use_are_there():
+def test_names_of_the_package_on_pages_exist():
     modules = filter(str.islower, keras_dim.__all__)
     pattern = rf"`(?:keras_dim\.)?((?:{'|'.join(modules)})(?:\.\w+)+)"
     named = {

@@ -24,7 +24,7 @@ def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path):
     assert leftovers(tmp_path, "a.txt") == []
 
 
-def test_the_temporary_file_lies_beside_and_keeps_the_suffix(tmp_path):
+def test_the_temporary_file_has_the_same_folder_and_suffix(tmp_path):
     with files.atomic_path(tmp_path / "model.keras") as temporary:
         assert temporary.parent == tmp_path
         assert temporary.suffix == ".keras"
@@ -40,7 +40,7 @@ def test_a_failed_block_leaves_the_old_file(tmp_path):
     assert leftovers(tmp_path, "a.txt") == []
 
 
-def test_a_failed_block_leaves_no_file_where_there_was_none(tmp_path):
+def test_a_failed_block_makes_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         with files.atomic_path(tmp_path / "a.txt"):
             raise KeyboardInterrupt
@@ -87,7 +87,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
     assert (tmp_path / "a.json").read_text() == "1\n"
 
 
-def test_json_that_is_written_once_stays(tmp_path):
+def test_write_json_once_keeps_the_existing_file(tmp_path):
     files.write_json_once(tmp_path / "new" / "a.json", {"a": 1})
     files.write_json_once(tmp_path / "new" / "a.json", {"a": 2})
 
@@ -96,7 +96,7 @@ def test_json_that_is_written_once_stays(tmp_path):
 
 
 @pytest.mark.parametrize("removes_leftovers", [False, True])
-def test_of_two_that_write_json_once_the_first_one_wins(
+def test_of_two_calls_of_write_json_once_the_first_wins(
     tmp_path, monkeypatch, removes_leftovers
 ):
     link = os.link
@@ -115,7 +115,7 @@ def test_of_two_that_write_json_once_the_first_one_wins(
     assert leftovers(tmp_path, "a.json") == []
 
 
-def test_json_is_written_once_where_files_have_one_name(tmp_path, monkeypatch):
+def test_json_is_written_once_without_hard_links(tmp_path, monkeypatch):
     def link(source, destination):
         raise OSError(errno.EOPNOTSUPP, "not here")
 
@@ -125,7 +125,7 @@ def test_json_is_written_once_where_files_have_one_name(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
 
 
-def test_sha256_is_that_of_the_standard(tmp_path):
+def test_sha256_gives_the_example_of_the_standard(tmp_path):
     # FIPS 180-4's example "abc".
     (tmp_path / "abc").write_bytes(b"abc")
     assert files.sha256(tmp_path / "abc") == (
@@ -142,16 +142,14 @@ def test_sha256_reads_files_larger_than_its_buffer(tmp_path):
 
 @pytest.fixture
 def small_files():
-    """No file may have more than 1,000 bytes, as on a disk that is full."""
+    """Limits files to 1,000 bytes, to imitate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_told_with_the_path_and_what_to_do(
-    tmp_path, small_files
-):
+def test_a_full_disk_is_reported_with_path_and_advice(tmp_path, small_files):
     path = tmp_path / "a.txt"
     path.write_text("before")
     with pytest.raises(OSError, match="no room for .*a.txt .*Free") as error:
@@ -161,29 +159,27 @@ def test_a_full_disk_is_told_with_the_path_and_what_to_do(
     assert leftovers(tmp_path, "a.txt") == []
 
 
-def test_a_full_disk_is_told_of_a_folder_too(tmp_path, small_files):
+def test_a_full_disk_is_reported_for_a_folder_too(tmp_path, small_files):
     with pytest.raises(OSError, match="no room for .*run "):
         with files.atomic_folder(tmp_path / "run") as temporary:
             files.write_text(temporary / "a.txt", "x" * 2000)
     assert leftovers(tmp_path) == []
 
 
-def test_a_full_disk_is_told_where_a_writer_hides_it(tmp_path):
+def test_a_full_disk_is_reported_if_a_writer_hides_it(tmp_path):
     with pytest.raises(OSError, match="No space left on device"):
         with files.atomic_path(tmp_path / "a.txt"):
             try:
                 raise OSError(errno.ENOSPC, "full")
             except OSError:
-                # As zipfile does where it closes what it could not write.
+                # As zipfile does on closing after a failed write.
                 raise ValueError("there is an open writing handle")  # noqa: B904
 
 
-# Of TensorFlow, whose errors are no OSErrors and have no number.
+# Of TensorFlow, whose errors are not OSError and have no errno.
 @pytest.mark.parametrize("make", [files.atomic_path, files.atomic_folder])
 @pytest.mark.parametrize("kind", ["ResourceExhaustedError", "InternalError"])
-def test_a_full_disk_is_told_of_where_the_words_alone_say_it(
-    tmp_path, make, kind
-):
+def test_a_full_disk_is_recognised_by_the_message(tmp_path, make, kind):
     error = type(kind, (Exception,), {})
     with pytest.raises(OSError, match="no room for .*run .*Free") as caught:
         with make(tmp_path / "run"):
@@ -193,7 +189,7 @@ def test_a_full_disk_is_told_of_where_the_words_alone_say_it(
     assert leftovers(tmp_path) == []
 
 
-def test_no_room_for_a_temporary_folder_is_told(tmp_path, monkeypatch):
+def test_no_space_for_a_temporary_folder_is_reported(tmp_path, monkeypatch):
     def full(*arguments, **names):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -204,7 +200,7 @@ def test_no_room_for_a_temporary_folder_is_told(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_a_disk_that_is_full_at_the_sync_is_told(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_at_fsync_is_reported(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -214,13 +210,13 @@ def test_a_disk_that_is_full_at_the_sync_is_told(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
+def test_other_errors_of_the_disk_are_unchanged(tmp_path):
     with pytest.raises(PermissionError, match="not yours"):
         with files.atomic_path(tmp_path / "a.txt"):
             raise PermissionError(errno.EACCES, "not yours")
 
 
-def test_leftovers_of_a_file_are_removed_and_no_others(tmp_path):
+def test_only_leftovers_of_the_same_file_are_removed(tmp_path):
     for name in (
         ".a-0b_cd9ef.json",
         ".a-0b_cd9ef.txt",
@@ -243,7 +239,7 @@ def test_leftovers_of_a_file_are_removed_and_no_others(tmp_path):
 def test_leftovers_may_be_removed_by_two_at_once(tmp_path, monkeypatch):
     leftover = tmp_path / ".a-0123abcd.npy"
     leftover.touch()
-    # The second of them has seen it, too.
+    # Both have listed the leftover.
     monkeypatch.setattr(
         type(tmp_path), "glob", lambda folder, pattern: [leftover, leftover]
     )
@@ -252,7 +248,7 @@ def test_leftovers_may_be_removed_by_two_at_once(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_what_a_killed_process_leaves_is_known_as_its_leftover(tmp_path):
+def test_leftovers_of_a_killed_process_are_recognised(tmp_path):
     with files.atomic_path(tmp_path / "a.json") as temporary:
         (tmp_path / "copy").write_text("x")
         name = temporary.name
@@ -296,7 +292,7 @@ def test_a_folder_replaces_nothing(tmp_path, kind):
     assert leftovers(tmp_path, "run") == []
 
 
-def test_a_folder_made_meanwhile_is_not_replaced(tmp_path):
+def test_a_folder_made_during_the_block_is_not_replaced(tmp_path):
     with pytest.raises(ValueError, match="Nothing is overwritten"):
         with files.atomic_folder(tmp_path / "run"):
             (tmp_path / "run").mkdir()

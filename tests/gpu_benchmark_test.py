@@ -1,4 +1,4 @@
-"""`benchmarks/gpu.py`, with small numbers and on the CPU."""
+"""`benchmarks/gpu.py` on the CPU, with small numbers."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ import tiny_images
 from keras_dim import evaluation
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Has TensorFlow not be found, as where it is not installed.
+# Makes imports of TensorFlow fail, as if it were not installed.
 BLOCK = """
 import sys
 class Block:
@@ -29,7 +29,7 @@ NUM_IMAGES = 60
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """Imports a module of the benchmarks by its name."""
+    """Returns a function that imports a module of the benchmarks."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return __import__
@@ -56,7 +56,7 @@ def write_npz(path):
 
 
 def run(folder, *arguments):
-    """Runs the command where TensorFlow cannot be imported."""
+    """Runs the command without TensorFlow."""
     (folder / "block").mkdir(exist_ok=True)
     (folder / "block" / "sitecustomize.py").write_text(BLOCK)
     return subprocess.run(
@@ -72,7 +72,7 @@ def run(folder, *arguments):
         | {
             "KERAS_BACKEND": "jax",
             "JAX_PLATFORMS": "cpu",
-            # Programs that run a few times need not be fast.
+            # XLA need not optimise programs that run a few times.
             "XLA_FLAGS": "--xla_backend_optimization_level=0",
             "PYTHONPATH": os.pathsep.join([str(folder / "block"), str(ROOT)]),
         },
@@ -85,7 +85,7 @@ def run(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    """The folder that the command leaves after all of its stages."""
+    """The folder that the command writes in all of its stages."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
     folder = tmp_path_factory.mktemp("gpu")
     write_npz(folder / "images.npz")
@@ -118,7 +118,7 @@ def results(output, benchmark, kind):
 
 
 @pytest.mark.slow
-def test_every_stage_ends_well_without_tensorflow(output, benchmark):
+def test_every_stage_succeeds_without_tensorflow(output, benchmark):
     stages = results(output, benchmark, "stage")
     assert {stage["name"]: stage["outcome"] for stage in stages} == {
         "check": "done",
@@ -149,12 +149,12 @@ def test_training_is_scored_and_ends_with_its_schedule(output, benchmark):
     assert [score["step"] for score in scores] == [0] + 2 * [planned["steps"]]
     for score in scores:
         assert 0 < score["neighbors_20"] <= 1
-    # Near the end of the cosine, of 1e-3 at its top.
+    # Near the end of a cosine that starts at 1e-3.
     assert 0 < scores[-1]["rate"] < 1e-3
 
 
 @pytest.mark.slow
-def test_the_encoder_is_joined_and_scores_what_was_reported(output, benchmark):
+def test_the_joined_encoder_has_the_reported_score(output, benchmark):
     path = benchmark("gpu_encoder").join(output)
     encoder = keras.models.load_model(path)
     assert encoder.dtype_policy.name == "float32"
@@ -165,13 +165,13 @@ def test_the_encoder_is_joined_and_scores_what_was_reported(output, benchmark):
         features[name], labels, features[name], labels, k=20
     )
     (score,) = results(output, benchmark, "test score")
-    # The images are the same in both splits; one may be near a border.
+    # Both splits have the same images; one may be near a decision boundary.
     assert found["accuracy"] == pytest.approx(
         score["neighbors_20"], abs=1.5 / NUM_IMAGES
     )
 
 
-def test_a_stage_is_ended_and_the_next_one_started(tmp_path, benchmark):
+def test_a_stage_that_takes_too_long_is_ended(tmp_path, benchmark):
     gpu, gpu_report = benchmark("gpu"), benchmark("gpu_report")
     programs = {
         "hangs": "import time; time.sleep(60)",
@@ -225,13 +225,15 @@ def test_a_machine_without_a_gpu_is_refused(benchmark):
         ("--data=nowhere", "There is no data to train on: --data=nowhere"),
     ],
 )
-def test_bad_arguments_are_one_line(argument, message, benchmark, capsys):
+def test_invalid_arguments_are_refused_in_one_line(
+    argument, message, benchmark, capsys
+):
     with pytest.raises(SystemExit):
         benchmark("gpu").parse(["--output=x", argument])
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_differences_are_relative_and_see_what_is_not_finite(benchmark):
+def test_differences_are_relative_and_detect_nan(benchmark):
     differences = benchmark("gpu_check").differences
     rng = np.random.default_rng(0)
     gradients = [rng.normal(size=shape) for shape in ((3, 4), (5,))]
@@ -246,7 +248,7 @@ def test_differences_are_relative_and_see_what_is_not_finite(benchmark):
     assert differences(broken, expected)["gradient"] == np.inf
 
 
-def test_neighbors_equal_those_of_the_evaluation(benchmark):
+def test_neighbors_equal_those_of_evaluation(benchmark):
     rng = np.random.default_rng(0)
     labels = np.arange(300) % 5
     rows = rng.normal(size=(5, 6))[labels] + 2 * rng.normal(size=(300, 6))
@@ -263,7 +265,7 @@ def test_neighbors_equal_those_of_the_evaluation(benchmark):
         assert found[f"neighbors_{k}"] == pytest.approx(expected["accuracy"])
 
 
-def test_operations_are_those_of_the_products(benchmark):
+def test_operations_are_counted_as_those_of_the_products(benchmark):
     import jax
 
     operations = benchmark("gpu_steps").operations
@@ -292,7 +294,7 @@ def test_operations_are_those_of_the_products(benchmark):
     assert operations(jaxpr.jaxpr) == 7 * 2 * 4**3
 
 
-def test_data_comes_back_from_its_parts(tmp_path, benchmark):
+def test_data_is_restored_from_its_parts(tmp_path, benchmark):
     gpu_data = benchmark("gpu_data")
     images, labels = images_and_labels(1100)
     gpu_data.write((images, labels), tmp_path, part_bytes=images.nbytes // 3)
@@ -306,7 +308,7 @@ def test_data_comes_back_from_its_parts(tmp_path, benchmark):
         gpu_data.read(tmp_path)
 
 
-def test_a_killed_run_leaves_the_last_whole_encoder(tmp_path, benchmark):
+def test_a_killed_run_leaves_the_last_complete_encoder(tmp_path, benchmark):
     gpu_encoder = benchmark("gpu_encoder")
     encoder = tiny.encoder()
 
@@ -327,7 +329,7 @@ def test_a_killed_run_leaves_the_last_whole_encoder(tmp_path, benchmark):
     second = save(2)
     assert sorted(tmp_path.glob("*.bin")) == sorted(second)
     assert joined() == {2.0}
-    # Killed before the last piece of the second one was whole.
+    # Killed before the last part of the second one was complete.
     second[-1].unlink()
     for path, content in kept.items():
         path.write_bytes(content)

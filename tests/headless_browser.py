@@ -21,14 +21,14 @@ FLAGS = (
 
 
 def find():
-    """Returns the paths of Chromium and ChromeDriver, or None for each."""
+    """Returns the paths of Chromium and ChromeDriver; None if missing."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     return found, shutil.which("chromedriver")
 
 
 class Browser:
-    """One window of a headless Chromium. Close it, or use it in `with`."""
+    """A window of a headless Chromium. Close it, or use it in `with`."""
 
     def __init__(self):
         chromium, driver = find()
@@ -62,7 +62,7 @@ class Browser:
         self._folder.cleanup()
 
     def open(self, path, width=1280, height=900, scheme="light"):
-        """Opens a file in a window of a size and a colour scheme."""
+        """Opens a file in a window of given size and colour scheme."""
         self._chrome(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -79,7 +79,7 @@ class Browser:
         return self._post("/execute/sync", script=script, args=arguments)
 
     def wait(self, script, *arguments):
-        """Waits up to 10 seconds until a function body returns something."""
+        """Waits up to 10 seconds until a function body returns a true value."""
         body = """
             const done = arguments[arguments.length - 1];
             const given = [...arguments].slice(0, -1);
@@ -123,7 +123,7 @@ class Browser:
         )
 
     def errors(self):
-        """Returns what the console has said since the last call."""
+        """Returns the console's messages since the last call."""
         return [
             entry["message"] for entry in self._post("/se/log", type="browser")
         ]
@@ -148,7 +148,7 @@ class Browser:
         )
 
     def _request(self, request):
-        # Not through a proxy of the environment.
+        # Without the environment's proxy.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=60) as answer:
             return json.loads(answer.read())["value"]

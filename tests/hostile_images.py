@@ -1,4 +1,4 @@
-"""Files that pretend to be images, or to be larger ones than anyone has."""
+"""Files that pretend to be images, or to be impossibly large ones."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from tiny_images import pixels
 
 from keras_dim.data.image_header import read_header
 
-# What a header may say at most: 2 ** 28 values of three channels.
+# The largest size that is accepted: 2 ** 28 values in three channels.
 MOST = 89_478_485
 
 
@@ -33,7 +33,7 @@ def png_of(width, height, num_rows=None):
 
 
 def gif_of(width, height):
-    """A GIF whose header says so; its one frame has 8 x 8 pixels."""
+    """A GIF with this size in its header; its one frame has 8 x 8 pixels."""
     data = bytearray(encode(pixels(0), "gif"))
     data[6:10] = struct.pack("<HH", width, height)
     return bytes(data)
@@ -46,7 +46,7 @@ def bmp_of(width, height):
 
 
 def webp_of(width, height):
-    """An extended WebP file: up to 2 ** 24 pixels to a side."""
+    """An extended WebP file: up to 2 ** 24 pixels a side."""
     data = bytearray(encode(pixels(0, (8, 8, 4)), "webp", lossless=False))
     data[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(
         3, "little"
@@ -70,11 +70,11 @@ def gif_of_frames(size, num_frames):
     return data[:begin] + data[begin:-1] * num_frames + b";"
 
 
-# Files of some kilobytes that say they are this large.
+# Files of some kilobytes that claim to be this large.
 BOMBS = {
-    # All of it: 50 MB of rows, 1.2 GB of colours.
+    # With all rows: 50 MB of rows, 1.2 GB of colours.
     "whole.png": png_of(20_000, 20_000),
-    # Just above the limit: TensorFlow itself would decode it.
+    # Just above the limit; TensorFlow itself would decode it.
     "large.png": png_of(9_500, 9_500),
     "side.png": png_of(100_000, 100_000, num_rows=100),
     "a.gif": gif_of(60_000, 60_000),
@@ -95,7 +95,7 @@ def is_sound(data):
 
 
 def polyglots():
-    """Files of two kinds at once, with the pixels they have, or None."""
+    """Files of two formats at once, with their pixels, or None."""
     png, jpeg = (
         encode(pixels(0)),
         encode(np.full((8, 8, 3), 9, np.uint8), "jpeg"),

@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def smooth(height: int, width: int) -> np.ndarray:
-    """A colour image with waves and an edge, as lossy formats expect."""
+    """A colour image with waves and an edge, on which lossy formats do well."""
     rows, columns = np.indices((height, width))
     waves = [np.sin(rows / 3 + k) * np.cos(columns / (4 + k)) for k in range(3)]
     image = np.stack(waves, axis=-1) * 127 + 128
@@ -133,7 +133,7 @@ def _jpegs():
     little = exif(6, entries_before=False)
     little.endian = "<"
     yield "orientation_little_endian", save(colour, "jpeg", exif=little)
-    # No place of its own for the resolution, as cameras write it.
+    # The resolution is not written separately, as cameras do.
     begin = plain.index(b"\xff\xdb")
     body = exif(8).tobytes()
     yield (

@@ -1,4 +1,4 @@
-"""What `import keras_dim` costs and needs."""
+"""The time of `import keras_dim`, and the modules that it loads."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ import tiny
 import keras_dim
 
 SECONDS_BESIDE_KERAS = 0.3
-# What only some users need must not be loaded for everyone.
+# Modules that only some users need.
 HEAVY = {
     "PIL",
     "absl.flags",
@@ -38,7 +38,7 @@ HEAVY = {
     "urllib3",
 }
 
-# Keras first: what `import keras_dim` adds, and what is registered by then.
+# Keras first: the modules that `import keras_dim` adds, and its classes.
 AFTER_KERAS = """
 import json, sys, time
 import keras
@@ -61,7 +61,7 @@ heavy = {"keras", "tensorflow", "jax", "numpy", "absl"} & set(sys.modules)
 assert keras_dim.DeepInfoMax.__name__ == "DeepInfoMax"
 import keras
 model = keras.models.load_model(sys.argv[1])
-# Modules whose names are near those of functions, imported before them.
+# Modules with names like those of functions, imported before the functions.
 import keras_dim.exporting, keras_dim.presets, keras_dim.training.pretraining
 for name in ("export", "pretrain", "pretrained", "list_pretrained"):
     assert callable(getattr(keras_dim, name)), name
@@ -75,7 +75,7 @@ def describe(model):
 
 
 def run_python(code, *arguments, **environment):
-    """Runs code in an interpreter of its own and returns what it printed."""
+    """Runs code in a new interpreter and returns its output."""
     result = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=os.environ | environment,
@@ -90,7 +90,7 @@ def run_python(code, *arguments, **environment):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A method in a file, with an optimizer of ours."""
+    """A method in a file, with an optimizer of this package."""
     model = tiny.make("deep_infomax_local")
     model.compile(keras_dim.optimizers.SGD(keras_dim.optimizers.Schedule(0.1)))
     path = tmp_path_factory.mktemp("saved") / "model.keras"
@@ -102,8 +102,8 @@ def saved(tmp_path_factory):
 def after_keras(saved):
     """Seconds and modules that `import keras_dim` adds, and a loaded method.
 
-    Of the best of three processes, or of the first that is quick enough. Time
-    of the processor, as others may be using it too.
+    Of the best of three processes, or of the first that is fast enough. It is
+    processor time, because other processes may be running.
     """
     best = None
     for _ in range(3):
@@ -114,11 +114,11 @@ def after_keras(saved):
     return best
 
 
-def test_importing_costs_little_beside_keras(after_keras):
+def test_the_import_takes_little_time_after_keras(after_keras):
     assert after_keras[0] <= SECONDS_BESIDE_KERAS
 
 
-def test_importing_loads_nothing_heavy(after_keras):
+def test_the_import_loads_no_heavy_module(after_keras):
     assert HEAVY & set(after_keras[1]) == set()
 
 
@@ -141,7 +141,7 @@ def test_keras_loads_a_method_once_the_package_is_imported(after_keras):
     assert after_keras[2] == ["DeepInfoMax", "SGD"]
 
 
-def test_imported_first_the_package_loads_neither_keras_nor_a_backend(saved):
+def test_importing_the_package_first_loads_no_keras_or_backend(saved):
     heavy, loaded = json.loads(run_python(DESCRIBE + BEFORE_KERAS, str(saved)))
 
     assert heavy == []
@@ -149,12 +149,12 @@ def test_imported_first_the_package_loads_neither_keras_nor_a_backend(saved):
 
 
 @pytest.mark.parametrize("name", keras_dim.__all__)
-def test_public_names_are_there_and_listed(name):
+def test_public_names_exist_and_are_listed(name):
     assert getattr(keras_dim, name) is not None
     assert name in dir(keras_dim)
 
 
-def test_beam_that_is_missing_is_told_with_its_extra(monkeypatch):
+def test_the_error_of_missing_beam_names_its_extra(monkeypatch):
     for name in list(sys.modules):
         if name.startswith("keras_dim.beam"):
             monkeypatch.delitem(sys.modules, name)

@@ -1,4 +1,4 @@
-"""The tasks of benchmarks/information_tasks.py have the published truths."""
+"""benchmarks/information_tasks.py has the tasks with the published values."""
 
 import importlib.util
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 from keras_dim.mutual_information import references
 
 PATH = pathlib.Path(__file__).parents[1] / "benchmarks/information_tasks.py"
-# As the public benchmark prints them, four digits.
+# Four digits, as the public benchmark prints them.
 TRUTHS = {
     0.2242: "student-identity-1-1-1",
     0.4319: "student-identity-2-2-1",
@@ -34,14 +34,14 @@ TRUTHS = {
 def tasks():
     specification = importlib.util.spec_from_file_location("tasks", PATH)
     module = importlib.util.module_from_spec(specification)
-    # Where its dataclass looks for its own module.
+    # Its dataclass looks for its own module there.
     sys.modules["tasks"] = module
     specification.loader.exec_module(module)
     yield module.TASKS
     del sys.modules["tasks"]
 
 
-def test_there_are_forty_of_the_published_truths(tasks):
+def test_forty_tasks_have_the_published_information(tasks):
     assert len(tasks) == 40
     for truth, name in TRUTHS.items():
         assert abs(tasks[name].nats - truth) < 6e-5, name
@@ -55,7 +55,7 @@ def test_there_are_forty_of_the_published_truths(tasks):
         "multinormal-sparse-3-3-2-2.0",
     ],
 )
-def test_normal_samples_have_their_information(tasks, name):
+def test_normal_samples_have_the_stated_information(tasks, name):
     found = references.canonical_correlations(*tasks[name].sample(5000, 0))
 
     # Log-ratios deviate by about 1, so that four deviations are 0.06.
@@ -65,14 +65,14 @@ def test_normal_samples_have_their_information(tasks, name):
 @pytest.mark.parametrize(
     "name", ["1v1-additive-0.1", "swissroll_x-normal_cdf-1v1-normal-0.75"]
 )
-def test_neighbours_find_what_is_no_normal(tasks, name):
+def test_neighbours_estimate_tasks_that_are_not_normal(tasks, name):
     found = references.nearest_neighbors(*tasks[name].sample(5000, 0))
 
-    # Neighbours fall a little behind where density has an edge.
+    # Neighbours underestimate a little where the density has an edge.
     assert abs(found - tasks[name].nats) < 0.08
 
 
-def test_a_spiral_turns_and_keeps_lengths(tasks):
+def test_a_spiral_rotates_and_keeps_lengths(tasks):
     flat, turned = (
         tasks[f"{prefix}multinormal-sparse-3-3-2-2.0"].sample(50, 0)
         for prefix in ("", "spiral-")

@@ -1,4 +1,4 @@
-"""On JAX, several devices train as one does, with the whole batch's negatives.
+"""On JAX, several devices train like one, with the whole batch's negatives.
 
 The distribution is Keras's `DataParallel`: each of eight devices holds one
 image of a batch of eight, so that none of them alone has a negative.
@@ -18,9 +18,9 @@ TESTS = pathlib.Path(__file__).parent
 
 
 def run_worker(folder, names):
-    """Returns the folder and the results in it."""
+    """Runs `jax_devices_worker.py`; returns its folder and results."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
-    # Programs that run once need not be fast.
+    # XLA need not optimise programs that run once.
     flags = (
         "--xla_force_host_platform_device_count=8 "
         "--xla_backend_optimization_level=0"
@@ -79,21 +79,21 @@ def assert_equal(name, folder, results):
 
 
 @pytest.mark.parametrize("name", jax_devices_worker.METHODS)
-def test_eight_devices_train_as_one_does(name, trained):
+def test_eight_devices_train_like_one(name, trained):
     assert_equal(name, *trained)
 
 
-def test_each_of_eight_devices_does_a_part(trained):
+def test_each_of_eight_devices_does_a_share_of_the_work(trained):
     _, results = trained
     one, eight = (
         results[jax_devices_worker.OF_OPERATIONS][where]["operations"]
         for where in jax_devices_worker.PLACES
     )
-    # Views, optimizer and scores of all pairs are not an eighth.
+    # Views, optimizer and the scores of all pairs are not divided by eight.
     assert eight < 0.5 * one
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", jax_devices_worker.MORE_METHODS)
-def test_eight_devices_train_further_methods_as_one_does(name, more):
+def test_eight_devices_train_further_methods_like_one(name, more):
     assert_equal(name, *more)

@@ -1,8 +1,8 @@
-"""Training by eight devices, and by one, on JAX.
+"""Trains on eight devices and on one, on JAX.
 
 Started by `jax_devices_test.py` as `jax_devices_worker.py FOLDER NAME...`, with
 `KERAS_BACKEND=jax` and `XLA_FLAGS=--xla_force_host_platform_device_count=8`. It
-leaves `results.json`, and the weights that each trained, in the folder.
+writes `results.json` and the trained weights to the folder.
 """
 
 import json
@@ -20,18 +20,18 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tiny  # noqa: E402
 
-# The one of `tiny.METHODS` that a fast test runs: it has negatives.
+# The one of `tiny.METHODS` that a fast test trains: it has negatives.
 METHODS = ["simclr"]
-# Those that a slow test runs.
+# Those that a slow test trains.
 MORE_METHODS = [name for name in tiny.METHODS if name not in METHODS]
-# The one whose operations are counted.
+# The one whose operations a test counts.
 OF_OPERATIONS = "simclr"
 PLACES = ("one", "eight")
 
 
 def place(name):
-    """Makes models, and the steps of `fit`, those of one or of all devices."""
-    # Names of layers begin anew, and so do those of the weights.
+    """Makes models, and the steps of `fit`, for one or for all devices."""
+    # Names of layers and weights are numbered from the start again.
     keras.utils.clear_session()
     distribution = None
     if name == "eight":
@@ -41,7 +41,7 @@ def place(name):
 
 
 def train(name):
-    """Returns the logs of a tiny method, and the weights it ends with."""
+    """Returns the logs of a tiny method, and its final weights."""
     model = tiny.make(name)
     images = {"image": tiny.images(), "index": np.arange(tiny.NUM_IMAGES)}
     arguments = {"batch_size": tiny.BATCH_SIZE, "verbose": 0}
@@ -58,7 +58,7 @@ def train(name):
 
 
 def operations(name):
-    """Returns how many operations each device does in a training step."""
+    """Returns the number of operations of each device in a training step."""
     model = tiny.make(name)
     model.optimizer.build(model.trainable_variables)
     state = [

@@ -1,4 +1,4 @@
-"""On JAX, where TensorFlow cannot be imported, all comes out the same."""
+"""On JAX, without TensorFlow, results equal those on TensorFlow."""
 
 import json
 import os
@@ -21,20 +21,20 @@ from keras_dim import methods
 from keras_dim.data import reading
 
 TESTS = pathlib.Path(__file__).parent
-# Sums in another order differ in the last of seven digits; a few steps of
-# training carry that on.
+# Sums in another order differ in the last of seven digits; training steps
+# increase the difference.
 TOLERANCE = 1e-4
 
 
 def dataset(name):
-    """The batches that `jax_worker.arguments` gives, for TensorFlow."""
+    """The batches of `jax_worker.arguments`, for TensorFlow."""
     batches = tf.data.Dataset.from_tensor_slices(jax_worker.batch(name))
     return batches.batch(tiny.BATCH_SIZE, drop_remainder=True)
 
 
 @pytest.fixture(scope="module")
 def given_draws():
-    """Both backends draw the same numbers."""
+    """Makes both backends draw the same random numbers."""
     with pytest.MonkeyPatch.context() as patch:
         jax_worker.give_draws(patch.setattr)
         yield
@@ -48,7 +48,7 @@ def save(folder, names):
 
 
 def run_worker(folder, *arguments):
-    """Returns what `jax_worker.py` found."""
+    """Returns the results of `jax_worker.py`."""
     pytest.importorskip("jax", reason="comes with the extra `test`")
     done = subprocess.run(
         [sys.executable, TESTS / "jax_worker.py", folder, *arguments],
@@ -56,7 +56,7 @@ def run_worker(folder, *arguments):
         | {
             "KERAS_BACKEND": "jax",
             "JAX_PLATFORMS": "cpu",
-            # Programs that run once need not be fast.
+            # XLA need not optimise programs that run once.
             "XLA_FLAGS": "--xla_backend_optimization_level=0",
         },
         stdin=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ def run_worker(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, two_replicas):
-    """What TensorFlow hands over: methods and images."""
+    """The folder with methods and images that TensorFlow saved."""
     folder = tmp_path_factory.mktemp("jax")
     save(folder, jax_worker.METHODS)
     (folder / "of_replicas").mkdir()
@@ -87,13 +87,13 @@ def folder(tmp_path_factory, two_replicas):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    """What one process found, as starting it takes longest."""
+    """The results of one process, because its start takes the longest time."""
     return run_worker(folder)
 
 
 @pytest.fixture(scope="module")
 def more(tmp_path_factory):
-    """The folder of further methods, and what a process found."""
+    """The folder of further methods, and the results of a process."""
     folder = tmp_path_factory.mktemp("more")
     save(folder, jax_worker.MORE_METHODS)
     return folder, run_worker(folder, "methods")
@@ -113,23 +113,23 @@ def assert_close(found, expected):
 
 
 def evaluate(model, name):
-    # A compiled step takes longer to make.
+    # Compiling a step would take longer.
     model.run_eagerly = True
     return model.evaluate(dataset(name), verbose=0, return_dict=True)
 
 
-def test_every_method_is_tried():
+def test_every_method_is_in_the_worker():
     names = jax_worker.METHODS + jax_worker.MORE_METHODS
     tried = {type(tiny.METHODS[name]()) for name in names}
     assert tried == set(methods.METHODS.values())
 
 
-def test_tensorflow_was_not_there(results):
+def test_tensorflow_was_not_imported(results):
     assert results["modules"] == []
 
 
 def assert_method_agrees(name, folder, results):
-    """Loss, training by compiled steps, and the file of what was trained."""
+    """Asserts equal losses, training steps, and files of the trained method."""
     found = results["methods"][name]
     model = keras.models.load_model(folder / f"{name}.keras")
     assert_close(found["before"], evaluate(model, name))
@@ -165,7 +165,7 @@ def test_banks_and_averages_equal_those_of_tensorflow(folder, results):
     for one, other, first in zip(
         loaded.weights, model.weights, before, strict=True
     ):
-        # Ten steps of training carry the last digits on.
+        # Ten training steps increase the difference in the last digits.
         np.testing.assert_allclose(
             one, other, rtol=1e-3, atol=1e-5, err_msg=one.path
         )
@@ -173,13 +173,13 @@ def test_banks_and_averages_equal_those_of_tensorflow(folder, results):
 
 
 def test_a_checkpoint_of_several_replicas_is_loaded(results):
-    # Keras takes synchronised batch norm on TensorFlow alone.
+    # Keras supports synchronised batch norm on TensorFlow only.
     terms = results["of_replicas"]
     assert_close(terms, results["methods"][jax_worker.OF_REPLICAS]["before"])
 
 
 @pytest.mark.parametrize("name", tiny_optimizers.EACH)
-def test_optimizers_take_the_steps_of_tensorflow(name, results):
+def test_optimizers_equal_those_on_tensorflow(name, results):
     make = tiny_optimizers.EACH[name]
     model = tiny_optimizers.model(make(tiny_optimizers.schedule()))
     expected = tiny_optimizers.fit(model, 2)
@@ -187,16 +187,15 @@ def test_optimizers_take_the_steps_of_tensorflow(name, results):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_units_for_bfloat16_are_looked_for_without_a_gpu(results):
-    # Keras's list of GPUs is an error on JAX where there are none.
+def test_detecting_bfloat16_units_works_without_a_gpu(results):
+    # On JAX, Keras's list of GPUs is an error if there are none.
     found = results["has_bfloat16_units"]
     assert found == distribution.has_bfloat16_units()
 
 
 def test_bfloat16_trains(results):
     losses = results["precisions"]
-    # Eight bits of each number: scores, and with them the loss, are some
-    # hundredths off.
+    # With eight bits, the scores and the loss differ by some hundredths.
     assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.1)
     assert losses["mixed_bfloat16"] != losses["float32"]
 
@@ -213,13 +212,13 @@ def test_fit_takes_a_folder_in_the_order_of_tensorflow(
     assert results["data"]["batches"] == expected
     (skipped,) = results["data"]["skipped"]
     assert skipped.endswith("19.png")
-    # 19 of 20 images are whole, and described by six numbers.
+    # 19 of 20 images are whole; six numbers describe each.
     assert results["data"]["predicted"] == [19, 6]
-    # A probe that runs between the steps, too.
+    # With a probe between the steps.
     assert all(0 <= value <= 1 for value in results["data"]["online"])
 
 
-def test_what_needs_tensorflow_is_refused_in_one_line(results):
+def test_features_that_need_tensorflow_are_refused_in_one_line(results):
     refused = results["data"]["refused"]
     assert len(refused) == 3
     for source, message in refused.items():
@@ -228,7 +227,7 @@ def test_what_needs_tensorflow_is_refused_in_one_line(results):
         assert "\n" not in message
 
 
-def test_a_run_leaves_its_files_but_for_tensorboard(results):
+def test_a_run_writes_its_files_except_for_tensorboard(results):
     assert results["training"]["files"] == [
         "checkpoints",
         "curves.png",
@@ -244,7 +243,7 @@ def test_a_run_leaves_its_files_but_for_tensorboard(results):
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
     folder, results
 ):
-    # Within an epoch, by SIGTERM.
+    # It was stopped within an epoch, by SIGTERM.
     stopped_at = results["training"]["stopped_at"]
     assert stopped_at == "epoch_00000_step_00000005.keras"
     whole, broken = (

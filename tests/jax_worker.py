@@ -1,9 +1,9 @@
-"""What runs on JAX where TensorFlow cannot be imported.
+"""Runs everything that JAX must be able to do without TensorFlow.
 
 Started by `jax_test.py` as `jax_worker.py FOLDER`, with `KERAS_BACKEND=jax`.
-In the folder lie the methods that TensorFlow saved; it leaves there those
-that it has trained, runs, and `results.json`. With `methods` behind it, the
-methods are all that it runs.
+The folder has the methods that TensorFlow saved; the worker adds its trained
+methods, runs, and `results.json`. With the further argument `methods` it only
+trains methods.
 """
 
 import json
@@ -13,14 +13,14 @@ import sys
 
 TESTS = pathlib.Path(__file__).parent
 NUM_EPOCHS = 2
-# Those of `tiny.METHODS` that have most of what the others are made of.
+# Those of `tiny.METHODS` that have most of the parts of the others.
 METHODS = ["byol", "deep_infomax_sampled_and_chunked", "moco"]
 # The method that TensorFlow also saved under two replicas.
 OF_REPLICAS = "byol"
 
 
 class Block:
-    """Has TensorFlow not be found, as where it is not installed."""
+    """Makes imports of TensorFlow fail, as if it were not installed."""
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets"):
@@ -38,12 +38,12 @@ import tiny_bank_method  # noqa: E402
 import tiny_images  # noqa: E402
 import tiny_optimizers  # noqa: E402
 
-# Those that the slow test runs.
+# Those that the slow test trains.
 MORE_METHODS = [name for name in tiny.METHODS if name not in METHODS]
 
 
 def give_draws(set_attribute=setattr):
-    """Has both backends draw the same numbers: their own streams differ."""
+    """Makes both backends draw equal random numbers; their own differ."""
 
     def giving(draw):
         return lambda shape, *_, **__: keras.ops.convert_to_tensor(
@@ -65,7 +65,7 @@ def give_draws(set_attribute=setattr):
 
 
 def batch(name):
-    """The images of a method: of AMDIM two given views of each."""
+    """The images of a method; for AMDIM two given views of each."""
     images = tiny.images()
     if not name.startswith("amdim"):
         return {"image": images, "index": np.arange(tiny.NUM_IMAGES)}
@@ -75,7 +75,7 @@ def batch(name):
 
 
 def arguments(name):
-    """How `fit` and `evaluate` are given a method's images, on JAX."""
+    """A method's images as arguments of `fit` and `evaluate` on JAX."""
     return {"x": batch(name), "batch_size": tiny.BATCH_SIZE, "verbose": 0}
 
 
@@ -101,7 +101,7 @@ def run_methods(folder):
 
 
 def run_in_precisions(name):
-    """Returns the loss of an epoch of the same weights in each precision."""
+    """Returns the loss of an epoch in each precision, from equal weights."""
     before = keras.config.dtype_policy()
     losses = {}
     try:
@@ -115,7 +115,7 @@ def run_in_precisions(name):
 
 
 def run_data(folder):
-    """Trains from a folder of images that is too large to be held."""
+    """Trains on a folder of images that does not fit into memory."""
     from keras_dim import data
     from keras_dim import evaluation
     from keras_dim.data import reading
@@ -158,7 +158,7 @@ def run_data(folder):
 
 
 def run_training(folder):
-    """Runs, one unbroken and one resumed, and what is done with them."""
+    """An unbroken and a resumed run, and commands that use them."""
     from tiny_recipe import tiny_recipe
 
     from keras_dim import training
@@ -215,7 +215,7 @@ def run_bank(folder):
 
 
 def write_photos(folder):
-    """A folder of colour images, one of them cut off, and one of grey ones."""
+    """Folders of colour images, one of them truncated, and of grey images."""
     for name, channels in (("photos", 3), ("grey", 1)):
         for number in range(20):
             path = folder / name / "ab"[number % 2] / f"{number:02}.png"

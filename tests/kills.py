@@ -1,9 +1,9 @@
-"""Kills a training run at random moments and lets it go on, again and again.
+"""Repeatedly kills a training run at random moments and resumes it.
 
-`python tests/kills.py 50` does so fifty times and prints what it did; the
-tests in `tests/survival` do it fewer times, and fifty times where they are
-slow. Each time the run is a process of its own, ended by SIGKILL: it has no
-chance to tidy up.
+`python tests/kills.py 50` does so fifty times and prints each kill; the tests
+in `tests/survival` do it fewer times, and the slow ones fifty times. Each time
+a new process runs the training and is ended by SIGKILL, so that it cannot clean
+up.
 """
 
 import csv
@@ -20,24 +20,24 @@ import time
 import zipfile
 
 TESTS = pathlib.Path(__file__).parent
-# What a process says when everything is imported and its run begins, and when
-# the first step, which takes longer than all others, is done.
+# A process prints the first line after its imports, when a run begins, and the
+# second after the first step, which takes longer than all others.
 BEGINS = "the run begins"
 STEPS = "the first step is done"
-# A save shows by its temporary file.
+# A save has such a temporary file.
 TEMPORARY = ".epoch_*.keras"
-# Against waiting for ever: a run is over in a minute, on a busy machine in ten.
+# Seconds to wait at most: a run takes a minute, on a busy machine ten.
 PATIENCE = 3600
 
 
 @dataclasses.dataclass(frozen=True)
 class Kill:
-    """One of them.
+    """A kill of a run.
 
     Args:
         seconds: float. From the beginning of the run in its process.
         is_inside_a_save: bool. Whether a checkpoint was half written.
-        reached: str. The name of the last whole checkpoint, or `"nothing"`.
+        reached: str. The name of the last complete checkpoint, or `"nothing"`.
     """
 
     seconds: float
@@ -50,13 +50,13 @@ class Kill:
 
 
 def main():
-    """Trains, in a process that may be killed."""
+    """Trains in a process that may be killed."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import keras
     import tensorflow as tf
 
-    # One order of sums, so that equal runs are equal to the last bit.
+    # Sums in a fixed order make equal runs equal in all bits.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     _, directory, epochs = sys.argv
     says = iter([STEPS])
@@ -70,7 +70,7 @@ def main():
 
 
 def train(directory, epochs, callbacks=()):
-    """Trains from where a run's folder is at, in this process."""
+    """Trains or resumes the run in a folder, in this process."""
     from tiny_recipe import tiny_recipe
 
     from keras_dim import training
@@ -87,7 +87,7 @@ def train(directory, epochs, callbacks=()):
 
 
 class Process:
-    """A run in a process of its own, from where its folder is at.
+    """A run in a process of its own, which resumes from its folder.
 
     Args:
         directory: path. The run's folder.
@@ -116,23 +116,23 @@ class Process:
         self._begin = time.monotonic()
 
     def finish(self):
-        """Lets the run come to its end."""
+        """Waits for the end of the run."""
         _, errors = self._process.communicate(timeout=PATIENCE)
         assert self._process.returncode == 0, errors[-3000:]
 
     def kill_in_its_beginning(self, seconds):
-        """Kills so long after the imports; returns a `Kill`, or None."""
+        """Kills some seconds after the imports; returns a `Kill`, or None."""
         return self._kill_after(seconds)
 
     def kill_in_its_steps(self, seconds):
-        """Kills so long after the first step; returns a `Kill`, or None."""
+        """Kills some seconds after a first step; returns a `Kill`, or None."""
         self._wait_until(STEPS)
         return self._kill_after(seconds)
 
     def kill_inside_a_save(self):
         """Kills when a checkpoint is half written; returns a `Kill`, or None.
 
-        The run stands still while we look, lest it be whole meanwhile.
+        The run is paused for the check, so that the save cannot finish then.
         """
         self._wait_until(STEPS)
         while self._process.poll() is None:
@@ -175,7 +175,7 @@ class Process:
 
 
 def assert_every_file_is_whole(directory):
-    """What has its name is whole; what is not yet has a hidden one."""
+    """Asserts that files are whole; unfinished ones have hidden names."""
     for path in directory.rglob("[!.]*"):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as file:
@@ -191,22 +191,22 @@ def assert_every_file_is_whole(directory):
 
 
 def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
-    """Kills runs until there were so many kills.
+    """Kills runs until the number of kills is reached.
 
-    Of ten kills one is before the first step and one inside a save. A run
-    that comes to its end before it is killed stays, and another one is begun.
+    Of ten kills one is before the first step and one inside a save. If a run
+    ends before it is killed, the next one is started.
 
     Args:
-        folder: path. Where the runs lie.
+        folder: path. The folder for the runs.
         num_kills: int.
         epochs: int. Of each run.
         seed: int. Of the moments.
-        longest: float. The most seconds to a kill, from the first step on.
+        longest: float. Most seconds between the first step and a kill.
         report: function of a line of text.
 
     Returns:
-        The list of `Kill`s, and the list of the runs' folders, of which the
-        last one is not finished.
+        The list of `Kill`s, and the list of the runs' folders. The last run is
+        not finished.
     """
     moments = random.Random(seed)
     kills, runs = [], [folder / "run_0"]
@@ -222,7 +222,7 @@ def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
         if runs[-1].exists():
             assert_every_file_is_whole(runs[-1])
         if kill is None:
-            report(f"{runs[-1].name} came to its end")
+            report(f"{runs[-1].name} ended")
             runs.append(folder / f"run_{len(runs)}")
         else:
             kills.append(kill)
@@ -231,7 +231,7 @@ def kill_often(folder, num_kills, epochs, seed, longest=2.0, report=print):
 
 
 def same_end(one, other):
-    """Whether two finished runs have the very same encoder and log."""
+    """Whether two finished runs have equal encoders and logs."""
     import keras
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The tower: a module imports only from floors below its own."""
+"""Floors of the package: a module imports only from floors below its own."""
 
 import ast
 import graphlib
@@ -30,19 +30,19 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
-# Everything else is keras and keras.ops, for any backend and for XLA.
+# All other parts use keras and keras.ops, for any backend and for XLA.
 MAY_IMPORT_TENSORFLOW = {"beam", "data", "distribution", "exporting"}
-# What methods are made of.
+# Modules that the methods share.
 SHARED = {"base", "replicated"}
-# The other command, which Beam runs on other machines.
+# The command of Beam, which also runs on other machines.
 BEAM_COMMAND = "beam/__main__.py"
-# What arrays and folders are not read with where TensorFlow is not there.
+# Modules of `data` that need TensorFlow; arrays and folders do not.
 READS_WITH_TENSORFLOW = {
     "tensorflow_datasets",
     "tensorflow_images",
     "tfrecord",
 }
-# The package's own file lists the public names, of whichever floor.
+# Without the package's `__init__`, which lists public names of all floors.
 MODULES = {
     str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8")
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -55,10 +55,10 @@ def part_of(module):
 
 
 def imported_names(source):
-    """Yields the dotted names of all imports, at whatever depth.
+    """Yields the dotted names of all imports, also within functions.
 
-    `from a import b` gives `a.b`, be `b` a module or not: what is asked below
-    is only how such a name begins.
+    `from a import b` gives `a.b`, whether `b` is a module or not: the tests
+    only use the beginning of such a name.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -81,20 +81,20 @@ def imported_parts(source):
 
 
 def uses_of(source, *dotted_names):
-    """Returns those of `dotted_names` that the code speaks of."""
-    spoken = {
+    """Returns those of `dotted_names` that occur in the code."""
+    used = {
         ast.unparse(node)
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Name | ast.Attribute)
     }
-    return spoken & set(dotted_names)
+    return used & set(dotted_names)
 
 
 def is_above(module, other_part):
     """Whether `module` may not import from `other_part`."""
     own = part_of(module)
-    # A package may be asked for its version from any floor; __version__ is
-    # the one public name of the root that is not a part.
+    # Every floor may import `__version__`, the only public name of the root
+    # that is not a part.
     if other_part in (own, "__version__"):
         return False
     return other_part not in FLOOR or FLOOR[other_part] >= FLOOR[own]
@@ -106,8 +106,8 @@ def test_every_part_on_disk_has_a_floor():
     assert parts - set(FLOOR) == set()
 
 
-def test_every_package_is_a_package():
-    # Without __init__.py a folder still imports, but is left out of the wheel.
+def test_every_folder_has_an_init_file():
+    # Without it a folder can be imported, but is missing in the wheel.
     folders = {(PACKAGE / module).parent for module in MODULES}
 
     assert [str(f) for f in folders if not (f / "__init__.py").exists()] == []
@@ -120,9 +120,9 @@ def test_imports_only_from_floors_below(module):
     assert {other for other in parts if is_above(module, other)} == set()
 
 
-def test_no_modules_import_each_other_in_a_circle():
-    # Not even within functions. A package's own file imports all of its
-    # modules, and counts for none of them.
+def test_there_are_no_circular_imports():
+    # Not even within functions. `__init__.py` imports all modules of its folder
+    # and is left out.
     sources = {
         f"keras_dim.{module[:-3].replace('/', '.')}": source
         for module, source in MODULES.items()
@@ -144,14 +144,14 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_are_absolute(module):
-    # The checks here read names from the root on.
+    # The tests here need names that begin with the root.
     names = imported_names(MODULES[module])
 
     assert [name for name in names if name.startswith(".")] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_tensorflow_is_imported_only_where_it_may_be(module):
+def test_only_some_parts_import_tensorflow(module):
     if part_of(module) in MAY_IMPORT_TENSORFLOW:
         return
 
@@ -174,8 +174,8 @@ def test_tensorflow_is_imported_only_where_it_may_be(module):
         and pathlib.Path(m).stem not in READS_WITH_TENSORFLOW
     ],
 )
-def test_arrays_and_folders_do_without_tensorflow(module):
-    # Within a function, or for a type checker, it may be imported.
+def test_arrays_and_folders_need_no_tensorflow(module):
+    # Functions and type checkers may import it.
     at_the_top = [
         node
         for node in ast.parse(MODULES[module]).body
@@ -196,8 +196,8 @@ def test_arrays_and_folders_do_without_tensorflow(module):
     "module", [m for m in MODULES if part_of(m) == "methods"]
 )
 def test_no_method_imports_another(module):
-    # What two methods share moves down a floor. The base is no method, and
-    # the package lists them all.
+    # Code that two methods share moves down a floor. The base is no method, and
+    # `__init__.py` imports them all.
     if pathlib.Path(module).name == "__init__.py":
         return
     methods = {pathlib.Path(m).stem for m in MODULES if part_of(m) == "methods"}
@@ -214,7 +214,7 @@ def test_no_method_imports_another(module):
 @pytest.mark.parametrize(
     "module", [m for m in MODULES if part_of(m) == "evaluation"]
 )
-def test_evaluation_knows_no_method(module):
+def test_evaluation_imports_no_method(module):
     # It scores arrays, or any keras.Model.
     assert "methods" not in imported_parts(MODULES[module])
 
@@ -246,11 +246,11 @@ def test_only_the_command_line_prints_and_reads_flags(module):
         ("import keras\nimport keras_dimension.x", set()),
     ],
 )
-def test_these_checks_see_every_form_of_import(source, parts):
+def test_imported_parts_finds_every_form_of_import(source, parts):
     assert imported_parts(source) == parts
 
 
-def test_these_checks_know_up_from_down():
+def test_is_above_and_uses_of():
     assert is_above("layers/critics.py", "encoders")
     assert is_above("methods/base.py", "data")
     assert is_above("layers/critics.py", "attic")

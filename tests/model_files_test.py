@@ -1,4 +1,4 @@
-"""What is loaded is whole and holds no code; the rest is refused in a line."""
+"""Only complete files without code are loaded; others are refused in a line."""
 
 import ast
 import json
@@ -37,7 +37,7 @@ def write(path, content, compression=zipfile.ZIP_STORED):
 
 
 def refuse(path):
-    """Loads a file that must be refused; returns the one line of why."""
+    """Loads a file that must be refused; returns the message of one line."""
     with pytest.raises(ValueError) as error:
         model_files.load_model(path)
     assert str(path) in str(error.value)
@@ -54,13 +54,13 @@ def test_a_whole_file_is_loaded(saved):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file '.*x.keras'"):
         model_files.load_model(tmp_path / "x.keras")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_archive_of_keras_is_refused(tmp_path, content):
+def test_other_files_than_archives_of_keras_are_refused(tmp_path, content):
     path = tmp_path / "x.keras"
     path.write_bytes(content)
     assert "keras file" in refuse(path)
@@ -84,7 +84,7 @@ def test_a_lambda_within_another_layer_is_refused(tmp_path):
 
 
 def changed_class(saved, tmp_path, **changes):
-    """The file with another class in the place of its first Dense layer."""
+    """The file, with another class instead of its first Dense layer."""
     content = members(saved)
     config = json.loads(content["config.json"])
     layer = next(
@@ -100,11 +100,11 @@ def changed_class(saved, tmp_path, **changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        # A module that is there, and would run what it is told.
+        # An existing module that would run a given command.
         {"module": "os", "class_name": "system", "registered_name": None},
         {"module": "subprocess", "class_name": "Popen"},
         {"module": "builtins", "class_name": "eval", "registered_name": "eval"},
-        # One of somebody, which this program has not registered.
+        # A class that this program has not registered.
         {
             "module": "their_package.layers",
             "class_name": "TheirDense",
@@ -113,12 +113,12 @@ def changed_class(saved, tmp_path, **changes):
         {"module": "keras_dim.files", "class_name": "write_text"},
     ],
 )
-def test_a_class_that_nobody_registered_is_refused(saved, tmp_path, changes):
+def test_an_unregistered_class_is_refused(saved, tmp_path, changes):
     path = changed_class(saved, tmp_path, **changes)
     assert "is not loaded" in refuse(path)
 
 
-def test_nothing_is_imported_for_a_file(saved, tmp_path, monkeypatch):
+def test_loading_a_file_imports_nothing(saved, tmp_path, monkeypatch):
     (tmp_path / "sly_module.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     path = changed_class(
@@ -149,13 +149,13 @@ def test_a_member_that_reaches_outside_is_refused(saved, tmp_path, name):
 def test_a_compressed_member_is_refused_before_it_is_read(saved, tmp_path):
     content = members(saved) | {"model.weights.h5": bytes(10**8)}
     path = write(tmp_path / "x.keras", content, zipfile.ZIP_DEFLATED)
-    # A thousandth of what it would take in memory.
+    # A thousandth of its size in memory.
     assert path.stat().st_size < 10**6
     assert "is compressed" in refuse(path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
-def test_a_missing_member_is_told(saved, tmp_path, name):
+def test_a_missing_member_is_named(saved, tmp_path, name):
     content = members(saved)
     del content[name]
     path = write(tmp_path / "x.keras", content)
@@ -171,7 +171,7 @@ def test_two_members_of_one_name_are_refused(saved, tmp_path):
 
 
 @pytest.mark.parametrize("config", ["{", "[]", "{}", "[" * 100_000, "null"])
-def test_a_configuration_that_is_none_is_refused(saved, tmp_path, config):
+def test_an_invalid_configuration_is_refused(saved, tmp_path, config):
     path = write(tmp_path / "x.keras", members(saved) | {"config.json": config})
     refuse(path)
 
@@ -187,7 +187,7 @@ def test_weights_of_another_model_are_refused(saved, tmp_path):
 
 
 def is_refused_or_harmless(path, content):
-    """Whether the archive's check notices a change, or it changes nothing."""
+    """Whether the archive's checksums detect a change, or it has no effect."""
     try:
         model_files._check_archive(path)
     except ValueError:
@@ -195,14 +195,14 @@ def is_refused_or_harmless(path, content):
     return members(path) == content
 
 
-def test_every_flipped_bit_is_noticed_or_changes_nothing(saved, tmp_path):
+def test_every_flipped_bit_is_detected_or_has_no_effect(saved, tmp_path):
     whole, content = saved.read_bytes(), members(saved)
     path = tmp_path / "x.keras"
     with zipfile.ZipFile(saved) as file:
         inside = {
             place
             for member in file.infolist()
-            # Beyond the member's own header: 30 bytes and its name.
+            # After the member's own header: 30 bytes and its name.
             for place in range(
                 member.header_offset + 30 + len(member.filename),
                 member.header_offset
@@ -211,7 +211,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(saved, tmp_path):
                 + member.file_size,
             )
         }
-    # Every bit of the archive's own records, and some of each part within.
+    # Every bit of the archive's own records, and some bits of each member.
     outside = set(range(len(whole))) - inside
     assert 300 < len(outside) < 1000
     rng = np.random.default_rng(0)
@@ -227,12 +227,12 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(saved, tmp_path):
         if place in outside:
             assert is_refused_or_harmless(path, content), (place, bit)
         else:
-            # Bytes of the model itself are always refused.
+            # Changed bytes of the model itself are always refused.
             with pytest.raises(ValueError, match="has changed"):
                 model_files._check_archive(path)
 
 
-def test_every_length_that_is_cut_off_is_refused(saved, tmp_path):
+def test_every_truncated_file_is_refused(saved, tmp_path):
     whole = saved.read_bytes()
     path = tmp_path / "x.keras"
     for length in np.linspace(0, len(whole) - 1, 200).astype(int):
@@ -240,7 +240,7 @@ def test_every_length_that_is_cut_off_is_refused(saved, tmp_path):
         refuse(path)
 
 
-def test_the_package_loads_models_here_alone():
+def test_only_model_files_loads_models():
     speaks = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
@@ -249,11 +249,11 @@ def test_the_package_loads_models_here_alone():
         and node.attr == "load_model"
         and ast.unparse(node) != "model_files.load_model"
     }
-    # Beam, too, calls the loading of an export so.
+    # Beam has a function of this name for exports.
     assert speaks == {"model_files.py", "beam/__main__.py"}
 
 
-def test_the_package_unpickles_nothing():
+def test_the_package_never_unpickles():
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -270,8 +270,8 @@ def test_the_package_unpickles_nothing():
             ), path
 
 
-def test_classes_are_registered_under_the_name_of_the_package():
-    # It stands in saved files, so another one would leave them unreadable.
+def test_classes_are_registered_under_the_package_name():
+    # Saved files contain it: another name would make them unreadable.
     found = [
         (name, registered.__name__)
         for name, registered in keras.saving.get_custom_objects().items()

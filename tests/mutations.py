@@ -1,9 +1,9 @@
-"""Changes the package at one place at a time, and lists what no test notices.
+"""Changes the package in one place at a time, and lists undetected changes.
 
 `python tests/mutations.py --files keras_dim/methods/moco.py --limit 40` runs
 the tests of that file once for each change, in a copy, and prints the changes
-that pass them all: either they change nothing, or a test is missing. Each run
-is a fork of this process, which has imported TensorFlow, the longest part.
+for which all pass: they have no effect, or a test is missing. Each run is a
+fork of this process, because importing TensorFlow takes the longest time.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("methods", "mutual_information", "layers", "recipes")
-# Further tests, above all of the files that have none of their name.
+# Further tests, above all for files without tests of the same name.
 MORE_TESTS = {
     "layers/critics.py": "methods/amdim_test.py",
     "layers/priors.py": "methods/deep_infomax_test.py",
@@ -34,12 +34,12 @@ OPPOSITES |= {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.Eq: ast.NotEq}
 OPPOSITES |= {ast.Is: ast.IsNot, ast.In: ast.NotIn}
 OPPOSITES |= {after: before for before, after in OPPOSITES.items()}
 STATEMENTS = ast.Assign | ast.AugAssign | ast.Expr | ast.Return | ast.Raise
-# What is changed in words, and the whole file with the change.
+# The description of a change, and the source of the whole file with it.
 Mutant = collections.namedtuple("Mutant", "file says source")
 
 
 def changes(node):
-    """Yields the kind, the node that changes, and the node in its place."""
+    """Yields the kind of a change, the node, and the node to replace it by."""
     if isinstance(node, STATEMENTS):
         yield "delete", node, ast.Pass()
     if isinstance(node, ast.If | ast.IfExp | ast.While):
@@ -63,7 +63,7 @@ def changes(node):
 
 
 def nodes(node):
-    """Yields what may change: no docstring, message, annotation, decorator."""
+    """Yields nodes to change: no docstring, message, annotation, decorator."""
     is_expression = isinstance(node, ast.Expr)
     is_docstring = is_expression and isinstance(node.value, ast.Constant)
     if is_docstring or isinstance(node, ast.JoinedStr):
@@ -91,7 +91,7 @@ def mutants_of(file):
 
 
 def tests_of(file):
-    """Returns paths of the tests of a file, else of all in its folder."""
+    """Returns the paths of the tests of a file, or of its folder."""
     within = file.relative_to("keras_dim")
     own = f"{within.with_suffix('')}_*test.py"
     patterns = [own, MORE_TESTS.get(within.as_posix(), own)]
@@ -101,12 +101,12 @@ def tests_of(file):
 
 
 def fork(root, tests):
-    """Begins tests in a copy of the repository; returns the process's id."""
+    """Starts tests in a copy of the repository; returns the process id."""
     process = os.fork()
     if process:
         return process
     try:
-        # A group of its own, to be ended with what the tests have begun.
+        # A process group, to be ended together with the tests' own processes.
         os.setsid()
         os.chdir(root)
         output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -122,11 +122,11 @@ def fork(root, tests):
 
 
 def outcomes(mutants, tests, original, workers):
-    """Yields each mutant and whether the tests pass; tests that hang do not."""
+    """Yields each mutant and whether the tests pass; hanging tests fail."""
     begin = time.monotonic()
     if os.waitpid(fork(original, tests), 0)[1]:
         output = (original / "output.txt").read_text("utf-8")
-        sys.exit(f"Nothing is changed, and yet tests fail:\n{output}")
+        sys.exit(f"Tests fail without any change:\n{output}")
     patience = 30 + 5 * (time.monotonic() - begin)
     waiting, running = collections.deque(mutants), {}
     try:
@@ -174,7 +174,7 @@ def main():
     for mutant in mutants:
         tests = arguments.tests or tests_of(mutant.file)
         groups[tuple(tests)].append(mutant)
-    # Bytecode of a mutant could be taken for that of the next one.
+    # Python could use the bytecode of one mutant for the next one.
     sys.dont_write_bytecode = True
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     for name in ("keras", "tensorflow_datasets", "pytest", "scipy"):

@@ -20,7 +20,7 @@ def slow_nearest(rows, k, queries, of_rows):
 
 @pytest.mark.parametrize("block", [1, 7 * 60, 2**24])
 @pytest.mark.parametrize("of_rows", [True, False])
-def test_neighbours_are_those_of_all_pairs(monkeypatch, block, of_rows):
+def test_neighbours_equal_those_from_all_pairs(monkeypatch, block, of_rows):
     monkeypatch.setattr(neighbors, "BLOCK", block)
     queries = ROWS if of_rows else ROWS[:9] + 0.1
     found, cosines = neighbors.nearest(ROWS, 4, None if of_rows else queries)
@@ -52,7 +52,7 @@ def test_of_equally_near_rows_the_first_are_taken():
     np.testing.assert_array_equal(found, expected)
 
 
-def test_rows_of_zeros_are_equal_and_unlike_all_others():
+def test_rows_of_zeros_are_equal_and_have_cosine_0_to_others():
     rows = np.array([[0.0, 0], [1, 0], [0, 0], [-1, 0.1]])
 
     found, cosines = neighbors.nearest(rows, 1)
@@ -82,6 +82,6 @@ def test_huge_and_tiny_features_keep_their_directions():
         ((ROWS, 1, np.ones((2, 4))), "queries"),
     ],
 )
-def test_unusable_arguments_are_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         neighbors.nearest(*arguments)

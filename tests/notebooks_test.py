@@ -1,4 +1,4 @@
-"""The notebooks are what their scripts say, and they run."""
+"""The notebooks have the cells of their scripts, and run."""
 
 import importlib.util
 import pathlib
@@ -21,7 +21,7 @@ def build():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_a_notebook_holds_the_cells_of_its_script(script, build):
+def test_a_notebook_has_the_cells_of_its_script(script, build):
     committed = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
 
     sources = [cell.source for cell in build.build(script).cells]

@@ -1,4 +1,4 @@
-"""What a wheel built from this tree holds."""
+"""The content of a wheel that is built from this tree."""
 
 import configparser
 import email
@@ -26,7 +26,7 @@ PRESET_FILES = (
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The opened wheel of a copy of the tree, with one more preset."""
+    """The open wheel of a copy of the tree with one more preset."""
     tree = tmp_path_factory.mktemp("tree")
     leave = shutil.ignore_patterns("__pycache__")
     for name in ("keras_dim", "saved_models"):
@@ -38,7 +38,7 @@ def wheel(tmp_path_factory):
     preset.mkdir()
     for name in (*PRESET_FILES, "encoder.keras.tmp"):
         (preset / name).write_text("made up")
-    # Without isolation pip needs no network: it takes the setuptools it has.
+    # Without isolation pip needs no network: it uses the installed setuptools.
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
         + ["--no-index", "--no-build-isolation", "--wheel-dir", tree, tree],
@@ -51,7 +51,7 @@ def wheel(tmp_path_factory):
         yield opened
 
 
-def test_extras_that_are_named_exist():
+def test_extras_in_messages_and_pages_exist():
     found = re.findall(
         r"^        \"(\w+)\": [A-Z]+,$", (ROOT / "setup.py").read_text(), re.M
     )
@@ -76,7 +76,7 @@ def read(wheel, name):
     return wheel.read(path).decode()
 
 
-def test_wheel_holds_every_module(wheel):
+def test_the_wheel_has_every_module(wheel):
     modules = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "keras_dim").rglob("*.py")
@@ -88,7 +88,7 @@ def test_wheel_holds_every_module(wheel):
     assert page <= set(wheel.namelist())
 
 
-def test_wheel_holds_every_preset_and_nothing_beside(wheel):
+def test_the_wheel_has_every_preset_and_no_other_files(wheel):
     presets = {p.name for p in (ROOT / "saved_models").iterdir() if p.is_dir()}
     expected = {
         f"keras_dim/saved_models/{preset}/{name}"
@@ -100,7 +100,7 @@ def test_wheel_holds_every_preset_and_nothing_beside(wheel):
     assert held == expected
 
 
-def test_wheel_holds_only_the_package(wheel):
+def test_the_wheel_has_only_the_package(wheel):
     tops = {name.split("/")[0] for name in wheel.namelist()}
 
     assert {top for top in tops if not top.endswith(".dist-info")} == {
@@ -108,7 +108,7 @@ def test_wheel_holds_only_the_package(wheel):
     }
 
 
-def test_console_script_names_a_function_that_exists(wheel):
+def test_the_console_script_names_an_existing_function(wheel):
     scripts = configparser.ConfigParser()
     scripts.read_string(read(wheel, "entry_points.txt"))
     module, function = scripts["console_scripts"]["keras-dim"].split(":")
@@ -116,7 +116,7 @@ def test_console_script_names_a_function_that_exists(wheel):
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_metadata_states_version_licence_and_pythons(wheel):
+def test_the_metadata_have_version_licence_and_pythons(wheel):
     metadata = email.message_from_string(read(wheel, "METADATA"))
 
     assert metadata["Version"] == keras_dim.__version__
@@ -142,7 +142,7 @@ def test_metadata_states_version_licence_and_pythons(wheel):
     }
 
 
-def test_every_dependency_states_its_lower_bound_and_its_reason():
+def test_every_dependency_has_a_lower_bound_and_a_reason():
     # `make test-oldest` reads the bounds from these lines.
     lines = (ROOT / "setup.py").read_text().splitlines()
     wanted = re.compile(r'    "[A-Za-z0-9_-]+>=[0-9.]+",')
@@ -156,7 +156,7 @@ def test_every_dependency_states_its_lower_bound_and_its_reason():
         assert lists[i - 1].startswith("    #") or "pytest" in lists[i]
 
 
-def test_version_is_in_the_changelog():
+def test_the_version_is_in_the_changelog():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
     assert f"## {keras_dim.__version__}" in changelog

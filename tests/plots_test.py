@@ -1,4 +1,4 @@
-"""Pictures hold what they are given."""
+"""Pictures show the given data."""
 
 import importlib.util
 
@@ -16,7 +16,7 @@ def titles(figure):
     return [axes.get_title() for axes in figure.axes if axes.get_title()]
 
 
-def test_curves_show_every_number_of_a_log_and_its_references(tmp_path):
+def test_curves_show_every_column_of_a_log_and_its_references(tmp_path):
     rows = [
         {"epoch": 1, "loss": 2.0, "rank_me_global": 3.0, "seconds": 9.0},
         {"epoch": 2, "loss": 1.0, "rank_me_global": 4.0, "seconds": 9.0},
@@ -36,7 +36,7 @@ def test_curves_show_every_number_of_a_log_and_its_references(tmp_path):
 
 
 def test_neighbours_are_the_most_similar_images():
-    # All but the last are a little off the first's direction.
+    # All but the last deviate a little from the direction of the first.
     angles = np.array([0.0, 0.3, 0.1, 0.2, 2.0])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     features *= np.array([[1], [5], [1], [9], [1]])
@@ -56,7 +56,7 @@ def test_a_map_has_a_point_for_each_image(projection):
     assert len(axes.get_legend().get_texts()) == 3
 
 
-def test_a_confusion_matrix_counts():
+def test_a_confusion_matrix_has_the_counts():
     figure = plots.confusion_matrix([1, 1, 1, 4], [1, 4, 1, 4], "abcde")
     (axes,) = figure.axes
     found = {t.get_position(): t.get_text() for t in axes.texts}
@@ -64,7 +64,7 @@ def test_a_confusion_matrix_counts():
     assert [t.get_text() for t in axes.get_yticklabels()] == ["b", "e"]
 
 
-def test_accuracies_are_drawn_in_the_order_of_views():
+def test_accuracies_are_drawn_in_order_of_views():
     points = {"simclr": {1e6: 0.7, 1e5: 0.5}, "byol": {1e5: 0.4}}
     points |= {"moco": {1e5: 0.4}, "cpc": {1e5: 0.39}}
     figure = plots.accuracy_against_views(
@@ -94,7 +94,7 @@ def test_accuracies_are_drawn_in_the_order_of_views():
         (lambda: plots.confusion_matrix([1, 2], [1]), "predictions"),
     ],
 )
-def test_wrong_arguments_are_refused(draw, words):
+def test_invalid_arguments_are_refused(draw, words):
     with pytest.raises(ValueError, match=words):
         draw()
 

@@ -1,4 +1,4 @@
-"""Numbers of parameters of networks, of whatever size, without drawing them."""
+"""Counts the parameters of networks of any size without initialising them."""
 
 import gc
 import math
@@ -7,15 +7,15 @@ import keras
 
 
 def num_parameters(make):
-    """Returns how many numbers are trained in all of the layers it makes.
+    """Returns the number of trainable parameters of the layers that it makes.
 
     Args:
         make: function that returns a list of built layers.
     """
     with keras.StatelessScope(initialize_variables=False):
         weights = [w for layer in make() for w in layer.trainable_weights]
-    # Keras would draw them at the end of the next scope. Its search for garbage
-    # among millions of objects takes seconds: hide them.
+    # Else Keras would initialise them at the end of the next scope. `gc.freeze`
+    # saves the seconds of its garbage collection for millions of objects.
     gc.freeze()
     keras.backend.clear_session()
     gc.unfreeze()

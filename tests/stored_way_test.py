@@ -1,4 +1,4 @@
-"""From a folder of five bands of 16 bits to features, and back from files."""
+"""A folder of images of five 16-bit bands: run, features, export, report."""
 
 import json
 import re
@@ -21,7 +21,7 @@ GAINS = np.array([900, 2000, 4000, 9000, 60])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Digits of two classes, as pages with a gain and an offset each."""
+    """Digits of two classes, with a gain and an offset for each page."""
     root = tmp_path_factory.mktemp("tiles")
     digits = datasets.load_digits(n_class=2)
     images = (digits.images[..., None] / 16 * GAINS + 500).astype("uint16")
@@ -56,17 +56,17 @@ def run(folder):
     return run
 
 
-def test_a_run_measures_states_and_scores(run, folder, capsys):
+def test_a_run_measures_writes_and_scores(run, folder, capsys):
     written = json.loads((run / "recipe.json").read_text())["values"]
     scores = json.loads((run / "metrics.json").read_text())["scores"]
 
     assert (written["dtype"], written["num_images"]) == ("uint16", 48)
     assert written["min"] == [500] * 5
     assert written["max"] == (500 + GAINS).tolist()
-    # Zeros and ones: raw pixels tell them apart if they are scaled.
+    # Zeros and ones: scaled raw pixels separate them.
     assert scores[0]["raw_pixels"] > 0.9
 
-    # The same command goes on with what was measured, and so does the run's.
+    # `--resume` continues with the measured range.
     flags = [f"--directory={run}", "--resume", "--noscore"]
     assert main.run(["pretrain", *flags]) == 0
     assert "uint16, range measured: 500 to 1400, 500 to" in (
@@ -78,7 +78,9 @@ def test_a_run_measures_states_and_scores(run, folder, capsys):
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_features_of_all_ways_are_the_same(run, folder, tmp_path, capsys):
+def test_predict_embed_and_export_give_equal_features(
+    run, folder, tmp_path, capsys
+):
     source = f"--source={folder}"
     output = tmp_path / "features"
     embed = ["embed", f"--encoder={run}", source, f"--output={output}"]
@@ -88,7 +90,7 @@ def test_features_of_all_ways_are_the_same(run, folder, tmp_path, capsys):
     assert "of 24 test images" in capsys.readouterr().out
     found = np.load(output / "features.npy")
 
-    # Loaded by TensorFlow alone, from raw values of their own type and size.
+    # Loaded by TensorFlow only, with raw values of their own type and size.
     opened = data.open_source(folder, values="stored", channels=5)
     images = opened.read(np.arange(48))["image"]
     loaded = tf.saved_model.load(tmp_path / "served" / "1")
@@ -102,7 +104,7 @@ def test_features_of_all_ways_are_the_same(run, folder, tmp_path, capsys):
     assert "encoded_images" not in loaded.signatures
 
 
-def test_they_are_compared_and_reported_on(run, folder, tmp_path, capsys):
+def test_compare_and_report_take_them(run, folder, tmp_path, capsys):
     flags = [f"--encoder={run}", f"--source={folder}"]
     compare = ["compare", *flags, "--protocol=linear", "--supervised_steps=0"]
     assert main.run(compare) == 0
@@ -118,7 +120,7 @@ def test_they_are_compared_and_reported_on(run, folder, tmp_path, capsys):
     )
 
 
-def test_pages_show_the_whole_range_of_each_band(folder):
+def test_reports_show_the_whole_range_of_each_band(folder):
     values = batches.ValueRange((500,) * 5, tuple(500 + GAINS), "uint16")
     images = reading.read_pixels(
         folder, "train", False, 100, lambda *_: None, values

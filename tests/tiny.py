@@ -1,9 +1,9 @@
-"""The smallest instances of everything that the conformance tests check.
+"""Small instances of every method, for the conformance tests.
 
 `METHODS` has at least one entry, under any name, for every method of
-`keras_dim.methods.METHODS`; a test fails where one is missing. Every value is
-a callable that makes a new model, so that it can be called inside the scope of
-a strategy. They are made on any backend: only `batches` needs TensorFlow.
+`keras_dim.methods.METHODS`; a test fails if one is missing. Every value is a
+function that makes a new model, to be called inside the scope of a strategy. It
+works on any backend: only `batches` needs TensorFlow.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ BATCH_SIZE = 8
 
 
 def encoder(image_size=8, variational=False):
-    """Pixels to a 4 x 4 map and a vector, with what real encoders have."""
+    """Pixels to a 4 x 4 map and a vector, with the layers of real encoders."""
     image = keras.Input((image_size, image_size, 3))
     x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
     x = layers.Conv2D(4, image_size - 6, 2, padding="valid")(x)
@@ -52,12 +52,12 @@ def critic(temperature=1.0):
 
 
 def two_views(names=("view_1", "view_2"), jitter=False):
-    """Two views of 8 x 8 pixels; the paper's are of 32 and more."""
+    """Two views of 8 x 8 pixels; the paper's have 32 and more a side."""
     augmentations = [
         keras_dim.views.RandomTranslation(2, probability=0.8, seed=2)
     ]
     if jitter:
-        # Takes seconds to compile: one method with it is enough.
+        # It takes seconds to compile: one method with it is enough.
         augmentations.append(
             keras_dim.views.ColorJitter(0.4, 0.4, 0.4, 0.2, 0.8, seed=3)
         )
@@ -79,7 +79,7 @@ def amdim(**arguments):
         "seed": 1,
     } | arguments
     model = keras_dim.AMDIM(amdim_encoder(), **arguments)
-    # What starts at zero holds gradients back in the first step.
+    # Weights that start at zero block gradients in the first step.
     rng = np.random.default_rng(5)
     for projection in model.critic.projections.values():
         kernel = projection.projection.kernel
@@ -110,7 +110,7 @@ def moco(**arguments):
         encoder(),
         views=two_views(("query", "key")),
         units=5,
-        # Batches of 8 end within the queue and wrap round.
+        # Batches of 8 wrap around the end of the queue.
         queue_size=12,
         momentum=0.9,
         seed=1,
@@ -161,7 +161,7 @@ def instance_discrimination(**arguments):
 
 
 def grid_encoder():
-    """Pixels to a 4 x 4 grid of vectors and their mean, as of patches."""
+    """Pixels to a 4 x 4 grid of vectors, as of patches, and their mean."""
     image = keras.Input(IMAGE_SHAPE)
     x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
     local = layers.Conv2D(4, 2, 2)(x)
@@ -184,7 +184,7 @@ def patch_encoder():
 
 
 def three_networks():
-    """One network for each channel, as those of CMC for colours."""
+    """One network for each channel, as CMC has for colours."""
     image = keras.Input(IMAGE_SHAPE)
     pixels = layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(image)
     features = {}
@@ -203,7 +203,7 @@ def simclr(**arguments):
 
 
 def distillation(**arguments):
-    """A student of 8 x 8 pixels and a teacher of others, with batch norm."""
+    """A student of 8 x 8 pixels and a teacher of 10 x 10, with batch norm."""
     arguments = {"teacher": encoder(10), "hidden_units": 7} | arguments
     return keras_dim.Distillation(encoder(), seed=1, **arguments)
 
@@ -342,7 +342,7 @@ def images():
 
 
 def batches():
-    """Batches as `keras_dim.data.load` gives them, in a fixed order."""
+    """Batches as from `keras_dim.data.load`, in a fixed order."""
     import tensorflow as tf
 
     indices = np.arange(NUM_IMAGES)
@@ -358,7 +358,7 @@ def batches():
 
 
 def make(name, strategy=None, learning_rate=0.02, **compile_arguments):
-    """Returns a compiled model whose weights depend on the name alone."""
+    """Returns a compiled model whose weights depend only on the name."""
     keras.utils.set_random_seed(1)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = METHODS[name]()

@@ -19,7 +19,7 @@ BATCH_SIZE = 8
 
 @keras.saving.register_keras_serializable(package="tiny_bank_method")
 class BankMethod(keras.Model):
-    """Finds each image's row of the bank among all rows."""
+    """Finds each image's row among all rows of the bank."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -33,7 +33,7 @@ class BankMethod(keras.Model):
         )
         self.bank = MemoryBank(NUM_IMAGES, 4, seed=3)
         self.average = MovingAverage(0.9, log_space=True)
-        # Whose draws no number here depends on.
+        # Its random numbers have no effect here.
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
 
@@ -88,7 +88,7 @@ def fit(model, epochs=3):
     """Trains on the same batches in the same order; returns the losses."""
     rng = np.random.default_rng(0)
     indices = rng.permutation(NUM_IMAGES).astype("int32")
-    # An image twice in a batch.
+    # One image occurs twice in a batch.
     indices[5] = indices[2]
     images = rng.normal(size=(NUM_IMAGES, 6)).astype("float32")
     history = model.fit(

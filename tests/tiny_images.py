@@ -9,12 +9,12 @@ KINDS = ("jpeg", "png", "gif", "bmp", "webp")
 
 
 def pixels(number: int, shape=(8, 8, 3)) -> np.ndarray:
-    """Noise that tells images apart, the same for a number each time."""
+    """Noise that differs between numbers and is the same for equal ones."""
     return np.random.default_rng(number).integers(0, 256, shape, np.uint8)
 
 
 def encode(image: np.ndarray, kind: str = "png", **options) -> bytes:
-    """The bytes of an image file; WebP without loss."""
+    """The bytes of an image file; WebP is lossless."""
     if image.shape[-1] == 1:
         image = image[..., 0]
     if kind == "webp":
@@ -25,12 +25,12 @@ def encode(image: np.ndarray, kind: str = "png", **options) -> bytes:
 
 
 def indices_of(dataset) -> list[int]:
-    """The indices of one iteration, in their order."""
+    """The indices of one iteration, in order."""
     return [int(i) for batch in dataset for i in batch["index"]]
 
 
 def images_by_index(dataset) -> dict[int, np.ndarray]:
-    """The images of one iteration, by their indices."""
+    """The images of one iteration, by index."""
     return {
         int(index): image
         for batch in dataset.as_numpy_iterator()

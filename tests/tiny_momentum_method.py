@@ -74,7 +74,7 @@ class MomentumMethod(keras.Model):
         losses = ops.logsumexp(scores, axis=1) - scores[:, 0]
         return distribution.scale_loss(ops.mean(losses))
 
-    # As the base of the methods does: a symbolic step would have to assign.
+    # As the base class of the methods: a symbolic step cannot assign.
     if keras.backend.backend() == "tensorflow":
 
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):

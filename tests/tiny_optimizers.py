@@ -18,7 +18,7 @@ def schedule():
 
 
 def model(optimizer, **kwargs):
-    """A compiled layer whose weights do not depend on a seed."""
+    """A compiled layer whose weights are not random."""
     layer = keras.layers.Dense(2, kernel_initializer="ones")
     model = keras.Sequential([keras.Input((3,)), layer])
     model.compile(optimizer, "mse", **kwargs)
@@ -26,6 +26,6 @@ def model(optimizer, **kwargs):
 
 
 def fit(model, epochs):
-    """Trains for two steps an epoch, and returns the weights."""
+    """Trains with two steps an epoch, and returns the weights."""
     model.fit(ROWS, ROWS[:, :2], 4, epochs, verbose=0, shuffle=False)
     return model.get_weights()

@@ -1,4 +1,4 @@
-"""A run of seconds: the bundled digits at their own size, a tiny encoder."""
+"""A run that takes seconds: bundled digits of their own size, tiny encoder."""
 
 from tiny_encoder import tiny_encoder
 
@@ -9,7 +9,7 @@ encoders.ENCODERS["tiny"] = tiny_encoder
 
 
 def tiny_recipe(**changes):
-    """Draws crops, flips and locations, so that every seed matters."""
+    """A recipe with random crops, flips and locations: every seed matters."""
     recipe = Recipe(
         name="tiny",
         source="digits",

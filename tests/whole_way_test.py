@@ -1,4 +1,4 @@
-"""From unlabelled digits to features elsewhere, as the README goes."""
+"""Train, score, export, and load without the package, as in the README."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from keras_dim import data
 from keras_dim.cli import main
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Loads both files where keras_dim cannot be imported.
+# Loads both files without keras_dim.
 ELSEWHERE = """
 import sys
 
@@ -40,7 +40,7 @@ assert not any(name.startswith("keras_dim") for name in sys.modules)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A run of the bundled digits, a fraction of the default's epochs."""
+    """A run on the bundled digits, of fewer epochs than the default."""
     folder = tmp_path_factory.mktemp("whole_way")
     arguments = ["--directory", str(folder / "run"), "--epochs", "2"]
     assert main.run(["pretrain", *arguments]) == 0
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elsewhere(folder):
-    """Features of 64 test images, here and where keras_dim is not."""
+    """Features of 64 test images, with and without keras_dim."""
     run, model = str(folder / "run"), str(folder / "model" / "1")
     assert main.run(["export", run, model]) == 0
     embed = ["--encoder", run, "--source", "digits", "--split", "test"]
@@ -87,8 +87,8 @@ def find(folder, feature, num_train):
 
 
 def test_with_few_labels_training_beats_pixels_and_no_training(folder):
-    # Ten labels to each of ten classes, 360 test images, five draws. Two
-    # epochs were measured 3.5 points ahead of no training, twenty 5 points.
+    # Ten labels for each of ten classes, 360 test images, five draws. Measured:
+    # two epochs are 3.5 points better than no training, twenty are 5 points.
     score = find(folder, "fc", 100)
 
     assert score["accuracy"] > score["untrained"] + 0.01
@@ -96,16 +96,16 @@ def test_with_few_labels_training_beats_pixels_and_no_training(folder):
 
 
 def test_with_all_labels_training_beats_pixels(folder):
-    # Measured 2.8 points ahead after two epochs, and after twenty.
+    # Measured: 2.8 points better after two epochs, and after twenty.
     score = find(folder, "fc", 1437)
 
     assert score["accuracy"] > score["raw_pixels"]
 
 
-def test_the_exported_encoder_gives_the_same_features_without_us(elsewhere):
+def test_an_exported_encoder_has_equal_features_without_keras_dim(elsewhere):
     here, served, loaded = elsewhere
 
     assert sorted(served) == sorted(loaded) == ["conv", "fc", "global", "local"]
-    # Sums of at most 6,272 products in float32, perhaps in another order.
+    # Sums of at most 6,272 products in float32, in any order.
     np.testing.assert_allclose(served["fc"], here, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(loaded["fc"], here, rtol=1e-4, atol=1e-5)

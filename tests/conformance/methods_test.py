@@ -14,23 +14,22 @@ from keras_dim import layers
 from keras_dim import methods
 
 NUM_EPOCHS = 2
-# Two methods, each with all that differs within it.
+# Two methods, each with most options switched on.
 WHOLE = ["amdim_mixtures", "deep_infomax_sampled_and_chunked"]
-# One instance of each method. The promises that take long are kept by the other
-# instances, too: `make test-slow`.
+# One instance of each method. `make test-slow` tests the other instances, too.
 EACH = [name for name in methods.METHODS if name in tiny.METHODS]
 EACH = [*WHOLE, *(name for name in EACH if name != "amdim")]
-# Those with state or collectives of their own, or draws of their views.
+# Those with their own state, collectives, or random views.
 OWN = ["byol", "cmc", "corinfomax", "cpc", "deep_infomax_local", "moco"]
 OWN = [*OWN, "simclr"]
 # In half precision: a sum over locations, a teacher, and a queue.
 HALF = ["byol", "deep_infomax_sampled_and_chunked", "moco"]
-# For promises that the base class keeps for all methods alike.
+# For promises that the base class keeps for all methods.
 FEW = ["moco"]
 
 
 def slow_but(quick, names):
-    """Returns names, of which all but the quick ones are marked slow."""
+    """Returns names, with all but the quick ones marked slow."""
     return [
         name if name in quick else pytest.param(name, marks=pytest.mark.slow)
         for name in names
@@ -66,7 +65,7 @@ def evaluate(model):
 
 
 def evaluate_eagerly(model):
-    """Evaluates without a compiled step, which takes longer to make."""
+    """Evaluates without compiling a step, which would take longer."""
     was_eager, model.run_eagerly = model.run_eagerly, True
     model.make_test_function(force=True)
     logs = evaluate(model)
@@ -82,7 +81,7 @@ def run_and_evaluate(model, evaluate=evaluate):
 
 @functools.cache
 def plain_run(name):
-    """What a run on one device gives: what every other one must equal."""
+    """The results on one device, which all other runs must equal."""
     return run_and_evaluate(tiny.make(name), evaluate_eagerly)
 
 
@@ -118,7 +117,7 @@ def test_every_method_has_a_tiny_instance():
 
 
 def is_frozen(model, weight):
-    """Whether a weight is that of a teacher that is never trained."""
+    """Whether a weight belongs to a teacher that is never trained."""
     teacher = getattr(model, "teacher", None)
     return isinstance(teacher, layers.FrozenNetwork) and any(
         weight is each for each in teacher.weights
@@ -126,7 +125,7 @@ def is_frozen(model, weight):
 
 
 def has_no_effect(name, weight):
-    """Whether a weight is a bias that batch norm takes away again."""
+    """Whether a weight is a bias that batch norm removes."""
     return name.startswith("amdim") and weight.path.endswith("shortcut/bias")
 
 
@@ -159,7 +158,7 @@ def test_every_weight_is_trained(name):
 
 
 @every
-def test_every_term_is_logged_and_makes_up_the_loss(name):
+def test_every_term_is_logged_and_the_loss_is_their_weighted_sum(name):
     history = plain_run(name)[0]
     model = tiny.make(name)
     for epoch in range(NUM_EPOCHS):
@@ -203,7 +202,7 @@ def test_unknown_arguments_are_refused(name):
 def test_equal_seeds_and_a_stop_give_equal_runs(name, tmp_path):
     expected_history, expected_weights = plain_run(name)[:2]
     stopped = tiny.make(name)
-    # Nothing may hang on the state of the process.
+    # Nothing may depend on the state of the process.
     keras.utils.set_random_seed(54321)
     first, _ = run(stopped, epochs=1)
     stopped.save(tmp_path / "model.keras")
@@ -223,7 +222,7 @@ def test_equal_seeds_and_a_stop_give_equal_runs(name, tmp_path):
         np.testing.assert_array_equal(state, other)
 
     second, weights = run(restored, initial_epoch=1)
-    # Bit for bit.
+    # Equal in all bits.
     for term, values in expected_history.items():
         assert [*first[term], *second[term]] == values, term
     for variable, weight, expected in zip(
@@ -232,7 +231,7 @@ def test_equal_seeds_and_a_stop_give_equal_runs(name, tmp_path):
         np.testing.assert_array_equal(weight, expected, variable.path)
 
 
-def test_a_restored_run_sees_the_data_of_an_unbroken_one(tmp_path):
+def test_a_restored_run_gets_the_batches_of_an_unbroken_one(tmp_path):
     def batches(first_epoch):
         return keras_dim.data.load(
             "digits",
@@ -346,7 +345,7 @@ def test_mixed_precision_on_two_replicas_is_finite(name, policy, two_replicas):
 
 
 @few
-def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
+def test_options_that_keras_cannot_distribute_are_refused(name, two_replicas):
     model = tiny.make(name, two_replicas, jit_compile=True)
     with pytest.raises(ValueError, match="jit_compile=True.*2 replicas"):
         model.fit(tiny.batches(), verbose=0)
@@ -370,7 +369,7 @@ def test_what_keras_cannot_distribute_is_refused(name, two_replicas):
     indirect=["name"],
 )
 def test_a_replica_without_an_image_is_refused(name, message, two_replicas):
-    # A batch of four, and a last one of one image.
+    # A batch of four images, and a last one of one image.
     images = tf.data.Dataset.from_tensor_slices(tiny.images()[:5]).batch(4)
     model = tiny.make(name, two_replicas)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Processes that talk over the loopback train as one does."""
+"""Several processes on one machine train like one."""
 
 import functools
 import json
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import tiny
 
-# Replicas of each worker, and methods; the slow test takes all of them. Deep
-# InfoMax is trained by two workers in `workers_pretrain_test.py`.
+# Replicas of each worker, and methods; the slow test has all methods. For two
+# workers with Deep InfoMax see `workers_pretrain_test.py`.
 LAYOUTS = {
     "two_workers": (1, ("moco",)),
-    # Draws fall to other images where rows come in another order.
+    # In another order of rows, images get other random numbers.
     "two_workers_of_two": (2, ("deep_infomax_sampled_and_chunked",)),
 }
 CASES = [
@@ -66,7 +66,7 @@ def start_worker(index, ports, folder, *arguments):
 
 
 def train_on_two_workers(folder, replicas, num_steps, seconds, names):
-    """Returns what each of two workers wrote."""
+    """Returns the results of each of two workers."""
     ports = free_ports(2)
     epochs = num_steps // STEPS_AN_EPOCH
     processes = [
@@ -95,7 +95,7 @@ def train_on_two_workers(folder, replicas, num_steps, seconds, names):
 
 
 def train(name, num_steps, strategy=None):
-    """Returns the same of this process."""
+    """Returns the results of this process."""
     model = tiny.make(name, strategy)
     epochs = num_steps // STEPS_AN_EPOCH
     history = model.fit(tiny.batches(), epochs=epochs, verbose=0).history
@@ -126,7 +126,7 @@ def largest_differences(results, expected):
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """What two workers wrote, by their layout; each starts them once."""
+    """The results of two workers by layout; each layout starts them once."""
 
     @functools.cache
     def of(layout):
@@ -146,16 +146,18 @@ def test_two_workers_equal_one_process(layout, name, workers):
         assert weights < 1e-4
 
 
-def test_stock_keras_still_fails_on_several_workers(workers):
-    # If this test fails, Keras has mended its issues 20585 and 20329: take
-    # `_with_axis` and `_maybe_symbolic_build` out of methods/replicated.py.
+def test_keras_itself_still_fails_on_several_workers(workers):
+    # If this test fails, Keras has fixed its issues 20585 and 20329: remove
+    # `_with_axis` and `_maybe_symbolic_build` from methods/replicated.py.
     for results in workers("two_workers"):
         assert str(results["stock_failure"]) != ""
 
 
 @pytest.mark.slow
-def test_every_method_is_equal_in_every_layout(two_replicas, tmp_path, capsys):
-    """Ten steps: one device, two replicas, two workers, two of two each."""
+def test_every_method_has_equal_results_in_every_layout(
+    two_replicas, tmp_path, capsys
+):
+    """Ten steps on one device, two replicas, two workers, two of two each."""
     names = tuple(tiny.METHODS)
     layouts = {}
     for layout, (replicas, _) in LAYOUTS.items():

@@ -1,4 +1,4 @@
-"""Negatives of a replica's own images alone."""
+"""Negatives from a replica's own images only."""
 
 import contextlib
 
@@ -28,7 +28,7 @@ METHODS = {
 
 
 def evaluate(make, batch_size, strategy=None):
-    """Returns the terms of given views, so that nothing is drawn."""
+    """Returns the terms for given views, without random numbers."""
     images = tf.cast(tiny.images(), "float32")
     batches = tf.data.Dataset.from_tensor_slices(
         {"image": images, "view_1": images, "view_2": images[:, ::-1]}
@@ -44,7 +44,7 @@ def evaluate(make, batch_size, strategy=None):
 def test_each_replica_is_a_batch_of_its_own(name, two_replicas):
     make = METHODS[name]
     terms = evaluate(make, tiny.BATCH_SIZE, two_replicas)
-    # What the prior draws is not what it draws for half a batch.
+    # The prior draws other numbers for half a batch.
     kept = [term for term in terms if "prior" not in term and term != "loss"]
     alone = evaluate(make, tiny.BATCH_SIZE // 2)
     together = evaluate(make, tiny.BATCH_SIZE)

@@ -1,8 +1,8 @@
 """One worker of a strategy that spans several processes.
 
 Started by `multi_worker_test.py` as `worker.py FILE REPLICAS EPOCHS NAME...`,
-with `TF_CONFIG` set. Trains tiny methods and writes their histories and weights
-to the file; then a plain Keras model, and writes how that failed.
+with `TF_CONFIG` set. It trains tiny methods and writes their histories and
+weights to the file; then a plain Keras model, and writes how that failed.
 """
 
 import os
@@ -18,9 +18,9 @@ PATH, REPLICAS, EPOCHS, *NAMES = sys.argv[1:]
 
 
 def local_devices(extended, cluster_resolver, worker_device):
-    """Names several CPUs, where TensorFlow would take the first alone.
+    """Returns several CPUs; TensorFlow itself returns only the first one.
 
-    It takes all GPUs of a worker, which are not at hand here.
+    They stand for the GPUs of a worker, of which it returns all.
     """
     del extended, cluster_resolver
     return tuple(
@@ -28,7 +28,7 @@ def local_devices(extended, cluster_resolver, worker_device):
     ), "CPU"
 
 
-# Before anything else of TensorFlow runs.
+# It must run before everything else of TensorFlow.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * int(REPLICAS),

@@ -1,4 +1,4 @@
-"""A run of several processes is the run of one, and survives their loss."""
+"""A run of several processes equals that of one, and survives their loss."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from keras_dim import training
 from keras_dim.training import pretraining
 
 TESTS = pathlib.Path(__file__).parents[1]
-# The command, which here knows the tiny recipe, too.
+# The command, with the tiny recipe added.
 COMMAND = """
 import sys
 import tiny_recipe
@@ -26,7 +26,7 @@ from keras_dim.cli import main
 sys.exit(main.run(sys.argv[1:]))
 """
 SECONDS = 400
-# What the loss of a worker may take to be noticed.
+# Seconds until the loss of a worker must be detected.
 SECONDS_TO_NOTICE = 60
 
 
@@ -76,7 +76,7 @@ def start(folder, directory, recipe, *flags, probe=False):
 
 
 def finish(processes, folder, seconds=SECONDS):
-    """Waits for both; returns their exit codes and what they said."""
+    """Waits for both; returns their exit codes and output."""
     deadline = time.monotonic() + seconds
     try:
         for process in processes:
@@ -106,7 +106,7 @@ def assert_equal_runs(directory, expected):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, draw_curves):
-    """The run that one process makes, with all its files."""
+    """A run of one process, with all its files."""
     directory = tmp_path_factory.mktemp("alone") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretraining, "_draw", draw_curves)
@@ -116,13 +116,13 @@ def alone(tmp_path_factory, draw_curves):
     return directory
 
 
-def test_two_workers_make_the_run_of_one(alone, tmp_path):
+def test_two_workers_give_the_run_of_one(alone, tmp_path):
     directory = tmp_path / "run"
     processes = start(tmp_path / "logs", directory, tiny_recipe(epochs=2))
     codes, logs = finish(processes, tmp_path / "logs")
     assert codes == [0, 0], "\n".join(log[-2000:] for log in logs)
     assert_equal_runs(directory, alone)
-    # The chief tells of it, and it alone.
+    # Only the chief prints.
     assert "The encoder:" in logs[0]
     assert "The encoder:" not in logs[1]
     assert {path.name for path in directory.iterdir()} == {
@@ -139,7 +139,7 @@ def wait_for(path):
 
 @pytest.fixture(scope="module")
 def alone_for_long(tmp_path_factory):
-    """A run that one process makes, with time for something to happen."""
+    """A longer run of one process."""
     directory = tmp_path_factory.mktemp("alone_for_long") / "run"
     training.pretrain(
         tiny_recipe(epochs=6), directory, verbose=0, strategy="one"
@@ -149,7 +149,7 @@ def alone_for_long(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
-def test_a_killed_worker_ends_the_run_which_then_goes_on(
+def test_a_killed_worker_ends_the_run_which_can_be_resumed(
     killed, alone_for_long, tmp_path
 ):
     recipe = tiny_recipe(epochs=6)
@@ -176,7 +176,7 @@ def test_a_killed_worker_ends_the_run_which_then_goes_on(
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_worker_stops_all_behind_a_common_checkpoint(
+def test_sigterm_to_one_worker_stops_all_with_a_checkpoint(
     alone_for_long, tmp_path
 ):
     recipe = tiny_recipe(epochs=6)
@@ -196,7 +196,7 @@ def test_sigterm_to_one_worker_stops_all_behind_a_common_checkpoint(
 
 
 @pytest.mark.slow
-def test_the_chief_scores_after_the_others_have_left(tmp_path):
+def test_the_chief_scores_after_the_others_have_ended(tmp_path):
     directory, folder = tmp_path / "run", tmp_path / "logs"
     processes = start(folder, directory, tiny_recipe(epochs=1), probe=True)
     codes, logs = finish(processes, folder)
@@ -208,8 +208,8 @@ def test_the_chief_scores_after_the_others_have_left(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_whose_chief_has_left_says_so(tmp_path):
-    # A mistake that the chief alone meets.
+def test_a_worker_whose_chief_has_ended_reports_it(tmp_path):
+    # A mistake that only the chief detects.
     recipe = tiny_recipe(test_split="nowhere")
     processes = start(tmp_path / "logs", tmp_path / "run", recipe, probe=True)
     codes, logs = finish(processes, tmp_path / "logs")
