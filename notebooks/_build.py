@@ -1,7 +1,7 @@
 """Generates each notebook from the script beside it, and runs it.
 
-Equal scripts give equal notebooks: cells are numbered instead of named at
-random, and neither times nor versions are kept.
+Equal scripts give equal notebooks: cells have numbers instead of random names,
+and times and versions are removed.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import nbclient
 import nbformat
 
 FOLDER = pathlib.Path(__file__).parent
-# How lines begin that TensorFlow prints for itself.
+# The beginnings of TensorFlow's own messages.
 TALK = ("INFO:", "WARNING:tensorflow:")
 
 
@@ -29,20 +29,20 @@ def build(script: pathlib.Path) -> nbformat.NotebookNode:
 
 
 def run(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
-    """Runs a notebook in place, as if it were started in `folder`."""
+    """Runs a notebook in place, with `folder` as the working directory."""
     nbclient.NotebookClient(
         notebook,
         timeout=1200,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
     ).execute()
-    # The version of the Python it ran on.
+    # It has the version of Python.
     notebook.metadata.pop("language_info", None)
     tidy(notebook)
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Takes out what TensorFlow says of itself and of this machine."""
+    """Removes TensorFlow's messages about itself and this machine."""
     for cell in notebook.cells:
         if "outputs" in cell:
             cell["outputs"] = [

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Few labels
 #
-# An encoder of 1,437 digits, trained without their labels. How many labels does
-# a classifier need on top of it, and is it better than one on the pixels?
+# An encoder, trained on 1,437 digits without their labels. How many labels does
+# a classifier on its features need, and is it better than one on the pixels?
 
 # %%
 import keras
@@ -38,8 +38,9 @@ history = model.fit(train, epochs=6, verbose=2)
 # %% [markdown]
 # ## Frozen features
 #
-# A linear probe on 1 to 50 labels of each class, the mean of five draws of
-# them, scored on 360 other digits. No setting is chosen by these.
+# A linear probe on 1 to 50 labels of each class, scored on 360 other digits:
+# the mean of five random choices of the labels. No setting is chosen by these
+# scores.
 
 # %%
 images = keras_dim.evaluation.labelled_images("digits", image_shape=(28, 28, 1))
@@ -78,9 +79,9 @@ plt.tight_layout()
 # %% [markdown]
 # ## Fine-tuning with 144 labels
 #
-# First a classifier on the frozen encoder, then all weights, at a lower rate.
-# With so few labels the second stage brings nothing but unrest here: a frozen
-# encoder is the safe choice.
+# First a classifier on the frozen encoder, then all weights, at a lower
+# learning rate. With so few labels the second stage does not improve the
+# accuracy, which only fluctuates: a frozen encoder is the safe choice.
 
 # %%
 source = keras_dim.data.open_source("digits", "train", image_size=28)
@@ -117,7 +118,7 @@ plt.ylabel("accuracy in percent")
 plt.tight_layout()
 
 # %% [markdown]
-# ## Where it errs
+# ## Its mistakes
 
 # %%
 pixels, labels = (np.concatenate(x) for x in zip(*test, strict=True))

@@ -11,10 +11,10 @@
 # %% [markdown]
 # # Which part of an image does each feature explain?
 #
-# AMDIM with mixtures: of each image several global features are computed, and
-# every location of the other view chooses those that predict it best. Nobody
-# tells them what to look for. Here four features share the strokes and the
-# paper of handwritten digits among them.
+# AMDIM with mixtures computes several global features of each image, and every
+# location of the other view chooses those that predict it best. Nothing else
+# determines what they represent. Here four features divide the strokes and the
+# background of handwritten digits among themselves.
 
 # %%
 import keras
@@ -28,8 +28,8 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## Two views of each digit
 #
-# Moved by up to four pixels, brighter or darker. A digit that is mirrored is
-# no digit, so nothing is mirrored here.
+# The digits are moved by up to four pixels, and made brighter or darker. They
+# are not mirrored, because a mirrored digit is no digit.
 
 # %%
 images = keras_dim.data.load(
@@ -51,7 +51,7 @@ plt.tight_layout()
 # %% [markdown]
 # ## Training
 #
-# A narrow network of AMDIM, one residual layer to a block.
+# A narrow network of AMDIM, with one residual layer in each block.
 
 # %%
 model = keras_dim.AMDIM(
@@ -81,10 +81,10 @@ plt.title("What one view says about the other")
 plt.tight_layout()
 
 # %% [markdown]
-# ## Who claims what
+# ## Which feature explains which location
 #
-# For every one of 7 x 7 locations, the feature that explains it best. A
-# location sees 8 x 8 pixels of the image.
+# For each of 7 x 7 locations, the feature that explains it best. A location
+# sees 8 x 8 pixels of the image.
 
 # %%
 test = keras_dim.data.load(

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # An encoder from unlabelled images
 #
-# 1,437 handwritten digits, no labels: Deep InfoMax learns an encoder from
-# them. Then we look at which images it finds alike, and where it puts them.
+# Deep InfoMax learns an encoder from 1,437 handwritten digits without labels.
+# Then we look at images that it finds similar, and at a map of its features.
 
 # %%
 import tempfile
@@ -41,8 +41,8 @@ print(images.element_spec)
 # %% [markdown]
 # ## Training
 #
-# The labels are in the batches, but the model does not look at them. It is a
-# Keras model: `compile` and `fit` as ever.
+# The batches contain labels, but the model does not use them. It is a Keras
+# model with the usual `compile` and `fit`.
 
 # %%
 model = keras_dim.DeepInfoMax(
@@ -64,8 +64,8 @@ plt.tight_layout()
 # %% [markdown]
 # ## Neighbours
 #
-# Test images in the first column; beside each the five training images whose
-# features point in the most similar direction.
+# Test images in the first column; beside each, the five training images whose
+# features have the most similar directions.
 
 
 # %%
@@ -103,8 +103,8 @@ print(f"20 nearest neighbours, majority: {np.mean(guesses == test_labels):.1%}")
 # %% [markdown]
 # ## A map
 #
-# The features in two dimensions. Colours are the labels, which neither the
-# encoder nor the map has seen.
+# The features in two dimensions. Colours show the labels, which neither the
+# encoder nor the map has used.
 
 # %%
 places = TSNE(random_state=0, perplexity=20).fit_transform(test_features)
@@ -116,10 +116,10 @@ plt.title("Test digits, placed by their features")
 plt.tight_layout()
 
 # %% [markdown]
-# ## Taking it along
+# ## Export
 #
-# The encoder is a plain Keras model: raw pixels in, named features out. Saved
-# as a SavedModel it needs neither keras_dim nor Keras.
+# The encoder is a plain Keras model: raw pixels in, named features out. As a
+# SavedModel it needs neither keras_dim nor Keras.
 
 # %%
 folder = tempfile.mkdtemp()

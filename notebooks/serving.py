@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Serving
 #
-# An encoder as files that run without keras_dim, how they are asked, and what
-# that costs. The encoder is a small one without training: what it says does not
-# matter here.
+# How to export an encoder to files that run without keras_dim, how to use them,
+# and how long that takes. The encoder is small and untrained, because its
+# features do not matter here.
 
 # %%
 import json
@@ -38,8 +38,9 @@ encoder = keras_dim.encoders.dim_convnet(
 # %% [markdown]
 # ## Export
 #
-# The layout of TensorFlow Serving: a folder for the model, in it one for each
-# version. Every export is read back, and compared with the encoder.
+# An export has the layout of TensorFlow Serving: a folder for the model, with a
+# folder for each version. Every export is loaded again and compared with the
+# encoder.
 
 # %%
 keras_dim.export(encoder, folder / "photos")
@@ -51,8 +52,8 @@ print({name: of["agrees"] for name, of in report["runtimes"].items()})
 # %% [markdown]
 # ## With TensorFlow alone
 #
-# `serving_default` takes images of any size, and resizes them; `native` takes
-# those of the encoder's own size; `encoded_images` takes the bytes of files.
+# `serving_default` takes images of any size and resizes them; `native` takes
+# images of the encoder's own size; `encoded_images` takes the bytes of files.
 #
 # The two photographs are bundled with scikit-learn: by danielbuechele and
 # vultilion, Flickr, [CC BY 2.0](https://creativecommons.org/licenses/by/2.0/).
@@ -84,10 +85,10 @@ plt.legend()
 plt.tight_layout()
 
 # %% [markdown]
-# ## What a batch costs
+# ## The time of a batch
 #
-# Take full batches where throughput counts. Times are of the machine that ran
-# this, and of a network this small.
+# Use full batches for throughput. The times are for the machine that ran this
+# notebook, and for this small network.
 
 # %%
 native = loaded.signatures["native"]
@@ -113,8 +114,8 @@ plt.tight_layout()
 #
 # `MODEL=photos docker compose up` serves it; then
 # `keras_dim.serving.Client("localhost:8500", "photos").embed(images)` gives the
-# same features: see the page on serving. A next version goes beside the first,
-# and a server takes it up by itself.
+# same features: see the page on serving. The next version is written beside the
+# first, and a running server loads it.
 
 # %%
 keras_dim.export(encoder, folder / "photos")

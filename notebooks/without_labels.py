@@ -11,11 +11,10 @@
 # %% [markdown]
 # # How good is it without labels?
 #
-# Two encoders of handwritten digits, trained without labels: one whose loss
-# asks for alignment and uniformity, and one that asks for alignment alone. The
-# loss of the second falls, too. A board of measures tells them apart before
-# any label is looked at. A table says how far such measures can be trusted:
-# `docs/board.md`.
+# Two encoders of handwritten digits, trained without labels: the loss of one
+# demands alignment and uniformity, the loss of the other only alignment. Both
+# losses fall. A board of measures distinguishes them without any label. How
+# reliable such measures are: `docs/board.md`.
 
 # %%
 # %matplotlib inline
@@ -55,9 +54,9 @@ def network():
 # %% [markdown]
 # ## Two runs, each with a board
 #
-# The board takes 300 images and two views of each. At the end of each epoch it
-# measures the features, beside those of random and of collapsed ones, and
-# warns where they collapse.
+# The board uses 300 images and two views of each. At the end of each epoch it
+# measures the features, compares them with random and with collapsed ones, and
+# warns of a collapse.
 
 
 # %%
@@ -93,24 +92,24 @@ healthy, rows, references = train(beta=1.0)
 plots.curves(rows, references)
 
 # %% [markdown]
-# Alignment alone: all views of all images may become one point. The loss falls
-# all the same.
+# With alignment alone, all views of all images may become one point, and the
+# loss still falls.
 
 # %%
 collapsing, rows, references = train(beta=0.0)
 plots.curves(rows, references)
 
 # %% [markdown]
-# RankMe and uniformity lie at the line of collapsed features: nearly all of a
-# feature is the same for every image. LiDAR and the effective rank, which take
-# the mean away first, look at the little that is left, and hardly see it. No
-# single measure is enough.
+# RankMe and uniformity are at the line of collapsed features: nearly all of a
+# feature is the same for every image. LiDAR and the effective rank subtract the
+# mean first, measure the small rest, and hardly show the collapse. No single
+# measure is enough.
 
 # %% [markdown]
 # ## Looking at features
 #
 # Neighbours of a few images, and all images by the first two principal
-# components. The labels only give the colours.
+# components. The labels are only used for the colours.
 
 # %%
 features = evaluation.extract(healthy.encoder, images)["global"]
@@ -122,8 +121,8 @@ plots.feature_map(features, labels)
 # %% [markdown]
 # ## And with labels
 #
-# 20 nearest neighbours on test images say whether the board was right about
-# these two. A training of seconds need not beat raw pixels.
+# The accuracy of 20 nearest neighbours on test images shows whether the board
+# was right about these two. A training of seconds need not beat raw pixels.
 
 # %%
 scored = evaluation.labelled_images("digits", image_shape=(8, 8, 1))

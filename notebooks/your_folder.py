@@ -12,10 +12,10 @@
 # # Your own folder
 #
 # From a folder of unlabelled images to an encoder, a classifier and a report.
-# The folder is made here, of pieces of the two photographs that scikit-learn
+# The folder is made here from pieces of the two photographs that scikit-learn
 # bundles (by danielbuechele and vultilion, Flickr,
-# [CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)); put the path of
-# your own in its place.
+# [CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)); replace its path
+# by that of your own.
 
 # %%
 import json
@@ -52,7 +52,7 @@ for name, photograph in zip(
     write(f"labelled/test/{name}", photograph, 100)
 
 # %% [markdown]
-# ## What is in it
+# ## Its content
 
 # %%
 source = keras_dim.data.open_source(folder / "photos", image_size=32)
@@ -61,9 +61,9 @@ print(source.num_images, source.image_shape, source.skipped)
 # %% [markdown]
 # ## Pre-training
 #
-# A recipe with changes, as `keras-dim pretrain --recipe amdim_cifar10 --source
-# photos/ --set ...`. Two epochs of a small network are enough to see how
-# it goes.
+# A recipe with changes, as by `keras-dim pretrain --recipe amdim_cifar10
+# --source photos/ --set ...`. Two epochs of a small network are enough for a
+# demonstration.
 
 # %%
 recipe = keras_dim.recipes.get("amdim_cifar10").replace(
@@ -79,7 +79,7 @@ encoder = keras_dim.pretrain(recipe, folder / "run", verbose=0)
 print(sorted(path.name for path in (folder / "run").iterdir()))
 
 # %% [markdown]
-# Look at the views once, early: two of one image should belong together.
+# Check the views early: two views of one image should be recognisable as such.
 
 # %%
 plt.figure(figsize=(4, 4), dpi=60)
@@ -90,7 +90,7 @@ plt.tight_layout()
 # %% [markdown]
 # ## Neighbours
 #
-# The first column, and beside it the images whose features are most similar.
+# Each image in the first column, and the images with the most similar features.
 
 # %%
 batch = source.read(np.arange(0, 800, 4))
@@ -105,9 +105,9 @@ display(figure)
 # %% [markdown]
 # ## A classifier from 40 labels
 #
-# As `keras-dim classify --encoder run --source labelled/ --output classifier/
-# --epochs 0`. A second stage would train all weights; of 40 labels too few can
-# be held out to say when it helps, so that it is left out.
+# As by `keras-dim classify --encoder run --source labelled/ --output
+# classifier/ --epochs 0`. The second stage, which trains all weights, is
+# skipped: too few of 40 labels can be held out to decide when it helps.
 
 # %%
 found = keras_dim.training.classify(
@@ -120,8 +120,8 @@ print(json.loads((folder / "classifier" / "classes.json").read_text()))
 # %% [markdown]
 # ## A report
 #
-# One page to open in a browser, and tables beside it. Pieces of one photograph
-# overlap, so that it finds near-duplicates.
+# One page to open in a browser, and tables. Pieces of one photograph overlap,
+# so it finds near-duplicates.
 
 # %%
 counts = keras_dim.report.write_report(
