@@ -78,8 +78,8 @@ def payloads(method, batch_size, replicas, negatives_from="all_replicas"):
     num_bytes = vectors * method["units"] * method["bytes"]
     found["vectors"] = num_bytes
     found["vectors' gradients"] = num_bytes * replicas
-    # Gathered logarithms, sums of the numbers of rivals, and the gradient of the
-    # gathered ones.
+    # Gathered logarithms, sums of the numbers of negatives, and the gradient of
+    # the gathered ones.
     found["row sums"] = 4 * vectors * replicas * (2 + replicas)
     return found
 
