@@ -1,19 +1,19 @@
-# The documented way to run anything. `make help` lists it.
+# The commands for users and developers. `make help` lists them.
 
 VENV ?= .venv
-# The first of these that runs and is new enough.
+# The first of these that runs and has a supported version.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(IS_SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
 IS_SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 # Pythons that `make test-pythons` looks for, and the one with lower bounds.
 PYTHONS ?= python3.11 python3.12 python3.13
 OLDEST_PYTHON ?= python3.11
-# What to hand to pytest: make test ARGS="tests/layers -x".
+# Arguments for pytest: make test ARGS="tests/layers -x".
 ARGS ?=
-# Test files are shared among so many processes.
+# The number of processes for the tests.
 WORKERS ?= 2
 
-# Stamps: the environment is built once, and again when setup.py changes.
+# Stamps: the environment is rebuilt only when setup.py changes.
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DOCS := $(VENV)/.installed-docs
@@ -36,11 +36,11 @@ test: $(INSTALLED_TEST) ## Run the tests. ARGS="..." goes to pytest.
 test-slow: $(INSTALLED_TEST) ## Run the tests that take minutes each.
 	$(VENV)/bin/python -m pytest -m slow -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
-# Not in $(VENV): Beam wants an older protobuf.
+# Not in $(VENV): Beam needs an older protobuf.
 test-beam: $(INSTALLED_BEAM) ## Run the tests of keras_dim.beam, with Apache Beam.
 	$(VENV)-beam/bin/python -m pytest tests/beam $(ARGS)
 
-fuzz: $(INSTALLED_TEST) ## Draw damaged files for every door, for some minutes.
+fuzz: $(INSTALLED_TEST) ## Read thousands of damaged files by every reader, for some minutes.
 	$(VENV)/bin/python -m pytest -m fuzz tests/survival $(ARGS)
 
 mutants: $(INSTALLED_TEST) ## List changes of the code that no test notices. ARGS="--limit 40".

@@ -1,7 +1,7 @@
-"""Pages of the site that are made and not written, and the links of all pages.
+"""Generates pages of the site, and changes the links of all pages.
 
 Links in the repository are paths between its files. On the site they lead to
-the pages of these files: what a page links to comes with the site.
+the pages of these files. Every file that a page links to is part of the site.
 """
 
 import argparse
@@ -15,28 +15,28 @@ from mkdocs.structure.files import File
 
 DOCS = pathlib.Path(__file__).parent
 ROOT = DOCS.parent
-# Of [text](path) and of ![text](path), the path within the repository.
+# The path within the repository in [text](path) and ![text](path).
 LINK = re.compile(r"(?<=\]\()\s*(?!\w+:|#)([^)#\s]+)")
-# Code within a sentence, and a word with hyphens in it.
+# Code within a sentence, and a word with hyphens.
 CODE = re.compile(r"(?<!</span>)<code>[^<]+</code>")
 HYPHENS = re.compile(r"[\w\[\].]*-[\w\[\].-]+")
-# The file of each page that is one of the repository, by the page's address.
+# The file in the repository of each page, by the page's address.
 SOURCES = {}
 
 
 def on_config(config, **_):
-    """Ends the menu with the modules of the API."""
+    """Adds the modules of the API to the end of the menu."""
     names = ["api/index.md", *(uri for uri in api() if "index" not in uri)]
     config.nav.append({"API": names})
 
 
 def on_files(files, config, **_):
-    """Adds the README, what pages link to, and the API."""
+    """Adds the README, the files that pages link to, and the API."""
     sources = [ROOT / "README.md", *DOCS.rglob("*.md")]
     for source in sources:
         SOURCES[address(source)] = source
         if source.suffix == ".md":
-            # The list grows while it is walked: what is added has links, too.
+            # The list grows during the loop: added pages have links, too.
             links = (follow(source, to) for to in LINK.findall(read(source)))
             sources += [to for to in links if to not in sources]
     for uri, source in SOURCES.items():
@@ -49,7 +49,7 @@ def on_files(files, config, **_):
 
 
 def on_page_markdown(markdown, page, **_):
-    """Points links at the pages of the files they name; adds all flags."""
+    """Changes links to the pages of their files; adds all flags."""
     here = page.file.src_uri
     if here not in SOURCES:
         return markdown
@@ -64,7 +64,7 @@ def on_page_markdown(markdown, page, **_):
 
 
 def on_page_content(html, **_):
-    """Keeps names such as `--recipe` on one line, which break at hyphens."""
+    """Keeps names such as `--recipe` from breaking at hyphens."""
     whole = r'<span class="whole">\g<0></span>'
     return CODE.sub(lambda match: HYPHENS.sub(whole, match[0]), html)
 
@@ -74,7 +74,7 @@ def follow(source, link):
 
 
 def address(source):
-    """Returns where a file of the repository lies on the site."""
+    """Returns the address on the site of a file of the repository."""
     if source == ROOT / "README.md":
         return "index.md"
     inner = source.is_relative_to(DOCS)
@@ -83,7 +83,7 @@ def address(source):
 
 
 def read(source):
-    """Returns a file's text, of a notebook as Markdown; else its bytes."""
+    """Returns the text of a page or notebook as Markdown; else the bytes."""
     if source.suffix == ".ipynb":
         return "\n\n".join(
             map(cell_text, json.loads(source.read_text())["cells"])
@@ -96,7 +96,7 @@ def read(source):
 
 
 def cell_text(cell):
-    """Returns a cell of a notebook, with its pictures and what it printed."""
+    """Returns a cell of a notebook with its pictures and printed output."""
     text = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
         return text
@@ -158,7 +158,7 @@ def api():
 
 
 def members(name, tree):
-    """Returns where the public names of a module are defined, each once."""
+    """Returns the full names of a module's public names, where defined."""
     package = f"keras_dim.{name}"
     public, found = [], []
     for node in tree.body:
@@ -166,7 +166,7 @@ def members(name, tree):
             public = [x.value for x in node.value.elts if hasattr(x, "value")]
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.append(f"{package}.{node.name}")
-        # Names of packages that have pages stand there.
+        # Names of other packages are on their own pages.
         elif isinstance(node, ast.ImportFrom) and re.match(
             rf"{package}\b|keras_dim\.catalog", node.module
         ):
@@ -175,7 +175,7 @@ def members(name, tree):
         path
         for path in found
         if path.rpartition(".")[2] in public or not public
-        # Whole modules hold theirs.
+        # A module that is listed as a whole has its names on its page.
         if path.rpartition(".")[0] not in found
         if "._" not in path
     ]
