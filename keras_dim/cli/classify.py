@@ -35,21 +35,11 @@ def run(options) -> None:
     from keras_dim.training import classifying
     from keras_dim.training import recipe
 
-    found = classifying.classify(
-        training.load_encoder(options.encoder),
-        options.source,
-        options.output,
-        split=options.split,
-        test_split=recipe.literal(options.test_split),
-        feature=options.feature,
-        epochs=options.epochs,
-        patience=options.patience,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        held_out=options.held_out,
-        seed=options.seed,
-        report=_print,
-    )
+    names = "source output split feature epochs patience learning_rate "
+    arguments = flags.chosen(options, f"{names} batch_size held_out seed")
+    arguments["test_split"] = recipe.literal(options.test_split)
+    encoder = training.load_encoder(options.encoder)
+    found = classifying.classify(encoder, report=_print, **arguments)
     names = {
         "majority_class": "the most frequent class alone",
         "frozen_probe": "frozen encoder, linear probe on all training images",

@@ -26,7 +26,8 @@ def define(parser: flags.Parser) -> None:
     add("server", server, group=where)
     add("model", "The name of the model on the server.")
     add("version", "Its version on the server. Default: the newest.", type=int)
-    add("timeout", "Seconds for each batch, with retries.", 60.0)
+    help = "Seconds for each batch, with retries. Default: 60."
+    add("timeout", help, type=float)
     add("source", required=True)
     add("data_dir")
     add("output", "With --num_shards it is completed.", required=True)
@@ -40,38 +41,28 @@ def define(parser: flags.Parser) -> None:
 
 def run(options) -> None:
     """Writes the features."""
+    from keras_dim import checks
     from keras_dim import serving
     from keras_dim import training
 
+    given = flags.chosen(options, "model version batch_size timeout")
+    given = checks.given(**given)
     if options.server is None:
-        if options.model is not None or options.version is not None:
-            raise ValueError("--model and --version belong to a --server.")
+        if given.keys() - {"batch_size"}:
+            raise ValueError(
+                "--model, --version and --timeout belong to a --server."
+            )
         encoder = training.load_encoder(options.encoder)
         opened = contextlib.nullcontext(encoder)
     elif options.model is None:
         raise ValueError("--server needs --model, the name of the model.")
     else:
-        opened = serving.Client(
-            options.server,
-            options.model,
-            version=options.version,
-            batch_size=options.batch_size,
-            timeout=options.timeout,
-        )
+        opened = serving.Client(options.server, **given)
+    names = "source output feature batch_size split num_shards worker"
+    arguments = flags.chosen(options, f"{names} num_workers")
     progress = messages.Progress()
     with opened as encoder, contextlib.closing(progress):
-        result = training.embed(
-            encoder,
-            options.source,
-            options.output,
-            options.feature,
-            options.batch_size,
-            options.split,
-            progress,
-            num_shards=options.num_shards,
-            worker=options.worker,
-            num_workers=options.num_workers,
-        )
+        result = training.embed(encoder, report=progress, **arguments)
     where = options.output
     if options.num_shards is not None:
         written = f"{result['num_written']:,} of {options.num_shards:,}"

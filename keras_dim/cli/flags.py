@@ -78,6 +78,11 @@ class Parser(argparse.ArgumentParser):
         ]
 
 
+def chosen(options: argparse.Namespace, names: str) -> dict[str, Any]:
+    """Returns the values of some flags, named in a string, as arguments."""
+    return {name: getattr(options, name) for name in names.split()}
+
+
 class Switch(argparse.Action):
     """Stores whether the flag is `--name` rather than `--noname`."""
 

@@ -29,20 +29,10 @@ def run(options) -> None:
     from keras_dim import mutual_information
     from keras_dim import training
 
-    if options.feature is not None and options.encoder is None:
-        raise ValueError("--feature belongs to an --encoder.")
     arrays = [_array(name, getattr(options, name)) for name in ("x", "z")]
     encoder = options.encoder and training.load_encoder(options.encoder)
-    print(
-        mutual_information.estimate(
-            *arrays,
-            estimator=options.estimator,
-            critic=options.critic,
-            encoder=encoder,
-            feature=options.feature,
-            seed=options.seed,
-        )
-    )
+    options = flags.chosen(options, "estimator critic feature seed")
+    print(mutual_information.estimate(*arrays, encoder=encoder, **options))
 
 
 def _array(name, path):

@@ -111,6 +111,11 @@ def load_recipe(name):
 def _recipe(options, directory):
     from keras_dim import training
 
+    share = training.recipe.literal(options.set.get("probe_split"))
+    if isinstance(share, float) and "test_split" in options.set:
+        raise ValueError(
+            f"--probe_split {share} replaces --test_split: leave one out."
+        )
     name, path = options.recipe, directory / "recipe.json"
     if name is None and options.resume and path.exists():
         name = str(path)

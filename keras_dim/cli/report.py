@@ -53,16 +53,12 @@ def run(options) -> None:
             "or leave out --encoder."
         )
     encoder = training.load_encoder(name)
+    names = "source output split feature labels num_labels"
     counts = report.write_report(
         encoder,
-        options.source,
-        output,
-        options.split,
-        options.feature,
-        options.labels,
-        options.num_labels,
         encoder_name=name,
         report=_Steps(),
+        **flags.chosen(options, names),
     )
     line = (
         f"{counts['num_images']:,} images; {counts['num_duplicates']:,} in "

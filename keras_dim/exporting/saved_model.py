@@ -67,6 +67,11 @@ def write(encoder: keras.Model, path: pathlib.Path) -> pathlib.Path:
 def _folder_and_version(path):
     # An absolute path has a name even if "models/." was typed.
     path = path.absolute()
+    if path.suffix in (".onnx", ".tflite"):
+        raise ValueError(
+            "A SavedModel is a folder. For a file pass format='onnx' or "
+            f"'litert' (--format onnx). Received: {str(path)!r}"
+        )
     if _is_number(path.name):
         if str(int(path.name)) != path.name or path.name == "0":
             raise ValueError(

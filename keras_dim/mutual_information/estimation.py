@@ -183,6 +183,15 @@ def estimate(
     https://jmlr.org/papers/v13/gutmann12a.html) and read by the density ratio.
     """
     checks.one_of([*ESTIMATORS, *REFERENCES], estimator=estimator)
+    if critic is not None and estimator in REFERENCES:
+        raise ValueError(
+            f"The estimator {estimator!r} has no critic. Received: {critic!r}"
+        )
+    if feature is not None and encoder is None:
+        raise ValueError(
+            f"`feature` needs an `encoder`. Received: feature={feature!r}"
+        )
+    checks.integers(0, seed=seed)
     checks.integers(3, folds=folds)
     checks.integers(1, epochs=epochs, members=members)
     checks.integers(2, batch_size=batch_size)

@@ -142,12 +142,10 @@ def read_features(
     encoder: keras.Model,
     source: Any,
     split: str | None,
-    feature: str | None,
+    feature: str,
     report: Callable[[str, int, int], None],
 ) -> np.ndarray:
     """Returns one feature of each of the images, float32 `(rows, units)`."""
-    feature = feature or encoders.default_feature(encoder)
-    encoders.features.features_of(encoder, feature)
     *size, channels = encoder.inputs[0].shape[1:]
     size = images.source.image_shape[:2] if None in size else size
     opened = data.open_source(

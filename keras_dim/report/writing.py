@@ -64,6 +64,8 @@ def write_report(
     output = pathlib.Path(output)
     files.refuse_existing(output)
     checks.integers(1, 10_000, num_labels=num_labels)
+    feature = feature or encoders.default_feature(encoder)
+    encoders.features.features_of(encoder, feature)
     report = report or (lambda step, done, total: None)
     images = reading.read_pixels(
         source,

@@ -45,7 +45,7 @@ class Client(contextlib.AbstractContextManager):
 
     Raises:
         ValueError: for an invalid address, name or number.
-        ImportError: for gRPC, if its packages cannot be imported.
+        ImportError: if the packages of the protocol cannot be imported.
 
     Example:
     ```python
@@ -247,18 +247,21 @@ class Client(contextlib.AbstractContextManager):
 
 def _open(server, max_message_bytes):
     # Imported only when used: one loads TensorFlow, the other urllib3.
-    if server.scheme != "grpc":
-        from keras_dim.serving.rest_transport import RestTransport
-
-        return RestTransport(server, max_message_bytes)
     try:
-        from keras_dim.serving.grpc_transport import GrpcTransport
+        if server.scheme == "grpc":
+            from keras_dim.serving.grpc_transport import (
+                GrpcTransport as Transport,
+            )
+        else:
+            from keras_dim.serving.rest_transport import (
+                RestTransport as Transport,
+            )
     except ImportError as error:
         raise ImportError(
-            'gRPC needs `pip install "keras-dim[serving]"`. REST does not: '
-            f"write http://host:8501 for host:8500. The import failed: {error}"
+            f'The client needs `pip install "keras-dim[serving]"`: {error}. '
+            "For REST (http://host:8501 instead of host:8500) urllib3 suffices."
         ) from error
-    return GrpcTransport(server, max_message_bytes)
+    return Transport(server, max_message_bytes)
 
 
 def _check_name(argument, name):

@@ -18,6 +18,7 @@ from keras_dim.version import __version__
 PACKAGE = pathlib.Path(main.__file__).parents[1]
 EMBED = ("embed", "--source=y", "--output=z")
 AMDIM = ("--encoder=amdim_cifar",)
+SHARES = ("--probe_split=0.2", "--test_split=0.3")
 NO_DATA = ("--encoder=x", "--source=y", "--data_dir=no/where")
 # Only the modules of the command, without the package's `__init__`, which may
 # load Keras for other reasons.
@@ -98,6 +99,7 @@ def test_the_version_is_printed(capsys):
         (["pretrain", "--set", "epoch=3"], "Did you mean 'epochs'"),
         (["pretrain", "--strategy=two"], "Unknown strategy"),
         (["pretrain", "--checkpoint_minutes=-1"], "`checkpoint_minutes`"),
+        (["pretrain", *SHARES], "replaces --test_split"),
         (["probe", "--encoder", "x"], "required: --source"),
         (["probe", "--probe", "svm"], "neighbors"),
         (["probe", "--encoder=x", "--source=y", "--set=k"], "name=value"),
@@ -108,6 +110,7 @@ def test_the_version_is_printed(capsys):
         ([*EMBED, "--server=localhost:8500"], "--server needs --model"),
         ([*EMBED, "--encoder=x", "--model=tiny"], "belong to a --server"),
         ([*EMBED, "--encoder=x", "--version=1"], "belong to a --server"),
+        ([*EMBED, "--encoder=x", "--timeout=9"], "belong to a --server"),
         ([*EMBED, "--server=localhost", "--model=tiny"], "http://host:port"),
         ([*EMBED, "--server=a:1", "--model=m", "--timeout=0"], "timeout"),
         ([*EMBED, "--encoder=x", "--num_shards=two"], "num_shards"),

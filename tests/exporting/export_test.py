@@ -539,6 +539,12 @@ def test_a_missing_extra_is_named(encoder, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_saved_model_is_not_written_to_the_name_of_a_file(encoder, tmp_path):
+    with pytest.raises(ValueError, match="--format onnx"):
+        export(encoder, tmp_path / "encoder.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_format_is_refused_with_the_formats(encoder, tmp_path):
     with pytest.raises(ValueError, match=r"'torch'.*'saved_model'"):
         export(encoder, tmp_path / "1", format="torch")

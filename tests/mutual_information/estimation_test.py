@@ -241,6 +241,13 @@ REFUSED = {
     ),
     "estimator": ((X, Z), {"estimator": "minee"}, "Did you mean 'mine'"),
     "critic": ((X, Z), {"critic": "joined"}, "Unknown critic"),
+    "critic of none": (
+        (X, Z),
+        {"estimator": "canonical_correlations", "critic": "joint"},
+        "has no critic",
+    ),
+    "feature": ((X, Z), {"feature": "global"}, "needs an `encoder`"),
+    "seed": ((X, Z), {"seed": -1}, "`seed`"),
     "option": ((X, Z), {"limit": 3.0}, "no argument 'limit'"),
     "folds": ((X, Z), {"folds": 2}, "3 or more"),
     "parts": ((X, Z), {"folds": 21}, "from 3 to 20"),

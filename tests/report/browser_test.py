@@ -1,4 +1,4 @@
-"""The page in a real browser: clicks, hover, search, screens, schemes."""
+"""The page in a real browser: clicks, hover, search, screens, colours."""
 
 import headless_browser
 import pytest
@@ -15,7 +15,7 @@ pytestmark = [
 NUM_DRAWN = "return document.querySelectorAll('#outliers .image').length"
 DETAIL = "const d = document.querySelector('#detail'); return d.hidden ? null "
 TITLE = f"{DETAIL}: d.querySelector('h2').textContent"
-# Where an image lies on the screen, by a part of its name.
+# The position of an image on the screen, by a part of its name.
 PLACE = """
     const row = data.names.findIndex((name) => name.includes(arguments[0]));
     document.querySelector("#canvas").scrollIntoView({ block: "center" });
@@ -40,14 +40,14 @@ def browser():
 
 @pytest.fixture
 def page(browser, written):
-    """The browser with the page open, without errors then and after."""
+    """The browser with the open page; there must be no errors."""
     browser.open(written[0] / report.PAGE)
     assert browser.wait(NUM_DRAWN) == 53
     yield browser
     assert browser.errors() == []
 
 
-def test_hovering_names_an_image_and_leaving_does_not(page):
+def test_hovering_shows_the_name_of_an_image(page):
     page.mouse(("move", *page.run(PLACE, "flower/07")))
     tip = "const t = document.querySelector('#tip'); return "
     assert (
@@ -57,14 +57,14 @@ def test_hovering_names_an_image_and_leaving_does_not(page):
     assert page.wait(f"{tip} t.hidden")
 
 
-def test_a_click_on_the_map_shows_similar_images_and_so_does_each(page):
+def test_a_click_on_the_map_or_an_image_shows_similar_images(page):
     page.mouse(("move", *page.run(PLACE, "flower/05")), ("down",), ("up",))
     assert page.wait(TITLE) in ("flower/05.png", "flower/same_as_05.png")
     first = page.run(
         "const b = document.querySelector('#detail .image');"
         "b.click(); return b.title;"
     )
-    # The copy, byte for byte, is nearest.
+    # The exact copy is nearest.
     assert first in ("flower/05.png", "flower/same_as_05.png")
     assert page.wait(TITLE) == first
     assert "in its group" in page.run(f"{DETAIL}: d.textContent")
@@ -72,7 +72,7 @@ def test_a_click_on_the_map_shows_similar_images_and_so_does_each(page):
     assert page.wait("return document.querySelector('#detail').hidden")
 
 
-def test_search_finds_names_and_takes_them_for_text(page):
+def test_search_finds_names_and_shows_them_as_text(page):
     page.run("document.querySelector('#query').focus()")
     page.keys("ONERROR=alert")
     found = page.wait(
@@ -90,7 +90,7 @@ def test_search_finds_names_and_takes_them_for_text(page):
     )
 
 
-def test_the_map_moves_zooms_and_changes_its_colours(page):
+def test_the_map_moves_zooms_and_changes_colours(page):
     start = page.run(PLACE, "china/00")
     middle = page.run(PLACE, "china/00")
     page.mouse(
@@ -116,11 +116,11 @@ def test_the_map_moves_zooms_and_changes_its_colours(page):
             "c.value = arguments[0]; c.onchange();",
             number,
         )
-        # The ground, and dots of one colour or more.
+        # The background, and dots of one colour or more.
         assert page.wait(f"{COLOURS} return colours > 1")
 
 
-def test_close_up_the_map_shows_images(page):
+def test_the_zoomed_map_shows_images(page):
     page.run("zoom(8, ...toScreen(0))")
     # Thumbnails have many colours, dots few.
     assert page.wait(f"{COLOURS} return colours > 400")
@@ -128,7 +128,9 @@ def test_close_up_the_map_shows_images(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280, 2200])
-def test_it_fits_the_screen_and_can_be_read(browser, written, width, scheme):
+def test_the_page_fits_the_screen_and_is_legible(
+    browser, written, width, scheme
+):
     browser.open(written[0] / report.PAGE, width, 800, scheme)
     assert browser.wait(NUM_DRAWN) == 53
     for opened in ("hide()", "show(3)"):
@@ -136,7 +138,7 @@ def test_it_fits_the_screen_and_can_be_read(browser, written, width, scheme):
         sizes = "return [document.documentElement.scrollWidth, innerWidth]"
         scroll, inner = browser.run(sizes)
         assert scroll <= inner == width
-    # Contrast of text and ground, by the formula of WCAG 2.
+    # Contrast of text and background, by the formula of WCAG 2.
     contrast = browser.run("""
         const light = (text) => {
           const [r, g, b] = text.match(/\\d+/g).map((n) => n / 255).map((v) =>

@@ -245,7 +245,7 @@ def test_a_report_of_equal_images_is_written(tmp_path):
     [
         (np.zeros((1, 8, 8, 3), np.uint8), {}, "only one"),
         (np.zeros((4, 8, 8, 3), np.uint8), {"num_labels": 0}, "num_labels"),
-        (np.zeros((4, 8, 8, 3), np.uint8), {"feature": "x"}, "'x'"),
+        ("no_such_folder", {"feature": "x"}, "'x'"),
     ],
 )
 def test_invalid_arguments_leave_no_files(tmp_path, images, options, message):

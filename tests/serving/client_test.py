@@ -56,6 +56,16 @@ def test_rest_needs_no_tensorflow_and_grpc_names_its_packages(server):
     assert "http://host:8501" in error
 
 
+def test_the_error_of_missing_urllib3_names_its_extra(monkeypatch):
+    name = "keras_dim.serving.rest_transport"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr(serving, "rest_transport", raising=False)
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+
+    with pytest.raises(ImportError, match=r"keras-dim\[serving\].* urllib3"):
+        serving.Client(REST, "tiny")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
