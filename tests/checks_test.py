@@ -53,7 +53,7 @@ from keras_dim import checks
         (lambda: checks.shape((), rows=np.zeros(1)), "rows"),
     ],
 )
-def test_an_invalid_value_is_refused_in_one_line(check, message):
+def test_wrong_values_are_refused_in_one_line(check, message):
     with pytest.raises(ValueError, match=message):
         check()
 
@@ -72,12 +72,12 @@ def test_an_invalid_value_is_refused_in_one_line(check, message):
         lambda value: checks.integers(0, x=value),
     ],
 )
-def test_values_other_than_finite_numbers_are_refused(check, value):
+def test_values_that_are_not_finite_numbers_are_refused(check, value):
     with pytest.raises(ValueError, match="`x` must be"):
         check(value)
 
 
-def test_valid_values_pass():
+def test_right_values_pass():
     checks.one_of({"adam": 1, "sgd": 2}, optimizer="sgd")
     checks.at_least(1, a=1, b=1.0, c=np.float32(2), d=np.int64(3))
     checks.above(0, a=1e-9)

@@ -96,7 +96,7 @@ def test_write_json_once_keeps_the_existing_file(tmp_path):
 
 
 @pytest.mark.parametrize("removes_leftovers", [False, True])
-def test_of_two_calls_of_write_json_once_the_first_wins(
+def test_of_two_writers_of_json_the_first_one_wins(
     tmp_path, monkeypatch, removes_leftovers
 ):
     link = os.link
@@ -115,7 +115,9 @@ def test_of_two_calls_of_write_json_once_the_first_wins(
     assert leftovers(tmp_path, "a.json") == []
 
 
-def test_json_is_written_once_without_hard_links(tmp_path, monkeypatch):
+def test_json_is_written_once_on_file_systems_without_links(
+    tmp_path, monkeypatch
+):
     def link(source, destination):
         raise OSError(errno.EOPNOTSUPP, "not here")
 
@@ -149,7 +151,9 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_reported_with_path_and_advice(tmp_path, small_files):
+def test_the_error_of_a_full_disk_names_the_path_and_the_remedy(
+    tmp_path, small_files
+):
     path = tmp_path / "a.txt"
     path.write_text("before")
     with pytest.raises(OSError, match="no room for .*a.txt .*Free") as error:
@@ -179,7 +183,7 @@ def test_a_full_disk_is_reported_if_a_writer_hides_it(tmp_path):
 # Of TensorFlow, whose errors are not OSError and have no errno.
 @pytest.mark.parametrize("make", [files.atomic_path, files.atomic_folder])
 @pytest.mark.parametrize("kind", ["ResourceExhaustedError", "InternalError"])
-def test_a_full_disk_is_recognised_by_the_message(tmp_path, make, kind):
+def test_a_full_disk_is_recognised_by_the_message_alone(tmp_path, make, kind):
     error = type(kind, (Exception,), {})
     with pytest.raises(OSError, match="no room for .*run .*Free") as caught:
         with make(tmp_path / "run"):
@@ -189,7 +193,7 @@ def test_a_full_disk_is_recognised_by_the_message(tmp_path, make, kind):
     assert leftovers(tmp_path) == []
 
 
-def test_no_space_for_a_temporary_folder_is_reported(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_for_a_temporary_folder(tmp_path, monkeypatch):
     def full(*arguments, **names):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -200,7 +204,7 @@ def test_no_space_for_a_temporary_folder_is_reported(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_a_disk_that_is_full_at_fsync_is_reported(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_at_the_sync_is_reported(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -210,7 +214,7 @@ def test_a_disk_that_is_full_at_fsync_is_reported(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_other_errors_of_the_disk_are_unchanged(tmp_path):
+def test_other_errors_of_the_disk_are_not_changed(tmp_path):
     with pytest.raises(PermissionError, match="not yours"):
         with files.atomic_path(tmp_path / "a.txt"):
             raise PermissionError(errno.EACCES, "not yours")
@@ -248,7 +252,7 @@ def test_leftovers_may_be_removed_by_two_at_once(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_leftovers_of_a_killed_process_are_recognised(tmp_path):
+def test_the_temporary_file_of_a_killed_process_is_recognised(tmp_path):
     with files.atomic_path(tmp_path / "a.json") as temporary:
         (tmp_path / "copy").write_text("x")
         name = temporary.name

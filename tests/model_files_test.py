@@ -1,4 +1,4 @@
-"""Only complete files without code are loaded; others are refused in a line."""
+"""Only complete files without code are loaded, others refused in a line."""
 
 import ast
 import json
@@ -227,7 +227,7 @@ def test_every_flipped_bit_is_detected_or_has_no_effect(saved, tmp_path):
         if place in outside:
             assert is_refused_or_harmless(path, content), (place, bit)
         else:
-            # Changed bytes of the model itself are always refused.
+            # Bytes of the model itself are always refused.
             with pytest.raises(ValueError, match="has changed"):
                 model_files._check_archive(path)
 

@@ -1,4 +1,4 @@
-"""Pictures show the given data."""
+"""Pictures show their data."""
 
 import importlib.util
 
@@ -36,7 +36,7 @@ def test_curves_show_every_column_of_a_log_and_its_references(tmp_path):
 
 
 def test_neighbours_are_the_most_similar_images():
-    # All but the last deviate a little from the direction of the first.
+    # The angles of all but the last are close to that of the first.
     angles = np.array([0.0, 0.3, 0.1, 0.2, 2.0])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     features *= np.array([[1], [5], [1], [9], [1]])
