@@ -109,6 +109,7 @@ def load_recipe(name):
 
 
 def _recipe(options, directory):
+    from keras_dim import recipes
     from keras_dim import training
 
     share = training.recipe.literal(options.set.get("probe_split"))
@@ -124,7 +125,12 @@ def _recipe(options, directory):
     if name is None and start:
         path = pathlib.Path(start, "recipe.json")
         name = str(path) if path.exists() else start
-    if name is None and "source" in options.set:
+        if not (path.exists() or name in recipes.RECIPES):
+            raise ValueError(
+                f"There is no recipe of {start!r}: it is neither a run nor a "
+                "preset's name. Pass --recipe NAME, too (`keras-dim list`)."
+            )
+    if name is None and options.set.get("source", "digits") != "digits":
         raise ValueError(
             f"Name a recipe for {options.set['source']}: --recipe NAME "
             "(`keras-dim list`), because the default is for grey digits. For "

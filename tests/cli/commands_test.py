@@ -97,7 +97,9 @@ def test_from_none_starts_from_no_encoder(tmp_path, monkeypatch):
     )
     flags = [f"--directory={tmp_path}", "--noscore", "--from=none"]
     assert main.run(["pretrain", *flags]) == 0
-    (recipe,) = seen
+    assert main.run(["pretrain", *flags, "--source=digits"]) == 0
+    recipe, other = seen
+    assert other == recipe
     assert recipe.name == "deep_infomax_digits" and recipe.start_from is None
 
 

@@ -100,6 +100,8 @@ def test_the_version_is_printed(capsys):
         (["pretrain", "--strategy=two"], "Unknown strategy"),
         (["pretrain", "--checkpoint_minutes=-1"], "`checkpoint_minutes`"),
         (["pretrain", *SHARES], "replaces --test_split"),
+        (["pretrain", "--from=x.keras"], "no recipe of 'x.keras'"),
+        (["pretrain", "--source=x"], "Name a recipe for x"),
         (["probe", "--encoder", "x"], "required: --source"),
         (["probe", "--probe", "svm"], "neighbors"),
         (["probe", "--encoder=x", "--source=y", "--set=k"], "name=value"),
