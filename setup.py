@@ -1,4 +1,4 @@
-"""Packaging of keras_dim. What the package needs, each with its reason."""
+"""Packaging of keras_dim: its dependencies, each with a reason."""
 
 import pathlib
 import re
@@ -9,89 +9,87 @@ ROOT = pathlib.Path(__file__).parent
 
 # `make test-oldest` installs the lower bounds below exactly as written here.
 REQUIRED = [
-    # Models, layers and the training loop: what this package is made of.
-    # 3.10 is the oldest that TensorFlow 2.20 takes.
+    # Models, layers and the training loop. 3.10 is the oldest that TensorFlow
+    # 2.20 supports.
     "keras>=3.10",
-    # Keras's default backend, and at any backend the input pipeline (tf.data),
-    # tf.distribute and SavedModel. Releases before 2.20 hold protobuf below 6,
-    # with which the metadata package of tensorflow-datasets does not import.
+    # Keras's default backend, and on every backend the input pipeline
+    # (tf.data), tf.distribute and SavedModel. Releases before 2.20 need a
+    # protobuf below 6, with which tensorflow-datasets cannot be imported.
     "tensorflow>=2.20",
-    # Since 2.21 TensorFlow leaves this out, without which neither
-    # `tf.summary.scalar` nor Keras's TensorBoard callback can write.
+    # `tf.summary.scalar` and Keras's TensorBoard callback need it; TensorFlow
+    # no longer requires it since 2.21.
     "tensorboard>=2.20",
-    # Standard data sets by name. The one release that all this is tested with.
+    # Standard data sets by name. The only release that has been tested.
     "tensorflow-datasets>=4.9.10",
-    # tensorflow-datasets 4.9.10 imports this and does not say so.
+    # tensorflow-datasets 4.9.10 imports it without requiring it.
     "importlib_resources>=6.4",
-    # Probes and neighbours of the evaluation, and the bundled digits that
-    # everything here runs on without a network. Releases before 1.7.2 call
-    # SciPy's L-BFGS in a way that SciPy 1.18 takes away.
+    # Probes and neighbours of the evaluation, and the bundled digits, which
+    # need no network. Releases before 1.7.2 call SciPy's L-BFGS in a way that
+    # SciPy 1.18 no longer supports.
     "scikit-learn>=1.7.2",
-    # Bitmaps with a palette, whose indices TensorFlow takes for grey values;
-    # every image where Keras runs on another backend.
-    # The tests compare augmentations with it, too.
+    # Decodes and resizes image files. The tests compare augmentations with it.
     "pillow>=10.3",
     # Arrays in, features out.
     "numpy>=2.0",
-    # Log messages. Keras and TensorFlow bring it along anyway.
+    # Log messages. Keras and TensorFlow require it, too.
     "absl-py>=2.0",
 ]
 
 SERVING = [
-    # The messages of gRPC that `keras_dim.serving` sends. The oldest that goes
-    # with the oldest TensorFlow above.
+    # The gRPC messages of `keras_dim.serving`. The oldest release for the
+    # oldest TensorFlow above.
     "tensorflow-serving-api>=2.20",
-    # Sends them. The oldest with wheels for Python 3.13.
+    # Sends them. The oldest release with wheels for Python 3.13.
     "grpcio>=1.66.2",
-    # Sends REST requests. Older releases drop the answer of a server that
-    # closes the connection before it has read the whole of a large request.
+    # Sends REST requests. Older releases lose the answer of a server that
+    # closes the connection before it has read all of a large request.
     "urllib3>=2.2",
 ]
 
 PLOTS = [
-    # `keras_dim.plots`, and `curves.png` of every run. Older releases warn at
-    # import, beside the present pyparsing, and the tests take warnings for
-    # errors.
+    # `keras_dim.plots`, and `curves.png` of every run. With the current
+    # pyparsing, older releases warn at import, which the tests treat as an
+    # error.
     "matplotlib>=3.10.7",
 ]
 
 NOTEBOOKS = [
-    # The notebooks are kept as scripts, this makes notebooks of them.
+    # Makes notebooks from scripts.
     "jupytext>=1.16",
     # Runs them.
     "nbclient>=0.10",
     # Reads and writes them.
     "nbformat>=5.10",
-    # The process they run in.
+    # Runs their code.
     "ipykernel>=6.29",
     # Their pictures.
     *PLOTS,
 ]
 
 LITERT = [
-    # Reads the files of `keras_dim.export(format="litert")` back, to compare
-    # features. TensorFlow alone writes them.
+    # Loads the files of `keras_dim.export(format="litert")`, to compare
+    # features. TensorFlow writes them.
     "ai-edge-litert>=2.1",
 ]
 
 ONNX = [
     # Writes the files of `keras_dim.export(format="onnx")`. Older releases do
-    # not know NumPy 2.
+    # not support NumPy 2.
     "tf2onnx>=1.17",
-    # What that one writes with.
+    # tf2onnx needs it to write.
     "onnx>=1.18",
-    # Reads the files back, to compare features.
+    # Loads the files, to compare features.
     "onnxruntime>=1.22",
 ]
 
 OPENVINO = [
-    # Reads exported SavedModels, to compare features.
+    # Loads exported SavedModels, to compare features.
     "openvino>=2025.2",
 ]
 
 PARQUET = [
-    # Writes the tables of `keras-dim report` as Parquet, too. Older releases
-    # have no wheels for Python 3.13.
+    # Writes the tables of `keras-dim report` as Parquet. Older releases have no
+    # wheels for Python 3.13.
     "pyarrow>=18",
 ]
 
@@ -107,31 +105,30 @@ DICOM = [
 
 BEAM = [
     # `keras_dim.beam` runs exports on Beam's runners, and writes Parquet by the
-    # pyarrow that Beam brings. Older releases take, on Python 3.11, no grpcio
-    # as new as the one above. Not part of `test`: Beam refuses the grpcio and
-    # the Pillow that `make test-oldest` installs, and protobuf 7, and with the
-    # last protobuf 6 the metadata package of tensorflow-datasets warns, which
-    # the tests take for an error. `make test-beam` runs what needs it.
+    # pyarrow that Beam requires. On Python 3.11, older releases do not support
+    # the grpcio above. It is not in `test`, but in `make test-beam`: Beam does
+    # not support protobuf 7, nor the grpcio and the Pillow of `make
+    # test-oldest`; with protobuf 6, tensorflow-datasets warns, which the tests
+    # treat as an error.
     "apache-beam>=2.72",
 ]
 
 TEST = [
     "pytest>=8.2",
-    # Half of the test files on each of two cores.
+    # Runs test files in several processes.
     "pytest-xdist>=3.7.0",
     # Draws damaged files for `tests/survival/fuzz_test.py`.
     "hypothesis>=6.100",
-    # `make lint` and `make format`. Formatting changes between its yearly
-    # styles, hence a floor that knows the present one.
+    # `make lint` and `make format`. Its style changes every year: older
+    # releases format differently.
     "ruff>=0.15",
-    # The backend that `tests/jax_test.py` compares TensorFlow with.
-    # Keras's NumPy backend imports jax too, so nothing smaller would do.
+    # The backend that `tests/jax_test.py` compares with TensorFlow.
     "jax>=0.6",
     # `tests/packaging_test.py` builds a wheel without a network.
     "setuptools>=70.1",
-    # The client of TensorFlow Serving against servers of the tests.
+    # The client of TensorFlow Serving, tested with servers of the tests.
     *SERVING,
-    # The tests compare what each runtime makes of an export.
+    # The tests compare the features of an export in each runtime.
     *LITERT,
     *ONNX,
     *OPENVINO,
@@ -146,24 +143,24 @@ TEST = [
 DOCS = [
     # The site of docs/: `make docs`.
     "mkdocs-material>=9.7",
-    # Makes it of those pages. The oldest with pages that are made of code.
+    # Builds it. The oldest release with generated pages.
     "mkdocs>=1.6",
     # Pages from the docstrings, which it reads without importing the package.
     "mkdocstrings>=1.0",
-    # Its part for Python.
+    # Its handler for Python.
     "mkdocstrings-python>=2.0",
-    # Lays out long signatures there.
+    # Formats long signatures there.
     "ruff>=0.15",
 ]
 
 JAX = [
-    # Methods also train, on arrays and folders, with KERAS_BACKEND=jax.
+    # The backend for KERAS_BACKEND=jax.
     "jax>=0.6",
 ]
 
 
 def version():
-    """Reads the version as text, for importing the package needs Keras."""
+    """Reads the version as text, without importing the package."""
     text = (ROOT / "keras_dim" / "version.py").read_text(encoding="utf-8")
     return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
 
@@ -176,9 +173,7 @@ def long_description():
 setuptools.setup(
     name="keras-dim",
     version=version(),
-    description=(
-        "Image encoders without labels: Deep InfoMax and AMDIM for Keras."
-    ),
+    description=("Image encoders from unlabelled images, for Keras 3."),
     long_description=long_description(),
     long_description_content_type="text/markdown",
     author="The keras_dim authors",
@@ -201,8 +196,8 @@ setuptools.setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
     ],
-    # 3.11 is the oldest that the present Keras runs on. The upper end is the
-    # newest that the tests have run on.
+    # 3.11 is the oldest that the current Keras supports, 3.13 the newest that
+    # the tests have run on.
     python_requires=">=3.11,<3.14",
     install_requires=REQUIRED,
     extras_require={
@@ -223,9 +218,8 @@ setuptools.setup(
     entry_points={
         "console_scripts": ["keras-dim = keras_dim.cli.main:console"]
     },
-    # The pretrained encoders lie at the top of the repository, where one sees
-    # them, and inside the package once it is installed. That package has no
-    # code: it is a folder of files.
+    # The pretrained encoders are at the top of the repository, and inside the
+    # package once it is installed, as a folder without code.
     packages=[
         *setuptools.find_packages(include=["keras_dim", "keras_dim.*"]),
         "keras_dim.saved_models",
