@@ -187,10 +187,6 @@ def estimate(
         raise ValueError(
             f"The estimator {estimator!r} has no critic. Received: {critic!r}"
         )
-    if feature is not None and encoder is None:
-        raise ValueError(
-            f"`feature` needs an `encoder`. Received: feature={feature!r}"
-        )
     checks.integers(0, seed=seed)
     checks.integers(3, folds=folds)
     checks.integers(1, epochs=epochs, members=members)
@@ -218,6 +214,11 @@ def estimate(
         )
     if encoder is not None:
         x = _features(encoder, x, feature)
+    elif feature is not None:
+        raise ValueError(
+            "`feature` is one of an encoder. Received no encoder and: "
+            f"feature={feature!r}"
+        )
     x, z = samples.vectors("x", x), samples.vectors("z", z)
     samples.check_pair(x, z)
     is_infinite = samples.share_a_number(x, z)

@@ -21,7 +21,7 @@ def test_refuses_a_feature_without_an_encoder(tmp_path, capsys):
     x, z = f"--x={tmp_path}/x.npy", f"--z={tmp_path}/x.npy"
 
     assert main.run(["information", x, z, "--feature=global"]) == 2
-    assert "`feature` needs an `encoder`" in capsys.readouterr().err
+    assert "Received no encoder" in capsys.readouterr().err
 
 
 def test_refuses_other_files_in_one_line(tmp_path, capsys):

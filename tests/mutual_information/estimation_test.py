@@ -241,13 +241,6 @@ REFUSED = {
     ),
     "estimator": ((X, Z), {"estimator": "minee"}, "Did you mean 'mine'"),
     "critic": ((X, Z), {"critic": "joined"}, "Unknown critic"),
-    "critic of none": (
-        (X, Z),
-        {"estimator": "canonical_correlations", "critic": "joint"},
-        "has no critic",
-    ),
-    "feature": ((X, Z), {"feature": "global"}, "needs an `encoder`"),
-    "seed": ((X, Z), {"seed": -1}, "`seed`"),
     "option": ((X, Z), {"limit": 3.0}, "no argument 'limit'"),
     "folds": ((X, Z), {"folds": 2}, "3 or more"),
     "parts": ((X, Z), {"folds": 21}, "from 3 to 20"),
@@ -263,6 +256,12 @@ REFUSED = {
         {"estimator": "nearest_neighbors", "k": 200},
         "from 1 to 199",
     ),
+    "critic of none": (
+        (X, Z),
+        {"estimator": "canonical_correlations", "critic": "joint"},
+        "has no critic",
+    ),
+    "seed": ((X, Z), {"seed": -1}, "`seed`"),
     "ratio": ((X, Z), {"critic": "conditional"}, "take others"),
     "density": (
         (X, Z),
