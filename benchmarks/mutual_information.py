@@ -5,13 +5,16 @@
 
 Every result is a file in `--output`; existing ones are not computed again, so
 that a stopped run can be continued. `--table` prints a table of the results.
-The tasks are in information_tasks.py. One more is `digits`: pairs of images of
-digits, where the second digit is in the same half (0 to 4, or 5 to 9) as the
-first, except in one pair of ten. This is a binary channel, whose information is
-known if the half can be recognised in an image.
+The tasks are in information_tasks.py. Two more are of images: pairs of bundled
+digits, and of features of CIFAR-10's test images by the preset `amdim_cifar10`,
+where the second image is in the same half of the ten classes as the first,
+except in one pair of ten. This is a binary channel, whose information is known
+if the half can be recognised in an image. `cifar10` needs the data set of
+tensorflow-datasets.
 """
 
 import argparse
+import functools
 import json
 import math
 import pathlib
@@ -21,19 +24,36 @@ import common  # noqa: F401  (First: it silences TensorFlow.)
 import information_tasks
 import numpy as np
 
+import keras_dim
 from keras_dim import files
+from keras_dim.evaluation import features
 from keras_dim.mutual_information import estimation
 
 NUM_SAMPLES = 5000
 DEFAULT = "noise_contrastive"
 
 
-def digit_pairs(generator, num_samples):
-    """Draws pairs of bundled digits through a binary channel of error 0.1."""
+def digits():
+    """Returns the bundled digits, flat, and whether each is below 5."""
     from sklearn import datasets
 
     images, labels = datasets.load_digits(return_X_y=True)
-    halves = [np.flatnonzero((labels < 5) == half) for half in (False, True)]
+    return images, labels < 5
+
+
+@functools.cache
+def encoded_cifar10():
+    """Returns features of test images, and whether each class is below 5."""
+    images = keras_dim.data.load("cifar10", "test")
+    encoder = keras_dim.pretrained("amdim_cifar10")
+    found = features.extract(encoder, images, "global")
+    return found["global"], found["label"] < 5
+
+
+def pairs_of(halves_of, generator, num_samples):
+    """Draws pairs of images whose halves pass a channel of error 0.1."""
+    images, is_low = halves_of()
+    halves = [np.flatnonzero(is_low == half) for half in (False, True)]
     first = generator.integers(0, 2, num_samples)
     second = first ^ (generator.uniform(size=num_samples) < 0.1)
     return tuple(
@@ -45,8 +65,16 @@ def digit_pairs(generator, num_samples):
 def tasks():
     """Returns all tasks by name."""
     nats = math.log(2) + 0.1 * math.log(0.1) + 0.9 * math.log(0.9)
-    digits = information_tasks.Task("digits", nats, digit_pairs)
-    return information_tasks.TASKS | {"digits": digits}
+    images = {
+        name: information_tasks.Task(
+            name, nats, functools.partial(pairs_of, halves_of)
+        )
+        for name, halves_of in (
+            ("digits", digits),
+            ("cifar10", encoded_cifar10),
+        )
+    }
+    return information_tasks.TASKS | images
 
 
 def measure(task, estimator, seed):
