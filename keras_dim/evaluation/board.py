@@ -1,4 +1,4 @@
-"""A board of measures without labels, kept during training."""
+"""A board of measures without labels, logged during training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +13,13 @@ from keras_dim.evaluation import features as features_lib
 from keras_dim.evaluation import measures
 from keras_dim.views import show
 
-STANDS_STILL = (
-    "No measure of the board has moved by more than %g %% for %d epochs, up to "
-    "epoch %d: further epochs may change the features little. Probe them, and "
-    "think of stopping."
+UNCHANGED = (
+    "No measure of the board has changed by more than %g %% for %d epochs, up "
+    "to epoch %d: further epochs may change the features little. Probe the "
+    "features, and consider stopping."
 )
 NO_VIEWS = (
-    "The board has no alignment and no LiDAR: %s. They take two random views "
+    "The board has no alignment and no LiDAR: %s. They need two random views "
     "of each image."
 )
 
@@ -27,35 +27,36 @@ NO_VIEWS = (
 class Board(callbacks.CollapseReport):
     """Logs measures that need no labels, and warns of collapse.
 
-    To the numbers of `CollapseReport` it adds, for each feature,
-    `"rank_me_<feature>"`, `"alpha_req_<feature>"`, `"uniformity_<feature>"`
-    and, of two views, `"alignment_<feature>"` and, if there are more images
-    than units, `"lidar_<feature>"`; see `evaluation.measures`. One line of
-    logging sets them beside the values of random and of collapsed features.
-    Where no measure moves any more, a warning gives a hint to stop. Put this
-    before callbacks that read the logs.
+    For each feature it logs the numbers of `CollapseReport`,
+    `"rank_me_<feature>"`, `"alpha_req_<feature>"`, `"uniformity_<feature>"`;
+    with two views `"alignment_<feature>"`; and, if there are also more images
+    than units, `"lidar_<feature>"`. See `evaluation.measures`. An info line
+    compares them with the values of random and of collapsed features. A
+    warning suggests stopping when no measure changes any more. Put this
+    callback before callbacks that read the logs.
 
     Args:
         images: array `(num_images, height, width, channels)` as the encoder
-            takes them, a few hundred, held out or not.
-        every: int. Epochs from measurement to measurement; between them the
-            logs repeat the last one. Defaults to 1.
+            takes them, a few hundred, from the training images or others.
+        every: int. Epochs from one measurement to the next; the logs of the
+            epochs between repeat the last measurement. Defaults to 1.
         views: layer from images to views, two arrays like `images`, or None
             for the model's own views. Views are drawn once, before the first
-            epoch. One that leaves images as they are gives neither alignment
-            nor LiDAR.
-        patience: int. Epochs without movement before the hint. Defaults to 10.
-        tolerance: float. The share of a measure that is no movement. Defaults
-            to 0.02.
+            epoch. Without alignment and LiDAR if both views are equal.
+        patience: int. Epochs without a change before the warning. Defaults to
+            10.
+        tolerance: float. Relative change of a measure that does not count as
+            one. Defaults to 0.02.
         feature, batch_size, values: see `CollapseReport`.
 
     Attributes:
         references: dict of dicts. For each measure in the logs, its value for
-            `"random"` features, independent normal numbers for each view, and
-            for `"collapsed"` ones, all equal; None where it has none.
+            `"random"` features (independent standard normal numbers in each
+            view) and for `"collapsed"` ones (all equal); None where it is not
+            defined.
 
     Raises:
-        ValueError: as `CollapseReport`, also for arrays of views.
+        ValueError: as `CollapseReport`, for arrays of views, too.
     """
 
     def __init__(
@@ -80,22 +81,25 @@ class Board(callbacks.CollapseReport):
 
     def check(self, image_shape, values=None):
         super().check(image_shape, values)
-        expected = image_shape, 2, "Board", "as many as images"
-        for part in self.views if isinstance(self.views, tuple | list) else ():
-            batches.check(part, *expected, values or self.values)
-            if len(part) != len(self.images):
-                raise ValueError(
-                    "Board takes as many images in each of two views. "
-                    f"Received: {len(part)} of {len(self.images)} images"
-                )
+        if not isinstance(self.views, tuple | list):
+            return
+        sizes = [len(view) for view in self.views]
+        if sizes != 2 * [len(self.images)]:
+            raise ValueError(
+                "Board takes two arrays of views, each with as many images as "
+                f"`images`, {len(self.images)}. Received: {sizes} images"
+            )
+        for view in self.views:
+            expected = image_shape, 2, "Board", "as many as images"
+            batches.check(view, *expected, values or self.values)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.references, self._values, self._moved = {}, {}, None
+        self.references, self._values, self._last_change = {}, {}, 0
         views = self.views
         if views is None:
             views = getattr(self.model, "views", None)
-        self._views, why = (), "the model has none"
+        self._views, why = (), "the model has no views"
         if isinstance(views, tuple | list):
             self._views = tuple(views)
         elif views is not None:
@@ -103,7 +107,7 @@ class Board(callbacks.CollapseReport):
             shape = features_lib.input_shape(encoder)
             self._views = two_views(views, self.images, shape)
         if self._views and np.array_equal(*self._views):
-            self._views, why = (), "the views of an image are equal"
+            self._views, why = (), "both views of each image are equal"
         if not self._views:
             logging.info(NO_VIEWS % why)
 
@@ -111,16 +115,16 @@ class Board(callbacks.CollapseReport):
         if self.is_due(epoch):
             found = self.extract(self.images)
             self._last = self.measure(epoch, found)
-            views = [self.extract(part) for part in self._views]
+            views = [self.extract(view) for view in self._views]
             for name in self._features:
-                values = board(found[name], [part[name] for part in views])
-                self._refer(epoch, name, values, found[name].shape)
+                values = board(found[name], [view[name] for view in views])
+                self._log_values(epoch, name, values, found[name].shape)
                 self._last |= {f"{key}_{name}": v for key, v in values.items()}
-            self._hint(epoch)
+            self._warn_if_unchanged(epoch)
         if logs is not None:
             logs.update(self._last)
 
-    def _refer(self, epoch, name, values, shape):
+    def _log_values(self, epoch, name, values, shape):
         """Logs the values of a feature beside their references."""
         if f"rank_me_{name}" not in self.references:
             random = np.random.default_rng(0).normal(size=(2, *shape))
@@ -146,20 +150,20 @@ class Board(callbacks.CollapseReport):
             + ", ".join(texts)
         )
 
-    def _hint(self, epoch):
+    def _warn_if_unchanged(self, epoch):
         for name in self.references:
             value = self._last[name]
             before = self._values.get(name)
             is_first = before is None
             if is_first or abs(value - before) > self.tolerance * abs(before):
                 self._values[name] = value
-                self._moved = epoch
-        still = epoch - (epoch if self._moved is None else self._moved)
-        if still >= self.patience:
+                self._last_change = epoch
+        num_epochs = epoch - self._last_change
+        if num_epochs >= self.patience:
             share = 100 * self.tolerance
-            logging.warning(STANDS_STILL, share, still, epoch + 1)
-            # Said once, until something has moved again.
-            self._moved = np.inf
+            logging.warning(UNCHANGED, share, num_epochs, epoch + 1)
+            # No second warning before another change.
+            self._last_change = np.inf
 
 
 def board(
@@ -169,9 +173,9 @@ def board(
 
     Args:
         features: float array `(num_images, units)`.
-        views: two such arrays of the images' views, or none: then there are
-            no `"alignment"` and no `"lidar"`, which also takes more images
-            than units.
+        views: two such arrays of the images' views, or none, which leaves out
+            `"alignment"` and `"lidar"`. LiDAR also needs more images than
+            units.
     """
     values = {
         "rank_me": measures.rank_me(features),
@@ -186,29 +190,34 @@ def board(
     return values
 
 
-def two_views(views: Any, images: np.ndarray, image_shape: Sequence[int]):
+def two_views(
+    views: Any, images: np.ndarray, image_shape: Sequence[int | None] | None
+) -> tuple[np.ndarray, ...]:
     """Returns two views of each image as an encoder takes them, or `()`.
 
     Args:
-        views: layer from images to views. It draws the same ones each time,
-            and its random state is restored.
+        views: layer from images to views. It draws the same views at each
+            call, and its random state is restored.
         images: array `(num_images, height, width, channels)`.
-        image_shape: `(height, width, channels)` of the encoder. Views of other
-            shapes, such as a single channel, are left out.
+        image_shape: `(height, width, channels)` of the encoder, or None where
+            it is not known. Views of other shapes, such as a single channel,
+            are left out.
     """
     drawn = [
         _of_type(view, images.dtype)
         for _, view in show.draw_views(views, images, seed=0)
         if all(
             size in (None, own)
-            for size, own in zip(image_shape, view.shape[1:], strict=True)
+            for size, own in zip(
+                image_shape or (), view.shape[1:], strict=False
+            )
         )
     ]
     return tuple(drawn[:2]) if len(drawn) > 1 else ()
 
 
 def _of_type(view, dtype):
-    """Rounds views of integers: a network is traced for each type."""
+    """Rounds views of integer images: a network is traced for each dtype."""
     if dtype.kind not in "iu":
         return view
     limits = np.iinfo(dtype)

@@ -1,4 +1,4 @@
-"""Callbacks that look at an encoder in training."""
+"""Callbacks that measure an encoder during training."""
 
 import functools
 from collections.abc import Callable
@@ -25,30 +25,30 @@ from keras_dim.evaluation import spread
 HEADS = ("linear", "mlp")
 LOGIT_LIMIT = 10.0
 LOGIT_PENALTY = 1e-3
-# Features that differ from image to image by less than a hundredth of their
-# size are one point: bfloat16 alone rounds by up to 1/256.
+# A smaller relative deviation counts as a single point: bfloat16 alone rounds
+# by up to 1/256.
 POINT = 0.01
-# A line has an effective rank of 1. Healthy features of a few units, too, are
-# well above this.
+# A smaller effective rank counts as a line, whose rank is 1. Healthy features
+# are well above it, if they have as many units as the next constant.
 LINE = 1.5
 _LEAST_UNITS = 4
-# The warnings, of a feature's name, an epoch and how the feature has collapsed.
+# Filled with a feature's name, an epoch and a description of the collapse.
 COLLAPSED = (
     "The feature %r has collapsed by the end of epoch %d: %s. Further training "
-    "will not tell images apart; stop, and try a lower learning rate, more "
+    "is unlikely to mend this: stop, and try a lower learning rate, more "
     "negatives or another weight of the prior."
 )
 LAGS_BEHIND = (
-    "The feature %r looks collapsed by the end of epoch %d: %s. It is not, "
-    "with the images' own statistics: the moving statistics of batch norm lag "
-    "behind. Train longer, or take a lower momentum such as 0.9."
+    "The feature %r looks collapsed by the end of epoch %d: %s. It is not, if "
+    "batch norm uses the images' own statistics: the moving statistics lag "
+    "behind. Train longer, or use a lower momentum such as 0.9."
 )
 AT_CEILING = (
-    "%r is %.2f of at most %.2f by the end of epoch %d: the pairs are too easy "
-    "to tell apart to teach more. Take a map with more and smaller fields as "
-    "the local one, larger batches for more negatives, or stronger views."
+    "%r is %.2f of at most %.2f by the end of epoch %d: positive pairs are too "
+    "easy to tell from negatives. Use a local map with more and smaller "
+    "fields, larger batches for more negatives, or stronger views."
 )
-# The share of a ceiling that may be missing, and the epochs that are early.
+# A bound this close to its ceiling in the first epochs is warned about.
 WITHIN = 0.03
 EPOCHS = 3
 
@@ -57,8 +57,8 @@ class EncoderCallback(keras.callbacks.Callback):
     """Extracts features of a model in training; abstract.
 
     The features are those of `model.encoder`, or of the model itself where it
-    has none. The images are checked at once and, as the encoder's image shape
-    is known then, before the first epoch.
+    has none. The images are checked when the callback is made and, against the
+    encoder's image shape, before the first epoch.
     """
 
     num_classes: int | None = None
@@ -82,11 +82,11 @@ class EncoderCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         encoder = getattr(self.model, "encoder", self.model)
         self._features = features_lib.feature_names(self.feature, encoder)
-        # Kept from epoch to epoch: a new one would be traced anew.
+        # Kept from epoch to epoch: a new model would be traced again.
         self._encoder = features_lib.feature_model(encoder, self._features)
         values = stored_values.value_range(encoder)
         self.check(features_lib.input_shape(encoder), values)
-        # The last measurement, which the logs repeat until the next one.
+        # The last measurement, repeated in the logs until the next one.
         self._last = {}
 
     def is_due(self, epoch):
@@ -95,13 +95,13 @@ class EncoderCallback(keras.callbacks.Callback):
         return not self._last or is_last or (epoch + 1) % self.every == 0
 
     def extract(self, images):
-        """Returns the features and labels of images, as they are now."""
+        """Returns the current features of images, and their labels."""
         return features_lib.extract(
             self._encoder, images, self._features, self.batch_size
         )
 
     def labels(self, columns, part):
-        """Returns the labels of `"train"` or `"test"` as numbers."""
+        """Returns the int64 labels among the columns of a `part`."""
         return batches.labels_of(
             columns, self._who(part), self.num_classes, allow_unlabelled=True
         )
@@ -114,12 +114,11 @@ class ProbeCallback(EncoderCallback):
     """Scores features of the model in training at the end of epochs.
 
     The features are those of `model.encoder`, or of the model itself where it
-    has none. The accuracy goes to the logs as `"<probe>_<feature>"`, e.g.
-    `"linear_probe_global"`. A score is due in the first epoch of `fit`, every
-    `every` epochs, and in the last epoch. Between them the logs repeat the
-    last score, which `EarlyStopping` and `ModelCheckpoint` with `mode="max"`
-    do not take for a better one. Put the probe before callbacks that read the
-    logs.
+    has none. The accuracy is logged as `"<probe>_<feature>"`, e.g.
+    `"linear_probe_global"`. The first epoch of `fit`, each `every`-th and the
+    last are scored. The other epochs repeat the last score in the logs, which
+    `EarlyStopping` and `ModelCheckpoint` with `mode="max"` do not take for an
+    improvement. Put this callback before callbacks that read the logs.
 
     Args:
         probe: str or callable. A name of `evaluation.PROBES`; or a function of
@@ -128,12 +127,12 @@ class ProbeCallback(EncoderCallback):
         train: labelled images that the probe is fitted to: a pair of arrays
             `(images, labels)`, a dict of arrays with `"image"` and `"label"`,
             or a data set of batches of either.
-        test: labelled images that are scored.
+        test: labelled images that the probe is scored on.
         feature, batch_size: see `extract`.
-        every: int. Epochs from score to score. Defaults to `1`.
-        **arguments: arguments of the probe; with a name, all that
-            `evaluation.run_probe` takes, e.g. `labels_per_class=10`.
-            A function takes those of the names above, too:
+        every: int. Epochs from one score to the next. Defaults to `1`.
+        **arguments: arguments of the probe; for a name also those of
+            `evaluation.run_probe`, e.g. `labels_per_class=10`. Arguments of a
+            function that have a name listed above are given by
             `functools.partial(mlp_probe, batch_size=32)`.
 
     Attributes:
@@ -141,9 +140,9 @@ class ProbeCallback(EncoderCallback):
             `"feature"`, and the probe's results.
 
     Raises:
-        ValueError: for an unknown probe or argument; before the first epoch
-            for an unknown feature, and for images or labels that
-            `keras_dim.batches` refuses.
+        ValueError: for an unknown probe or argument, and for images or labels
+            that `keras_dim.batches` refuses; before the first epoch for an
+            unknown feature and images of another shape than the encoder's.
     """
 
     def __init__(
@@ -185,30 +184,34 @@ class ProbeCallback(EncoderCallback):
 class OnlineProbe(EncoderCallback):
     """Trains a linear and an MLP classifier on features during training.
 
-    After each batch of the model, both take one step on a batch of their own
-    labelled images; the encoder learns nothing from labels. At the end of each
-    epoch their accuracies on the test images go to the logs as
-    `"online_linear_<feature>"` and `"online_mlp_<feature>"`. They are below the
-    scores of a probe of the finished encoder, and cost a forward pass a step.
+    After each batch of the model, both take one step on a batch of labelled
+    images; no gradient reaches the encoder. At the end of each epoch their
+    accuracies on the test images are logged as `"online_linear_<feature>"` and
+    `"online_mlp_<feature>"`. They are below the scores of a probe of the
+    finished encoder, and cost one forward pass per step.
 
-    The linear one is a dense layer; the MLP is dropout of 0.2, 1,024 units
-    without bias, batch norm, ReLU, dropout of 0.2 and a dense layer. A resumed
-    run begins with new ones.
+    The linear classifier is a dense layer; the MLP is dropout of 0.2, 1,024
+    units without bias, batch norm, ReLU, dropout of 0.2 and a dense layer. A
+    resumed run starts with new classifiers.
 
     Args:
-        train: labelled images the classifiers learn from, see `ProbeCallback`.
-            Images labelled -1 have no label.
-        test: labelled images that are scored. Those labelled -1 are left out.
+        train: labelled images to train on, see `ProbeCallback`. Images
+            labelled -1 have no label.
+        test: labelled images to score. Those labelled -1 are left out.
         num_classes: int.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        batch_size: int. Labelled images to a step. Defaults to `128`.
+        batch_size: int. Labelled images per step. Defaults to `128`.
         learning_rate: float. Of Adam with `beta_1=0.8` and an L2 penalty of
             1e-5, the authors' settings. Defaults to `2e-4`.
         seed: int. Of the weights, dropout and the order of arrays. Defaults
             to `0`.
 
-    Differs from the authors' code, which takes both views of the batch that
-    trains the encoder: a callback sees no batch, and labels may be few.
+    Raises:
+        ValueError: as `ProbeCallback`, for fewer than two classes and labels
+            from `num_classes` on.
+
+    Differs from the authors' code, which trains on both views of the
+    encoder's own batch: a callback has no access to it, and labels may be few.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910) and
     the code published with it.
@@ -224,8 +227,9 @@ class OnlineProbe(EncoderCallback):
         learning_rate: float = 2e-4,
         seed: int = 0,
     ):
-        # Batch norm compares the images of a step.
+        # Batch norm needs two images in a step.
         checks.integers(2, num_classes=num_classes, batch_size=batch_size)
+        checks.above(0, learning_rate=learning_rate)
         self.num_classes = num_classes
         super().__init__(feature, batch_size, train, test)
         self.learning_rate = learning_rate
@@ -239,7 +243,7 @@ class OnlineProbe(EncoderCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
-            # Within an epoch Keras holds the weights apart from the model.
+            # Within an epoch, Keras keeps the weights outside the model.
             self.model.jax_state_sync()
         images = next(self._batches)
         labels = self.labels(images, "train")
@@ -290,7 +294,7 @@ class OnlineProbe(EncoderCallback):
         return heads
 
     def _endless_batches(self) -> Iterator[dict[str, np.ndarray]]:
-        """Yields labelled batches of `train`, one pass after the other."""
+        """Yields batches of `train`, in one pass after another."""
         order = np.random.default_rng(self.seed)
         while True:
             batch = None
@@ -302,12 +306,12 @@ class OnlineProbe(EncoderCallback):
                 )
 
     def _shuffled(self, order):
-        """Returns `train`; arrays in batches of a new order."""
+        """Returns `train` as a data set; arrays are shuffled and batched."""
         if not batches.is_whole(self.train):
             return self.train
         whole = batches.columns(self.train)
         rows = order.permutation(len(whole["image"]))
-        # Without the rest, unless it is all there is.
+        # A smaller last batch is left out, unless it is the only one.
         end = len(rows) // self.batch_size * self.batch_size or len(rows)
         parts = (
             rows[start : start + self.batch_size]
@@ -318,15 +322,21 @@ class OnlineProbe(EncoderCallback):
 
 
 def online_probe_loss(labels, logits):
-    """Cross entropy of clipped logits, and a penalty on their squares.
+    """Returns the cross entropy of clipped logits plus a penalty on squares.
 
-    Labels are `(batch,)` or `(batch, 1)`, -1 for none, which counts for the
-    penalty alone; logits `(batch, classes)`. The result is a scalar in nats.
+    Args:
+        labels: int tensor `(batch,)` or `(batch, 1)`. Rows labelled -1 have no
+            label, and count for the penalty only.
+        logits: tensor `(batch, classes)`.
+
+    Returns:
+        Scalar in nats, as in the code of [Bachman et al., 2019](
+        https://arxiv.org/abs/1906.00910).
     """
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
     logits = ops.cast(logits, "float32")
     clipped = LOGIT_LIMIT * ops.tanh(logits / LOGIT_LIMIT)
-    # A row without a label is all zeros, and adds nothing.
+    # `one_hot` of -1 is a row of zeros.
     own = ops.one_hot(labels, logits.shape[-1]) * ops.log_softmax(clipped)
     num_labels = ops.sum(ops.cast(labels >= 0, "float32"))
     cross_entropy = -ops.sum(own) / ops.maximum(num_labels, 1.0)
@@ -334,22 +344,22 @@ def online_probe_loss(labels, logits):
 
 
 class CollapseReport(EncoderCallback):
-    """Logs how much features vary, and warns where they have collapsed.
+    """Logs how much features vary, and warns when they have collapsed.
 
     A collapsed encoder gives all images the same features, or features on a
-    line; its loss may look well all the same. At the end of each epoch three
-    numbers go to the logs for each feature: `"effective_rank_<feature>"`,
-    `"smallest_deviation_<feature>"` and `"mean_deviation_<feature>"`, of the
-    standard deviations over the images. A collapse is warned of at the end of
-    its epoch. Put this before callbacks that read the logs.
+    line; its loss need not show it. At the end of each epoch three numbers are
+    logged for each feature: `"effective_rank_<feature>"`, and the smallest and
+    the mean of its units' standard deviations over the images,
+    `"smallest_deviation_<feature>"` and `"mean_deviation_<feature>"`. Put this
+    callback before callbacks that read the logs.
 
-    Where moving statistics of batch norm lag behind, as with momentum 0.999 in
-    the first epochs, features look collapsed. They are computed again with the
-    statistics of the images; if they vary then, the warning says so.
+    While the moving statistics of batch norm lag behind, as with momentum 0.999
+    in the first epochs, features look collapsed. They are then computed again
+    with the statistics of the images, and the warning says whether they vary.
 
     Args:
         images: array `(num_images, height, width, channels)` as the encoder
-            takes them, a few hundred, held out or not.
+            takes them, a few hundred, from the training images or others.
         feature, batch_size: see `ProbeCallback`.
         values: `batches.ValueRange` of images that are not pixels of 0 to 255.
             Defaults to None.
@@ -370,7 +380,7 @@ class CollapseReport(EncoderCallback):
         self.images = images
         self.values = values
         super().__init__(feature, batch_size)
-        # The features that were warned of, until they are healthy again.
+        # Features already warned about that have not recovered.
         self._warned = set()
 
     def check(self, image_shape, values=None):
@@ -384,7 +394,7 @@ class CollapseReport(EncoderCallback):
             logs.update(measured)
 
     def measure(self, epoch, found):
-        """Returns the numbers of the features found, and warns of collapse."""
+        """Returns the numbers of `found` features, and warns of collapse."""
         measured = {}
         for name in self._features:
             deviations = spread.deviations(found[name])
@@ -404,11 +414,11 @@ class CollapseReport(EncoderCallback):
         return measured
 
     def _varies_by_own_statistics(self, name):
-        """Whether a feature varies once batch norm takes the images' own."""
+        """Returns whether a feature varies by the images' batch statistics."""
         model, norm = self._encoder, keras.layers.BatchNormalization
         if not any(isinstance(each, norm) for each in model._flatten_layers()):
             return False
-        # Without state: a pass in training mode would move the statistics.
+        # Stateless, as a pass in training mode would update the statistics.
         variables = model.trainable_variables, model.non_trainable_variables
         values = ([variable.value for variable in each] for each in variables)
         images = self.images[: self.batch_size]
@@ -419,30 +429,29 @@ class CollapseReport(EncoderCallback):
 
 
 def _collapse(features):
-    """Returns in words how features have collapsed, or None."""
+    """Returns how features have collapsed, as a clause, or None."""
     num_images, units = features.shape
     varies = spread.relative_deviation(features)
     if varies < POINT:
         share = f"{100 * varies:.2g} % of its size"
-        return f"it is the same for all of {num_images} images, to {share}"
+        return f"it is the same for all {num_images} images to within {share}"
     rank = spread.effective_rank(features)
     if rank < LINE and min(units, num_images) >= _LEAST_UNITS:
-        measured = f"(effective rank {rank:.2f})"
-        return f"its {units} units vary in one direction alone {measured}"
+        measured = f"effective rank {rank:.2f}"
+        return f"its {units} units vary in a single direction, {measured}"
     return None
 
 
 class CeilingReport(keras.callbacks.Callback):
-    """Warns once of a bound at its ceiling in the first three epochs.
+    """Warns once if a bound reaches its ceiling in the first three epochs.
 
     A bound such as InfoNCE cannot exceed the logarithm of the number of
-    candidates. One that is within 3 % of it after an epoch or two has nothing
-    left to learn: pairs are told apart by something simple, and the features
-    stay poor.
+    candidates. If it comes within 3 % of it that early, something simple tells
+    the pairs apart, and the features stay poor.
 
     Args:
         ceilings: mapping from a name in the logs to its ceiling, above 0, or
-            None. Methods have them: `model.ceilings(batch_size)`.
+            None where there is none, such as `model.ceilings(batch_size)`.
     """
 
     def __init__(self, ceilings: Mapping[str, float | None]):

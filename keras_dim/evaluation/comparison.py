@@ -1,6 +1,7 @@
-"""Compares encoders with each other and with doing without them."""
+"""Compares encoders with each other and with simple baselines."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -23,12 +24,12 @@ _STRENGTHS = {"candidates": {"c": (0.001, 0.01, 0.1, 1.0, 10.0)}}
 _RATES = {"candidates": {"learning_rate": (0.1, 1.0, 10.0, 30.0)}}
 _NESTEROV = {"nesterov": True, "milestones": None}
 _FIVE_DRAWS = {"num_draws": 5}
-# Protocols of the field: a name of `PROBES`, or `"fine_tune"`, and its
-# arguments. All are chosen on held-out training images alone.
+# Common protocols: a name of `PROBES`, or `"fine_tune"`, and its arguments.
+# `candidates` are compared on held-out training images.
 PROTOCOLS = {
     "linear": ("linear_probe", _STRENGTHS),
-    # MoCo's, CMC's, SimCLR's and BYOL's, the latter two as in their codes
-    # with a cosine.
+    # Of MoCo, CMC, SimCLR and BYOL. The last two have the cosine schedule of
+    # their authors' code.
     "linear_sgd": ("sgd_probe", _RATES),
     "linear_sgd_cmc": (
         "sgd_probe",
@@ -76,8 +77,8 @@ class Comparison:
 
     Attributes:
         entries: list of dicts, one for each score: `"encoder"`, `"name"` (of
-            the protocol), and those of `score` or `fine_tune`.
-        verdict: str. Sentences on whether pre-training is worth it.
+            the protocol), and the results of `score` or `fine_tune`.
+        verdict: str. Whether pre-training is worth it, for each protocol.
     """
 
     entries: list[dict[str, Any]]
@@ -114,30 +115,34 @@ def compare(
     supervised_steps: int = 500,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> Comparison:
-    """Scores encoders beside raw pixels, no training and supervision.
+    """Scores encoders beside raw pixels, an untrained and a supervised network.
 
-    Every encoder is scored by each protocol on its default feature; so are
-    the pixels, and the first encoder with new weights. The same network is
-    also trained from scratch on the same labels, on a small budget, for every
-    protocol but the neighbours.
+    Every encoder is scored by each protocol on its default feature, and so are
+    raw pixels and the first encoder with new weights. Its network is also
+    trained from scratch on the same labels, on a small budget, as a baseline
+    of every protocol except nearest neighbours.
 
     Args:
         encoders: mapping from names to encoders, the one in question first:
-            any `keras.Model` from raw pixels to features, such as
+            functional `keras.Model`s from raw pixels to features, such as
             `encoders.from_backbone` makes.
         images: `LabelledImages`, or a source as of `labelled_images`, which is
-            opened in the size of each encoder.
+            opened in the image size of each encoder.
         protocols: sequence of names of `PROTOCOLS`. Defaults to `DEFAULT`.
         split, test_split: see `labelled_images`.
         supervised_steps: int. Batches of 64 images on which a network is
-            trained from scratch or fine-tuned; 0 leaves supervision out.
-            Defaults to 500.
-        report: function that is called with each entry as it comes.
+            trained from scratch or fine-tuned; 0 leaves both out. Defaults to
+            500.
+        report: function that is called with each entry when it is ready.
 
     Returns:
-        `Comparison`. Its verdict gives the margin to the best baseline, with
-        an interval of 95 % for other test images and other draws of labels, as
-        if the two scores were independent; it does not hold other trainings.
+        `Comparison`. Its verdict gives the margin to the best baseline with a
+        95 % interval. The interval covers other test images and other draws of
+        labels, as if the two scores were independent, but no other trainings.
+
+    Raises:
+        ValueError: for unknown protocols, no encoders, and an encoder with the
+            name of a baseline.
     """
     for name in protocols:
         checks.one_of(PROTOCOLS, protocol=name)
@@ -150,21 +155,19 @@ def compare(
         )
     if taken := {RAW_PIXELS, UNTRAINED, SUPERVISED} & set(encoders):
         raise ValueError(f"These are names of baselines: {sorted(taken)}")
-    opened = {}
+
+    @functools.cache
+    def opened(shape, values):
+        parts = images, split, test_split
+        return scoring.labelled_images(*parts, image_shape=shape, values=values)
 
     def images_of(encoder):
-        shape = input_shape(encoder)
         if isinstance(images, scoring.LabelledImages):
             return images
-        values = stored_values.how_read(encoder)
-        if (shape, values) not in opened:
-            opened[shape, values] = scoring.labelled_images(
-                images, split, test_split, image_shape=shape, values=values
-            )
-        return opened[shape, values]
+        return opened(input_shape(encoder), stored_values.how_read(encoder))
 
     (ours, first), *_ = encoders.items()
-    # A model of another class, or a mistake, is found out before hours of work.
+    # Refuses a model that is not functional before hours of work.
     encoder_features.features_of(first)
     new = type(first).from_config(first.get_config())
     sample = next(batches.iterate(images_of(first).train, 1))["image"]
@@ -195,28 +198,28 @@ def compare(
                 add(
                     who, name, fine_tuning.fine_tune(encoder, labelled, **steps)
                 )
-    results = {}
+
+    @functools.cache
+    def supervised(label_share, num_draws):
+        return fine_tuning.fine_tune(
+            first,
+            images_of(first),
+            label_share=label_share,
+            num_draws=num_draws,
+            steps=supervised_steps,
+            from_scratch=True,
+        )
+
     for name in protocols if supervised_steps else ():
         probe, arguments = PROTOCOLS[name]
-        if probe == "nearest_neighbors":
-            continue
-        share, draws = (arguments.get(x) for x in ("label_share", "num_draws"))
-        budget = share, draws or 1
-        if budget not in results:
-            results[budget] = fine_tuning.fine_tune(
-                first,
-                images_of(first),
-                label_share=share,
-                num_draws=budget[1],
-                steps=supervised_steps,
-                from_scratch=True,
-            )
-        add(SUPERVISED, name, results[budget])
+        if probe != "nearest_neighbors":
+            draws = arguments.get("label_share"), arguments.get("num_draws", 1)
+            add(SUPERVISED, name, supervised(*draws))
     return Comparison(entries, _verdict(ours, entries))
 
 
 def _verdict(ours, entries):
-    """Returns sentences on the margin of `ours` above the best baseline."""
+    """Returns the margins of `ours` above the best baselines, as a sentence."""
     baselines = (RAW_PIXELS, UNTRAINED, SUPERVISED)
     sentences = []
     for own in (entry for entry in entries if entry["encoder"] == ours):
@@ -244,7 +247,7 @@ def _error(entry):
     """Returns the standard error of an accuracy."""
     share = entry["accuracy"]
     count = entry["num_test"]
-    # One more of each kind: no mistake among a few images is no certainty.
+    # One right and one wrong image are added: the error is never 0.
     share = (share * count + 1) / (count + 2)
     num_draws = len(entry.get("accuracies", [share]))
     of_draws = entry.get("deviation", 0) ** 2 / num_draws

@@ -23,27 +23,25 @@ def extract(
     """Runs an encoder over images and returns the named features.
 
     The encoder runs in inference mode, and computes only the layers that the
-    features need. The last batch is padded and cut again, so that the model is
-    traced once.
+    features need. Smaller batches are padded, so that it is traced once.
 
     Args:
-        encoder: `keras.Model`. Any model with one input. Features are the
-            names of its dict output; a model with a single tensor output has
-            one feature, `"output"`.
-        images: raw pixels in [0, 255], of the size that the encoder takes: an
-            array `(num_images, height, width, channels)`; a pair of arrays
-            `(images, labels)`; a dict of arrays with `"image"` and perhaps
-            `"label"` and `"index"`; or an iterable of such batches, such as a
-            `tf.data.Dataset`.
+        encoder: `keras.Model` with one input. Features have the names of its
+            dict output; a single tensor is named `"output"`.
+        images: raw pixels in [0, 255], or stored values of the encoder's range,
+            of the size that the encoder takes: an array `(num_images, height,
+            width, channels)`; a pair of arrays `(images, labels)`; a dict of
+            arrays with `"image"` and optionally `"label"` and `"index"`; or an
+            iterable of such batches, such as a `tf.data.Dataset`.
         features: str or sequence of str. Defaults to
             `encoders.default_feature(encoder)`.
-        batch_size: int. Most images per call of the encoder. Batches of an
-            iterable are cut to it, never joined. Defaults to `256`.
+        batch_size: int. Most images per call of the encoder. Larger batches of
+            an iterable are cut, smaller ones are not joined. Defaults to `256`.
 
     Returns:
         dict of arrays. Each feature as float32 `(num_images, width)`, maps
-        flattened; and `"label"` and `"index"`, `(num_images,)`, where the
-        images came with them.
+        flattened; and `"label"` and `"index"`, `(num_images,)`, if the images
+        have them.
 
     Raises:
         ValueError: for an unknown feature, no images, and images that
@@ -60,7 +58,7 @@ def extract(
             columns.setdefault(name, []).append(values)
     if not columns:
         raise ValueError("There are no images. Received an empty data set")
-    # One column at a time, so that only one of them is in memory twice.
+    # Column by column, so that only one of them is in memory twice.
     return {name: np.concatenate(columns.pop(name)) for name in list(columns)}
 
 
@@ -72,10 +70,15 @@ def stream(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the results of `extract` batch by batch, in constant memory.
 
-    A feature that a functional encoder does not have is refused at once.
+    A feature that a functional encoder lacks is refused before the first batch.
     """
     names = feature_names(features, encoder)
     checks.integers(1, batch_size=batch_size)
+    for name in {"label", "index"}.intersection(names):
+        raise ValueError(
+            "A feature must not have the name of a column of the images. "
+            f"Received: {name!r}. Rename the encoder's output"
+        )
     return _stream(feature_model(encoder, names), images, names, batch_size)
 
 
@@ -84,13 +87,13 @@ def feature_model(
 ) -> keras.Model:
     """Returns a model that computes the named features and nothing else.
 
-    It shares the encoder's weights, and is the encoder itself where there is
-    nothing to leave out, or where that is not functional. Keep it to extract
-    repeatedly: another one would be traced anew.
+    It shares the encoder's weights. It is the encoder itself if that has no
+    other features, or is not functional. Keep it to extract repeatedly: each
+    new model is traced again.
     """
     names = feature_names(features, encoder)
     if not encoder_features.is_functional(encoder):
-        # The first batch will tell.
+        # Its features are known once it is called.
         return encoder
     found = encoder_features.features_of(encoder, *names)
     if set(names) == set(found):
@@ -104,10 +107,13 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
 
     Args:
         images: array `(num_images, height, width, channels)` of raw pixels,
-            `uint8` or float in `[0, 255]`. Others are a `ValueError`.
+            `uint8` or float in `[0, 255]`.
 
     Returns:
         float32 array `(num_images, height * width * channels)`.
+
+    Raises:
+        ValueError: for images that `keras_dim.batches.check` refuses.
     """
     images = np.asarray(images)
     batches.check(images, who="raw_pixels")
@@ -117,9 +123,12 @@ def raw_pixels(images: np.ndarray) -> np.ndarray:
 def raw_pixels_encoder(
     image_shape: Sequence[int], values: batches.ValueRange | None = None
 ) -> keras.Model:
-    """Returns an encoder whose one feature, `"raw_pixels"`, is the image.
+    """Returns an encoder whose only feature, `"raw_pixels"`, is the image.
 
-    With `values`, it takes stored values of that range.
+    Args:
+        image_shape: `(height, width, channels)`.
+        values: range of the stored values that it takes, or None for raw
+            pixels in [0, 255]. Either range is scaled to [0, 1].
     """
     images = keras.Input(tuple(image_shape), dtype="float32")
     pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
@@ -131,7 +140,7 @@ def raw_pixels_encoder(
 def feature_names(
     features: str | Sequence[str] | None, encoder: keras.Model
 ) -> tuple[str, ...]:
-    """Returns the wanted features as a tuple, each name once."""
+    """Returns the names of features as a tuple without repetitions."""
     if features is None:
         features = encoder_features.default_feature(encoder)
     names = [features] if isinstance(features, str) else features
@@ -139,7 +148,7 @@ def feature_names(
 
 
 def input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
-    """Returns the shape of one image, or `None` where a model does not tell."""
+    """Returns the shape of one image, or `None` if a model does not have it."""
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or isinstance(shape[0], tuple):
         return None
@@ -153,7 +162,7 @@ def _stream(model, images, names, batch_size):
     for batch in batches.iterate(images, batch_size):
         pixels = batch.pop("image")
         batches.check(pixels, image_shape, who="The encoder", values=values)
-        # The first batch sets the size: another one would be traced anew.
+        # The first batch sets the size: another size would be traced again.
         num_rows = num_rows or len(pixels)
         for start in range(0, len(pixels), num_rows):
             part = slice(start, start + num_rows)
@@ -169,8 +178,8 @@ def _run(model, images, num_rows, names):
     if distribution.num_replicas_of(model) == 1:
         found = model.predict_on_batch(images)
     else:
-        # Keras would have each replica predict the batch, and join all of
-        # their results.
+        # Under a strategy, Keras returns the predictions of every replica for
+        # the same batch, one after another.
         found = model(images, training=False)
     found = encoder_features.named(found)
     encoder_features.check_names(names, found)

@@ -1,4 +1,4 @@
-"""Classifiers that train a whole encoder on few or all labels."""
+"""Fine-tuning: trains a whole encoder and a classifier on labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +10,7 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim.encoders import features as encoder_features
 from keras_dim.evaluation import features as features_lib
+from keras_dim.evaluation import probes
 from keras_dim.evaluation import scoring
 
 
@@ -28,27 +29,31 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Trains an encoder and a linear classifier on labels; returns accuracy.
 
-    A copy is trained, with all its weights, by Adam whose learning rate falls
-    to zero by a cosine; images are not augmented. The initial weights that it
-    draws come from `keras.utils.set_random_seed`.
+    All weights of a copy are trained by Adam, whose learning rate falls to zero
+    along half a cosine; images are not augmented. `keras.utils.set_random_seed`
+    determines the initial weights of the classifier.
 
     Args:
-        encoder: functional `keras.Model`. It stays as it is.
-        images: `LabelledImages`. Those of training are held in memory.
+        encoder: functional `keras.Model`. It is not changed.
+        images: `LabelledImages`, which are held in memory.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
         label_share, labels_per_class, num_draws, draw_seed: see `run_probe`.
-        learning_rate: float, or several, of which the one is taken that does
-            best on a fifth of the training images of the first draw, held out
-            for that. Defaults to `(1e-3, 1e-4)`.
-        steps: int. Batches that are trained on. Defaults to 500.
+        learning_rate: float; or several, of which the best is chosen on a fifth
+            of the training images of the first draw, held out for this.
+            Defaults to `(1e-3, 1e-4)`.
+        steps: int. Batches to train on. Defaults to 500.
         batch_size: int. Fewer images are repeated. Defaults to 64.
         from_scratch: bool. Whether the copy starts with new weights, as a
-            supervised network does. Defaults to `False`.
+            supervised baseline. Defaults to `False`.
 
     Returns:
         dict: `"accuracy"`, `"majority_class"`, `"num_train"`, `"num_test"` and
         `"protocol"` as of `LabelledFeatures.result`; `"accuracies"` and
         `"deviation"` as of `run_probe`; `"chosen"`, the learning rate.
+
+    Raises:
+        ValueError: for arguments out of range and fewer than two classes.
+        NoLabelsError: if no image of a part has a label.
     """
     rates = learning_rate
     if not isinstance(rates, tuple | list):
@@ -57,18 +62,20 @@ def fine_tune(
     for rate in rates:
         checks.above(0, learning_rate=rate)
     checks.integers(1, steps=steps, num_draws=num_draws)
-    # Batch normalisation compares images.
+    # Batch normalisation needs two images.
     checks.integers(2, batch_size=batch_size)
     feature = feature or encoder_features.default_feature(encoder)
     encoder_features.features_of(encoder, feature)
     common = {"label_share": label_share, "labels_per_class": labels_per_class}
     common |= {"num_draws": num_draws, "draw_seed": draw_seed}
-    # Refuses an unusual share, and both.
     scoring.check_arguments("linear_probe", common)
     (train, labels), test = _labelled(images.train), _labelled(images.test)
     classes, labels = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"There must be two classes. Received: {classes}")
+        raise ValueError(
+            "Training images must have at least two classes. Received only "
+            f"{classes.tolist()}"
+        )
     draws, drawn = scoring.draw_rows(labels, common)
     accuracies = []
     classifier = _classifier(encoder, feature, len(classes), from_scratch)
@@ -97,10 +104,9 @@ def fine_tune(
     if len(rates) > 1:
         share = f"{100 * scoring.HELD_OUT:g} % of the training images"
         chosen = f", chosen of {list(rates)} on {share}, held out"
-    counts = [np.mean(test[1] == name) for name in classes]
     return {
         **scoring.summary(accuracies),
-        "majority_class": float(max(counts)),
+        "majority_class": probes.majority_class(test[1], classes),
         "num_train": len(of_draw[1]),
         "num_test": len(test[1]),
         "chosen": rate,
@@ -115,16 +121,15 @@ def fine_tune(
 
 def _labelled(images):
     """Returns the images that have a label, and their labels, in memory."""
-    found = [batches.columns(batch) for batch in batches.iterate(images)]
-    pixels, labels = (
-        np.concatenate([np.asarray(batch[name]) for batch in found])
-        for name in ("image", "label")
-    )
-    labels = batches.labels_of(labels, "labels", allow_unlabelled=True)
-    kept = labels != batches.UNLABELLED
-    if not kept.any():
+    pixels, labels = [], []
+    for batch in batches.iterate(images):
+        found = batches.labels_of(batch, "fine_tune", allow_unlabelled=True)
+        kept = found != batches.UNLABELLED
+        pixels.append(batch["image"][kept])
+        labels.append(found[kept])
+    if not sum(map(len, labels)):
         raise scoring.NoLabelsError("No image has a label")
-    return pixels[kept], labels[kept]
+    return np.concatenate(pixels), np.concatenate(labels)
 
 
 def _classifier(encoder, feature, num_classes, from_scratch):
@@ -144,7 +149,7 @@ def _classifier(encoder, feature, num_classes, from_scratch):
 
 
 def _train(classifier, images, labels, learning_rate, steps, batch_size):
-    # One model and optimizer for all trainings: each new one would be traced.
+    # All trainings share a model and an optimizer: new ones are traced again.
     for variable in classifier.optimizer.variables:
         variable.assign(np.zeros(variable.shape, variable.dtype))
     draw = np.random.default_rng(0)

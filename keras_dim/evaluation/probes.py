@@ -1,4 +1,4 @@
-"""Probes: how well classes are read off frozen features."""
+"""Probes: classifiers of frozen features, and their test accuracy."""
 
 import math
 import warnings
@@ -38,7 +38,7 @@ def linear_probe(
     Returns:
         dict as of `LabelledFeatures.result`, and `"converged"` (bool).
     """
-    # Loaded here because scikit-learn takes a second that only probes need.
+    # Importing scikit-learn takes a second, which only probes should cost.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -85,12 +85,12 @@ def mlp_probe(
     decay: float = 0.1,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Trains the paper's small classifier and returns its test accuracy.
+    """Trains Deep InfoMax's small classifier and returns its test accuracy.
 
-    `units` linear units, dropout, batch normalisation, ReLU, one linear unit
-    per class; Adam on the cross entropy. Features are taken as they are, in
-    float32 whatever the global policy. The same seed gives the same score on
-    the same machine.
+    A linear layer of `units`, dropout, batch normalisation, ReLU and one linear
+    unit per class, trained by Adam on the cross entropy. Features are not
+    standardised. It computes in float32 under any policy. The same seed gives
+    the same score on the same machine.
 
     Args:
         train_features, train_labels, test_features, test_labels: arrays. See
@@ -99,11 +99,11 @@ def mlp_probe(
         dropout: float. Share of hidden units dropped. Defaults to `0.1`.
         learning_rate: float. Of Adam, at the start. Defaults to `1e-4`.
         beta_1: float. Adam's decay of the first moment. Defaults to `0.9`.
-        batch_size: int. Rows per step; all rows, where there are fewer. The
-            rest of an epoch is left out. Defaults to `64`.
+        batch_size: int. Rows per step; all rows if there are fewer. A smaller
+            last batch is left out. Defaults to `64`.
         epochs: int. Defaults to `120`.
-        milestones: sequence of int. After how many epochs the learning rate
-            is multiplied by `decay`. Defaults to `(50, 100)`.
+        milestones: sequence of int. Numbers of epochs after which the learning
+            rate is multiplied by `decay`. Defaults to `(50, 100)`.
         decay: float. Defaults to `0.1`.
         seed: int. Of the initial weights, the order and the dropout. Defaults
             to `0`.
@@ -114,11 +114,11 @@ def mlp_probe(
     Differs from the paper: the accuracy is that of the last epoch, not the
     average over the last hundred.
 
-    Reference: Hjelm et al., "Learning deep representations by mutual
-    information estimation and maximization", ICLR 2019, section 4.1, and the
-    authors' code for the schedule.
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), section
+    4.1, and the authors' code for the schedule.
     """
     checks.integers(1, units=units, epochs=epochs)
+    checks.above(0, learning_rate=learning_rate, decay=decay)
     checks.at_least(0, dropout=dropout)
     checks.below(1, dropout=dropout)
     milestones = _checked_milestones(milestones)
@@ -127,12 +127,12 @@ def mlp_probe(
     )
     (num_train, width), num_classes = data.train.shape, len(data.classes)
     batch_size = min(batch_size, num_train)
-    # Batch normalisation compares rows.
+    # Batch normalisation needs two rows.
     checks.integers(2, batch_size=batch_size)
     steps = num_train // batch_size
     classifier = build_mlp(width, num_classes, units, dropout, seed)
-    # Row numbers go in: the features are copied to the device once, and not
-    # once an epoch.
+    # The inputs are row numbers, so that the features are copied to the device
+    # once and not in each epoch.
     rows = keras.Input((), dtype="int32")
     frozen = {"weights": data.train, "trainable": False, "dtype": "float32"}
     table = layers.Embedding(*data.train.shape, "zeros", **frozen)
@@ -168,11 +168,11 @@ def mlp_probe(
 
 
 def build_mlp(width, num_classes, units=200, dropout=0.1, seed=0):
-    """Returns the classifier, `(batch, width)` to `(batch, num_classes)`."""
+    """Returns the `mlp_probe`, `(batch, width)` to `(batch, num_classes)`."""
     policy = {"dtype": "float32"}
 
     def dense(units, inputs, seed):
-        # Uniform within 1 / sqrt(inputs), the authors' framework's default.
+        # Uniform within 1 / sqrt(inputs), PyTorch's default.
         limit = inputs**-0.5
         uniform = keras.initializers.RandomUniform(-limit, limit, seed=seed)
         return layers.Dense(units, kernel_initializer=uniform, **policy)
@@ -180,7 +180,7 @@ def build_mlp(width, num_classes, units=200, dropout=0.1, seed=0):
     features = keras.Input((width,), **policy)
     x = dense(units, width, seed)(features)
     x = layers.Dropout(dropout, seed=seed + 2, **policy)(x)
-    # The authors' framework: epsilon 1e-5, and 0.9 of the old statistics.
+    # PyTorch's defaults.
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **policy)(x)
     x = layers.ReLU(**policy)(x)
     return keras.Model(features, dense(num_classes, units, seed + 1)(x))
@@ -211,9 +211,9 @@ def sgd_probe(
 ) -> dict[str, Any]:
     """Trains a linear classifier by SGD and returns its test accuracy.
 
-    Features are taken as they are; the loss is the cross entropy, without
+    Features are not standardised; the loss is the cross entropy, without
     weight decay. The defaults are MoCo's; `PROTOCOLS` has the settings of CMC,
-    SimCLR and BYOL, too. The right learning rate depends on the size of the
+    SimCLR and BYOL, too. The best learning rate depends on the scale of the
     features: choose it by `candidates` of `run_probe`.
 
     Args:
@@ -221,18 +221,21 @@ def sgd_probe(
             `LabelledFeatures`.
         learning_rate: float. Defaults to `30.0`.
         momentum: float. Defaults to `0.9`.
-        batch_size, epochs, milestones, decay, seed: see `mlp_probe`; the
-            smaller batch at the end of an epoch counts, too. Without
-            `milestones` (None), the rate falls to 0 along half a cosine.
+        batch_size, epochs, milestones, decay, seed: see `mlp_probe`, except
+            that a smaller last batch is trained on. With `milestones=None`, the
+            rate falls to 0 along half a cosine.
         nesterov: bool. Whether the momentum is Nesterov's. Defaults to `False`.
 
     Returns:
         dict as of `LabelledFeatures.result`.
 
-    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), 4.1, and
-    the code published with it.
+    Raises:
+        ValueError: if the weights become infinite or NaN.
+
+    Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), section 4.1,
+    and the authors' code.
     """
-    checks.above(0, learning_rate=learning_rate)
+    checks.above(0, learning_rate=learning_rate, decay=decay)
     checks.between(0, 1, momentum=momentum)
     checks.integers(1, batch_size=batch_size, epochs=epochs)
     if milestones is not None:
@@ -267,7 +270,7 @@ def sgd_probe(
             weights -= rate * change
     if not np.isfinite(weights).all():
         raise ValueError(
-            "The linear classifier diverged: take a lower learning rate. "
+            "The linear classifier diverged: use a lower learning rate. "
             f"Received: learning_rate={learning_rate:g}"
         )
     kind = "Nesterov momentum" if nesterov else "momentum"
@@ -286,7 +289,7 @@ def _checked_milestones(milestones):
     milestones = list(milestones)
     if milestones != sorted(set(milestones)) or min(milestones, default=1) < 1:
         raise ValueError(
-            "`milestones` must be rising numbers of epochs from 1 on. "
+            "`milestones` must be increasing numbers of epochs, 1 or more. "
             f"Received: {milestones}"
         )
     return milestones
@@ -314,24 +317,23 @@ def nearest_neighbors(
 ) -> dict[str, Any]:
     """Classifies by the k most similar training rows, and by the nearest one.
 
-    Similarity `s` is the cosine. Each neighbour votes for its class with
-    weight `exp(s / temperature)`, as instance discrimination does it. Of
-    classes with equal votes, the smaller label wins.
+    The similarity `s` is the cosine. Each neighbour votes for its class with
+    the weight `exp(s / temperature)`. Of classes with equal votes, the smallest
+    label wins.
 
     Args:
         train_features, train_labels, test_features, test_labels: arrays. See
             `LabelledFeatures`.
-        k: int. Number of neighbours, at most that of the labelled training
+        k: int. Number of neighbours, up to the number of labelled training
             rows. Defaults to `20`.
-        temperature: float or `None`. Of the weights; `None` gives every
-            neighbour one vote. Defaults to `0.07`.
+        temperature: float or `None`, which gives every neighbour one vote.
+            Defaults to `0.07`.
 
     Returns:
         dict as of `LabelledFeatures.result`, and `"accuracy_k1"`, the accuracy
         of the nearest row alone.
 
-    Reference: Wu, Xiong, Yu and Lin, "Unsupervised Feature Learning via
-    Non-Parametric Instance Discrimination", CVPR 2018, section 3.4.
+    Reference: [Wu et al., 2018](https://arxiv.org/abs/1805.01978), section 3.4.
     """
     checks.above(0, **checks.given(temperature=temperature))
     data = LabelledFeatures(
@@ -342,7 +344,7 @@ def nearest_neighbors(
     labels = data.train_labels[found]
     weights, weighted = np.ones_like(cosines), "one vote each"
     if temperature is not None:
-        # exp(s / t) up to a factor common to all neighbours of a row.
+        # Divided by the greatest weight of each row, which would overflow.
         weights = np.exp((cosines - cosines[:, :1]) / temperature)
         weighted = f"votes weighted by exp(similarity / {temperature:g})"
     votes = np.zeros((len(data.test), len(data.classes)))
@@ -366,33 +368,36 @@ def few_shot(
     episodes: int = 600,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Classifies by the nearest mean of a few examples, many times over.
+    """Classifies by the nearest mean of a few examples, in many episodes.
 
-    In each episode some classes are drawn, of each a few rows as examples
-    and others as queries. Features are centred by the examples' mean and
-    scaled to length one; a query goes to the class whose mean of examples is
-    nearest. Nothing is trained.
+    Each episode draws some classes, and a few rows of each as examples and
+    others as queries. Features are centred by the examples' mean and scaled to
+    length one; a query is classified by the nearest class mean of examples.
+    Nothing is trained.
 
     Args:
-        features: array `(num_rows, ...)`, flattened. Best of classes that the
-            encoder has not been trained on.
-        labels: array of int `(num_rows,)`. Rows labelled -1 are left out, as
-            are classes with too few rows.
-        ways: int. Classes to an episode. Defaults to `5`.
+        features: array `(num_rows, ...)`, flattened, preferably of classes that
+            the encoder has not been trained on.
+        labels: array of int `(num_rows,)`. Rows labelled -1 are left out, and
+            so are classes with too few rows.
+        ways: int. Classes in an episode. Defaults to `5`.
         shots: int. Examples of each class. Defaults to `1`.
         queries: int. Queries of each class. Defaults to `15`.
         episodes: int. Defaults to `600`.
-        seed: int. Of all that is drawn. Defaults to `0`.
+        seed: int. Of the episodes. Defaults to `0`.
 
     Returns:
         dict. `"accuracy"` in `[0, 1]`, the mean over episodes;
         `"confidence"`, half the width of its 95 % interval;
-        `"majority_class"`, the accuracy of one answer for all queries;
+        `"majority_class"`, the accuracy of the same answer for all queries;
         `"num_classes"`, `"num_episodes"` and `"protocol"`, one sentence with
         every setting.
 
-    Reference: Snell, Swersky and Zemel, "Prototypical Networks for Few-shot
-    Learning", NeurIPS 2017, for the episodes and the nearest mean.
+    Raises:
+        ValueError: for fewer than `ways` classes with `shots + queries` rows.
+
+    Reference: [Snell et al., 2017](https://arxiv.org/abs/1703.05175), for the
+    episodes and the nearest mean.
     """
     checks.integers(2, ways=ways, episodes=episodes)
     checks.integers(1, shots=shots, queries=queries)
@@ -402,7 +407,7 @@ def few_shot(
     if len(classes) < ways:
         raise ValueError(
             f"There are {len(classes)} classes with the {shots + queries} "
-            f"rows that an episode takes. Expected {ways} or more: lower "
+            f"rows that an episode needs. Expected {ways} or more: lower "
             "`ways`, `shots` or `queries`"
         )
     rows_of = {name: np.flatnonzero(labels == name) for name in classes}
@@ -443,6 +448,11 @@ def few_shot_probe(
 ) -> dict[str, Any]:
     """Runs `few_shot` on the test rows of classes without training rows."""
     rows = ~np.isin(test_labels, np.append(train_labels, UNLABELLED))
+    if not rows.any():
+        raise ValueError(
+            "few_shot needs test rows of classes without training rows. "
+            "Received none"
+        )
     episodes_of = test_features[rows], test_labels[rows]
     result = few_shot(*episodes_of, ways, shots, queries, episodes, seed)
     result["protocol"] += "; classes without training images"
@@ -450,7 +460,10 @@ def few_shot_probe(
 
 
 def _episode(features, shots):
-    """Returns the accuracy on `(ways, rows, width)`, examples first."""
+    """Returns the accuracy on features `(ways, rows, width)`.
+
+    The first `shots` rows of each class are its examples.
+    """
     ways, rows, width = features.shape
     features = features - features[:, :shots].mean((0, 1))
     norms = np.linalg.norm(features, axis=-1, keepdims=True)
@@ -466,15 +479,18 @@ class LabelledFeatures:
 
     Features are arrays `(rows, ...)`, which are flattened, and labels arrays
     of int `(rows,)`. Rows labelled -1 are left out; test rows of a class
-    without training rows count as wrong. Features that are not finite or do
-    not fit together, fewer than two classes and no labelled rows are
-    `ValueError`s.
+    without training rows count as wrong.
 
     Attributes:
         train, test: float32 arrays `(rows, width)`.
-        classes: int64 array `(num_classes,)`. The training labels' values.
-        train_labels: int64 array `(rows,)`: row numbers of `classes`.
-        test_labels: int64 array `(rows,)`.
+        classes: int64 array `(num_classes,)`. The different training labels.
+        train_labels: int64 array `(rows,)`, as indices of `classes`.
+        test_labels: int64 array `(rows,)`, as given.
+
+    Raises:
+        ValueError: for features that are not finite, other numbers of labels
+            than rows, different widths, fewer than two classes, and no
+            labelled rows.
     """
 
     def __init__(
@@ -505,31 +521,48 @@ class LabelledFeatures:
             )
 
     def is_right(self, predictions: np.ndarray) -> np.ndarray:
-        """Returns which test rows have the predicted rows of `classes`."""
+        """Returns whether each prediction, an index of `classes`, is right."""
         return self.classes[predictions] == self.test_labels
 
     def result(self, predictions: np.ndarray, protocol: str) -> dict[str, Any]:
-        """Returns a probe's results, for predicted row numbers of `classes`.
+        """Returns a probe's results for predicted indices of `classes`.
 
-        They are `"accuracy"` in `[0, 1]`; `"majority_class"`, the accuracy of
-        one answer for all test rows; `"num_train"` and `"num_test"`, the
-        numbers of labelled rows; and `"protocol"`, one sentence with every
-        setting.
+        They are `"accuracy"` in `[0, 1]`; `"majority_class"`, see the function;
+        `"num_train"` and `"num_test"`, the numbers of labelled rows; and
+        `"protocol"`, one sentence with every setting.
         """
-        shares = [np.mean(self.test_labels == name) for name in self.classes]
         return {
             "accuracy": float(np.mean(self.is_right(predictions))),
-            "majority_class": float(max(shares)),
+            "majority_class": majority_class(self.test_labels, self.classes),
             "num_train": len(self.train),
             "num_test": len(self.test),
             "protocol": protocol + self._note,
         }
 
 
-def labelled_rows(features, labels, part=""):
-    """Returns the rows with a label, flattened, and how many have none.
+def majority_class(test_labels: np.ndarray, classes: np.ndarray) -> float:
+    """Returns the best accuracy of one class as the answer for all rows."""
+    return float(max(np.mean(test_labels == name) for name in classes))
 
-    `part` is `"train_"` or `"test_"`, for messages.
+
+def labelled_rows(features, labels, part=""):
+    """Returns `checked_rows` with a label, and how many have none."""
+    features, labels = checked_rows(features, labels, part)
+    kept = labels != UNLABELLED
+    if not kept.any():
+        raise ValueError(
+            f"All {len(labels)} {part}labels are {UNLABELLED}, which stands "
+            "for no label: a probe needs labelled rows"
+        )
+    if kept.all():
+        return features, labels, 0
+    return features[kept], labels[kept], np.count_nonzero(~kept)
+
+
+def checked_rows(features, labels, part=""):
+    """Returns float32 features `(rows, width)` and int64 labels `(rows,)`.
+
+    `part` is `"train_"` or `"test_"`, for the messages of a `ValueError`.
     """
     features = np.asarray(features)
     labels = batches.labels_of(labels, f"{part}labels", allow_unlabelled=True)
@@ -551,12 +584,4 @@ def labelled_rows(features, labels, part=""):
             f"in {np.count_nonzero(~finite)} of {len(finite)} rows, first in "
             f"row {np.argmin(finite)}. Has the training diverged?"
         )
-    kept = labels != UNLABELLED
-    if not kept.any():
-        raise ValueError(
-            f"All {len(labels)} {part}labels are {UNLABELLED}, which stands "
-            "for no label: a probe needs labelled rows"
-        )
-    if kept.all():
-        return features, labels, 0
-    return features[kept], labels[kept], np.count_nonzero(~kept)
+    return features, labels

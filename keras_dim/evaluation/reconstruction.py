@@ -1,4 +1,4 @@
-"""How much of an image its features hold: a decoder, and MS-SSIM."""
+"""Reconstruction of images from features by a decoder, and MS-SSIM."""
 
 from typing import Any
 
@@ -9,10 +9,12 @@ from keras import ops
 
 from keras_dim import batches
 from keras_dim import checks
+from keras_dim.encoders import stored_values
 from keras_dim.evaluation import features as features_lib
 
-# Of the five scales of the paper, from the finest on.
+# Exponents of the paper's five scales, the finest first.
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+# Pixels of the Gaussian window, its standard deviation, and constants of SSIM.
 WINDOW = 11
 _DEVIATION = 1.5
 _K = (0.01, 0.03)
@@ -21,23 +23,28 @@ _K = (0.01, 0.03)
 def ms_ssim(images: Any, others: Any, max_value: float = 255.0) -> Any:
     """Returns the multi-scale structural similarity of each pair of images.
 
-    Windows of 11 x 11 pixels with Gaussian weights that lie within the image;
-    between scales, images are averaged over 2 x 2 pixels. There are as many of
-    the five scales as have room for a window, with their weights scaled to a
-    sum of 1: all from 176 pixels on, two for 22 to 43, one for 11 to 21, which
-    is SSIM.
+    Windows have 11 x 11 pixels with Gaussian weights, and lie within the image;
+    between scales, images are averaged over 2 x 2 pixels. Of the five scales,
+    those are used at which the image is as large as a window, with their
+    exponents scaled to a sum of 1: all from 176 pixels on, two for 22 to 43,
+    one for 11 to 21, which is SSIM.
 
     Args:
         images, others: tensors `(num_images, height, width, channels)`, of
             11 pixels or more along each side.
-        max_value: float. The range of pixels. Defaults to 255.
+        max_value: float. Greatest value of a pixel; the least is 0. Defaults to
+            255.
 
     Returns:
-        Float32 tensor `(num_images,)`, 1 for equal images.
+        Float32 tensor `(num_images,)`, from 0 to 1 for equal images.
+
+    Raises:
+        ValueError: for other or different shapes, and smaller images.
 
     Reference: Z Wang, E Simoncelli and A Bovik, Multiscale structural
     similarity for image quality assessment, 2003.
     """
+    checks.above(0, max_value=max_value)
     images, others = (ops.cast(x, "float32") for x in (images, others))
     shape = tuple(images.shape)
     if len(shape) != 4 or shape != tuple(others.shape) or min(shape[1:3]) < 11:
@@ -55,7 +62,7 @@ def ms_ssim(images: Any, others: Any, max_value: float = 255.0) -> Any:
         if scale == num_scales - 1:
             contrast = contrast * luminance
         similarity = ops.mean(contrast, axis=(1, 2))
-        # A power of a negative number is none.
+        # Powers of negative numbers are NaN.
         power = weight / sum(WEIGHTS[:num_scales])
         result = result * ops.maximum(similarity, 0.0) ** power
         images, others = (
@@ -67,8 +74,8 @@ def ms_ssim(images: Any, others: Any, max_value: float = 255.0) -> Any:
 
 def _similarity(images, others, max_value):
     """Returns luminance, and contrast times structure, of each window."""
-    places = np.arange(WINDOW) - WINDOW // 2
-    weights = np.exp(-(places**2) / (2 * _DEVIATION**2))
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    weights = np.exp(-(offsets**2) / (2 * _DEVIATION**2))
     kernel = np.outer(weights, weights)[..., None, None] / weights.sum() ** 2
     kernel = np.repeat(kernel, images.shape[-1], axis=2).astype("float32")
 
@@ -100,34 +107,47 @@ def reconstruct(
 ) -> dict[str, Any]:
     """Trains a decoder from a feature to the image, and scores its images.
 
-    A dense layer and three transposed convolutions, each doubling the size,
-    with batch norm and ReLU, then a convolution and tanh; the loss is the mean
-    squared error. The encoder stays as it is.
+    The decoder is a dense layer and three transposed convolutions, each of
+    which doubles the size, with batch norm and ReLU, then a convolution and
+    tanh; the loss is the mean squared error. The encoder is not changed.
 
     Args:
-        encoder: `keras.Model` of images of 11 pixels or more.
+        encoder: `keras.Model` of raw pixels in [0, 255], of 11 or more along
+            each side.
         train, test: images as `extract` takes them, held in memory.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        width: int. Channels of the last transposed convolution; the ones
-            before it have 2, 4 and 8 times as many. Defaults to 64, for images
-            of 32 pixels the decoder of Deep InfoMax.
+        width: int. Channels of the last transposed convolution; the dense layer
+            and the convolutions before it have 8, 4 and 2 times as many.
+            Defaults to 64, the decoder of Deep InfoMax for images of 32 pixels.
         learning_rate, batch_size, epochs: of Adam. Default to `1e-4`, 64, 20.
-        seed: int. Of the order; weights come from
-            `keras.utils.set_random_seed`. Defaults to 0.
+        seed: int. Of the order of images. `keras.utils.set_random_seed`
+            determines the initial weights. Defaults to 0.
 
     Returns:
         dict: `"ms_ssim"` and `"mean_squared_error"` of pixels in [0, 1], means
         over the test images; `"ms_ssim_of_mean"`, that of the mean training
-        image in place of each; `"images"`, uint8, those decoded; and
+        image in place of each; `"images"`, the decoded images, uint8; and
         `"protocol"`.
+
+    Raises:
+        ValueError: for an encoder of stored values, small images, and fewer
+            than two training images.
 
     Differs from the authors' code, which reports SSIM at a single scale with
     zeros around the image, under the name of MS-SSIM.
 
-    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), 4.1.
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), section
+    4.1.
     """
-    checks.integers(1, width=width, batch_size=batch_size, epochs=epochs)
+    checks.integers(1, width=width, epochs=epochs)
+    # Batch normalisation needs two images.
+    checks.integers(2, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate)
+    if stored_values.value_range(encoder) is not None:
+        raise ValueError(
+            "reconstruct takes an encoder of pixels in [0, 255]. Received one "
+            f"of stored values, {encoder.name!r}"
+        )
     (name,) = features_lib.feature_names(feature, encoder)
     columns = []
     for part in (train, test):
@@ -135,6 +155,13 @@ def reconstruct(
         pixels = np.concatenate(found)
         columns += [features_lib.extract(encoder, pixels, name)[name], pixels]
     codes, targets, test_codes, images = columns
+    checks.integers(2, **{"number of training images": len(codes)})
+
+    def mean_ms_ssim(others):
+        return float(np.mean(ops.convert_to_numpy(ms_ssim(images, others))))
+
+    # Before the training, as it refuses small images.
+    of_mean = mean_ms_ssim(np.broadcast_to(targets.mean(axis=0), images.shape))
     decoder = _decoder(codes.shape[1], targets.shape[1:], width)
     decoder.compile(keras.optimizers.Adam(learning_rate), "mse")
     draw = np.random.default_rng(seed)
@@ -142,20 +169,15 @@ def reconstruct(
         order = draw.permutation(len(codes))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            # Batch norm compares images.
             if len(rows) > 1:
-                wanted = targets[rows].astype("float32") / 127.5 - 1
-                decoder.train_on_batch(codes[rows], wanted)
+                scaled = targets[rows].astype("float32") / 127.5 - 1
+                decoder.train_on_batch(codes[rows], scaled)
     decoded = decoder.predict(test_codes, batch_size=256, verbose=0)
     decoded = np.round((decoded + 1) * 127.5).astype("uint8")
-    mean = np.broadcast_to(targets.mean(axis=0), images.shape)
-    scores = (
-        float(np.mean(ops.convert_to_numpy(ms_ssim(images, each))))
-        for each in (decoded, mean)
-    )
     errors = (images.astype("float64") - decoded) / 255
     return {
-        **dict(zip(("ms_ssim", "ms_ssim_of_mean"), scores, strict=True)),
+        "ms_ssim": mean_ms_ssim(decoded),
+        "ms_ssim_of_mean": of_mean,
         "mean_squared_error": float(np.mean(errors**2)),
         "images": decoded,
         "protocol": (
@@ -187,6 +209,6 @@ def _decoder(units, image_shape, width):
     x = layers.Conv2D(
         channels, 3, padding="same", use_bias=False, activation="tanh", **policy
     )(x)
-    # Sizes that are no multiple of 8 are cut out of the next one.
+    # Other sizes than multiples of 8 are cropped from the next multiple.
     crop = ((0, grid[0] * 8 - height), (0, grid[1] * 8 - columns))
     return keras.Model(code, layers.Cropping2D(crop, **policy)(x))

@@ -19,13 +19,15 @@ from keras_dim.encoders import features as encoder_features
 from keras_dim.encoders import stored_values
 from keras_dim.evaluation.features import extract
 from keras_dim.evaluation.features import raw_pixels_encoder
+from keras_dim.evaluation.probes import checked_rows
 from keras_dim.evaluation.probes import few_shot_probe
 from keras_dim.evaluation.probes import linear_probe
 from keras_dim.evaluation.probes import mlp_probe
 from keras_dim.evaluation.probes import nearest_neighbors
 from keras_dim.evaluation.probes import sgd_probe
 
-# Functions of the features and labels of training, those of test, and others.
+# Functions of training features, training labels, test features, test labels,
+# and their own arguments.
 PROBES = {
     "linear_probe": linear_probe,
     "sgd_probe": sgd_probe,
@@ -33,32 +35,34 @@ PROBES = {
     "nearest_neighbors": nearest_neighbors,
     "few_shot": few_shot_probe,
 }
-# Arguments of `run_probe` beside those of each probe.
+# Arguments that `run_probe` takes for every probe.
 COMMON = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
 COMMON |= {"test_classes": "all", "label_share": None, "num_seeds": 1}
 COMMON |= {"candidates": None}
 TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
-# The share of the training rows on which `candidates` are compared.
+# Share of the training rows on which `candidates` are compared.
 HELD_OUT = 0.2
 
 
 class NoLabelsError(ValueError):
-    """There are no labels to fit a probe to, or none to score it on."""
+    """There are no labels to fit a probe to, or none to score it by."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
     """Images that probes are fitted to, and images that they are scored on.
 
-    Each are a data set of batches, dicts with `"image"` and `"label"`. `note`
-    is the end of a protocol's sentence, on how they were drawn and cut.
+    Attributes:
+        train, test: data sets of batches, dicts with `"image"` and `"label"`.
+        note: str. The end of a protocol's sentence: how the images were drawn
+            and cropped.
+        sources: tuple of the two sources of the images, or `()`.
     """
 
     train: Iterable[dict[str, Any]]
     test: Iterable[dict[str, Any]]
     note: str = ""
-    # Of training and of test.
     sources: tuple[data.Source, ...] = ()
 
 
@@ -73,29 +77,30 @@ def labelled_images(
     batch_size: int = 256,
     values: str = "8_bit",
 ) -> LabelledImages:
-    """Opens the labelled images that an encoder is to be scored on.
+    """Opens labelled images on which an encoder will be scored.
 
     Args:
         source: see `keras_dim.data.load`.
         split: str. The split to fit probes to. Defaults to `"train"`.
-        test_split: str, float or None. The split to score, or the share of
-            the images of `split` to score, between 0 and 1: they are drawn
-            with seed 0, and probes are fitted to the others. Defaults to
-            `"test"`.
+        test_split: str, float or None. The split to score on; or the share of
+            the images of `split`, between 0 and 1, which is drawn with seed 0
+            and left out of training. Defaults to `"test"`.
         image_shape: sequence of int. `(height, width, channels)` that the
             encoder takes.
-        image_size: int or `(height, width)`. Size to which images are resized,
-            and whose centre is cut out. Defaults to the encoder's, which is
-            also the least.
-        max_train_images: int or None. Number of training images to draw where
-            there are more. Defaults to None, all.
+        image_size: int or `(height, width)`. Size to which images are resized
+            before their centre is cropped to the encoder's size, at least the
+            latter. Defaults to the encoder's size.
+        max_train_images: int or None. Most training images; if there are more,
+            so many are drawn with seed 0. Defaults to None, all.
         batch_size: int. Defaults to `256`.
         values: str. See `keras_dim.data.open_source`. Defaults to `"8_bit"`.
 
     Raises:
-        NoLabelsError: without labels, or a split of its own to score on.
+        NoLabelsError: without labels, or without test images apart from the
+            training images.
         ValueError, FileNotFoundError: as `keras_dim.data.load` does.
     """
+    checks.integers(1, **checks.given(max_train_images=max_train_images))
     height, width, channels = image_shape
     if image_size is None and height is not None:
         image_size = (height, width)
@@ -118,7 +123,7 @@ def labelled_images(
             raise NoLabelsError(
                 f"{source} has no split {part!r}: its images are one set. "
                 "test_split=0.2 (--test_split 0.2) scores a fifth of them, and "
-                "leaves these out of training"
+                "trains on the others"
             ) from None
         if not found.has_labels:
             where = f" in {part!r}" if part else ""
@@ -152,7 +157,7 @@ def labelled_images(
         note += f"; {drawn}, drawn with seed 0"
     rows, columns = opened[0].image_shape[:2]
     if height and (rows, columns) != (height, width):
-        # A larger cut than the image would be found out after the training.
+        # Otherwise a crop larger than the image would fail after the training.
         checks.integers(height, image_size=rows)
         checks.integers(width, image_size=columns)
         top, left = (rows - height) // 2, (columns - width) // 2
@@ -167,7 +172,7 @@ def labelled_images(
 
 
 class _Rows:
-    """The images of some indices, in the order of their data set."""
+    """The images of a data set whose `"index"` is among `rows`."""
 
     def __init__(self, images, rows):
         self._images = images
@@ -176,7 +181,7 @@ class _Rows:
     def __iter__(self):
         for batch in self._images:
             batch = {name: np.asarray(part) for name, part in batch.items()}
-            # A source that has lost some images still counts their indices.
+            # Positions differ from indices after a damaged image.
             found = np.isin(batch["index"], self._rows)
             if found.any():
                 yield {name: part[found] for name, part in batch.items()}
@@ -198,7 +203,12 @@ def score(
         probe, arguments: see `run_probe`.
 
     Returns:
-        dict as of `compare_with_untrained`, without those of the others.
+        dict: `"feature"`, `"probe"`, `"arguments"`, and the results of
+        `run_probe`.
+
+    Raises:
+        ValueError: for unknown features, probes and arguments, and images
+            without labels.
 
     Example:
     ```python
@@ -219,9 +229,11 @@ class Extracted:
         self._note = images.note
         self.train = extract(encoder, images.train, features)
         self.test = extract(encoder, images.test, features)
+        for found in (self.train, self.test):
+            found["label"] = batches.labels_of(found, allow_unlabelled=True)
 
     def score(self, feature, probe, arguments) -> dict[str, Any]:
-        """Returns the dict of `score`."""
+        """Returns the results of `score`."""
         columns = (feature, "label")
         rows = [part[x] for part in (self.train, self.test) for x in columns]
         result = run_probe(*rows, probe, arguments)
@@ -246,37 +258,41 @@ def run_probe(
 
     Args:
         train_features, train_labels, test_features, test_labels: arrays. See
-            `linear_probe`.
+            `LabelledFeatures`.
         probe: str. One of `PROBES`. Defaults to `"linear_probe"`.
         arguments: mapping. The probe's own keyword arguments, and
-            `"labels_per_class"`: int. So many training rows of each class are
-            drawn. Defaults to None, all rows;
-            `"label_share"`: float. That share of each class, one row at least,
-            is drawn instead;
-            `"num_draws"`: int. How often; the accuracy is the mean. Defaults
-            to 1;
+            `"labels_per_class"`: int. Number of training rows that are drawn
+            of each class. Defaults to None, all rows;
+            `"label_share"`: float. Share of each class that is drawn instead,
+            at least one row;
+            `"num_draws"`: int. Number of draws, whose accuracies are averaged.
+            Defaults to 1;
             `"draw_seed"`: int. Defaults to 0;
-            `"num_seeds"`: int. How often a probe with a `seed` runs on each
-            draw, with that seed and the next ones. Defaults to 1;
-            `"candidates"`: mapping from arguments to values. Of all their
-            combinations, the one is taken that does best on a fifth of the
-            training rows, held out for that; then all of them are fitted to;
-            `"test_classes"`: str. `"trained"` leaves out the test rows of
-            classes without training rows, which else count as wrong. Defaults
-            to `"all"`.
+            `"num_seeds"`: int. Number of runs on each draw of a probe with a
+            `seed`: with this seed and the following ones. Defaults to 1;
+            `"candidates"`: mapping from names of arguments to sequences of
+            values. The best of all combinations is chosen on a fifth of the
+            training rows, held out for this, and then fitted to all of them;
+            `"test_classes"`: str. `"trained"` leaves out test rows of classes
+            without training rows, which otherwise count as wrong. Defaults to
+            `"all"`.
 
     Returns:
-        The probe's results; where it was repeated, also `"accuracies"`, one
-        for each time, and `"deviation"`, their standard deviation; with
-        `"candidates"` also `"chosen"`, the arguments of the last draw.
+        The probe's results. With few labels or several seeds, also
+        `"accuracies"`, one for each run, and `"deviation"`, their standard
+        deviation; with `"candidates"` also `"chosen"`, the arguments of the
+        last draw.
 
-    An unknown probe or argument and a class with too few rows are
-    `ValueError`s.
+    Raises:
+        ValueError: for an unknown probe or argument, arrays that
+            `LabelledFeatures` refuses, and a class with too few rows.
     """
     check_arguments(probe, arguments)
-    train_labels, test_labels = (
-        batches.labels_of(labels, f"{part}_labels", allow_unlabelled=True)
-        for part, labels in (("train", train_labels), ("test", test_labels))
+    train_features, train_labels = checked_rows(
+        train_features, train_labels, "train_"
+    )
+    test_features, test_labels = checked_rows(
+        test_features, test_labels, "test_"
     )
     own = dict(arguments or {})
     common = {name: own.pop(name, default) for name, default in COMMON.items()}
@@ -317,7 +333,7 @@ def run_probe(
 
 
 def summary(accuracies: Sequence[float]) -> dict[str, Any]:
-    """Returns the mean of accuracies, themselves and their deviation."""
+    """Returns the mean of accuracies, all of them, and their deviation."""
     result = {"accuracy": float(np.mean(accuracies)), "accuracies": accuracies}
     if len(accuracies) > 1:
         result["deviation"] = float(np.std(accuracies, ddof=1))
@@ -327,9 +343,9 @@ def summary(accuracies: Sequence[float]) -> dict[str, Any]:
 def draw_rows(
     labels: np.ndarray, common: Mapping[str, Any]
 ) -> tuple[list[Any], str]:
-    """Returns the training rows of each draw, and a clause on them.
+    """Returns the indices of each draw of training rows, and a description.
 
-    `common` has the entries of `COMMON` on labels and draws.
+    `common` has the entries of `COMMON` about labels and draws.
     """
     number, share = common["labels_per_class"], common["label_share"]
     num_draws, seed = common["num_draws"], common["draw_seed"]
@@ -344,14 +360,14 @@ def draw_rows(
 
 
 def held_out(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows to fit to, and the fifth on which to choose."""
+    """Splits rows at random: four fifths to fit to, one to choose on."""
     order = np.random.default_rng(0).permutation(rows)
     cut = max(1, round(HELD_OUT * len(order)))
     return order[cut:], order[:cut]
 
 
 def _chosen(train, probe, own, candidates):
-    """Returns the arguments that do best on held-out training rows."""
+    """Returns the arguments of greatest accuracy on held-out training rows."""
     features, labels = train
     parts = held_out(np.flatnonzero(labels != batches.UNLABELLED))
     rows = [x[part] for part in parts for x in (features, labels)]
@@ -390,6 +406,10 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
     for name, values in (candidates or {}).items():
         checks.one_of(known[: -len(COMMON)], **{f"argument of {probe}": name})
         checks.distinct(1, **{f"candidates of {name}": values})
+        if name in arguments:
+            raise ValueError(
+                f"Give {name} or candidates of {name}. Received: both"
+            )
 
 
 def compare_with_untrained(
@@ -400,24 +420,24 @@ def compare_with_untrained(
     report: Callable[[dict[str, Any]], None] | None = None,
     start: keras.Model | None = None,
 ) -> list[dict[str, Any]]:
-    """Scores an encoder beside an untrained one, and raw pixels.
+    """Scores an encoder beside an untrained one and raw pixels.
 
-    A linear probe with all labels, nearest neighbours, and a linear probe with
-    10 labels to a class, on the features `"fc"` and `"global"`.
+    By a linear probe with all labels, nearest neighbours, and a linear probe
+    with 10 labels per class, on those of the features `"fc"` and `"global"`
+    that the encoder has, or else its default feature.
 
     Args:
-        trained, untrained: `keras.Model`, of the same outputs.
+        trained, untrained: functional `keras.Model`s with the same outputs.
         images: `LabelledImages`.
         test_classes: str. See `run_probe`. Defaults to `"all"`.
-        report: function that is called with each score as it comes.
-        start: `keras.Model`, of the same outputs. The trained encoder from
-            which the training started, if it did. Defaults to None.
+        report: function that is called with each score when it is ready.
+        start: `keras.Model` with the same outputs, the encoder that the
+            training started from, or None for new weights. Defaults to None.
 
     Returns:
-        list of dicts: `"feature"`, `"probe"`, `"arguments"` (for
-        `run_probe`), `"accuracy"` in `[0, 1]`, `"untrained"`, `"raw_pixels"`
-        and, if it is given, `"start"`, their accuracies, and the probe's other
-        results.
+        list of dicts: the results of `score`, and the accuracies of the other
+        encoders on the same feature, `"untrained"`, `"raw_pixels"` and, if
+        given, `"start"`.
     """
     found = encoder_features.features_of(trained)
     names = [name for name in ("fc", "global") if name in found]
@@ -437,7 +457,7 @@ def compare_with_untrained(
     _, counts = np.unique(labels, return_counts=True)
     k = min(20, len(labels))
     probes = [("linear_probe", {}), ("nearest_neighbors", {"k": k})]
-    # With hardly more than these, few labels are all labels.
+    # With hardly more labels, the few would be almost all of them.
     if min(counts, default=0) >= 2 * _NUM_FEW_LABELS:
         few = {"labels_per_class": _NUM_FEW_LABELS, "num_draws": 5}
         probes.append(("linear_probe", few))
@@ -459,7 +479,7 @@ def compare_with_untrained(
 
 
 def _drawn(labels, number, share, draw):
-    """Returns the numbers of some rows of each class, in order."""
+    """Returns the sorted indices of rows drawn from each class."""
     chosen = []
     for name in np.unique(labels[labels != batches.UNLABELLED]):
         rows = np.flatnonzero(labels == name)

@@ -1,4 +1,4 @@
-"""How far the units of a representation are from independent: NDM."""
+"""The neural dependency measure (NDM): total correlation of units."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from keras_dim.evaluation import spread
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information import samples
 
-# The columns of scores: rows as they are, and rows of shuffled units.
-_AS_THEY_ARE = np.array([[1.0, 0.0]], "float32")
+# Masks of the columns of scores: those of features, and of shuffled ones.
+_JOINT = np.array([[1.0, 0.0]], "float32")
 _SHUFFLED = np.array([[0.0, 1.0]], "float32")
-# Training, choice of the step, and report.
+# Where the shuffled images are cut: to train, to choose the step, to report.
 _PARTS = (0.6, 0.8)
 
 
@@ -30,38 +30,46 @@ def total_correlation(
 ) -> dict[str, Any]:
     """Estimates the total correlation of features by a discriminator, NDM.
 
-    The neural dependency measure of Deep InfoMax: a network learns to tell
-    features from features of which every unit was shuffled over the images on
-    its own, by the Kullback-Leibler bound of f-GAN; the Donsker-Varadhan bound
-    is reported. It is 0 for independent units.
+    The neural dependency measure of Deep InfoMax. A network learns to tell
+    features from shuffled features, in which each unit is permuted over the
+    images independently. It is trained by the Kullback-Leibler bound of f-GAN;
+    the Donsker-Varadhan bound is reported, 0 nats for independent units.
 
     Args:
-        features: float array `(num_images, units)`, 100 images or more, two
-            units or more, at most half as many as images, and no row twice.
-            They are standardised, which changes no dependence.
-        hidden_units: tuple of int. Of the discriminator, with ReLU. Defaults
-            to `(1000, 200)`.
+        features: float array `(num_images, units)` of 100 images or more and
+            two units or more, at most half as many as images. Rows must not
+            repeat. They are standardised, which changes no dependence.
+        hidden_units: tuple of int. Widths of the discriminator's hidden layers,
+            with ReLU. Defaults to `(1000, 200)`.
         learning_rate: float. Of Adam. Defaults to `1e-4`.
-        batch_size: int. Images to a step; all, where there are fewer. Defaults
-            to 1000.
+        batch_size: int. Images per step; all if there are fewer. Defaults to
+            1000.
         steps: int. Most steps. Defaults to 1000.
-        every: int. Steps between looks at the second part. Defaults to 50.
+        every: int. Steps from one evaluation on the second part to the next.
+            Defaults to 50.
         seed: int. Of the parts, the weights and the shuffles. Defaults to 0.
 
     Returns:
-        dict: `"nats"`, on the third part; `"error"`, its standard error from
-        that part's size; `"ceiling"`, the logarithm of the number of its
-        images, above which the bound is not to be trusted; `"num_steps"`,
-        those trained; and `"protocol"`, a sentence with every setting.
+        dict: `"nats"`, on the third part; `"error"`, its standard error over
+        samples of that size; `"ceiling"`, the logarithm of the number of its
+        images, above which the bound cannot be trusted; `"num_steps"`, the
+        steps of training; and `"protocol"`, a sentence with every setting.
 
-    Differs from the authors' code, which reports on the batches it trains on:
-    here six tenths of the images are trained on, two choose the step, and two
-    are reported on. Shuffles are drawn anew for each step.
+    Raises:
+        ValueError: for other shapes, features that are not finite, units that
+            do not vary, and repeated rows.
 
-    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), 4.1.
+    Differs from the authors' code, which reports the bound on training batches:
+    here 60 % of the images are trained on, 20 % choose the step, and 20 % are
+    reported on. Each step shuffles again.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), section
+    4.1.
     """
     checks.above(0, learning_rate=learning_rate)
     checks.integers(1, batch_size=batch_size, steps=steps, every=every)
+    for units in hidden_units:
+        checks.integers(1, hidden_units=units)
     features = spread.checked(features)
     half, distinct = len(features) // 2, samples.num_distinct(features)
     if len(features) < 100 or features.shape[1] < 2:
@@ -69,7 +77,7 @@ def total_correlation(
             "The total correlation takes 100 images or more, and two units or "
             f"more. Received: shape {features.shape}"
         )
-    deviation = features.std(axis=0)
+    deviation = spread.deviations(features)
     if not np.isfinite(features).all() or not deviation.all():
         raise ValueError(
             "Features must be finite, and every unit must vary. Received: "
@@ -85,11 +93,10 @@ def total_correlation(
     if half <= distinct < len(features):
         raise ValueError(
             f"{len(features) - distinct:,} of {len(features):,} rows repeat "
-            "another one, which the discriminator would know by heart: leave "
+            "another one, which the discriminator would memorise: leave "
             "repetitions out"
         )
-    features = (features - features.mean(axis=0)) / deviation
-    features = features.astype("float32")
+    features = (spread.centred(features) / deviation).astype("float32")
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(features))
     cuts = [round(part * len(order)) for part in _PARTS]
@@ -123,7 +130,7 @@ def total_correlation(
 
 
 def shuffled(rows: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Returns rows `(images, units)`, each unit permuted on its own."""
+    """Returns rows `(images, units)`, each unit permuted independently."""
     return draw.permuted(rows, axis=0)
 
 
@@ -131,12 +138,12 @@ def dependence_bounds(scores: Any) -> tuple[Any, Any]:
     """Returns the bound that trains the discriminator, and the reported one.
 
     Args:
-        scores: tensor `(images, 2)`: of rows as they are, and of shuffled ones.
+        scores: tensor `(images, 2)`: of features, and of shuffled features.
 
     Returns:
         Two scalars in nats: the Kullback-Leibler bound and Donsker-Varadhan's.
     """
-    masks = _AS_THEY_ARE, _SHUFFLED
+    masks = _JOINT, _SHUFFLED
     return (
         bounds.kullback_leibler(scores, *masks),
         bounds.donsker_varadhan(scores, *masks),
@@ -148,7 +155,7 @@ def _value(scores):
     nats = float(ops.convert_to_numpy(dependence_bounds(scores)[1]))
     joint, marginal = np.asarray(scores, np.float64).T
     weights = np.exp(marginal - marginal.max())
-    # Of a mean, and of the logarithm of a mean.
+    # Variances of a mean, and of the logarithm of a mean (delta method).
     variance = joint.var() + weights.var() / weights.mean() ** 2
     return nats, float(np.sqrt(variance / len(joint)))
 

@@ -73,7 +73,7 @@ def test_the_views_of_the_model_are_drawn_and_left_as_they_were():
 
 @pytest.mark.parametrize(
     ("layer", "why"),
-    [(None, "the model has none"), (views.dim(), "views of an image are")],
+    [(None, "the model has no views"), (views.dim(), "views of each image")],
 )
 def test_without_two_views_their_measures_are_left_out(layer, why, said):
     (logs,) = run(tiny_encoder(), views=layer)[1]
@@ -159,12 +159,26 @@ def test_a_collapse_is_warned_of(said):
 
 
 def test_views_of_other_images_are_refused():
-    with pytest.raises(ValueError, match="as many images in each of two views"):
-        Board(IMAGES, views=(IMAGES, IMAGES[1:]))
+    for parts in ((IMAGES, IMAGES[1:]), (IMAGES,), (IMAGES,) * 3):
+        with pytest.raises(ValueError, match="two arrays of views"):
+            Board(IMAGES, views=parts)
     with pytest.raises(ValueError, match="patience"):
         Board(IMAGES, patience=0)
     with pytest.raises(ValueError, match="8, 8, 3"):
         run(tiny_encoder(), views=(np.zeros((64, 9, 9, 3)),) * 2)
+
+
+class Subclassed(keras.Model):
+    """Does not tell the shape of its images."""
+
+    def call(self, images):
+        pixels = keras.ops.reshape(images, (-1, 8 * 8 * 3))
+        return {"global": keras.ops.cast(pixels[:, :5], "float32")}
+
+
+def test_an_encoder_of_unknown_image_shape_has_views():
+    (logs,) = run(Subclassed(), views=crops())[1]
+    assert "alignment_global" in logs
 
 
 def test_history_has_the_board():

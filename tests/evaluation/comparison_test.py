@@ -203,6 +203,11 @@ def test_images_without_labels_are_left_out():
         tiny_encoder(), LabelledImages(train, IMAGES.test), steps=1
     )
     assert found["num_train"] == 40
+    with pytest.raises(ValueError, match="needs labels"):
+        fine_tune(tiny_encoder(), LabelledImages(train["image"], IMAGES.test))
+    with pytest.raises(ValueError, match="needs labels"):
+        unlabelled = LabelledImages(train, IMAGES.test["image"])
+        evaluation.score(tiny_encoder(), unlabelled)
     train["label"][:] = 3
     with pytest.raises(ValueError, match="two classes"):
         fine_tune(tiny_encoder(), LabelledImages(train, IMAGES.test))

@@ -264,6 +264,13 @@ def test_a_feature_of_other_rows_than_the_images_is_refused(images):
         extract(model, images, "twice")
 
 
+def test_a_feature_with_the_name_of_a_column_is_refused(images):
+    inputs = keras.Input((8, 8, 3))
+    outputs = {"label": keras.layers.Flatten()(inputs)}
+    with pytest.raises(ValueError, match="Received: 'label'. Rename"):
+        extract(keras.Model(inputs, outputs), images, "label")
+
+
 def test_raw_pixels_are_flattened_and_scaled():
     images = np.array([[[[0], [51]], [[102], [255]]]], "uint8")
     found = extract(raw_pixels_encoder((2, 2, 1)), images)["raw_pixels"]

@@ -146,5 +146,20 @@ def test_features_that_are_not_finite_measure_nan():
 
 
 def test_views_of_other_images_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match=r"`others`.*\(40, 6\)"):
         measures.alignment(FEATURES, FEATURES[:-1])
+
+
+def test_uniformity_is_exact_for_pairs_that_hardly_count():
+    # Opposite vectors: |x - y|^2 = 4. A sum that holds the rows paired with
+    # themselves would round exp(-80) away.
+    opposite = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert measures.uniformity(opposite, 20) == pytest.approx(-80, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan])
+def test_weights_that_are_not_positive_are_refused(value):
+    with pytest.raises(ValueError, match="`t`"):
+        measures.uniformity(FEATURES, value)
+    with pytest.raises(ValueError, match="`delta`"):
+        measures.lidar(VIEWS, value)

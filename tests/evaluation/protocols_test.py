@@ -110,8 +110,8 @@ def test_sgd_is_that_of_a_slow_version(
     [
         ({"learning_rate": 0}, "learning_rate"),
         ({"momentum": 2}, "momentum"),
-        ({"milestones": (3, 2)}, "rising numbers"),
-        ({"learning_rate": 1e38}, "diverged: take a lower"),
+        ({"milestones": (3, 2)}, "increasing numbers"),
+        ({"learning_rate": 1e38}, "diverged: use a lower"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
@@ -195,8 +195,22 @@ def test_the_test_rows_choose_nothing(blobs):
             "argument of linear_probe",
         ),
         ("linear_probe", {"candidates": {"c": 1}}, "candidates of c"),
+        (
+            "linear_probe",
+            {"c": 1.0, "candidates": {"c": (1.0, 2.0)}},
+            "c or candidates of c",
+        ),
+        ("few_shot", {}, "classes without training rows"),
     ],
 )
 def test_wrong_settings_are_refused(probe, arguments, words, blobs):
     with pytest.raises(ValueError, match=words):
         run_probe(*blobs, probe, arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"labels_per_class": 2}, {}])
+def test_rows_that_do_not_match_their_labels_are_refused(arguments, blobs):
+    # Drawn rows would be taken from the wrong images.
+    rows, labels, *test = blobs
+    with pytest.raises(ValueError, match="200 rows and 199 labels"):
+        run_probe(rows, labels[1:], *test, arguments=arguments)

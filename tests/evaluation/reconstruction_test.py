@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_dim import encoders
+from keras_dim.batches import ValueRange
 from keras_dim.evaluation import ms_ssim
 from keras_dim.evaluation import reconstruct
 from keras_dim.evaluation.reconstruction import WEIGHTS
@@ -74,6 +76,29 @@ def test_equal_images_are_most_alike():
 def test_small_or_different_images_are_refused(shape):
     with pytest.raises(ValueError, match="one shape"):
         ms_ssim(np.zeros(shape), np.zeros((2, *shape[1:])))
+    with pytest.raises(ValueError, match="`max_value`.*above 0"):
+        ms_ssim(IMAGES, IMAGES, max_value=0)
+
+
+def flat_encoder(image_size):
+    images = keras.Input((image_size, image_size, 1))
+    return keras.Model(images, {"global": keras.layers.Flatten()(images)})
+
+
+def test_a_decoder_that_could_not_learn_is_refused_before_the_training():
+    images = np.zeros((3, 12, 12, 1), "uint8")
+    encoder = flat_encoder(12)
+    stored = encoders.with_range(encoder, ValueRange((0,), (4095,), "uint16"))
+    # Epochs that would take forever.
+    forever = {"epochs": 10**9}
+    for model, train, arguments, words in (
+        (encoder, images, {"batch_size": 1}, "`batch_size`.*2 or more"),
+        (encoder, images[:1], {}, "number of training images.*2 or more"),
+        (stored, images.astype("uint16"), {}, "stored values"),
+        (flat_encoder(10), images[:, 1:-1, 1:-1], {}, "11 pixels or more"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            reconstruct(model, train, train, **arguments, **forever)
 
 
 def test_a_decoder_finds_what_the_features_hold():

@@ -58,8 +58,12 @@ def test_a_mean_is_no_direction():
     )
 
 
-def test_features_that_do_not_vary_have_no_rank():
-    assert effective_rank(np.full((5, 3), 2.0)) == 0
+# The mean of fifty times 0.1 is not 0.1.
+@pytest.mark.parametrize("value", [2.0, 0.1])
+def test_features_that_do_not_vary_have_no_rank(value):
+    features = np.full((50, 3), value) * [1, 2, 7]
+    assert effective_rank(features) == relative_deviation(features) == 0
+    assert (deviations(features) == 0).all()
 
 
 def test_features_that_are_not_finite_have_no_rank_either():

@@ -58,6 +58,8 @@ def test_independent_units_have_none():
         (np.ones((99, 3)), "100 images or more"),
         (np.ones((200, 1)), "two units"),
         (np.ones((200, 2)), "2 units that do not vary"),
+        # The mean of equal numbers is rounded.
+        (np.stack([np.arange(200), np.full(200, 0.1)], 1), "1 units that do"),
         (np.full((200, 2), np.nan), "400 numbers not finite"),
         (np.random.default_rng(0).normal(size=(200, 101)), "at most 100 units"),
         (
