@@ -1,7 +1,8 @@
-"""Scores for training, from pairs and masks; and estimates, in nats.
+"""Objectives of training from scores and masks, and estimates in nats.
 
-`bounds` and their like are functions and small objects without weights, by
-which methods train. `estimate` says how many nats two things share.
+`bounds`, `rankings` and the like are functions and small objects without
+weights, by which methods train. `estimate` estimates the mutual information of
+samples.
 """
 
 from keras_dim.mutual_information import bounds

@@ -1,27 +1,27 @@
-"""Scores of a critic's pairs to be maximised in training, in nats.
+"""Variational bounds of a critic's scores, to be maximised in training.
 
-Each comes from a lower bound on a divergence, most on mutual information. The
-value that training logs is a score and no bound: its pairs are those that the
-critic is trained on, and several locations of one image depend on each other,
-so that it may exceed the information. `estimate` gives nats.
+Each is a lower bound on a divergence, most on mutual information, in nats. In
+training its value is a score and no bound: the critic is trained on the same
+pairs, and locations of one image depend on each other, so that it may exceed
+the information. `estimate` estimates the information.
 
-Every bound reads `bound(scores, positives, negatives)` and returns a scalar to
-be maximised:
+Every bound is called as `bound(scores, positives, negatives)` and returns a
+scalar to be maximised:
 
 - `scores`, shape `(anchors, candidates, ...)`: the critic's value for each
   pair, a tensor or `DotProductScores`. Axes after the second (e.g. locations)
   hold further candidates.
-- `positives`, `negatives`, broadcastable to `scores`: 1 where the pair was
-  drawn from the joint distribution, or from the product of the marginals. A
-  pair marked in neither (an anchor with itself) is ignored. The positives of
+- `positives`, `negatives`, broadcastable to `scores`: 1 for pairs drawn from
+  the joint distribution, or from the product of the marginals. A pair in
+  neither mask (such as an anchor with itself) is ignored. The positives of
   `DotProductScores` are the pairs of one image, as `dot_product_pairs` marks
   them.
 
-Under a `tf.distribute` strategy the mean of a bound over the replicas is its
+Under a `tf.distribute` strategy, the mean of a bound over the replicas is its
 value for the whole batch.
 
-The f-divergences are bounded by their variational form, the mean of
-`activation(scores)` over positives less the mean of the convex conjugate over
+The f-divergences are bounded by their variational form: the mean of
+`activation(scores)` over positives minus the mean of the convex conjugate over
 negatives; Table 6 of https://arxiv.org/abs/1606.00709.
 """
 
@@ -42,13 +42,13 @@ from keras_dim.mutual_information.pairs import DotProductScores
 def jensen_shannon(scores, positives, negatives, chunk_size=None):
     """Jensen-Shannon bound; Eq. 4 of https://arxiv.org/abs/1808.06670.
 
-    Equal to `gan` but for a constant, so that scores of zero give zero. It
-    bounds twice the Jensen-Shannon divergence, at most `2 log 2`.
+    It is `gan` plus a constant that makes it 0 for scores of 0. It bounds twice
+    the Jensen-Shannon divergence, at most `2 log 2`.
 
     Args:
         scores, positives, negatives: see the module.
-        chunk_size: int, or None for all at once. Anchors scored at a time,
-            which bounds the memory; for `DotProductScores`.
+        chunk_size: int, or None for all at once. Number of anchors scored at a
+            time, which limits the memory; for `DotProductScores` only.
     """
     return gan(scores, positives, negatives, chunk_size) + 2.0 * math.log(2.0)
 
@@ -63,25 +63,25 @@ def gan(scores, positives, negatives, chunk_size=None):
 
 
 def kullback_leibler(scores, positives, negatives, chunk_size=None):
-    """Kullback-Leibler bound of f-GAN: mean of s less mean of exp(s - 1)."""
+    """Kullback-Leibler bound of f-GAN: mean of s minus mean of exp(s - 1)."""
     functions = lambda s: s, *[lambda s: ops.exp(s - 1.0)] * 2
     return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def reverse_kullback_leibler(scores, positives, negatives, chunk_size=None):
-    """Reverse Kullback-Leibler bound: mean of -exp(-s) less mean of s - 1."""
+    """Reverse Kullback-Leibler bound: mean of -exp(-s) minus mean of s - 1."""
     functions = lambda s: -ops.exp(-s), lambda s: s - 1.0, ops.ones_like
     return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def squared_hellinger(scores, positives, negatives, chunk_size=None):
-    """Squared Hellinger bound: mean of 1 - exp(-s) less mean of exp(s) - 1."""
+    """Squared Hellinger bound: mean of 1 - exp(-s) minus mean of exp(s) - 1."""
     functions = lambda s: 1.0 - ops.exp(-s), lambda s: ops.exp(s) - 1.0, ops.exp
     return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
-    """Pearson chi-squared bound: mean of s less mean of s^2 / 4 + s.
+    """Pearson chi-squared bound: mean of s minus mean of s^2 / 4 + s.
 
     Differs from the authors' code of Deep InfoMax, whose `X2` is unbounded
     for scores of either sign.
@@ -100,15 +100,15 @@ def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
 def donsker_varadhan(scores, positives, negatives, chunk_size=None):
     """Donsker-Varadhan bound; Eq. 2 of https://arxiv.org/abs/1808.06670.
 
-    Differs from the authors' code, which fails for every usual shape
-    (`mode="dv"`); this is the formula of the paper, with the mean taken over
-    all negative pairs of the whole batch.
+    Differs from the authors' code (`mode="dv"`), which fails for all usual
+    shapes. The mean exponential is that of all negative pairs of the batch, on
+    all replicas.
     """
     of_rows, scores = rows.log_sum_exp_rows(
         scores, negatives, chunk_size=chunk_size
     )
     here = ops.logsumexp(of_rows)
-    # The logarithm stands outside the mean, so all replicas must share it.
+    # The logarithm is outside the mean, so that it must span all replicas.
     everywhere = ops.logsumexp(distribution.stack_replicas(here))
     num_pairs = distribution.sum_replicas(_num_pairs(scores, negatives))
     log_mean = everywhere - ops.log(ops.maximum(num_pairs, 1.0))
@@ -118,19 +118,18 @@ def donsker_varadhan(scores, positives, negatives, chunk_size=None):
 def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
     """Binary noise-contrastive estimation, as a bound on mutual information.
 
-    Each pair is told from the other kind on its own, where a row's negatives
-    are noise samples for its positive: minus the loss of `nce.binary_nce`, of
-    the log-ratios `scores - log_normalizer`, plus the constant that makes it 0
-    where nothing can be told. With `n` negatives to a row it bounds a skewed
-    Jensen-Shannon divergence, `KL(p | m) + n KL(q | m)` with
-    `m = (p + n q) / (1 + n)`, which is below the mutual information and comes
-    near it as `n` grows, for pairs that the critic has not seen. For the best
-    scores, the best normaliser is the log of their partition function: 0 if
-    they are log-ratios of densities.
+    The negatives of a row are noise samples for its positive. It is minus the
+    loss `nce.binary_nce` of the log-ratios `scores - log_normalizer`, plus a
+    constant that makes it 0 for log-ratios of 0. With `n` negatives in a row
+    and pairs that the critic has not seen, it bounds a skewed Jensen-Shannon
+    divergence, `KL(p | m) + n KL(q | m)` with `m = (p + n q) / (1 + n)`. This
+    is below the mutual information, and approaches it as `n` grows. The best
+    `log_normalizer` of the best scores is the log of their partition function,
+    0 if they are log-ratios of densities.
 
     Args:
-        scores, positives, negatives: see the module. All rows have as many
-            negatives.
+        scores, positives, negatives: see the module. All rows have the same
+            number of negatives.
         log_normalizer: float or scalar tensor. Defaults to 0.
 
     Reference: [Gutmann and Hyvarinen, 2012](
@@ -159,17 +158,17 @@ def info_nce(
     """InfoNCE; Eq. 5 of https://arxiv.org/abs/1808.06670.
 
     A lower bound on mutual information for one location of each image and pairs
-    that the critic has not seen. With several locations to an image it is a
-    score: negatives of one image depend on each other.
+    that the critic has not seen. With several locations per image it is no
+    bound, as the negatives of one image depend on each other.
 
-    Each positive is told apart from all negatives in its own row, and from
-    none of the other positives. Saturates at `log(1 + negatives per row)`.
+    Each positive is compared with all negatives of its row, and with no other
+    positive. At most `log(1 + negatives per row)`.
 
     Args:
         scores, positives, negatives, chunk_size: see `jensen_shannon`.
-        own_image_score: float, or None to leave pairs that are not negatives
-            out of the denominator. The authors' code sets them to -10 there,
-            which matters little beside scores of tens.
+        own_image_score: float, the score in the denominator of pairs that are
+            not negatives; or None, which leaves them out. The authors' code
+            uses -10, which has little effect if scores are tens.
     """
     posteriors, mask = _log_posteriors(
         scores, positives, negatives, own_image_score, chunk_size
@@ -180,12 +179,17 @@ def info_nce(
 def nce_scores(
     scores, positives, negatives, own_image_score=None, chunk_size=None
 ):
-    """Returns the terms whose mean is `info_nce`, for each anchor's own image.
+    """Returns the terms whose mean is `info_nce`, one for each positive.
 
-    The log probability of picking the positive out of itself and all negatives
-    of its row, plus the logarithm of their number, in nats. The shape is that
-    of the scores without the candidates' axis. The arguments are those of
-    `info_nce`; each anchor has one row of positives.
+    A term is the log probability of the positive among itself and all negatives
+    of its row, plus the logarithm of their number, in nats.
+
+    Args:
+        scores, positives, negatives, own_image_score, chunk_size: see
+            `info_nce`. Each anchor has one image of positives.
+
+    Returns:
+        Tensor with the shape of the scores without the candidates' axis.
     """
     posteriors, mask = _log_posteriors(
         scores, positives, negatives, own_image_score, chunk_size
@@ -196,10 +200,9 @@ def nce_scores(
 
 
 def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
-    """Returns the log posterior of each pair, and the mask of positives.
+    """Returns the terms of `info_nce` of all pairs, and the positives' mask.
 
-    Of `DotProductScores`, the pairs of one image alone, all positive, with
-    None for the mask.
+    For `DotProductScores`, those of positive pairs only, and None.
     """
     outside = rows.VERY_NEGATIVE if own_image_score is None else own_image_score
     rivals, scores = rows.log_sum_exp_rows(
@@ -228,7 +231,7 @@ def _log_posteriors(scores, positives, negatives, own_image_score, chunk_size):
 def _divergence(
     activation, conjugate, slope, scores, positives, negatives, chunk_size
 ):
-    """Returns the variational form of an f-divergence, see the module.
+    """Returns the variational form of an f-divergence; see the module.
 
     `slope` is the derivative of the conjugate.
     """
@@ -254,7 +257,7 @@ def _num_pairs(scores, mask):
 
 
 def _mean(values, mask):
-    # `where`, as an exponential that overflowed elsewhere times 0 is NaN.
+    # `where`, as 0 times an overflowed exponential is NaN.
     mask = ops.broadcast_to(ops.cast(mask, "float32"), ops.shape(values))
     total = ops.sum(ops.where(mask > 0, values, 0.0))
     return total / ops.maximum(ops.sum(mask), 1.0)
@@ -274,11 +277,11 @@ BOUNDS = {
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class Bound(configurable.ConfigurableObject):
-    """A bound by its name, for a method's `bound=`.
+    """A bound by its name, for the argument `bound` of a method.
 
     Args:
         name: str. One of `BOUNDS`.
-        chunk_size: int, or None for all at once. See `jensen_shannon`.
+        chunk_size: int or None. See `jensen_shannon`. Defaults to None.
     """
 
     def __init__(self, name, chunk_size=None):
@@ -291,17 +294,17 @@ class Bound(configurable.ConfigurableObject):
         return BOUNDS[self.name](*pairs, chunk_size=self.chunk_size)
 
     def ceiling(self, num_negatives):
-        """Returns the greatest value at so many negatives in a row, or None."""
+        """Returns the greatest value for `num_negatives` per row, or None."""
         return 2.0 * math.log(2.0) if self.name == "jensen_shannon" else None
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class InfoNCE(configurable.ConfigurableObject):
-    """The InfoNCE bound with its options, for a method's `bound=`.
+    """The InfoNCE bound and its options, for the argument `bound` of a method.
 
     Args:
-        own_image_score: float or None. See `info_nce`.
-        chunk_size: int, or None for all at once. See `jensen_shannon`.
+        own_image_score: float or None. See `info_nce`. Defaults to None.
+        chunk_size: int or None. See `jensen_shannon`. Defaults to None.
     """
 
     def __init__(self, own_image_score=None, chunk_size=None):

@@ -1,7 +1,7 @@
-"""Log-determinants of second moments: how many directions features fill.
+"""Log-determinants of second moments, which measure how features spread.
 
-Measures of information that need no negatives: that of a normal distribution
-grows with the logarithm of the determinant of its covariance.
+They need no negatives. The entropy of a normal distribution is half the
+log-determinant of its covariance plus a constant.
 """
 
 from keras import ops
@@ -10,10 +10,13 @@ from keras_dim import distribution
 
 
 def log_determinant(matrix):
-    """Returns the log-determinant of a symmetric positive matrix, float32.
+    """Returns the log-determinant of a positive definite matrix.
 
     Args:
-        matrix: tensor `(size, size)`.
+        matrix: symmetric tensor `(size, size)`.
+
+    Returns:
+        Float32 scalar.
     """
     factor = ops.cholesky(ops.cast(matrix, "float32"))
     return 2.0 * ops.sum(ops.log(ops.diagonal(factor)))
@@ -22,23 +25,22 @@ def log_determinant(matrix):
 def coding_rate(vectors, distortion=0.2):
     """Returns the rate of coding vectors up to a distortion, in nats.
 
-    `0.5 logdet(I + units / (images distortion) V^T V)`, for the vectors `V`,
-    one to a row. Under a `tf.distribute` strategy, over those of all replicas;
-    all replicas return the same.
+    It is `0.5 logdet(I + units / (images distortion) V^T V)`, where the rows of
+    `V` are the vectors, under a `tf.distribute` strategy those of all replicas.
 
     Args:
         vectors: tensor `(images, units)`.
-        distortion: float. The squared error that is allowed. Defaults to 0.2.
+        distortion: float. Squared error that is allowed. Defaults to 0.2.
 
     Returns:
-        Scalar, to be maximised.
+        Float32 scalar, to be maximised, the same on all replicas.
 
     Reference: [Ma et al., 2007](https://doi.org/10.1109/TPAMI.2007.1085).
     """
     vectors = ops.cast(distribution.concat_replicas(vectors), "float32")
     num_images, units = ops.shape(vectors)
     scale = units / (ops.cast(num_images, "float32") * distortion)
-    # Of V^T V and V V^T, which have the same determinants, the smaller one.
+    # I + V^T V and I + V V^T have the same determinant: take the smaller.
     is_wide = isinstance(num_images, int) and num_images < units
     rows = vectors if is_wide else ops.transpose(vectors)
     moments = ops.matmul(rows, ops.transpose(rows))

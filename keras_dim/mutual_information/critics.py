@@ -1,9 +1,8 @@
-"""Critics of vectors: networks that score all pairs of a batch.
+"""Critics of `estimate`: networks that score all pairs of vectors.
 
-A critic holds several networks, its members, which do not share weights: one
-to each part of the samples that is held out. It reads `critic(x, z)`, of shapes
-`(n, members, units of x)` and `(m, members, units of z)`, and returns scores
-`(members, n, m)`, float32.
+A critic holds several networks, its members, which do not share weights. It is
+called as `critic(x, z)` with `(n, members, units of x)` and `(m, members, units
+of z)`, and returns scores `(members, n, m)`, float32.
 """
 
 import math
@@ -18,12 +17,12 @@ from keras_dim import configurable
 
 
 class Perceptrons(layers.Layer):
-    """One network to a member, `(members, n, in)` to `(members, n, units)`.
+    """A network per member, `(members, n, in)` to `(members, n, units)`.
 
     Args:
         widths: tuple of ints. Units of the hidden layers.
-        units: int. Units of the output, which begins at 0.
-        from_zero: bool. Whether it does. Defaults to True.
+        units: int. Units of the output.
+        from_zero: bool. Whether the output starts at 0. Defaults to True.
     """
 
     def __init__(self, widths, units, from_zero=True):
@@ -55,10 +54,11 @@ class Critic(configurable.Configurable, layers.Layer):
     """Scores all pairs; see the module. Abstract: `score` is the formula.
 
     Args:
-        widths: tuple of ints. Hidden units of each network.
+        widths: tuple of ints. Hidden units of each network. Defaults to
+            `(64, 64)`.
     """
 
-    # Without gradients, of many candidates.
+    # Anchors scored at a time in inference, which bounds the memory.
     anchors_at_once = 1024
 
     def __init__(self, widths=(64, 64), **kwargs):
@@ -72,25 +72,25 @@ class Critic(configurable.Configurable, layers.Layer):
         return self.score(x, z)
 
     def score(self, x, z):
-        """Returns the scores; x and z have their members first."""
+        """Returns the scores of `(members, n, units)` vectors."""
         raise NotImplementedError
 
     def start(self, correlations, least=0.0):
-        """Takes canonical correlations `(members, k)`, if it begins there.
+        """Starts from canonical correlations `(members, k)`, if it can.
 
-        With `least`, some of them are raised to it, to be trained.
+        Some of them are raised to `least`, so that they can be trained.
         """
 
 
 def with_norm(values):
-    """Appends the mean square of a vector, of unit deviation if normal."""
+    """Appends the mean square, standardised as for normal vectors."""
     size = values.shape[-1]
     norm = ops.mean(ops.square(values), axis=-1, keepdims=True) - 1.0
     return ops.concatenate([values, norm * math.sqrt(size / 2.0)], axis=-1)
 
 
 def log_norm(values):
-    """Returns the log of the mean square, about standard if it is normal."""
+    """Returns the log mean square, about standardised for normal vectors."""
     size = values.shape[-1]
     square = ops.mean(ops.square(values), axis=-1, keepdims=True)
     return (ops.log(square + 0.01) + 1.0 / size) * math.sqrt(size / 2.0)
@@ -98,17 +98,13 @@ def log_norm(values):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class GaussianCritic(Critic):
-    """The log-ratio of densities of Gaussians, of mapped vectors.
+    """The log-ratio of densities of jointly normal units, of mapped vectors.
 
-    Each vector is mapped by itself and a network, `f = x + network(x)` and
-    `g = z + network(z)`, and pairs of units are scored by the log-ratio of
-    two normals of learned correlation `r`: `log p(f, g) / (p(f) p(g))`. It is
-    right from the start where x and z are jointly normal, and after training
-    wherever some maps of each make them so. One unit begins as the length of a
-    vector, which heavy tails have in common.
-
-    Args:
-        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+    Vectors are mapped by `f = x + network(x)` and `g = z + network(z)`. Pairs
+    of units are scored by `log p(f, g) / (p(f) p(g))` of two standard normals
+    with a learned correlation. This is exact from the start for jointly normal
+    x and z, and can be learned for others that some maps make jointly normal.
+    One more unit starts as the length of the vector, which heavy tails share.
     """
 
     def build(self, x_shape, z_shape):
@@ -126,7 +122,7 @@ class GaussianCritic(Critic):
         slopes = ops.convert_to_numpy(self.slopes).copy()
         units = min(self.num_own, correlations.shape[1])
         slopes[:, :units] = correlations[:, :units]
-        # At 0 a map has no gradient. Of many, a few are enough: each costs.
+        # A map whose correlation is 0 has no gradient. A few can be trained.
         slopes[:, :4] = np.maximum(slopes[:, :4], least)
         slopes[:, self.num_own :] = least
         self.slopes.assign(np.arctanh(np.minimum(slopes, 0.99)))
@@ -150,10 +146,10 @@ class GaussianCritic(Critic):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class SeparableCritic(Critic):
-    """Inner products of an encoding of x with one of z, and a bias of each.
+    """Inner products of encodings of x and z, and a learned bias of each x.
 
     Args:
-        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+        widths: see `Critic`.
         units: int. Units of the encodings. Defaults to 32.
     """
 
@@ -164,18 +160,17 @@ class SeparableCritic(Critic):
 
     def build(self, x_shape, z_shape):
         self.of_x = Perceptrons(self.widths, self.units + 1)
-        self.of_z = Perceptrons(self.widths, self.units + 1, from_zero=False)
+        self.of_z = Perceptrons(self.widths, self.units, from_zero=False)
 
     def score(self, x, z):
         f, g = self.of_x(with_norm(x)), self.of_z(with_norm(z))
-        both = ops.matmul(f[..., 1:], ops.transpose(g[..., 1:], (0, 2, 1)))
-        # The biases alone would not begin at 0.
+        both = ops.matmul(f[..., 1:], ops.transpose(g, (0, 2, 1)))
         return both / math.sqrt(self.units) + f[:, :, :1]
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class BilinearCritic(Critic):
-    """`x W z` of the vectors themselves: linear dependence only."""
+    """`x W z` plus a bias: scores linear dependence only."""
 
     def build(self, x_shape, z_shape):
         sizes = (x_shape[1], x_shape[-1], z_shape[-1])
@@ -189,12 +184,10 @@ class BilinearCritic(Critic):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class JointCritic(Critic):
-    """A network of both vectors at once, run for each pair.
+    """A network of both vectors, run for each pair.
 
-    The strongest, and the slowest: its work grows with the square of the batch.
-
-    Args:
-        widths: tuple of ints. Hidden units. Defaults to `(64, 64)`.
+    It is the most general and the slowest: its work grows with the square of
+    the batch.
     """
 
     anchors_at_once = 16
@@ -214,7 +207,7 @@ class JointCritic(Critic):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class ConditionalCritic(Critic):
-    """The log-density of z given x, a normal whose moments are networks of x.
+    """The log-density of z given x: a normal whose moments are networks of x.
 
     For the upper bounds `club` and `leave_one_out`.
     """

@@ -20,22 +20,22 @@ from keras_dim.mutual_information import samples
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Mutual information in nats, and how far to trust it.
+    """Mutual information in nats, and its uncertainty.
 
     Attributes:
         nats: float. The estimate.
-        low, high: floats. 95 % confidence interval, of the samples alone: it
-            does not know what the critic missed. NaN for references.
+        low, high: floats. 95 % confidence interval for other samples. It does
+            not include what the critic failed to learn. NaN for references.
         ceiling: float, or None. The greatest value of the estimator.
-        is_saturated: bool. Whether it stands near the ceiling, or where so few
-            samples do not tell more from less, or x and z have a number in
-            common, which is infinite information: the truth may be far greater.
-        side: str. On average `nats` is a lower bound, an estimate, or an upper
-            bound, if its conditional density is right; see `readings`.
+        is_saturated: bool. Whether the truth may be far greater: the estimate
+            is near its ceiling or near the logarithm of the number of samples,
+            or x and z have a number in common, which is infinite information.
+        side: str. Whether `nats` is on average a lower bound, an estimate, or
+            an upper bound if the conditional density is right; see `readings`.
         estimator: str. Its name.
         num_samples: int.
-        history: dict of lists. Mean objective of an epoch on samples that
-            training has not seen, under `"objective"`.
+        history: dict of lists. `"objective"` is the mean objective of each
+            epoch on samples that the critics are not trained on.
     """
 
     nats: float
@@ -63,7 +63,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Estimator:
-    """How a critic is trained and read: functions of `readings`."""
+    """How a critic is trained and evaluated: functions of `readings`."""
 
     objective: Callable
     reading: Callable = readings.density_ratio
@@ -73,10 +73,10 @@ class Estimator:
 
 _LOWER, _UPPER = "lower bound", "upper bound if its density is right"
 
-# Those without a reading learn the log-ratio of densities. They are read by its
-# mean after calibration: the divergence of the calibrated scores themselves,
-# which cannot exceed that of the samples they are made of. As few samples do
-# not calibrate them wholly, the result is called an estimate.
+# The best critic of those without a reading is the log-ratio of densities.
+# Scores are calibrated, and their mean is the divergence of the calibrated
+# scores, which cannot exceed that of the samples. As few samples do not
+# calibrate them exactly, the result is called an estimate.
 ESTIMATORS = {
     "noise_contrastive": Estimator(readings.noise_contrastive),
     "jensen_shannon": Estimator(readings.jensen_shannon),
@@ -113,9 +113,9 @@ _OPTIONS = {
     "nearest_neighbors": {"k": functools.partial(checks.integers, 1)},
     "smile": {"limit": functools.partial(checks.above, 0)},
 }
-# Samples of a part on which a critic is read.
+# Least samples in a part.
 _MIN_PART = 10
-# Epochs without improvement of any critic that end the training.
+# Training ends after so many epochs without an improvement of any critic.
 _PATIENCE = 5
 
 
@@ -134,33 +134,35 @@ def estimate(
     seed=0,
     **options,
 ):
-    """Estimates how many nats of information two things share.
+    """Estimates the mutual information of two variables from samples, in nats.
 
-    The units of each are mapped by their ranks to a normal distribution, and
-    made uncorrelated, which changes no information. The samples are cut into
-    parts. For each, a critic is trained on the others, without one part that
-    says when to stop, and read on this part, which it has never seen: one
-    candidate for each pair, fresh pairs only.
+    The units of x and of z are mapped by their ranks to a normal distribution,
+    and decorrelated. The samples are cut into parts. For each part, critics are
+    trained on the others except one, by which training is stopped, and then
+    evaluated on the part itself, which they have never seen.
 
     Args:
-        x, z: arrays `(samples, ...)`, the i-th of one belonging to the i-th of
-            the other. Integers `(samples,)` of at most 100 values are class
-            labels. Or `x` is a data set of batches `(x, z)`, and `z` None.
+        x, z: arrays `(samples, ...)`; the i-th sample of x belongs to the i-th
+            of z. Integers `(samples,)` of at most 100 values are class labels.
+            Or `x` is a data set of batches `(x, z)`, and `z` None.
         estimator: str. One of `ESTIMATORS`, or of `REFERENCES`, which train
             nothing. Defaults to `"noise_contrastive"`.
-        critic: str, dict of a name and arguments, or None for the estimator's
-            own. One of `critics.CRITICS`.
-        encoder: `keras.Model`, or None. Front of the critic: x are raw pixels,
-            and its features are taken, without training it. Features never hold
-            more information than their images.
-        feature: str, or None for `"global"` or the only one. Which feature of
-            the encoder.
-        folds: int, 3 or more. Parts, of 10 samples or more. Defaults to 10.
-        members: int. Critics to a part, whose scores are averaged. Defaults
+        critic: str, one of `critics.CRITICS`; a dict of a name and arguments; a
+            critic; or None for the estimator's own.
+        encoder: `keras.Model`, or None. If given, x are raw pixels, of which
+            its features are used. It is not trained. Features never have more
+            information than their images.
+        feature: str, or None for `"global"` or the only one. The feature of the
+            encoder.
+        folds: int, 3 or more. Number of parts, of 10 samples or more each.
+            Defaults to 10.
+        members: int. Critics per part, whose scores are averaged. Defaults
             to 3.
-        epochs: int. At most so many. Defaults to 15.
-        batch_size: int. Samples in a step, all paired. Defaults to 64.
-        learning_rate: float. Of Adam at the first step; falls by a cosine.
+        epochs: int. Most epochs. Defaults to 15.
+        batch_size: int. Samples in a step, of which all pairs are scored.
+            Defaults to 64.
+        learning_rate: float. Of Adam at the first step; it falls to 0 along
+            half a cosine. Defaults to 4e-3.
         seed: int. Of the parts and the critics. Defaults to 0.
         **options: arguments of the estimator: `k` of `nearest_neighbors`,
             `limit` of `smile`, `alpha` of `interpolated`.
@@ -170,7 +172,7 @@ def estimate(
 
     Raises:
         ValueError: for too few samples, NaN, constants, repeated samples,
-            lengths that differ, more numbers than half the samples, discrete
+            different lengths, more units than half the samples, discrete
             samples for `nearest_neighbors`, or an unknown name.
 
     Example:
@@ -202,11 +204,17 @@ def estimate(
         known[name](**{name: value})
     if z is None:
         pairs = [] if batches.is_whole(x) else list(x)
-        is_pair = [isinstance(p, tuple | list) and len(p) == 2 for p in pairs]
+        is_pair = [
+            isinstance(p, tuple | list)
+            and len(p) == 2
+            and np.shape(p[0])[:1] == np.shape(p[1])[:1] != ()
+            for p in pairs
+        ]
         if not pairs or not all(is_pair):
             raise ValueError(
                 "`estimate` takes two arrays, x and z, or a data set of "
-                f"batches (x, z). Received: {type(x).__name__} alone"
+                "batches (x, z) of equal lengths. Received: "
+                f"{type(x).__name__} alone"
             )
         x, z = (
             np.concatenate([ops.convert_to_numpy(part) for part in side])
@@ -226,8 +234,8 @@ def estimate(
         ceiling = None
         if estimator == "nearest_neighbors":
             ceiling = references.neighbors_ceiling(len(x), **options)
-        found = REFERENCES[estimator](x, z, **options)
-        found = found, math.nan, ceiling
+        nats = REFERENCES[estimator](x, z, **options)
+        found = nats, math.nan, ceiling
         return _summary(estimator, len(x), is_infinite, *found, {})
     checks.integers(3, len(x) // _MIN_PART, folds=folds)
     how = ESTIMATORS[estimator]
@@ -253,7 +261,7 @@ def estimate(
     model = Trained(critic, how, estimator, folded.correlations)
     size = min(batch_size, len(folded.train[0]))
     num_train = len(folded.train[0]) // size * size
-    model(*(part[:2] for part in folded.train))
+    model([part[:2] for part in folded.train])
     model.start()
     steps = epochs * (num_train // size)
     model.compile(
@@ -261,7 +269,7 @@ def estimate(
             keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         ),
         steps_per_execution=num_train // size,
-        # Compiling would take longer than training.
+        # XLA would compile for longer than the training takes.
         jit_compile=False,
     )
     stopper = _BestOfEach(folded.stop)
@@ -292,7 +300,7 @@ def _summary(
     estimator, num_samples, is_infinite, nats, error, ceiling, history
 ):
     how = ESTIMATORS.get(estimator)
-    # About a nat below the log of the samples, one of them decides.
+    # Beyond this, a single sample dominates the mean of exponentials.
     limit = math.log(num_samples) - 1.0
     if ceiling is not None:
         limit = min(limit, 0.9 * ceiling)
@@ -327,7 +335,8 @@ class _Folds:
 
     Attributes:
         train, stop, report: pairs of float32 arrays `(n, critics, units)`.
-        correlations: float32 `(critics, k)`. Of the training samples.
+        correlations: float32 `(critics, k)`, canonical correlations of the
+            training samples.
     """
 
     def __init__(self, x, z, folds, members):
@@ -343,7 +352,7 @@ class _Folds:
                 side @ turn for side, turn in zip((x, z), turns, strict=True)
             ]
             for _ in range(members):
-                # Members of a part differ by the order of their samples, too.
+                # Members of a part also differ in the order of their samples.
                 ordered = generator.permutation(train), stop, report
                 parts.append([[side[r] for side in turned] for r in ordered])
         self.train, self.stop, self.report = (
@@ -358,7 +367,7 @@ class _Folds:
 
 
 class Trained(keras.Model):
-    """A critic with the averages and baselines of its estimator."""
+    """A critic with the moving averages and baselines of its estimator."""
 
     def __init__(self, critic, how, name, correlations):
         super().__init__()
@@ -366,36 +375,36 @@ class Trained(keras.Model):
         self.how = how
         self.estimator = name
         self.correlations = correlations
-        folds = (len(correlations),)
+        critics = (len(correlations),)
+        # NaN before the first step.
         self.log_average = self.add_weight(
-            folds, "zeros", trainable=False, name="log_average"
-        )
-        self.is_first = self.add_weight(
-            (), "ones", trainable=False, name="is_first"
+            critics,
+            keras.initializers.Constant(math.nan),
+            trainable=False,
+            name="log_average",
         )
         self.log_baseline = self.add_weight(
-            folds,
+            critics,
             "zeros",
             trainable=name in _HAS_BASELINE,
             name="log_baseline",
         )
 
     def start(self, least=0.0):
-        """Gives the critic its closed form, where it has one."""
+        """Starts the critic from canonical correlations, if it can."""
         self.critic.start(self.correlations, least)
 
-    def call(self, inputs, z=None):
-        x, z = inputs if z is None else (inputs, z)
-        return self.critic(x, z)
+    def call(self, pairs):
+        return self.critic(*pairs)
 
     def split_scores(self, pairs, members=1):
         """Returns joint and product scores of `(n, critics, units)` pairs.
 
-        Of `members` neighbouring critics, the mean.
+        The scores of each `members` consecutive critics are averaged.
         """
         x, z = (ops.convert_to_tensor(part) for part in pairs)
         size = self.critic.anchors_at_once
-        rows = [self(x[i : i + size], z) for i in range(0, len(x), size)]
+        rows = [self.critic(x[i : i + size], z) for i in range(0, len(x), size)]
         scores = ops.concatenate(rows, axis=1)
         scores = ops.reshape(scores, (-1, members, *ops.shape(scores)[1:]))
         return self.split(ops.mean(scores, axis=1))
@@ -410,7 +419,7 @@ class Trained(keras.Model):
         """Returns the nats of each fold."""
         function = function or self.how.reading
         if self.estimator in _HAS_BASELINE:
-            # Members of a part share theirs at a reading.
+            # Scores averaged over members take the mean of their baselines.
             of_parts = ops.reshape(self.log_baseline, (ops.shape(joint)[0], -1))
             baseline = ops.mean(of_parts, axis=1, keepdims=True)
             baseline = baseline + ops.zeros_like(joint)
@@ -429,18 +438,18 @@ class Trained(keras.Model):
         joint, product = self.split(y_pred)
         if self.estimator == "mine" and training:
             now = readings.log_mean_exp(product, (-2, -1))
-            kept = ops.logaddexp(
-                self.log_average + math.log(0.99), now + math.log(0.01)
+            past = ops.convert_to_tensor(self.log_average)
+            past = ops.where(ops.isnan(past), now, past)
+            self.log_average.assign(
+                ops.logaddexp(past + math.log(0.99), now + math.log(0.01))
             )
-            self.log_average.assign(ops.where(self.is_first > 0, now, kept))
-            self.is_first.assign(ops.zeros(()))
         return -ops.sum(self.objective(joint, product))
 
 
 class _BestOfEach(keras.callbacks.Callback):
-    """Keeps the best weights of each critic, by samples it is not trained on.
+    """Keeps the best weights of each critic, by the stopping part.
 
-    Ends the training once no critic has improved for five epochs.
+    Ends the training when no critic has improved for five epochs.
     """
 
     def __init__(self, pairs):
@@ -452,7 +461,7 @@ class _BestOfEach(keras.callbacks.Callback):
         self.best = self._objective()
         self.weights = self._weights()
         self.waited = 0
-        # The closed form is one of those to choose from.
+        # The weights before any training may turn out to be the best.
         self.model.start(least=0.2)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -460,11 +469,9 @@ class _BestOfEach(keras.callbacks.Callback):
         self.values.append(float(value.mean()))
         better = value > self.best
         self.best = np.where(better, value, self.best)
-        # Every weight but a count has the critics first.
+        # The first axis of every weight is that of the critics.
         self.weights = [
             np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-            if new.ndim
-            else new
             for new, old in zip(self._weights(), self.weights, strict=True)
         ]
         self.waited = 0 if better.any() else self.waited + 1
@@ -479,7 +486,7 @@ class _BestOfEach(keras.callbacks.Callback):
 
     def _objective(self):
         pairs = self.model.split_scores(self.pairs)
-        # MINE's own has no value.
+        # The value of MINE's own objective has no meaning.
         function = self.model.how.objective
         if function is readings.mine:
             function = readings.donsker_varadhan
@@ -487,10 +494,10 @@ class _BestOfEach(keras.callbacks.Callback):
 
 
 def _calibrated(stop_joint, stop_product, joint, product):
-    """Scales and shifts scores to be log-ratios, as other samples have it.
+    """Scales and shifts scores so that they are log-ratios of densities.
 
-    A logistic regression of each fold's scores on samples of the stopping part,
-    which makes too confident scores smaller.
+    By a logistic regression of each fold's scores on the stopping part, which
+    reduces scores that are too confident.
     """
     stop = (ops.convert_to_numpy(each) for each in (stop_joint, stop_product))
     lines = [_logistic_line(*fold) for fold in zip(*stop, strict=True)]
@@ -499,7 +506,10 @@ def _calibrated(stop_joint, stop_product, joint, product):
 
 
 def _logistic_line(joint, product):
-    """Returns scale and shift of the best log-ratios, held near 1 and 0."""
+    """Returns the scale and shift of a logistic regression, near 1 and 0.
+
+    By Newton's method, with a small penalty on the distance from 1 and 0.
+    """
     product = product.reshape(-1)
     scores = np.concatenate([joint, product]).astype("float64")
     design = np.stack([scores, np.ones_like(scores)], axis=1)
@@ -518,7 +528,7 @@ def _logistic_line(joint, product):
         slope += 1e-3 * (line - before)
         curve = (design * (weights * odds * (1 - odds))[:, None]).T @ design
         step = np.linalg.solve(curve + 1e-3 * np.eye(2), slope)
-        # Of scores far from 0, Newton's step leads away from the least loss.
+        # For scores far from 0, a whole step may increase the loss.
         while loss(line - step) > loss(line) and np.abs(step).max() > 1e-9:
             step = step / 2
         line = line - step

@@ -1,32 +1,36 @@
-"""InfoNCE where each candidate chooses among several features of an anchor.
+"""InfoNCE in which each target chooses among several features of an image.
 
-Section 3.6 of https://arxiv.org/abs/1906.00910. Of an image, features `j` of a
-mixture are scored against target `i` of its other view, by the score of NCE
-`s_ij`. A distribution `q` assigns each target to the mixture, and
+Section 3.6 of https://arxiv.org/abs/1906.00910. `s_ij` is the NCE score, in
+nats, of feature `j` of an image's mixture and target `i` of its other view. A
+distribution `q_i` over the features is assigned to each target, and
 
     sum_j q_ij s_ij + H(q_i) / temperature
 
-is maximised, in `q` by `assignment` and in the features by training.
+is maximised: over `q` by `assignment`, over the features by training.
 """
 
 from keras import ops
 
 
 def assignment(nce_scores, temperature, axis=-1):
-    """Returns how much each target is explained by each feature, in [0, 1].
+    """Returns the distribution over features for each target, in [0, 1].
 
     Args:
-        nce_scores: tensor. Scores of NCE in nats, see `bounds.nce_scores`.
-        temperature: float. The higher, the greedier.
+        nce_scores: tensor of NCE scores in nats; see `bounds.nce_scores`.
+        temperature: float. High temperatures choose the best feature alone.
         axis: int. The axis of the mixture. Defaults to the last.
+
+    Returns:
+        Tensor of the same shape.
     """
     return ops.softmax(temperature * nce_scores, axis=axis)
 
 
 def value_of_assignment(nce_scores, temperature, axis=-1):
-    """Returns the expected score plus the weighted entropy, at its maximum.
+    """Returns the expected score plus weighted entropy, at its maximum.
 
-    Its slope at each score is the assignment. See `assignment`.
+    Its derivative at each score is the `assignment`. It has the shape of the
+    scores without `axis`.
     """
     return ops.logsumexp(temperature * nce_scores, axis=axis) / temperature
 
@@ -35,8 +39,8 @@ def combine(nce_scores, num_mixtures, temperature):
     """Returns the value of each target under its best assignment; Eq. 6.
 
     Args:
-        nce_scores: tensor `(images * num_mixtures, ...)`. Scores of NCE in
-            nats, those of an image's features one after the other.
+        nce_scores: tensor `(images * num_mixtures, ...)` of NCE scores in nats.
+            The features of an image follow each other.
         num_mixtures: int. Number of features of an image.
         temperature: float. See `assignment`.
 

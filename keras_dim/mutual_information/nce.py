@@ -1,4 +1,4 @@
-"""Noise-contrastive estimation: tell data from noise of a known density."""
+"""Noise-contrastive estimation: data against noise of a known density."""
 
 import math
 
@@ -6,21 +6,21 @@ from keras import ops
 
 
 def binary_nce(data_log_ratios, noise_log_ratios):
-    """Returns the loss of telling one datum from several noise samples.
+    """Returns the loss of classifying one datum and several noise samples.
 
-    The logarithm of the odds that a sample is data is its log-ratio less the
-    logarithm of the number of noise samples to a datum. At the minimum, the
-    model has the density of the data.
+    The log-odds that a sample is data are its log-ratio minus the logarithm of
+    the number of noise samples per datum. At the minimum, the model has the
+    density of the data.
 
     Args:
         data_log_ratios: tensor `(batch,)`. Log-density of the data under the
-            model, its learned or estimated normaliser included, less that
+            model, including its learned or estimated normaliser, minus that
             under the noise.
         noise_log_ratios: tensor `(batch, noise samples)`. The same of the
-            noise samples, which are summed, not averaged.
+            noise samples. Their losses are summed, not averaged.
 
     Returns:
-        Float32 tensor `(batch,)`, to be minimised.
+        Float32 tensor `(batch,)` in nats, to be minimised.
 
     Reference: [Gutmann and Hyvarinen, 2012](
     https://jmlr.org/papers/v13/gutmann12a.html).

@@ -8,27 +8,27 @@ from keras import ops
 from keras_dim import distribution
 
 _NO_NEGATIVES = (
-    "A batch of one image has no negatives: take batches of two or more, and "
-    "leave out a rest of one (drop_remainder=True)"
+    "A batch of one image has no negatives: use batches of two or more, and "
+    "leave out a last batch of one (drop_remainder=True)"
 )
 
 
 class DotProductScores(typing.NamedTuple):
     """Inner products of all anchors with all candidates, not yet computed.
 
-    Bounds compute them whole, or a few anchors at a time. Under a
+    Bounds compute them all at once, or for a few anchors at a time. Under a
     `tf.distribute` strategy, the anchors may be those of all replicas and the
     candidates those of this one: each replica then holds a part of every row.
 
     Attributes:
         anchors: tensor `(anchors, units)`.
         candidates: tensor `(candidates, ..., units)`.
-        own_anchors: tensor `(own anchors, units)`, or None where `anchors` are
-            all of this replica. The anchors of this replica's images, in the
-            order of its candidates; several of an image follow each other.
-        limit: float or None. Scores are clipped to it; see `soft_clip`.
-        products: tensor `(anchors, candidates, ...)` or None. The inner
-            products, once `computed`.
+        own_anchors: tensor `(own anchors, units)`, the anchors of this
+            replica's images, in the order of its candidates; several anchors of
+            an image follow each other. None if `anchors` are those.
+        limit: float or None. Limit of `soft_clip`.
+        products: tensor `(anchors, candidates, ...)`, the inner products, or
+            None if they are not computed yet.
     """
 
     anchors: typing.Any
@@ -49,7 +49,7 @@ class DotProductScores(typing.NamedTuple):
         return self.own_anchors is not None
 
     def computed(self):
-        """Returns a copy that holds the inner products, to be used twice."""
+        """Returns a copy that holds the inner products, to reuse them."""
         if self.products is not None:
             return self
         products = dot_products(self.anchors, self.candidates)
@@ -77,7 +77,7 @@ class DotProductScores(typing.NamedTuple):
         """Returns the mean of all squared scores before clipping."""
         if self.products is not None:
             return ops.mean(ops.square(self.products))
-        # The memory of second moments does not grow with the batch.
+        # By second moments, whose memory does not grow with the batch.
         moments = []
         for factor in (self.anchors, self.candidates):
             flat = ops.reshape(factor, (-1, factor.shape[-1]))
@@ -101,10 +101,10 @@ class Pairs(typing.NamedTuple):
     negatives: typing.Any
 
     def clipped(self, limit, chunk_size=None):
-        """Returns pairs whose scores are clipped softly, see `soft_clip`.
+        """Returns pairs whose scores are clipped; see `soft_clip`.
 
-        Without a `chunk_size`, the scores fit into memory at once. They are
-        computed then, once for the bound and for a penalty.
+        Without a `chunk_size`, the scores are computed now, once for the bound
+        and for a penalty.
         """
         scores = self.scores if chunk_size else self.scores.computed()
         return self._replace(scores=scores._replace(limit=limit))
@@ -115,22 +115,21 @@ def dot_product_pairs(
 ):
     """Pairs the vectors of a batch with each other by their inner products.
 
-    A pair is positive where both come from one image, and else negative. An
-    image is known by its row among those of all replicas.
+    A pair is positive if both come from one image, and negative otherwise.
 
     Args:
-        anchors: tensor `(images, units)` or, with several anchors to an image,
+        anchors: tensor `(images, units)` or, with several anchors per image,
             `(images, ..., units)`.
         candidates: tensor `(images, ..., units)`.
         temperature: float. Scores are divided by it. Defaults to 1.
         negatives_from: str. `"all_replicas"` pairs the anchors of all replicas
-            with this replica's candidates, `"own_replica"` only its own.
-            Anchors travel because there are fewer of them. Defaults to
-            `"all_replicas"`.
+            with this replica's candidates, `"own_replica"` only its own
+            anchors. Anchors are exchanged because there are fewer of them.
+            Defaults to `"all_replicas"`.
 
     Returns:
-        `Pairs` with `DotProductScores`: one row to an anchor, those of an
-        image one after the other.
+        `Pairs` with `DotProductScores`: one row per anchor; the anchors of an
+        image follow each other.
     """
     own = flat_locations(anchors) / temperature
     candidates = flat_locations(candidates)
@@ -152,8 +151,8 @@ def dot_product_pairs(
 def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
     """Pairs all views of all images of a batch with each other.
 
-    A pair is positive where two views come from one image, and negative where
-    they come from two images. A view with itself is neither.
+    A pair is positive if two views come from one image, and negative if they
+    come from two images. A view with itself is neither.
 
     Args:
         views: list of tensors `(images, units)`, one for each view.
@@ -162,13 +161,13 @@ def view_pairs(views, temperature=1.0, negatives_from="all_replicas"):
             this replica's views are paired with those of all replicas.
 
     Returns:
-        `Pairs` with scores `(anchors, candidates)`, both the views of an image
-        one after the other. Each anchor has as many positives as there are
-        other views of its image.
+        `Pairs` with scores `(anchors, candidates)`; along both axes, the views
+        of an image follow each other. The positives of an anchor are the other
+        views of its image.
     """
     own = ops.stack(views, axis=1)
     images, num_views = distribution.row_numbers(ops.shape(own)[0]), len(views)
-    # Each view has a number of its own.
+    # Each view of each image has its own number.
     numbers = num_views * images[:, None] + ops.arange(num_views)
     candidates, others = _gathered(negatives_from, own, numbers)
     others = distribution.require_rows(others, 2, _NO_NEGATIVES)
@@ -186,8 +185,7 @@ def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
         predictions: tensor `(images, rows, columns, units)`, of which the last
             `step` rows have no target.
         targets: tensor of the same shape. The negatives of a prediction are
-            all locations of all images, its own image included, but the one
-            that it predicts.
+            all other locations of all images, including its own image.
         step: int. Rows from a prediction to its target, 1 or more.
         negatives_from: str. See `dot_product_pairs`.
 
@@ -200,7 +198,7 @@ def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
     numbers = size * images[:, None] + ops.arange(size)
     own = ops.reshape(numbers, (-1, num_rows, num_columns))[:, step:]
     numbers, targets = _gathered(negatives_from, numbers, targets)
-    # Vectors of any length: half precision would round their products.
+    # Half precision would round the products of long vectors.
     anchors, candidates = (
         ops.cast(_rows(each), "float32")
         for each in (predictions[:, : num_rows - step], targets)
@@ -213,13 +211,13 @@ def row_pairs(predictions, targets, step, negatives_from="all_replicas"):
 def drawn_row_pairs(
     predictions, targets, step, draws, negatives_from="all_replicas"
 ):
-    """Pairs predictions as `row_pairs`, with some random locations.
+    """Pairs predictions with their targets and with random other locations.
 
     Args:
         predictions, targets, step: see `row_pairs`.
         draws: float tensor `(images, rows - step, columns, negatives)`,
-            uniform in [0, 1). Each is a location of the rows from `step` on,
-            of any image, perhaps of the target itself.
+            uniform in [0, 1). Each stands for a location of the rows from
+            `step` on, of any image, possibly of the target itself.
         negatives_from: str. See `dot_product_pairs`.
 
     Returns:
@@ -242,12 +240,12 @@ def drawn_row_pairs(
 
 
 def same_id(anchor_ids, candidate_ids):
-    """Returns which pairs come from one image, `(anchors, candidates)`."""
+    """Returns a mask `(anchors, candidates)` of the pairs with equal ids."""
     return ops.cast(anchor_ids[:, None] == candidate_ids[None, :], "float32")
 
 
 def soft_clip(scores, limit):
-    """Returns `limit tanh(scores / limit)`; without a limit, the scores.
+    """Returns `limit tanh(scores / limit)`, or the scores if `limit` is None.
 
     Section 3.3 of https://arxiv.org/abs/1906.00910.
     """
@@ -256,7 +254,7 @@ def soft_clip(scores, limit):
 
 def dot_products(anchors, candidates):
     """Returns all inner products in float32, `(anchors, candidates, ...)`."""
-    # One plain matrix product: the shape that matrix units are built for.
+    # A single matrix product is the fastest.
     products = ops.matmul(anchors, ops.transpose(_rows(candidates)))
     products = ops.cast(products, "float32")
     return ops.reshape(products, (-1, *ops.shape(candidates)[:-1]))

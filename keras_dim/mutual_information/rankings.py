@@ -1,8 +1,8 @@
 """Losses that rank a positive above negatives: margins and N-pairs.
 
-The objects serve as a method's `bound=`, where they are to be maximised: each
-is the negative of its loss. They take scores `(anchors, candidates)` that are
-computed, with one positive to a row.
+The objects are for the argument `bound` of a method, which is maximised: each
+returns minus its loss. They take computed scores `(anchors, candidates)`, with
+one positive per row.
 """
 
 import keras
@@ -17,7 +17,7 @@ from keras_dim.mutual_information import pairs as pairs_lib
 class Ranking(configurable.ConfigurableObject):
     """Base of losses that compare a positive with the negatives of its row."""
 
-    # Whether scores must be cosines, and not be divided by a temperature.
+    # Whether scores must be cosines, not divided by a temperature.
     takes_cosines = False
 
     def __call__(self, scores, positives, negatives):
@@ -35,7 +35,7 @@ class Ranking(configurable.ConfigurableObject):
         return -self.loss(own, scores, masks[1])
 
     def ceiling(self, num_negatives):
-        """Returns None: the greatest value is 0, and tells nothing."""
+        """Returns None: the greatest value is 0 for any number of negatives."""
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
@@ -78,12 +78,12 @@ class OneVsOne(Ranking):
 class ContrastiveMargin(Ranking):
     """Distances of unit vectors, held apart by a margin.
 
-    With `D^2 = 2 - 2 score`, half of the mean of `D^2` over positives and of
-    `max(0, margin - D)^2` over negatives: both kinds count alike, however many
-    negatives there are. Scores must be cosines: `temperature=1`.
+    With `D^2 = 2 - 2 score`, half of the mean of `D^2` over positives plus half
+    of the mean of `max(0, margin - D)^2` over negatives. Scores must be
+    cosines: `temperature=1`.
 
     Args:
-        margin: float. Distance from which negatives are let be, below 2.
+        margin: float. Distance from which negatives have no loss, below 2.
             Defaults to 1.
 
     Reference: [Hadsell et al., 2006](https://doi.org/10.1109/CVPR.2006.100).
@@ -106,14 +106,17 @@ class ContrastiveMargin(Ranking):
 def contrastive_margin(squared_distances, is_different, margin=1.0):
     """Returns the loss of each pair; Eq. 4 of Hadsell et al.
 
-    `0.5 D^2` for pairs that belong together, `0.5 max(0, margin - D)^2` for
-    others, whose slope is 0 where `D` is 0.
+    `0.5 D^2` for positive pairs, `0.5 max(0, margin - D)^2` for negative ones,
+    with a derivative of 0 at `D = 0`.
 
     Args:
         squared_distances: tensor. `D^2`, not negative.
-        is_different: tensor that broadcasts to it: 1 where a pair does not
-            belong together, else 0.
+        is_different: tensor that broadcasts to it: 1 for negative pairs, 0 for
+            positive ones.
         margin: float. Defaults to 1.
+
+    Returns:
+        Tensor of the shape of `squared_distances`.
     """
     is_apart = squared_distances > 0
     # The root of 0 has an infinite slope.
@@ -126,20 +129,22 @@ def contrastive_margin(squared_distances, is_different, margin=1.0):
 
 
 def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
-    """Returns the N-pair loss of vectors of any length; Sohn, 2016.
+    """Returns the N-pair loss of vectors of any length.
 
-    The positive of an anchor is in its own row, and those of the other anchors,
-    on all replicas, are its negatives.
+    The positive of an anchor is in the same row. Its negatives are the
+    positives of all other anchors, on all replicas.
 
     Args:
         anchors, positives: tensors `(images, units)`.
-        one_vs_one: bool. Whether each negative is compared on its own, instead
+        one_vs_one: bool. Whether each negative is compared separately, instead
             of all by a softmax. Defaults to `False`.
         l2: float. Weight of the mean squared length of anchors plus that of
             positives. Defaults to 0.
 
     Returns:
-        Scalar, to be minimised.
+        Float32 scalar, to be minimised.
+
+    Reference: [Sohn, 2016](https://papers.nips.cc/paper/6200).
     """
     anchors, positives = (
         ops.cast(each, "float32") for each in (anchors, positives)
@@ -153,7 +158,7 @@ def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
     if one_vs_one:
         losses = ops.sum(others * ops.softplus(gaps), axis=1)
     else:
-        # The own score less itself is 0.
+        # The positive's own gap is 0.
         losses = ops.logsumexp(ops.where(others > 0, gaps, 0.0), axis=1)
     lengths = [
         ops.sum(ops.square(each), axis=1) for each in (anchors, positives)
@@ -162,12 +167,12 @@ def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
 
 
 def check_cosines(bound, temperature):
-    """Raises a `ValueError` for a bound that needs scores to be cosines.
+    """Raises a `ValueError` for a bound of cosines with other scores.
 
     Args:
         bound: bound object.
-        temperature: float, by which cosines are divided; or None for scores
-            that are no cosines.
+        temperature: float, by which cosines are divided; or None if the scores
+            are no cosines.
     """
     if not getattr(bound, "takes_cosines", False) or temperature == 1:
         return

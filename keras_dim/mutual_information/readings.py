@@ -1,21 +1,26 @@
-"""Nats from scores of independent pairs: one image to each candidate.
+"""Estimates of mutual information from a critic's scores of independent pairs.
 
-Every function takes `joint`, shape `(..., n)`, the scores of pairs drawn
-together, and `product`, shape `(..., n, m)`, those of each anchor with
-candidates of other pairs, drawn apart. Leading axes are separate problems. A
-function returns `(...)`, nats to be maximised by a critic.
+Every function takes `joint`, shape `(..., n)`, the scores of pairs drawn from
+the joint distribution, and `product`, shape `(..., n, m)`, the scores of each
+anchor with candidates of other pairs. Leading axes are separate problems. A
+function returns `(...)`, in nats, to be maximised by a critic.
 
-For a critic that has not seen these pairs they are: a lower bound on
-mutual information in expectation (`nwj`, `tuba`, `interpolated`, `info_nce`);
-a lower bound for infinitely many pairs, and above it for few
-(`donsker_varadhan`); a bound on another divergence (`jensen_shannon`,
-`noise_contrastive` and the f-divergences, whose best critic is the log-ratio of
-densities); an estimate without a side (`density_ratio`, `smile`); an upper
-bound if the critic is the true conditional log-density (`club`,
-`leave_one_out`). Of pairs that the critic was trained on, none is a bound.
+For pairs that the critic has not seen, they are
 
-Formulas: [Poole et al., 2019](https://arxiv.org/abs/1905.06922) where nothing
-else is said.
+- lower bounds on mutual information in expectation: `nwj`, `tuba`,
+  `interpolated`, `info_nce`;
+- a lower bound for infinitely many pairs, and greater for few:
+  `donsker_varadhan`;
+- lower bounds on another divergence, whose best critic is the log-ratio of
+  densities: `jensen_shannon`, `noise_contrastive` and the f-divergences;
+- no bounds: `density_ratio`, `smile`;
+- upper bounds if the critic is the true conditional log-density: `club`,
+  `leave_one_out`.
+
+For pairs that the critic was trained on, none is a bound.
+
+Formulas without another reference are from [Poole et al., 2019](
+https://arxiv.org/abs/1905.06922).
 """
 
 import math
@@ -37,42 +42,41 @@ def density_ratio(joint, product):
 
 
 def donsker_varadhan(joint, product):
-    """Mean joint score less the log-mean-exp of product scores.
+    """Mean joint score minus the log-mean-exp of product scores.
 
-    Biased upwards by few pairs, as the logarithm stands outside the mean.
+    Few pairs bias it upwards, as the logarithm is outside the mean.
     """
     return ops.mean(joint, axis=-1) - log_mean_exp(product, (-2, -1))
 
 
 def mine(joint, product, log_average):
-    """The function whose gradient MINE follows; its value means nothing.
+    """A function with the gradient of MINE, whose value has no meaning.
 
     The gradient is that of `donsker_varadhan` with a moving average in place of
     the batch's mean exponential; Eq. 12 of https://arxiv.org/abs/1801.04062.
 
     Args:
         joint, product: see the module.
-        log_average: tensor `(...)`. Logarithm of the moving average, which has
-            seen this batch.
+        log_average: tensor `(...)`. Logarithm of the moving average, which
+            includes this batch.
     """
     ratio = log_mean_exp(product, (-2, -1)) - ops.stop_gradient(log_average)
     return ops.mean(joint, axis=-1) - ops.exp(ratio)
 
 
 def nwj(joint, product):
-    """Mean joint score less the mean of exp(score - 1).
+    """Mean joint score minus the mean of exp(score - 1).
 
-    The best critic is 1 and the log-ratio. [Nguyen et al., 2010](
+    The best critic is 1 plus the log-ratio of densities. [Nguyen et al., 2010](
     https://arxiv.org/abs/0809.0853).
     """
     return tuba(joint, product, ops.ones_like(joint))
 
 
 def tuba(joint, product, log_baseline):
-    """The bound with a baseline for each anchor, shape `(..., n)`.
+    """The bound with a log baseline of each anchor, shape `(..., n)`.
 
-    At the best baseline, the log of an anchor's partition function, it is the
-    log-ratio's mean.
+    The best baseline is the log of an anchor's partition function.
     """
     of_rows = ops.exp(log_mean_exp(product, -1) - log_baseline)
     return ops.mean(joint - log_baseline - of_rows, axis=-1) + 1.0
@@ -97,15 +101,15 @@ def interpolated(joint, product, log_baseline, alpha=0.5):
 
 
 def info_nce(joint, product):
-    """InfoNCE with one positive to `m` negatives; at most `log(1 + m)`."""
+    """InfoNCE of one positive and `m` negatives; at most `log(1 + m)`."""
     with_own = log_mean_exp(_with_joint(joint, product), -1)
     return ops.mean(joint - with_own, axis=-1)
 
 
 def smile(joint, product, limit=5.0):
-    """Donsker-Varadhan with product scores clipped to +-`limit`.
+    """Donsker-Varadhan with product scores clipped to `[-limit, limit]`.
 
-    Less variance for a bias of either sign; Eq. 15 of
+    Clipping reduces the variance, and adds a bias of either sign; Eq. 15 of
     https://arxiv.org/abs/1910.06222.
     """
     return donsker_varadhan(joint, ops.clip(product, -limit, limit))
@@ -118,7 +122,7 @@ def jensen_shannon(joint, product):
 
 
 def noise_contrastive(joint, product):
-    """Binary noise contrast, `m` noise samples to one; see `bounds`."""
+    """Binary noise contrast, `m` noise samples per datum; see `bounds`."""
     count = ops.cast(ops.shape(product)[-1], "float32")
     log_count = ops.log(count)
     noise = count * _mean(ops.softplus(product - log_count))
@@ -143,7 +147,7 @@ def squared_hellinger(joint, product):
 
 
 def pearson_chi_squared(joint, product):
-    """Bounds the chi-squared divergence, by ratios instead of their logs."""
+    """Bounds the chi-squared divergence."""
     return (
         2.0 * ops.mean(ops.exp(joint), axis=-1)
         - _mean(ops.exp(2.0 * product))
@@ -152,23 +156,24 @@ def pearson_chi_squared(joint, product):
 
 
 def club(joint, product):
-    """Mean conditional log-density of joint less that of product pairs.
+    """Mean conditional log-density of joint minus that of product pairs.
 
-    An upper bound for the true conditional; https://arxiv.org/abs/2006.12013.
+    https://arxiv.org/abs/2006.12013.
     """
     return ops.mean(joint, axis=-1) - _mean(product)
 
 
 def leave_one_out(joint, product):
-    """Mean conditional log-density less the log-mean-exp of the others'.
+    """Mean conditional log-density minus the log-mean-exp of other conditions.
 
-    Rows of `product` hold one outcome and the conditions of other pairs.
+    A row of `product` has the log-densities of one outcome given the conditions
+    of other pairs.
     """
     return ops.mean(joint - log_mean_exp(product, -1), axis=-1)
 
 
 def split(scores):
-    """Returns the joint and the product scores of a square of all pairs.
+    """Returns the joint and the product scores of a square matrix of pairs.
 
     Args:
         scores: tensor `(..., n, n)`, whose diagonal holds the joint pairs.
@@ -178,7 +183,7 @@ def split(scores):
     """
     *lead, n, _ = ops.shape(scores)
     joint = ops.diagonal(scores, axis1=-2, axis2=-1)
-    # Without its first entry, the diagonal is the last of n + 1 columns.
+    # After the first entry is dropped, the last of n + 1 columns is diagonal.
     flat = ops.reshape(scores, (*lead, n * n))[..., 1:]
     rest = ops.reshape(flat, (*lead, n - 1, n + 1))[..., :-1]
     return joint, ops.reshape(rest, (*lead, n, n - 1))

@@ -1,9 +1,9 @@
-"""Sums over the rows of a score matrix, whole or a few rows at a time.
+"""Sums over the rows of a score matrix, at once or in chunks of rows.
 
-The scores of a batch against all its locations are the largest tensor of a
+The scores of a batch with all its locations are the largest tensor of a
 training step. In chunks, they are computed for a few anchors at a time and
-once more for the gradient, so that memory grows with the batch and not with
-its square.
+again for the gradient, so that memory grows with the batch and not with its
+square.
 """
 
 from keras import ops
@@ -15,7 +15,7 @@ VERY_NEGATIVE = -1e9
 
 
 def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
-    """Applies a function to all rows of scores, or to a few at a time.
+    """Applies a function to each row of scores, with a bounded memory.
 
     Args:
         of_rows: callable from scores `(rows, candidates, ...)` and a mask that
@@ -24,20 +24,20 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
             broadcast to the scores, to the derivative at each score.
         scores: tensor `(anchors, candidates, ...)` or `DotProductScores`.
         mask: tensor with the scores' rank that broadcasts to them.
-        chunk_size: int, or None for all rows at once. Rows at a time; for
-            `DotProductScores` only.
+        chunk_size: int, or None for all rows at once. Number of rows at a time;
+            for `DotProductScores` only.
 
     Returns:
         Float32 tensor `(anchors,)`; and the scores, for other terms of the
-        loss. Their part of the gradient of the candidates is then added in
+        loss. If these use the returned scores, their gradients are added in
         place, which saves a tensor as large as the candidates.
     """
     mask = ops.cast(mask, "float32")
     if not isinstance(scores, pairs.DotProductScores):
         if chunk_size is not None:
             raise ValueError(
-                "`chunk_size` saves memory where scores are not computed yet, "
-                "as in Deep InfoMax and AMDIM: leave it out, or pass "
+                "`chunk_size` saves memory only if scores are not computed "
+                "yet, as in Deep InfoMax and AMDIM: leave it out, or pass "
                 "DotProductScores(anchors, candidates) as `scores`. Received: "
                 f"{type(scores).__name__}"
             )
@@ -73,7 +73,7 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
             own, rows = rows_of(anchors, first)
             of_chunk = of_rows(rows, chunk_of(filled_mask, first))
             values = ops.slice_update(values, (first,), of_chunk)
-            # Written back, so that each chunk waits for the one before it.
+            # Writing the anchors back makes each chunk wait for the last one.
             return ops.slice_update(anchors, (first, 0), own), values
 
         values = ops.fori_loop(
@@ -84,7 +84,7 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
         )[1]
 
         def gradient(*upstreams):
-            # JAX passes those of both outputs as one.
+            # JAX passes the gradients of both outputs as one argument.
             upstream, added = upstreams if len(upstreams) > 1 else upstreams[0]
             upstream = fill(upstream)
             flat = ops.reshape(candidates, (-1, candidates.shape[-1]))
@@ -105,12 +105,12 @@ def reduce_rows(of_rows, slopes_of_rows, scores, mask, chunk_size=None):
                 if scores.limit is not None:
                     # The derivative of the clipping.
                     slopes = slopes * (1.0 - ops.square(rows / scores.limit))
-                # Products run in the precision of the factors.
+                # Products are computed in the precision of the factors.
                 slopes = ops.reshape(slopes, (chunk_size, -1))
                 slopes = ops.cast(slopes, own.dtype)
                 of_candidates = ops.matmul(ops.transpose(slopes), own)
                 of_anchors = ops.matmul(slopes, flat)
-                # Slopes take the place of their anchors.
+                # Slopes overwrite their anchors, which saves memory.
                 return (
                     ops.slice_update(anchors, (first, 0), of_anchors),
                     candidate_slopes + ops.cast(of_candidates, "float32"),
@@ -140,7 +140,7 @@ def sum_rows(function, slope, scores, mask, chunk_size=None):
     """
 
     def of_rows(rows, mask):
-        # `where`, as an exponential that overflowed elsewhere times 0 is NaN.
+        # `where`, as 0 times an overflowed exponential is NaN.
         return ops.sum(ops.where(mask > 0, function(rows), 0.0), _axes(rows))
 
     def slopes_of_rows(rows, mask, _):
@@ -154,8 +154,8 @@ def log_sum_exp_rows(
 ):
     """Returns the log of the sum of each row's exponentials, and the scores.
 
-    `outside_score` is the score of pairs where the mask is 0; by default they
-    are left out. See `reduce_rows`.
+    Pairs outside the mask have the score `outside_score`; by default they are
+    left out. See `reduce_rows`.
     """
 
     def of_rows(rows, mask):
@@ -169,11 +169,11 @@ def log_sum_exp_rows(
 
 
 def count_rows(scores, mask):
-    """Returns how many pairs of each row the mask holds, float32 `(anchors,)`.
+    """Returns the number of pairs in each row's mask, float32 `(anchors,)`.
 
-    Where all rows share one mask, `(1,)`.
+    If all rows share one mask, the shape is `(1,)`.
     """
-    # Entries of the mask may each stand for several scores.
+    # An entry of the mask may be broadcast to several scores.
     counts = ops.sum(ops.cast(mask, "float32"), _axes(mask))
     sizes = zip(shape_of(scores)[1:], ops.shape(mask)[1:], strict=True)
     for length, entries in sizes:

@@ -1,4 +1,4 @@
-"""Samples of two vectors, checked, and maps that keep their information."""
+"""Checks of samples, and transformations that keep their information."""
 
 import numpy as np
 
@@ -9,11 +9,15 @@ def vectors(name, values):
     """Returns samples as float64 `(samples, units)`, without constant units.
 
     Integers `(samples,)` of at most 100 values are class labels, and become
-    indicators of their class.
+    one-hot.
+
+    Args:
+        name: str, for messages.
+        values: array `(samples, ...)`.
 
     Raises:
-        ValueError: for fewer than 100 samples, for values that are not finite
-            or no numbers, or that are the same in all samples.
+        ValueError: for fewer than 100 samples, values that are not finite or no
+            numbers, or the same values in all samples.
     """
     values = np.asarray(values)
     if values.ndim == 0 or len(values) < MIN_SAMPLES:
@@ -41,7 +45,7 @@ def vectors(name, values):
 
 
 def check_pair(x, z):
-    """Raises a `ValueError` for rows that are no independent pairs.
+    """Raises a `ValueError` for different lengths, many units or repetitions.
 
     Args:
         x, z: arrays `(samples, units)`.
@@ -54,34 +58,35 @@ def check_pair(x, z):
     limit = len(x) // 2
     if max(x.shape[1], z.shape[1]) > limit:
         raise ValueError(
-            f"{len(x):,} samples of {x.shape[1]:,} and {z.shape[1]:,} numbers: "
-            f"give at most {limit:,} numbers, such as principal components or "
-            "an encoder's features, or more samples"
+            f"{len(x):,} samples allow at most {limit:,} units of x and of z: "
+            "give fewer, such as principal components or an encoder's "
+            f"features, or more samples. Received: {x.shape[1]:,} and "
+            f"{z.shape[1]:,} units"
         )
     distinct = num_distinct(np.concatenate([x, z], axis=1))
     of_each = num_distinct(x), num_distinct(z)
     is_continuous = max(of_each) > limit
-    # Whole samples that repeat, and no labels.
+    # Rows that repeat as a whole. Labels repeat with other partners.
     is_repeated = of_each == (distinct, distinct) and distinct >= MIN_SAMPLES
     if distinct < len(x) and (is_continuous or is_repeated):
         raise ValueError(
-            f"{len(x) - distinct:,} of {len(x):,} pairs repeat another one: a "
-            "critic would know them by heart. Leave repetitions out"
+            f"{len(x) - distinct:,} of {len(x):,} pairs repeat another one, "
+            "which a critic would memorise: leave repetitions out"
         )
 
 
 def share_a_number(x, z):
-    """Returns whether a continuous number is a linear one of x and of z alike.
+    """Returns whether a continuous linear function of x equals one of z.
 
-    Its information is infinite.
+    Their mutual information is infinite then.
 
     Args:
-        x, z: arrays `(samples, units)`.
+        x, z: arrays `(samples, units)`, without constant units.
     """
     if x.shape[1] + z.shape[1] >= len(x) - 1:
-        # So many units have one in common by chance.
+        # So many units always have one in common.
         return False
-    x, z = whitened(x), whitened(z)
+    x, z = (whitened(each / each.std(axis=0)) for each in (x, z))
     turned, correlations, _ = np.linalg.svd(x.T @ z / len(x))
     common = x @ turned[:, : len(correlations)][:, correlations > 1 - 1e-9]
     return any(
@@ -95,9 +100,10 @@ def num_distinct(rows):
 
 
 def normal_scores(rows):
-    """Maps each unit by its ranks to a standard normal, ties to their middle.
+    """Maps the ranks of each unit to quantiles of a standard normal.
 
-    An increasing map of each unit, so that no information is lost or won.
+    Equal values get their mean rank. The map is increasing, and changes no
+    information.
     """
     from scipy import special
     from scipy import stats
@@ -109,7 +115,7 @@ def normal_scores(rows):
 def whitened(rows):
     """Returns uncorrelated units of mean 0 and deviation 1.
 
-    Directions in which the samples do not extend are left out.
+    Directions of (nearly) no variance are left out.
     """
     rows = rows - rows.mean(axis=0)
     variances, directions = np.linalg.eigh(rows.T @ rows / len(rows))
@@ -118,11 +124,15 @@ def whitened(rows):
 
 
 def canonical(x, z):
-    """Canonical correlations of whitened samples, shrunk, and directions.
+    """Returns the shrunk canonical correlations of whitened samples.
 
-    Singular values of the correlations between x and z, of which noise alone
-    would have some: those within its range become 0, the others are reduced to
-    the least mean square error; https://arxiv.org/abs/1405.7511.
+    Noise alone gives singular values of the cross-covariance above 0. Those in
+    the range of noise become 0, the others are reduced such that the mean
+    squared error is least; [Gavish and Donoho, 2017](
+    https://arxiv.org/abs/1405.7511).
+
+    Args:
+        x, z: arrays `(samples, units)`, whitened.
 
     Returns:
         `(correlations, directions of x, directions of z)`: `(k,)`, and

@@ -270,6 +270,12 @@ REFUSED = {
     ),
     "one array": ((X,), {}, "two arrays"),
     "dicts": (([{"x": X, "z": Z}],), {}, "two arrays"),
+    # Of as many samples in all.
+    "shifted": (
+        ([(X[:101], Z[:100]), (X[101:], Z[100:])],),
+        {},
+        "batches .* of equal lengths",
+    ),
 }
 
 

@@ -27,6 +27,18 @@ def test_canonical_correlations_of_noise_are_none():
     assert references.canonical_correlations(x, z) < 0.03
 
 
+def test_units_of_any_scale_count():
+    x, z = normals(0.8, units=2)
+    scaled = x * [1e9, 1e-9]
+
+    np.testing.assert_allclose(
+        references.canonical_correlations(scaled, z),
+        references.canonical_correlations(x, z),
+    )
+    # The small unit is the one in common.
+    assert samples.share_a_number(scaled, x[:, 1:])
+
+
 def test_neighbours_equal_a_count_over_all_pairs():
     x, z = normals(0.5, 120, units=2)
     found = references.nearest_neighbors(x, z, k=3)
