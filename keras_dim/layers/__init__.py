@@ -1,4 +1,4 @@
-"""Layers with weights or state that methods are made of.
+"""Layers with weights or state, of which methods consist.
 
 Critics, projections, priors and mixtures; queues, banks and teachers.
 """

@@ -1,4 +1,4 @@
-"""A bound with a weight, and all bounds by name, for a method's `bound=`."""
+"""A bound with a weight, and all bounds by name, for methods."""
 
 import math
 
@@ -13,15 +13,15 @@ from keras_dim.mutual_information import bounds
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class NoiseContrastiveBound(configurable.Configurable, layers.Layer):
-    """Noise-contrastive estimation with a normaliser that is learned.
+    """Noise-contrastive estimation with a learned normaliser.
 
     Its only weight is the logarithm of the normaliser by which the exponentials
-    of all scores are divided. It is trained with the critic, and goes to the
+    of all scores are divided. It is trained with the critic, and approaches the
     log of the critic's partition function. The optimizers of keras_dim do not
-    decay it. Where a method has several terms, all share it.
+    decay it. All terms of a method share it.
 
     Args:
-        log_normalizer: float. Its first value. Defaults to 0.
+        log_normalizer: float. Its initial value. Defaults to 0.
 
     Example:
     ```python
@@ -39,15 +39,14 @@ class NoiseContrastiveBound(configurable.Configurable, layers.Layer):
         self.normalizer = self.add_weight(
             (),
             keras.initializers.Constant(self.log_normalizer),
-            # By autocast, half precision would round it within a method.
+            # Otherwise half precision would round it within a method.
             autocast=False,
             name="log_normalizer",
         )
         self.built = True
 
     def __call__(self, scores, positives, negatives):
-        # Keras's own would refuse scores that are not computed yet, for the
-        # numbers in them.
+        # Keras's own refuses `DotProductScores`, as they hold numbers.
         log_normalizer = ops.convert_to_tensor(self.normalizer)
         return bounds.noise_contrastive(
             scores, positives, negatives, log_normalizer

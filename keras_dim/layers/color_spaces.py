@@ -1,9 +1,9 @@
-"""Colour spaces that tell the luminance of an image from its chrominance."""
+"""Colour spaces that separate luminance from chrominance."""
 
 import numpy as np
 from keras import ops
 
-# Linear sRGB to CIE XYZ: IEC 61966-2-1, whose white is D65.
+# Linear sRGB to CIE XYZ: IEC 61966-2-1, with the white point D65.
 TO_XYZ = np.float32(
     [
         [0.4124, 0.3576, 0.1805],
@@ -11,8 +11,8 @@ TO_XYZ = np.float32(
         [0.0193, 0.1192, 0.9505],
     ]
 )
-# Of shares of red, green and blue: ITU-R BT.601 with 219 levels of luminance
-# and 224 of each chrominance.
+# Red, green and blue in [0, 1] to YCbCr without its offsets: ITU-R BT.601 with
+# 219 levels of luminance and 224 of each chrominance.
 TO_YCBCR = np.float32(
     [
         [65.481, 128.553, 24.966],
@@ -23,10 +23,10 @@ TO_YCBCR = np.float32(
 
 
 def to_lab(images):
-    """Returns luminance and chrominance of images.
+    """Returns luminance and chrominance of sRGB images in CIE L*a*b* (D65).
 
-    Pixels are taken as sRGB and brought to CIE L*a*b* (D65). Of symbolic
-    images it makes operations of Keras alone, with which an encoder is saved.
+    For symbolic images it uses operations of Keras only, so that an encoder
+    with them can be saved.
 
     Args:
         images: tensor `(batch, height, width, 3)` in [0, 255].
@@ -52,9 +52,9 @@ def to_lab(images):
 def to_ycbcr(images):
     """Returns luminance and chrominance of images, by ITU-R BT.601.
 
-    With the levels of digital video, as in the code of the authors of CMC, and
-    not those of JPEG files, from 0 to 255. Of symbolic images it makes
-    operations of Keras alone.
+    They have the levels of digital video, as in the code of the authors of CMC,
+    and not those of JPEG files, from 0 to 255. For symbolic images see
+    `to_lab`.
 
     Args:
         images: tensor `(batch, height, width, 3)` in [0, 255].
@@ -75,18 +75,18 @@ COLOR_SPACES = {"lab": to_lab, "ycbcr": to_ycbcr}
 
 
 def _shares(images):
-    """Returns pixels as shares of white, in float32."""
+    """Returns pixels in [0, 1], float32."""
     if images.shape[-1] != 3:
         raise ValueError(
-            "Luminance and chrominance are those of images of three channels, "
-            f"red, green and blue. Received: shape {tuple(images.shape)}"
+            "Luminance and chrominance need images of three channels, red, "
+            f"green and blue. Received: shape {tuple(images.shape)}"
         )
     return ops.cast(images, "float32") / 255.0
 
 
 def _lab_root(shares):
-    """Returns the cube root of shares of white; near black its tangent."""
+    """Returns the cube root of values in [0, 1]; near 0, a linear function."""
     edge = 6 / 29
-    # Where the tangent is taken, the root is not, nor its infinite slope.
+    # `maximum` keeps the infinite slope at 0 out of the gradient.
     root = ops.power(ops.maximum(shares, edge**3), 1 / 3)
     return ops.where(shares > edge**3, root, shares / (3 * edge**2) + 4 / 29)

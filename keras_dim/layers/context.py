@@ -1,4 +1,4 @@
-"""The network that sees a grid of features row by row, from the top."""
+"""The context network of CPC, whose field of view ends at its own row."""
 
 import keras
 from keras import layers
@@ -8,12 +8,21 @@ from keras_dim.layers import initializers
 
 
 def row_context(channels, units=256, num_blocks=5):
-    """Returns a built network whose outputs see no row below their own.
+    """Returns a built network whose outputs do not depend on rows below.
 
-    Residual blocks of convolutions, `units` wide: 1 x 1, 1 x 3 along the row,
-    2 x 1 with the row above, and 1 x 1 back. So a location sees its own row and
-    `num_blocks` rows above it, as many columns to each side. Inputs and outputs
-    are `(batch, rows, columns, channels)`.
+    Each residual block has four convolutions: 1 x 1 to `units`, 1 x 3 along the
+    row, 2 x 1 with the row above, and 1 x 1 back to `channels`. So a location
+    sees its own row and `num_blocks` rows above it, and as many columns to each
+    side.
+
+    Args:
+        channels: int. Channels of the grid.
+        units: int. Channels within a block. Defaults to 256.
+        num_blocks: int. Defaults to 5.
+
+    Returns:
+        `keras.Model`. Inputs and outputs are `(batch, rows, columns,
+        channels)`.
 
     Reference: [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
     """
@@ -32,7 +41,7 @@ def row_context(channels, units=256, num_blocks=5):
         branch = convolution(x, units, 1)
         branch = layers.ZeroPadding2D((0, 1))(branch)
         branch = convolution(branch, units, (1, 3), activation=None)
-        # Above alone: below would show a row what it is to predict.
+        # Padded above only: a row must not see the rows that it predicts.
         branch = layers.ZeroPadding2D(((1, 0), (0, 0)))(branch)
         branch = convolution(branch, units, (2, 1))
         branch = convolution(branch, channels, 1, activation=None)

@@ -1,10 +1,10 @@
-"""Critics: networks that score how well a summary and a map fit together.
+"""Critics: networks that score whether a summary and a map fit together.
 
-A critic is called with `summaries`, of shape `(batch, units)` or, with
-several to an image, `(batch, height, width, units)`, and with `maps`, of shape
-`(batch, height, width, channels)`. It returns `Pairs`: every summary is an
-anchor, the locations of the maps are its candidates. A critic with
-`whole_map=True` scores each map as a whole, as the global objective does.
+A critic is called with `summaries`, of shape `(batch, units)` or, with several
+per image, `(batch, height, width, units)`, and with `maps`, of shape `(batch,
+height, width, channels)`. It returns `Pairs`: the summaries are anchors, the
+locations of maps are candidates. A critic with `whole_map=True` gives each map
+a single score, as in the global objective of Deep InfoMax.
 """
 
 import math
@@ -28,19 +28,20 @@ from keras_dim.mutual_information import pairs
 class DotProductCritic(configurable.Configurable, layers.Layer):
     """Encode-and-dot: inner products of projected summaries and maps.
 
-    Locations and summaries pass a `Projection` each; a summary of `units` is
-    taken as it is, as in the authors' code. A whole map passes two strided
-    convolutions and two dense layers, and the summary one dense layer; these
-    are the layers of the authors' CIFAR network, where their code repeats the
-    encoder's own.
+    Locations and summaries are projected by a `Projection` each; summaries that
+    have `units` already are not, as in the authors' code. A whole map is
+    projected by two strided convolutions and two dense layers, its summary by
+    one dense layer. These are the layers of the authors' CIFAR network; for
+    others, their code repeats the layers of the encoder.
 
     Args:
-        units: int. Width of the space of the scores. Defaults to 2048.
-        temperature: float, or None for the root of `units`, at which scores
-            start near one. Scores are divided by it. The authors' code takes
-            1.0, which learns much more slowly at first.
-        negatives_from: str. `"all_replicas"` or, with less to exchange and
-            fewer negatives, `"own_replica"`. Defaults to the first.
+        units: int. Width of the projections. Defaults to 2048.
+        temperature: float by which scores are divided, or None for the root of
+            `units`, at which scores start near one. The authors' code uses 1.0,
+            which learns much more slowly at first. Defaults to None.
+        negatives_from: str. `"all_replicas"`, or `"own_replica"`, which
+            exchanges less and has fewer negatives. Defaults to
+            `"all_replicas"`.
         whole_map: bool. Whether each map has one score. Defaults to `False`.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670),
@@ -118,20 +119,20 @@ class DotProductCritic(configurable.Configurable, layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class ConcatenateCritic(configurable.Configurable, layers.Layer):
-    """Concatenate-and-convolve: a small network that sees each pair whole.
+    """Concatenate-and-convolve: a small network that scores each pair.
 
-    Two layers of `units` with ReLU and a linear one, all without biases, score
-    the summary concatenated with a location of the map.
+    Two hidden layers of `units` with ReLU and a linear layer, all without
+    biases, score a summary concatenated with a location of a map.
 
     Args:
         units: int. Width of both hidden layers. Defaults to 512.
-        num_negatives: int. How many other images every summary is paired
-            with: the ones that follow it in the batch. Defaults to 1.
+        num_negatives: int. Number of other images that each summary is paired
+            with: the next ones in the batch. Defaults to 1.
         negatives_from, whole_map: see `DotProductCritic`. A whole map is
             flattened to one location.
 
-    Differs from the authors' code, which shuffles the locations of the map
-    each on its own and may pair an image with itself.
+    Differs from the authors' code, which shuffles each location of the map
+    independently and may pair an image with itself.
 
     Reference: see `DotProductCritic`.
     """
@@ -186,7 +187,7 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
         )
 
     def _candidates(self, maps):
-        """Returns each image's own map and those of the images after it."""
+        """Returns each image's own map and those of the next images."""
         num_images = ops.shape(maps)[0]
         first = 0
         if self.negatives_from == distribution.ALL_REPLICAS:
@@ -198,8 +199,8 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
             "A batch must have more images than `num_negatives`, which is "
             f"{self.num_negatives}",
         )
-        # Rolled and not looked up: TensorFlow's gradient of a look-up is
-        # sparse, and does not find its way back to the other replicas.
+        # Rolled, as TensorFlow's gradient of a look-up is sparse, and does not
+        # reach the other replicas.
         rolled = [
             ops.roll(maps, -(first + step), axis=0)[:num_images]
             for step in range(1 + self.num_negatives)
@@ -208,10 +209,20 @@ class ConcatenateCritic(configurable.Configurable, layers.Layer):
 
 
 class MultiscaleCritic(layers.Layer):
-    """Scores pairs of features across scales: inner products, clipped softly.
+    """Scores pairs of features across scales by clipped inner products.
 
     Maps are projected to the width of the global feature. `AMDIM` builds it
     from its own arguments, so that it needs no config.
+
+    Args:
+        shapes: dict of the shapes of the encoder's features.
+        pairings: sequence of pairs of features, one of each view.
+        score_limit: float or None, see `soft_clip`.
+        mixture: `MixtureFeatures` of the global feature, or None.
+        use_batch_norm: bool. Whether hidden layers have batch norm.
+        negatives_from: see `DotProductCritic`.
+        chunk_size: int or None, see `mutual_information.Bound`.
+        seed: int or None. Of the locations of maps that are anchors.
     """
 
     def __init__(
@@ -249,7 +260,7 @@ class MultiscaleCritic(layers.Layer):
                     name=f"{name}_projection",
                 )
                 self.projections[name].build(shapes[name])
-        # A mixture that was loaded is built already.
+        # A mixture from a file is built already.
         if mixture and not mixture.built:
             mixture.build(shapes["global"])
         self.built = True
@@ -279,7 +290,7 @@ class MultiscaleCritic(layers.Layer):
 
 def _check_pairings(pairings, shapes):
     if not pairings:
-        raise ValueError("`pairings` must name one or more. Received none")
+        raise ValueError("`pairings` must have one pair or more. Received none")
     units = shapes["global"][-1]
     for pairing in pairings:
         if len(pairing) != 2 or not set(pairing) <= set(shapes):
@@ -290,7 +301,8 @@ def _check_pairings(pairings, shapes):
         for name in pairing:
             if len(shapes[name]) == 2 and shapes[name][-1] != units:
                 raise ValueError(
-                    f"Vectors must be as wide as the global one, {units}. "
+                    "Features that are vectors must have the width of "
+                    f"'global', {units}. "
                     f"Received: {name!r} with {shapes[name][-1]} units"
                 )
 
@@ -299,7 +311,11 @@ CRITICS = {"dot_product": DotProductCritic, "concatenate": ConcatenateCritic}
 
 
 def get(critic, units=None, bound=None):
-    """Returns a critic by its name, of these `units`, or the critic itself."""
+    """Returns a critic by its name, with these `units`, or the critic itself.
+
+    Raises a `ValueError` for a critic with other units, and for a `bound` whose
+    `chunk_size` the critic cannot use.
+    """
     made = parts.build("critic", CRITICS, critic, **checks.given(units=units))
     if units is not None and made.units != units:
         raise ValueError(

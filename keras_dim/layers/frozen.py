@@ -1,4 +1,4 @@
-"""A trained network that is used within another model and never changes."""
+"""A trained network within another model that is not trained further."""
 
 import keras
 from keras import ops
@@ -11,14 +11,15 @@ from keras_dim.layers import teacher
 class FrozenNetwork(configurable.Configurable, teacher.NeverTrained):
     """Applies a copy of a network in inference mode, without gradients.
 
-    The copy has weights of its own, which no optimizer trains and which are
-    saved with the model that holds this layer. The network given stays
-    trainable.
+    The copy has its own weights, which no optimizer trains and which are saved
+    with the model that holds this layer. The given network stays trainable.
+    The outputs are those of the network.
 
     Args:
         network: built `keras.Model`.
 
-    Output: that of the network.
+    Raises:
+        ValueError: for a network that is not built.
     """
 
     def __init__(self, network, **kwargs):

@@ -14,18 +14,18 @@ OUTPUT_NORMS = ("layer", "batch")
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class Projection(configurable.Configurable, layers.Layer):
-    """Projects features by one hidden layer beside a linear shortcut.
+    """Projects features by one hidden layer and a linear shortcut.
 
     `Norm(W_2 ReLU(BN(W_1 x)) + W_s x + b)` at every location. The shortcut
-    `W_s` starts as a noisy identity where the space is at least as wide as the
-    features.
+    `W_s` starts as a noisy identity if `units` are at least as many as the
+    channels.
 
     The defaults are the `MI1x1ConvNet` of Deep InfoMax. The `FakeRKHSConvNet`
     of AMDIM is `output_norm="batch"`, `hidden_norm=False` and
     `zero_start=True`.
 
     Args:
-        units: int. Width of the space.
+        units: int. Width of the hidden layer and of the output.
         output_norm: str. `"layer"` or `"batch"`. Defaults to `"layer"`.
         hidden_norm: bool. Whether to batch-normalise the hidden layer.
             Defaults to `True`.
@@ -83,7 +83,8 @@ class Projection(configurable.Configurable, layers.Layer):
             "shortcut",
             input_shape,
             kernel_initializer=start(),
-            # Each code draws the bias with the layer that has it there.
+            # In the code of AMDIM this bias is that of the shortcut, in that of
+            # Deep InfoMax that of `W_2`.
             bias_initializer=initializers.torch_default_bias(
                 channels if self.zero_start else self.units
             ),
@@ -113,11 +114,17 @@ def mlp(
     output_norm=False,
     name="head",
 ):
-    """Returns a built `Sequential` of rectified hidden layers and a linear one.
+    """Returns a built `Sequential` of hidden layers with ReLU and a linear one.
 
-    `hidden_units` is an int; a tuple, for several hidden layers; or None for a
-    single linear layer. With `batch_norm` hidden layers are batch-normalised,
-    with `output_norm` the output, without an offset.
+    Args:
+        num_inputs: int. Width of the inputs.
+        hidden_units: int; a tuple, for several hidden layers; or None for a
+            single linear layer.
+        units: int. Width of the output.
+        batch_norm: bool. Whether hidden layers have batch norm.
+        output_bias: bool. Whether the linear layer has a bias.
+        output_norm: bool. Whether the output has batch norm, without offset.
+        name: str.
     """
     widths = () if hidden_units is None else hidden_units
     widths = (widths,) if isinstance(widths, int) else tuple(widths)
@@ -126,7 +133,7 @@ def mlp(
     checks.integers(1, units=units)
     stack = [keras.Input((num_inputs,))]
     for width in widths:
-        # Batch norm would take a bias away again.
+        # Batch norm would remove a bias.
         stack.append(
             initializers.dense(width, num_inputs, use_bias=not batch_norm)
         )
@@ -141,7 +148,7 @@ def mlp(
 
 
 def normalized(vectors):
-    """Returns vectors of length one, in float32 whatever their precision."""
+    """Returns vectors scaled to length one, in float32; zeros stay zero."""
     vectors = ops.cast(vectors, "float32")
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))

@@ -1,4 +1,4 @@
-"""Initial weights as PyTorch and the authors' code draw them."""
+"""Initial weights as in PyTorch and the authors' code."""
 
 import keras
 from keras import layers
@@ -6,26 +6,29 @@ from keras import ops
 
 
 def torch_default():
-    """Returns a new `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` for kernels.
+    """Returns an initializer `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` of kernels.
 
-    New at each call, as an initializer object repeats its own draw.
+    Each layer needs a new one, as an initializer repeats its own draw.
     """
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 def he_fan_out():
-    """Returns a new normal initializer, as of ResNets in torchvision."""
+    """Returns the normal initializer of ResNets in torchvision."""
     kind = "fan_out", "untruncated_normal"
     return keras.initializers.VarianceScaling(2.0, *kind)
 
 
 def torch_default_bias(fan_in):
-    """Returns a new `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` for biases."""
+    """Returns an initializer `U(-1/sqrt(fan_in), 1/sqrt(fan_in))` of biases."""
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
 
 
 def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
-    """Returns a `Dense` layer as PyTorch's; without `num_inputs`, no bias."""
+    """Returns a `Dense` layer with the initial weights of PyTorch.
+
+    It has a bias only if its `num_inputs` are given.
+    """
     kernel_initializer = kernel_initializer or torch_default()
     bias = {"use_bias": False}
     if num_inputs is not None:
@@ -36,7 +39,7 @@ def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
 
 
 def noisy_identity():
-    """Returns an initializer of ones on the diagonal amid noise of 0.01."""
+    """Returns an initializer: 1 on the diagonal, else U(-0.01, 0.01)."""
     uniform = keras.initializers.RandomUniform(-0.01, 0.01)
 
     def initializer(shape, dtype=None):
@@ -48,7 +51,7 @@ def noisy_identity():
 
 
 def unit_vectors(seed=None):
-    """Returns an initializer: rows of length 1 in random directions."""
+    """Returns an initializer of rows of length 1 in random directions."""
     normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
 
     def initializer(shape, dtype=None):

@@ -1,4 +1,4 @@
-"""A random choice of the locations of each map."""
+"""Random locations of each map."""
 
 import math
 
@@ -14,16 +14,16 @@ from keras_dim import distribution
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class LocationSampler(configurable.Configurable, layers.Layer):
-    """Draws locations of each map in training, none of them twice.
+    """Draws different locations of each map in training.
 
     Args:
-        num_samples: int, or None for all of them.
-        in_inference: str. `"all"` or only the `"middle"` location. Defaults to
-            `"all"`.
+        num_samples: int, number of locations, or None for all.
+        in_inference: str. The locations in inference: `"all"`, or the
+            `"middle"` one. Defaults to `"all"`.
         seed: int or None for a random one.
 
     Input shape: `(batch, height, width, channels)`. Output shape: that of the
-    input where all locations stay, else `(batch, samples, 1, channels)`.
+    input if all locations stay, else `(batch, samples, 1, channels)`.
     """
 
     def __init__(self, num_samples, in_inference="all", seed=None, **kwargs):
@@ -41,7 +41,7 @@ class LocationSampler(configurable.Configurable, layers.Layer):
         checks.integers(1, num_locations, **samples)
 
     def num_outputs(self, maps_shape):
-        """Returns the locations of each map that stay in training."""
+        """Returns the number of locations of each map in training."""
         return self.num_samples or math.prod(maps_shape[1:3])
 
     def call(self, maps, training=False):
@@ -57,6 +57,6 @@ class LocationSampler(configurable.Configurable, layers.Layer):
             random.uniform, num_images, shape, self.seed_generator
         )
         chosen = ops.top_k(lots, self.num_samples, sorted=False)[1]
-        # A product, because the gradient of a look-up would be sparse.
+        # A product, as the gradient of a look-up would be sparse.
         chosen = ops.one_hot(chosen, height * width, dtype=maps.dtype)
         return ops.matmul(chosen, flat[:, :, 0])[:, :, None]

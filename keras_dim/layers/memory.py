@@ -1,8 +1,8 @@
-"""Layers that remember: queues, banks and moving averages of features.
+"""Layers with state: queues, banks and moving averages of features.
 
-Their weights are float32 whatever the policy, get no gradient, and are saved
-with the model. Each replica holds its own copy, so all replicas must write the
-same: write the result of `distribution.concat_replicas`.
+Their weights are float32 under any policy, get no gradient, and are saved with
+the model. Each replica holds its own copy, so that all replicas must write the
+same values: those of `distribution.concat_replicas`.
 """
 
 import math
@@ -18,7 +18,7 @@ from keras_dim.layers import initializers
 
 
 class StateLayer(layers.Layer):
-    """Base of layers that remember."""
+    """Base of layers with state."""
 
     def __init__(self, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -26,7 +26,7 @@ class StateLayer(layers.Layer):
 
     def add_state(self, name, shape=(), initializer="zeros", dtype=None):
         """Returns a new weight that is not trained."""
-        # By autocast, half precision would round it where a method reads it.
+        # Otherwise half precision would round it where a method reads it.
         options = {"trainable": False, "autocast": False}
         return self.add_weight(shape, initializer, dtype, name=name, **options)
 
@@ -40,8 +40,8 @@ class StateLayer(layers.Layer):
 class FeatureQueue(configurable.Configurable, StateLayer):
     """Keeps the features of the last batches as negatives for later ones.
 
-    It starts with random unit vectors. It is a ring: new features overwrite
-    the oldest ones from a pointer on, so any batch size fits.
+    It starts with random unit vectors. New features overwrite the oldest ones
+    in a ring, so that batches may have any size.
 
     Args:
         size: int. Number of features in the queue.
@@ -60,16 +60,15 @@ class FeatureQueue(configurable.Configurable, StateLayer):
         self.features = self.add_state(
             "features", (size, units), initializers.unit_vectors(seed)
         )
-        # Row of the oldest feature. "int" is the integer that Keras keeps on
-        # an accelerator, too.
+        # Row of the oldest feature. Keras keeps "int" on accelerators, too.
         self.pointer = self.add_state("pointer", dtype="int")
 
     def read(self):
-        """Returns the features `(size, units)`, in no order of age."""
+        """Returns the features, float32 `(size, units)`, not ordered by age."""
         return self.value_of(self.features)
 
     def enqueue(self, features):
-        """Overwrites the oldest features. Of more than `size`, the last stay.
+        """Overwrites the oldest features; of more than `size`, the last stay.
 
         Args:
             features: tensor `(any number, units)`.
@@ -79,7 +78,7 @@ class FeatureQueue(configurable.Configurable, StateLayer):
         count = ops.shape(features)[0]
         rows = self.pointer + ops.arange(count, dtype=self.pointer.dtype)
         rows = ops.mod(rows, self.size)
-        # More than fit would overwrite each other, in any order.
+        # Rows written twice could end with either value.
         newest = slice(-self.size, None)
         distribution.write_rows(self.features, rows[newest], features[newest])
         end = self.pointer + ops.cast(count, self.pointer.dtype)
@@ -88,7 +87,7 @@ class FeatureQueue(configurable.Configurable, StateLayer):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class MemoryBank(configurable.Configurable, StateLayer):
-    """Keeps a slowly moving feature of each image of a data set.
+    """Keeps a moving average of the feature of each image of a data set.
 
     An update sets an image's row to `normalize(momentum * row +
     (1 - momentum) * feature)`. The rows start uniform in
@@ -97,7 +96,7 @@ class MemoryBank(configurable.Configurable, StateLayer):
     Args:
         num_images: int. Number of images in the data set.
         units: int. Width of a feature.
-        momentum: float. Weight of a row's past, from 0 to 1. Defaults to 0.5.
+        momentum: float. Weight of the old row, from 0 to 1. Defaults to 0.5.
         seed: int or None for a random one. Seed of the first rows.
 
     Example:
@@ -132,7 +131,7 @@ class MemoryBank(configurable.Configurable, StateLayer):
         """Returns rows of the bank, of shape `(*shape of indices, units)`.
 
         Args:
-            indices: int tensor of any shape, or None for all rows. Numbers of
+            indices: int tensor of any shape, or None for all rows. Indices of
                 images in the data set.
         """
         if indices is None:
@@ -140,17 +139,17 @@ class MemoryBank(configurable.Configurable, StateLayer):
         return ops.stop_gradient(distribution.read_rows(self.features, indices))
 
     def update(self, indices, features):
-        """Moves rows of the bank; where an image comes twice, its last counts.
+        """Updates rows of the bank. Of equal indices, the last one counts.
 
         Args:
-            indices: int tensor `(batch,)`. Numbers of the images in the data
+            indices: int tensor `(batch,)`. Indices of the images in the data
                 set.
             features: tensor `(batch, units)`, of length 1.
         """
         checks.shape((None,), indices=indices)
         checks.shape((None, self.units), features=features)
         features = ops.cast(ops.stop_gradient(features), "float32")
-        # Where rows are written in parallel, any of several may win.
+        # Rows may be written in parallel: equal indices must write equal rows.
         features = ops.take(features, _last_places(indices), axis=0)
         old = self.read(indices)
         new = self.momentum * old + (1.0 - self.momentum) * features
@@ -159,7 +158,7 @@ class MemoryBank(configurable.Configurable, StateLayer):
 
 
 def _last_places(indices):
-    """Returns for each index the last place where it stands."""
+    """Returns the last position of each index, int `(batch,)`."""
     is_equal = ops.equal(indices[:, None], ops.flip(indices)[None, :])
     return ops.shape(indices)[0] - 1 - ops.argmax(is_equal, axis=1)
 
@@ -174,9 +173,9 @@ class MovingAverage(configurable.Configurable, StateLayer):
         decay: float. Weight of the past, from 0 to 1, which keeps the first
             value.
         shape: tuple of int. Shape of the values. Defaults to `()`.
-        log_space: bool. Whether values and average are logarithms of the
-            averaged numbers, which may themselves overflow, as the sums of
-            exponentials in MINE. Defaults to `False`.
+        log_space: bool. Whether values and the average are logarithms of the
+            averaged numbers, which might overflow, such as sums of
+            exponentials. Defaults to `False`.
     """
 
     def __init__(self, decay, shape=(), log_space=False, **kwargs):
@@ -193,7 +192,7 @@ class MovingAverage(configurable.Configurable, StateLayer):
         return self.value_of(self.average)
 
     def update(self, value):
-        """Takes a value of shape `shape` in and returns the new average."""
+        """Updates the average by a value of its shape, and returns it."""
         checks.shape(self.shape, value=value)
         value = ops.cast(ops.stop_gradient(value), "float32")
         past, weights = self.read(), (self.decay, 1.0 - self.decay)

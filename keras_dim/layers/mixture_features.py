@@ -1,4 +1,4 @@
-"""Several versions of a representation, for AMDIM with mixtures."""
+"""The mixture of representations of AMDIM."""
 
 import math
 
@@ -17,22 +17,22 @@ from keras_dim.mutual_information import mixtures
 class MixtureFeatures(configurable.Configurable, layers.Layer):
     """Computes the features of a mixture from one representation.
 
-    A network with one hidden layer of rectified units gives each mixture a
-    change of the representation, `f_j = f + W_j ReLU(V f + b) + b_j`.
+    A network with one hidden layer adds a change to the representation for each
+    feature: `f_j = f + W_j ReLU(V f + b) + b_j`.
 
     Args:
-        num_mixtures: int. How many features, 1 or more.
-        temperature: float. How greedily each target chooses among them; the
-            weight of the entropy of its choice is the inverse. Defaults to 1.
-        hidden_units: int, or None for as many as the representation has.
-            Width of the hidden layer.
+        num_mixtures: int. Number of features, 1 or more.
+        temperature: float. Inverse weight of the entropy with which each target
+            chooses among them. Defaults to 1.
+        hidden_units: int, width of the hidden layer, or None for that of the
+            representation. Defaults to None.
 
     Input shape: `(batch, units)`. Output shape:
     `(batch, num_mixtures, units)`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910),
-    section 3.6. The paper does not tell the width of the hidden layer, nor
-    how the weights start; no code of it was published.
+    section 3.6. The paper does not give the width of the hidden layer and the
+    initial weights, and its code has no mixtures.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
 
     @property
     def gain(self):
-        """The most by which `combine` exceeds the greatest of its scores."""
+        """The most by which a result of `combine` exceeds its best score."""
         return math.log(self.num_mixtures) / self.temperature
 
     def combine(self, nce_scores):
@@ -75,10 +75,14 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         return mixtures.combine(nce_scores, self.num_mixtures, self.temperature)
 
     def assignments(self, nce_scores, map_size):
-        """Returns how much each location chooses each feature.
+        """Returns the distribution over features for each location.
 
-        From `(images * num_mixtures, height * width)` scores, for a `map_size`
-        of `(height, width)`, to `(images, height, width, num_mixtures)`.
+        Args:
+            nce_scores: tensor `(images * num_mixtures, height * width)`.
+            map_size: `(height, width)`.
+
+        Returns:
+            Tensor `(images, height, width, num_mixtures)`.
         """
         shape = (-1, self.num_mixtures, *map_size)
         scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)
@@ -86,7 +90,7 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
 
 
 def get(mixture, bound):
-    """Returns a mixture by its size, by a dict of arguments, or itself."""
+    """Returns a mixture by its number or arguments, or the mixture itself."""
     if isinstance(mixture, int):
         mixture = {"num_mixtures": mixture}
     if isinstance(mixture, dict):

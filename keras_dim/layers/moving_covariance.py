@@ -17,8 +17,8 @@ class MovingCovariance(configurable.Configurable, memory.StateLayer):
         covariance = decay * covariance
             + (1 - decay) * mean of (feature - mean) (feature - mean)^T
 
-    The mean starts at zero, the covariance as the identity. Gradients reach
-    the batch, and not the past.
+    The mean starts at zero, the covariance as the identity. Gradients flow to
+    the batch only.
 
     Args:
         units: int. Width of the features.
@@ -40,10 +40,13 @@ class MovingCovariance(configurable.Configurable, memory.StateLayer):
         )
 
     def with_batch(self, features):
-        """Returns mean and covariance with a batch, for `update`.
+        """Returns the mean and covariance after a batch, for `update`.
 
         Args:
             features: tensor `(images, units)`, of this replica.
+
+        Returns:
+            Float32 tensors `(units,)` and `(units, units)`.
         """
         features = distribution.concat_replicas(features)
         features = ops.cast(features, "float32")

@@ -10,21 +10,21 @@ from keras_dim import configurable
 from keras_dim import distribution
 from keras_dim.layers import memory
 
-# Estimates of the normaliser, and the weight that each gives to the past.
+# Estimates of the normaliser, and the decay of their moving average.
 NORMALIZERS = {"first_batch": 1.0, "moving_average": 0.99}
 
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class NoiseContrast(configurable.Configurable, memory.StateLayer):
-    """Log-ratios of a memory bank's rows under a feature and under noise.
+    """Log-ratios of the probabilities of a bank's rows by a feature and noise.
 
     The probability of row `i` of the bank, given a feature, is
-    `exp(row_i . feature / temperature) / Z`. As the sum `Z` over all rows is
-    costly, it is a constant that is estimated as the mean of the exponentials
-    that were drawn, the positives included, each divided by its probability.
+    `exp(row_i . feature / temperature) / Z`. The sum over all rows is too
+    costly, so that `Z` is a constant, estimated as the mean over drawn rows,
+    including the positives, of their exponentials divided by their
+    probabilities under the noise.
 
     Args:
-        num_images: int. Number of rows of the bank.
         temperature: float. Scores are divided by it. Defaults to 0.07.
         normalizer: str or float. `"first_batch"` keeps the estimate of the
             first batch, as in the authors' code; `"moving_average"` averages
@@ -35,11 +35,8 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
     3.2.
     """
 
-    def __init__(
-        self, num_images, temperature=0.07, normalizer="first_batch", **kwargs
-    ):
+    def __init__(self, temperature=0.07, normalizer="first_batch", **kwargs):
         super().__init__(**kwargs)
-        checks.integers(1, num_images=num_images)
         checks.above(0, temperature=temperature)
         if isinstance(normalizer, str):
             checks.one_of(NORMALIZERS, normalizer=normalizer)
@@ -47,7 +44,6 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
             self.log_average = memory.MovingAverage(decay, log_space=True)
         else:
             checks.above(0, normalizer=normalizer)
-        self.num_images = num_images
         self.temperature = temperature
         self.normalizer = normalizer
 
@@ -59,7 +55,7 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
             rows: tensor `(images, rows of an image, units)`, of the bank.
             log_noise: tensor `(images, rows of an image)`. Log-probabilities
                 of the rows under the noise.
-            training: bool. Whether the estimate of `Z` is stored.
+            training: bool. Whether the estimate of `Z` is updated.
         """
         scores = ops.einsum("bu,bru->br", features, rows) / self.temperature
         ratios = scores - log_noise
@@ -68,7 +64,7 @@ class NoiseContrast(configurable.Configurable, memory.StateLayer):
     def _log_normalizer(self, ratios, training):
         if not isinstance(self.normalizer, str):
             return math.log(self.normalizer)
-        # A row that noise never draws, an image's own, has no share in it.
+        # An image's own row may have probability 0 under the noise.
         is_drawn = ops.isfinite(ratios)
         count = ops.sum(ops.cast(is_drawn, "float32"))
         total = ops.logsumexp(ops.where(is_drawn, ratios, -1e9))

@@ -1,4 +1,4 @@
-"""Random numbers of images with given probabilities."""
+"""Random indices of images with given probabilities."""
 
 import functools
 
@@ -17,15 +17,18 @@ from keras_dim.layers import memory
 class NoiseSampler(configurable.Configurable, memory.StateLayer):
     """Draws from 0 to `num_outcomes - 1`, with replacement.
 
-    With frequencies of its own for each outcome, it uses the alias method: a
-    table makes a draw as fast as a uniform one, whatever the number of
-    outcomes.
+    Outcomes of different frequencies are drawn by the alias method, whose time
+    does not depend on the number of outcomes.
 
     Args:
         num_outcomes: int.
-        frequencies: list of floats, not negative, one for each outcome; or
-            None for equally likely outcomes. They need not add up to 1.
+        frequencies: list of floats, 0 or more, one for each outcome; or None
+            for equally likely outcomes. They need not add up to 1.
         seed: int or None for a random one.
+
+    Raises:
+        ValueError: for another number of frequencies, and for frequencies that
+            are negative, not finite or all 0.
 
     Reference: [Walker, 1977](https://doi.org/10.1145/355744.355749).
     """
@@ -48,7 +51,7 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
             )
         with np.errstate(divide="ignore"):
             log_probabilities = np.log(probabilities)
-        # Tables follow from the arguments: they are no weights.
+        # The tables are no weights, as they follow from the arguments.
         self._log_probabilities = log_probabilities.astype("float32")
         self._keep = keep.astype("float32")
         self._alias = alias.astype("int32")
@@ -67,10 +70,14 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
         return ops.where(is_kept, drawn, ops.take(self._alias, drawn))
 
     def draw_beside(self, own, num_draws):
-        """Returns outcomes of one's own with draws, and log-probabilities.
+        """Returns given outcomes followed by draws, and log-probabilities.
 
-        Both are tensors `(batch, 1 + num_draws)`, with `own`, `(batch,)`, in
-        front.
+        Args:
+            own: int tensor `(batch,)`.
+            num_draws: int. Draws for each of `own`.
+
+        Returns:
+            Two tensors `(batch, 1 + num_draws)`.
         """
         drawn = self.draw(ops.shape(own)[0], num_draws)
         chosen = ops.concatenate(
@@ -89,9 +96,12 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
 def alias_table(frequencies):
     """Returns probabilities and the table of the alias method, in linear time.
 
-    A draw takes one of the outcomes `k` with equal chances, keeps it with
-    probability `keep[k]`, and else takes `alias[k]`. The result is float64 and
-    int arrays `(outcomes,)`: the probabilities, `keep` and `alias`.
+    A draw takes an outcome `k`, all equally likely, keeps it with probability
+    `keep[k]`, and otherwise takes `alias[k]`.
+
+    Returns:
+        Arrays `(outcomes,)`: the probabilities and `keep`, float64, and
+        `alias`, int.
     """
     frequencies = np.asarray(frequencies, "float64")
     total = frequencies.sum()
@@ -111,6 +121,6 @@ def alias_table(frequencies):
         keep[giver] -= 1 - keep[lacking]
         if keep[giver] < 1:
             small.append(large.pop())
-    # Rounding leaves some at nearly 1.
+    # These are 1 up to rounding.
     keep[small + large] = 1.0
     return probabilities, keep, alias

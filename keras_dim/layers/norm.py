@@ -11,11 +11,11 @@ from keras_dim import distribution
 def batch_normalization(**kwargs):
     """Returns a `BatchNormalization` whose statistics span all replicas.
 
-    Build a model inside the scope of the strategy that trains it: only several
-    replicas are synchronised, as other backends refuse the option.
+    Build a model inside the scope of the strategy that trains it: the option is
+    set only for several replicas, as other backends refuse it.
 
-    Differs from PyTorch in the moving variance: Keras averages the variances
-    of batches, PyTorch n / (n - 1) times these, for n values to a channel.
+    Differs from PyTorch in the moving variance: Keras averages the variances of
+    batches, PyTorch n / (n - 1) times these, for n values per channel.
     """
     return layers.BatchNormalization(
         momentum=0.9,
@@ -26,7 +26,7 @@ def batch_normalization(**kwargs):
 
 
 def synchronize(layer, num_replicas):
-    """Has the batch norms within a layer span all replicas, or one alone.
+    """Makes all batch norms within a layer span all replicas, or only one.
 
     Call it before the layer is compiled.
     """
@@ -37,7 +37,7 @@ def synchronize(layer, num_replicas):
 
 def loadable(config):
     """Returns a layer's config whose batch norms this backend can build."""
-    # TensorFlow alone has synchronised ones.
+    # Only TensorFlow has synchronised ones.
     is_tensorflow = keras.backend.backend() == "tensorflow"
     return config if is_tensorflow else on_one_device(config)
 
@@ -59,14 +59,18 @@ class SplitBatchNormalization(layers.BatchNormalization):
 
     In training, rows `s`, `s + num_splits`, `s + 2 * num_splits`, ... of a
     replica's batch are normalized by their own mean and variance. The moving
-    statistics take the mean over all splits and all replicas. In inference it
-    is a plain `BatchNormalization` with the same weights.
+    statistics average over all splits and all replicas. In inference it is a
+    plain `BatchNormalization` with the same weights.
 
     Args:
         num_splits: int. Number of splits, by which the batch of a replica must
             be divisible.
-        **kwargs: handed on to `keras.layers.BatchNormalization`. Channels are
-            last, and there is no `renorm`.
+        **kwargs: for `keras.layers.BatchNormalization`, with `axis=-1` and
+            without `renorm`.
+
+    Raises:
+        ValueError: for other arguments, masks, and batches that are not
+            divisible.
 
     Reference: the authors' CIFAR-10 notebook of [MoCo](
     https://github.com/facebookresearch/moco).
@@ -92,7 +96,7 @@ class SplitBatchNormalization(layers.BatchNormalization):
                 f"A batch must be divisible by num_splits={self.num_splits}. "
                 f"Received: shape {tuple(inputs.shape)}"
             )
-        # Half precision overflows in the squares.
+        # Squares overflow in half precision.
         rows = ops.cast(inputs, "float32")
         shape = ops.shape(rows)
         rows = ops.reshape(rows, (-1, self.num_splits, *shape[1:]))
@@ -123,8 +127,8 @@ def split_batch_norms(model, num_splits):
     """Returns a model whose batch norms are split, with the same weights.
 
     Args:
-        model: functional or sequential `keras.Model`. It stays as it is.
-        num_splits: int, or None for Keras's own batch norms.
+        model: functional or sequential `keras.Model`. It is not changed.
+        num_splits: int, or None for plain batch norms.
     """
 
     def split(part):
@@ -144,7 +148,13 @@ def split_batch_norms(model, num_splits):
 
 
 def replaced(config, class_names, replace):
-    """Returns a config with objects of some classes replaced, at any depth."""
+    """Returns a config in which objects of some classes are replaced.
+
+    Args:
+        config: nested dicts and lists.
+        class_names: names of classes.
+        replace: function from the dict of an object to a new one.
+    """
 
     def visit(part):
         if isinstance(part, dict) and part.get("class_name") in class_names:

@@ -1,4 +1,4 @@
-"""Priors that features are made to follow.
+"""Priors to which the distribution of features is matched.
 
 A prior is called with an encoder's features. It returns the summaries and a
 dict of terms to be minimised, whose weights in the loss are `term_weights`.
@@ -26,26 +26,26 @@ HIDDEN_UNITS = (1000, 200)
 class AdversarialPrior(configurable.Configurable, layers.Layer):
     """Trains a discriminator that the encoder must fool.
 
-    It returns the summaries `"global"` as they are, and three terms. The
-    discriminator learns from the first two alone, the encoder from the third
-    alone.
+    It returns the features `"global"` unchanged as summaries, and three terms.
+    The discriminator learns from the first two only, the encoder from the third
+    only.
 
     - `prior_discrimination`: `softplus(-D(z)) + softplus(D(y))` for draws `z`
-      and stopped features `y`, the loss of the original adversarial game;
+      and features `y`, the loss of the original adversarial game;
     - `prior_gradient_penalty`: mean squared norm of the discriminator's
       gradient over draws and features;
     - `prior_fooling`: `softplus(-D(y))`, non-saturating.
 
-    It computes in float32 whatever the policy.
+    It computes in float32 under any policy.
 
     Args:
-        prior: str. `"uniform"` on [0, 1], into which a sigmoid takes the
-            features, or `"normal"`, N(0, 1). Defaults to `"uniform"`.
+        prior: str. `"uniform"` on [0, 1], to which a sigmoid maps the features,
+            or `"normal"`, N(0, 1). Defaults to `"uniform"`.
         gradient_penalty: float. Weight of the penalty. Defaults to 1.
         seed: int or None for a random one. Seed of the draws.
 
-    Differs from the authors' code, whose penalty sees only the last sample of
-    a batch: this is the mean over all of them.
+    Differs from the authors' code, whose penalty is that of the last sample of
+    a batch: this is the mean over all samples.
 
     Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670), Eq. 7;
     the penalty is that of [Mescheder et al., 2018](
@@ -92,16 +92,14 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
         if self.prior == "uniform":
             samples = ops.sigmoid(samples)
         draws = self.draw(ops.shape(samples)[0], units)
-        # One pass gives all terms. A second one whose result does not reach
-        # the gradient of a weight might read it when it is updated already:
-        # with oneDNN, TensorFlow does not keep the two in order.
+        # A single pass gives all terms. With oneDNN, TensorFlow might update a
+        # weight before a second pass without a gradient by it has read it.
         scores, slopes = self.score_and_input_gradient(
             ops.concatenate([draws, ops.stop_gradient(samples)])
         )
         of_draws, of_samples = ops.split(scores, 2)
         _, slopes_of_samples = ops.split(ops.stop_gradient(slopes), 2)
-        # The score of the samples with constant weights: its value, and its
-        # slope.
+        # The samples' score, with a gradient by the samples and not by weights.
         change = slopes_of_samples * (samples - ops.stop_gradient(samples))
         change = ops.sum(change, axis=-1, keepdims=True)
         seen = ops.stop_gradient(of_samples) + change
@@ -122,9 +120,9 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
         )
 
     def score_and_input_gradient(self, samples):
-        """Returns the logits of samples, and their gradients by the samples."""
-        # Written out, as Keras has no gradient that all backends share. It can
-        # itself be differentiated with respect to the weights.
+        """Returns logits `(n, 1)` of samples, and their gradients by these."""
+        # Written out, as Keras has no gradient function for all backends. The
+        # result can be differentiated with respect to the weights.
         (first, bias_1), (second, bias_2), (last, bias_3) = (
             self._kernels_and_biases
         )
@@ -139,11 +137,12 @@ class AdversarialPrior(configurable.Configurable, layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class VariationalPrior(configurable.Configurable, layers.Layer):
-    """Draws summaries from a normal distribution that is held to N(0, I).
+    """Draws summaries from normal distributions, and keeps these near N(0, I).
 
-    Each summary is drawn from the normal distribution of mean `"global"` and
-    log variance `"global_log_variance"`, such that gradients reach both. The
-    term `prior_divergence` is the mean divergence from N(0, I) in nats.
+    A summary is drawn from the normal distribution of mean `"global"` and log
+    variance `"global_log_variance"` such that gradients flow to both. The term
+    `prior_divergence` is the mean Kullback-Leibler divergence of these
+    distributions from N(0, I), in nats.
 
     Args:
         seed: int or None for a random one. Seed of the draws.
@@ -182,5 +181,5 @@ PRIORS = {
 
 
 def get(prior, seed=None):
-    """Returns a prior by its name, with that seed, or the prior or None."""
+    """Returns a prior by its name, with a seed; a prior or None as given."""
     return parts.build("prior", PRIORS, prior, seed=seed)

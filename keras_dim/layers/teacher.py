@@ -1,4 +1,4 @@
-"""A slow copy of a network, which makes the targets of its student."""
+"""A slowly moving copy of a network, which gives targets to its student."""
 
 import math
 
@@ -10,7 +10,7 @@ from keras_dim.layers import memory
 
 
 class NeverTrained(layers.Layer):
-    """A layer whose weights stay frozen whatever its method is set to."""
+    """A layer whose weights stay frozen when its model is set to trainable."""
 
     @property
     def trainable(self):
@@ -18,36 +18,36 @@ class NeverTrained(layers.Layer):
 
     @trainable.setter
     def trainable(self, value):
-        # `method.trainable = True` would thaw them.
+        # `method.trainable = True` would unfreeze the weights.
         pass
 
 
 class Teacher(memory.StateLayer, NeverTrained):
     """Follows a network by an exponential moving average of its parameters.
 
-    At each step, `teacher = momentum * teacher + (1 - momentum) * student`,
-    over parameters alone. Moving statistics of batch normalization are the
-    teacher's own, gathered where it is called with `training=True`. No
-    gradient flows through its outputs.
+    At each step, `teacher = momentum * teacher + (1 - momentum) * student` for
+    all trainable weights. The moving statistics of batch normalization are the
+    teacher's own, of its calls with `training=True`. No gradient flows through
+    its outputs.
 
     Call `follow()` at the start of each training step. This equals moving the
     teacher after the optimizer's step, as the authors do, except that after
     the last step the teacher has not moved yet.
 
     Args:
-        networks: layer or model, or list of them to be applied one after the
-            other. All are built.
-        momentum: float. From 0, where the teacher equals the student, to 1,
-            where it never moves. Defaults to 0.999.
+        networks: layer or model, or a list of them that are applied in turn.
+            All are built.
+        momentum: float, from 0 (the teacher equals the student) to 1 (the
+            teacher never moves). Defaults to 0.999.
         num_steps: int, or None for a constant momentum. Number of updates of
-            the student over which it rises to 1 along half a cosine,
+            the student over which the momentum rises to 1 along half a cosine,
             `1 - (1 - momentum) * (cos(pi * step / num_steps) + 1) / 2`.
-        fresh_start: bool. Whether the teacher starts from parameters drawn by
-            the layers' own initializers (BYOL), rather than from a copy of the
+        fresh_start: bool. Whether the teacher starts from new weights drawn by
+            the layers' initializers (BYOL), rather than from a copy of the
             student's (MoCo). An initializer with a seed draws the student's
-            again. Defaults to `False`.
-        feature: str. Where a network returns a dict, the feature that the
-            next one takes, or that is returned last. Defaults to `"global"`.
+            weights again. Defaults to `False`.
+        feature: str. If a network returns a dict, the feature that the next
+            network gets, or that is returned. Defaults to `"global"`.
 
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), Eq. 2;
     [Grill et al., 2020](https://arxiv.org/abs/2006.07733), Eq. 1.
@@ -78,14 +78,13 @@ class Teacher(memory.StateLayer, NeverTrained):
         self._move = _MoveTowards([pair for pair in pairs if pair[0].trainable])
         for slow, fast in pairs:
             if not (fresh_start and slow.trainable):
-                # A copy: on JAX, variables of several devices would share
-                # one buffer, which a step cannot give up twice.
+                # On JAX, a variable on several devices would share the buffer
+                # of its source, which a step cannot donate twice.
                 slow.assign(ops.copy(fast))
             # Not the layer, whose batch normalization would then run in
             # inference mode.
             slow.trainable = False
-        # How many training steps have begun. "int" is the integer that Keras
-        # keeps on an accelerator, too.
+        # Number of steps begun. Keras keeps "int" on accelerators, too.
         self.step = self.add_state("step", dtype="int")
 
     def call(self, inputs, training=False):
@@ -97,10 +96,10 @@ class Teacher(memory.StateLayer, NeverTrained):
         return ops.stop_gradient(outputs)
 
     def follow(self, every=1):
-        """Counts the step, and moves the teacher unless it is the first one.
+        """Counts a step, and moves the teacher unless it is the first step.
 
         Args:
-            every: int. The teacher moves once in so many steps: those over
+            every: int. Number of steps from one move to the next: those over
                 which the optimizer accumulates gradients. Defaults to 1.
         """
         rate = 1.0 - self.momentum
@@ -116,14 +115,14 @@ class Teacher(memory.StateLayer, NeverTrained):
 class _MoveTowards(layers.Layer):
     """Moves variables towards others.
 
-    Calling a float32 layer has mixed precision read variables in float32, even
-    amid the call of a model that computes in float16.
+    It is a float32 layer, so that mixed precision reads the variables in
+    float32, even within the call of a float16 model.
     """
 
     def __init__(self, pairs):
         super().__init__(dtype="float32")
-        # In a function, where Keras does not track the student's variables as
-        # weights of this layer.
+        # Behind a function, so that Keras does not track the student's
+        # variables as weights of this layer.
         self._pairs = lambda: pairs
         self.built = True
 
@@ -134,7 +133,10 @@ class _MoveTowards(layers.Layer):
 
 
 def clone(network):
-    """Returns a network of the same layers with weights of its own."""
+    """Returns a copy of a built network with new weights.
+
+    Raises a `ValueError` for a network that is not built.
+    """
     clone = type(network).from_config(network.get_config())
     if not clone.built:
         clone.build_from_config(network.get_build_config())

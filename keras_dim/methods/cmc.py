@@ -125,7 +125,7 @@ class CMC(base.SelfSupervisedModel):
             for name, own in zip(features, seeds, strict=True)
         }
         # A softmax is the same whatever the normaliser.
-        settings = num_images, temperature, 1.0 if softmax else normalizer
+        settings = temperature, 1.0 if softmax else normalizer
         self.contrasts = {
             name: noise_contrast.NoiseContrast(*settings) for name in named
         }

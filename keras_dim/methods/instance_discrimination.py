@@ -129,7 +129,7 @@ class InstanceDiscrimination(base.SelfSupervisedModel):
         )
         if num_noise:
             self.contrast = noise_contrast.NoiseContrast(
-                num_images, temperature, normalizer
+                temperature, normalizer
             )
             self.sampler = noise_sampler.NoiseSampler(
                 num_images, noise, noise_seed
