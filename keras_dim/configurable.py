@@ -8,13 +8,13 @@ import keras
 class Configurable:
     """Gives a class `get_config` and `from_config`.
 
-    Every argument of `__init__` must be kept as an attribute of its own name.
-    Layers and models put this class before Keras's, whose `get_config` goes
-    on adding its part: `class Scale(Configurable, keras.layers.Layer)`.
+    Every argument of `__init__` must be kept as an attribute of the same name.
+    Layers and models list this class before Keras's, whose `get_config` adds
+    its entries: `class Scale(Configurable, keras.layers.Layer)`.
 
-    An argument may be a number, a string, None, a list, tuple or dict of
-    these, a function registered with Keras, or an object that has such a
-    configuration itself. Tuples become lists, as in JSON.
+    An argument may be a number, a string, None, a list, tuple or dict of these,
+    a function registered with Keras, or an object with such a configuration.
+    Tuples become lists, as in JSON.
     """
 
     def get_config(self):
@@ -22,33 +22,34 @@ class Configurable:
         try:
             of_base = getattr(super(), "get_config", dict)()
         except NotImplementedError:
-            # As in Keras's schedules and regularizers.
+            # Keras's schedules and regularizers have none.
             of_base = {}
         return of_base | {
             name: _serialized(getattr(self, name))
             for name in _arguments(type(self))
-            # An optimizer's attribute `learning_rate` is not its argument.
+            # Keras's entry is right: the attribute `learning_rate` of an
+            # optimizer, for example, is not its argument.
             if name not in of_base
         }
 
     @classmethod
     def from_config(cls, config):
         """Returns a new object with the arguments of a `get_config`."""
-        # In the order of the arguments: several workers create variables
-        # together, and must do so in one order.
+        # In the order of the arguments, as several workers must create
+        # variables in the same order.
         made = {
             name: keras.saving.deserialize_keras_object(config[name])
             for name in _arguments(cls)
             if name in config
         }
-        # Keras itself reads its own entries.
+        # The other entries are Keras's, as it wrote them.
         return cls(**(config | made))
 
 
 class ConfigurableObject(Configurable):
-    """An object that is nothing but its arguments, such as a bound.
+    """An object without state apart from its arguments, such as a bound.
 
-    Two of one class with equal arguments are equal.
+    Objects of one class with equal arguments are equal.
     """
 
     def __eq__(self, other):

@@ -1,4 +1,4 @@
-"""Models in files, loaded without running anything that is in the file."""
+"""Loads models from files without running code in the file."""
 
 import json
 import os
@@ -14,33 +14,37 @@ from keras_dim import checks
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = ("metadata.json", _CONFIG, _WEIGHTS)
-# Layers whose work is described in the file itself.
+# Layers that bring code in the file.
 _CODE = ("Lambda", "__lambda__", "TFSMLayer")
 
 
 def load_model(path: str | os.PathLike, compile: bool = False) -> keras.Model:
-    """Loads a `.keras` file that is whole and holds no code.
+    """Loads a `.keras` file that is complete and contains no code.
 
-    Before anything is loaded, the file is checked: it is an archive of the
-    members that Keras writes, by name and uncompressed, so that it unpacks to
-    no more than its size and reaches nothing outside; every member has its
-    checksum; and no layer brings code of its own (`Lambda`, `TFSMLayer`). Then
-    Keras loads it in safe mode, with its own classes and those that the
-    program has registered. The memory that the layers take is not limited.
+    The file is checked first: it is an archive of the members that Keras
+    writes, without other paths and uncompressed, so that it cannot unpack to
+    more than its size; every member matches its checksum; and no layer brings
+    code (`Lambda`, `TFSMLayer`). Then Keras loads it in safe mode, with its own
+    classes and those that the program has registered. The memory of the layers
+    is not limited.
+
+    Args:
+        path: str or path.
+        compile: bool. See `keras.saving.load_model`. Defaults to `False`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for a file that is not whole, or not to be trusted.
+        ValueError: for a file that is damaged or fails a check.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     _check_archive(path)
     try:
-        # Keras tells formats apart by their suffix.
+        # Keras recognises formats by their suffix.
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
     except Exception as error:
-        # A file may lead Keras and h5py to any of them.
+        # A hostile file may make Keras and h5py raise any error.
         raise ValueError(
             f"{path} is not loaded: {checks.in_one_line(error)} Expected a "
             "model of Keras's own layers and of those that this program has "
@@ -54,10 +58,10 @@ def _check_archive(path):
     try:
         with zipfile.ZipFile(path) as file:
             _check_members(file)
-            # Keras reads the weights without looking at their checksum.
+            # Keras does not verify the checksum of the weights.
             damaged = file.testzip()
             if damaged is not None:
-                raise ValueError(f"{damaged} in it has changed")
+                raise ValueError(f"its {damaged} does not match its checksum")
             code = _code_in(json.loads(file.read(_CONFIG)))
     except Exception as error:
         raise ValueError(
@@ -66,27 +70,29 @@ def _check_archive(path):
         ) from error
     if code:
         raise ValueError(
-            f"{path} is not loaded: it holds a layer {code!r}, which can run "
-            "code of whoever made the file. Save a model without it."
+            f"{path} is not loaded: it contains a layer {code!r}, which can "
+            "run code from the file. Save a model without it."
         )
 
 
 def _check_members(file):
-    # Raises a KeyError where there is none; the config is read later.
+    # Raises a KeyError if there are none. The config is read later.
     file.getinfo(_WEIGHTS)
     if len(set(file.namelist())) < len(file.namelist()):
-        raise ValueError("it has two members of one name")
+        raise ValueError("it has two members of the same name")
     for member in file.infolist():
         name = member.filename
         is_asset = name.startswith("assets/") and ".." not in name.split("/")
         if name not in _MEMBERS and not is_asset:
-            raise ValueError(f"it has a member {name!r}, which is not Keras's")
+            raise ValueError(
+                f"it has a member {name!r} that Keras never writes"
+            )
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{name!r} is compressed, which Keras does not do")
 
 
 def _code_in(config: Any) -> str | None:
-    """Returns the first class in a configuration that brings code, or None."""
+    """Returns the first class with code in a configuration, or None."""
     if isinstance(config, dict):
         if config.get("class_name") in _CODE:
             return config["class_name"]

@@ -1,7 +1,7 @@
 """Pictures of runs and of representations, by matplotlib (extra `plots`).
 
-Each function returns a `matplotlib.figure.Figure`; `figure.savefig(path)`
-writes it, and a notebook shows it.
+Each function returns a `matplotlib.figure.Figure`, which `figure.savefig(path)`
+writes to a file and a notebook displays.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import numpy as np
 from keras_dim import checks
 from keras_dim.neighbors import nearest
 
-# Columns of a log that are no curve.
+# Columns of a log that are not drawn.
 _NO_CURVE = ("epoch", "seconds", "images_per_second")
 _GRID = 4
 _COLORS = {"random": "0.5", "collapsed": "C3"}
@@ -30,12 +30,12 @@ def curves(
     rows: Sequence[Mapping[str, float]],
     references: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> Any:
-    """Draws every number of a log over the epochs, each in a panel.
+    """Draws each number of a log over the epochs, in panels.
 
     Args:
-        rows: sequence of dicts with `"epoch"`, as of `log.csv`.
-        references: the `references` of an `evaluation.Board`: values for
-            random and for collapsed features, drawn as dashed lines.
+        rows: sequence of dicts with `"epoch"`, such as the rows of `log.csv`.
+        references: the `references` of an `evaluation.Board`: values of random
+            and of collapsed features, drawn as dashed lines.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     names = [name for name in names if name not in _NO_CURVE]
@@ -70,19 +70,19 @@ def neighbors(
     queries: Sequence[int],
     k: int = 5,
 ) -> Any:
-    """Draws images, each with those of the most similar features beside it.
+    """Draws images, and beside each those with the most similar features.
 
     Args:
         images: array `(num_images, height, width, channels)` in [0, 255].
         features: array `(num_images, units)`, compared by their cosine.
-        queries: sequence of int. The numbers of the images in the first column.
-        k: int. Neighbours of each. Defaults to 5.
+        queries: sequence of int. Indices of the images in the first column.
+        k: int. Number of neighbours of each. Defaults to 5.
     """
     features = _rows(features, images=images)
     checks.integers(1, len(images) - 1, k=k)
     for number in queries:
         checks.integers(0, len(images) - 1, query=number)
-    # One more, as an image is its own neighbour, if not always the first.
+    # One more, as the image itself is among them, not always as the first.
     found = nearest(features, k + 1, features[list(queries)])
     figure = _figure(1.1 * (k + 1), 1.2 * len(queries))
     panels = figure.subplots(len(queries), k + 1, squeeze=False)
@@ -103,13 +103,14 @@ def feature_map(
     projection: str = "pca",
     seed: int = 0,
 ) -> Any:
-    """Draws each image as a point, where similar features lie together.
+    """Draws each image as a point in a projection of its features.
 
     Args:
         features: array `(num_images, units)`.
-        labels: array of int `(num_images,)` that colours the points, or None.
-        projection: str. `"pca"`; `"tsne"`, whose distances between groups mean
-            little; or `"umap"`, if umap-learn is installed.
+        labels: array of int `(num_images,)`, the colours of the points, or
+            None.
+        projection: str. `"pca"`; `"tsne"`, in which distances between groups
+            mean little; or `"umap"`, if umap-learn is installed.
         seed: int. Of t-SNE and UMAP. Defaults to 0.
     """
     checks.one_of(PROJECTIONS, projection=projection)
@@ -137,19 +138,25 @@ def confusion_matrix(
     predictions: np.ndarray,
     names: Sequence[str] | None = None,
 ) -> Any:
-    """Draws how often each class (row) was taken for each (column).
+    """Draws how often each class (row) was predicted as each class (column).
 
     Args:
         labels, predictions: arrays of int `(num_images,)`.
-        names: sequence of str, of the classes in the order of their numbers.
+        names: sequence of the names of classes 0, 1, ... Defaults to None, the
+            numbers.
+
+    Raises:
+        ValueError: for other or different shapes, and classes without a name.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    checks.shape(labels.shape, predictions=predictions)
+    checks.shape(labels.shape[:1], labels=labels, predictions=predictions)
     classes = np.unique([labels, predictions])
+    for each in () if names is None else classes.tolist():
+        checks.integers(0, len(names) - 1, label=each)
     counts = np.zeros((len(classes),) * 2, int)
     places = (np.searchsorted(classes, x) for x in (labels, predictions))
     np.add.at(counts, tuple(places), 1)
-    texts = [str(names[each]) if names else str(each) for each in classes]
+    texts = [str(each if names is None else names[each]) for each in classes]
     figure = _figure(1 + 0.5 * len(classes), 1 + 0.5 * len(classes))
     axes = figure.subplots()
     axes.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), "Blues")
@@ -159,7 +166,9 @@ def confusion_matrix(
         text = {"ha": "center", "va": "center", "fontsize": 7, "color": color}
         axes.text(column, row, counts[row, column], **text)
     ticks = range(len(classes))
-    axes.set_xticks(ticks, texts, rotation=90 if names else 0, fontsize=7)
+    axes.set_xticks(
+        ticks, texts, rotation=0 if names is None else 90, fontsize=7
+    )
     axes.set_yticks(ticks, texts, fontsize=7)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
@@ -171,12 +180,13 @@ def accuracy_against_views(
     baselines: Mapping[str, float] | None = None,
     published: Mapping[str, Mapping[float, float]] | None = None,
 ) -> Any:
-    """Draws the accuracy of methods against the crops they trained on.
+    """Draws the accuracy of methods against the number of training views.
 
     Args:
-        points: mapping from a method to its accuracies in `[0, 1]` by views.
+        points: mapping from a method to a mapping from numbers of views to
+            accuracies in `[0, 1]`.
         baselines: mapping from a name to an accuracy, drawn as a line.
-        published: figures of others, as `points`, drawn in grey.
+        published: published accuracies, as `points`, drawn in grey.
     """
     figure = _figure(7, 4.5)
     axes = figure.subplots()
@@ -201,7 +211,7 @@ def accuracy_against_views(
     axes.set_xscale("log")
     axes.set_xlabel("views in training")
     axes.set_ylabel("accuracy in percent")
-    # Names stand beside the last points, apart from each other.
+    # Names beside the last points, which do not overlap.
     gap = 0.03 * np.ptp(axes.get_ylim())
     for place, named in ends.items():
         values, names, colors = zip(*sorted(named), strict=True)
@@ -227,13 +237,13 @@ def accuracy_against_views(
 
 
 def _curve(of_method):
-    """Returns the numbers of views in order, and accuracies in percent."""
+    """Returns the sorted numbers of views, and accuracies in percent."""
     places = sorted(of_method)
     return places, [100 * of_method[place] for place in places]
 
 
 def _spread(values, gap):
-    """Returns the numbers closest to rising values that lie a gap apart."""
+    """Returns numbers near increasing values, each a gap above the last."""
     from sklearn.isotonic import IsotonicRegression
 
     steps = gap * np.arange(len(values))
@@ -252,14 +262,14 @@ def _figure(width, height):
 
 
 def _rows(features, **others):
-    """Returns features `(images, units)`; refuses other numbers of images."""
+    """Returns finite features `(images, units)`, one for each of `others`."""
     features = np.asarray(features, np.float64)
     checks.shape((None, None), features=features)
     for name, column in checks.given(**others).items():
         if len(column) != len(features):
             raise ValueError(
-                f"There must be a feature for each of the {name}. Received: "
-                f"{len(features)} for {len(column)}"
+                f"There must be one row of features for each of the {name}. "
+                f"Received: {len(features)} for {len(column)}"
             )
     if not np.isfinite(features).all():
         raise ValueError("Features must be finite. Received NaN or infinity")

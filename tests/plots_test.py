@@ -92,6 +92,10 @@ def test_accuracies_are_drawn_in_order_of_views():
         (lambda: plots.feature_map(FEATURES, projection="pcca"), "'pca'"),
         (lambda: plots.feature_map(FEATURES * np.nan), "finite"),
         (lambda: plots.confusion_matrix([1, 2], [1]), "predictions"),
+        # One-hot labels, and one without a name: -1 is no last class.
+        (lambda: plots.confusion_matrix(*[np.eye(2)] * 2), "labels"),
+        (lambda: plots.confusion_matrix([-1], [0], "ab"), "`label`.*: -1"),
+        (lambda: plots.confusion_matrix([0], [2], "ab"), "`label`.*: 2"),
     ],
 )
 def test_invalid_arguments_are_refused(draw, words):
