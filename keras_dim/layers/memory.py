@@ -147,7 +147,7 @@ class MemoryBank(configurable.Configurable, StateLayer):
             features: tensor `(batch, units)`, of length 1.
         """
         checks.shape((None,), indices=indices)
-        checks.shape((None, self.units), features=features)
+        checks.shape((indices.shape[0], self.units), features=features)
         features = ops.cast(ops.stop_gradient(features), "float32")
         # Rows may be written in parallel: equal indices must write equal rows.
         features = ops.take(features, _last_places(indices), axis=0)

@@ -6,6 +6,7 @@ that contrastive losses optimise both.
 
 from keras import ops
 
+from keras_dim import checks
 from keras_dim import distribution
 from keras_dim.mutual_information import pairs
 from keras_dim.mutual_information import rows
@@ -22,6 +23,7 @@ def alignment(vectors, others, exponent=2.0):
     Returns:
         Float32 scalar, to be minimised: 0 for equal views.
     """
+    checks.shape(tuple(vectors.shape), others=others)
     gap = ops.cast(vectors, "float32") - ops.cast(others, "float32")
     squares = ops.sum(ops.square(gap), axis=-1)
     # The slope of a root is infinite at 0, for equal views.

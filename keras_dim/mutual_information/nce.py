@@ -4,6 +4,8 @@ import math
 
 from keras import ops
 
+from keras_dim import checks
+
 
 def binary_nce(data_log_ratios, noise_log_ratios):
     """Returns the loss of classifying one datum and several noise samples.
@@ -27,6 +29,8 @@ def binary_nce(data_log_ratios, noise_log_ratios):
     """
     data = ops.cast(data_log_ratios, "float32")
     noise = ops.cast(noise_log_ratios, "float32")
+    checks.shape((None,), data_log_ratios=data)
+    checks.shape((data.shape[0], None), noise_log_ratios=noise)
     log_count = math.log(noise.shape[1])
     of_noise = ops.sum(ops.softplus(noise - log_count), axis=1)
     return ops.softplus(log_count - data) + of_noise

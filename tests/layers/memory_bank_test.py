@@ -71,7 +71,7 @@ def test_rows_are_read_by_indices_of_any_shape(numbers):
     np.testing.assert_array_equal(bank.read(), rows)
 
 
-def test_what_was_read_is_not_overwritten_in_a_graph_of_any_batch(numbers):
+def test_rows_that_were_read_are_not_overwritten_in_a_graph(numbers):
     bank = bank_of(numbers["bank_0"])
 
     @tf.function(autograph=False)
@@ -90,7 +90,7 @@ def test_what_was_read_is_not_overwritten_in_a_graph_of_any_batch(numbers):
     np.testing.assert_allclose(bank.read(), numbers["bank_1"], rtol=1e-5)
 
 
-def test_no_gradient_reaches_the_bank_or_what_is_stored():
+def test_no_gradient_reaches_the_bank_or_stored_features():
     bank = MemoryBank(4, 2)
     assert bank.trainable_variables == []
     features = tf.Variable([[1.0, 2.0]])
@@ -119,7 +119,7 @@ def test_half_precision_does_not_round_the_bank():
     np.testing.assert_allclose(rows, 0.5**0.5, rtol=1e-6)
 
 
-def test_replicas_that_store_what_all_have_equal_one(two_replicas, numbers):
+def test_replicas_that_store_the_whole_batch_equal_one(two_replicas, numbers):
     with two_replicas.scope():
         bank = MemoryBank(20, 8, seed=0)
     one = MemoryBank(20, 8, seed=0)
@@ -170,7 +170,8 @@ def test_config_makes_the_same_bank():
 
 
 @pytest.mark.parametrize(
-    ("indices", "features"), [((3,), (3, 4)), ((3, 1), (3, 2)), ((3,), (3,))]
+    ("indices", "features"),
+    [((3,), (3, 4)), ((3, 1), (3, 2)), ((3,), (3,)), ((3,), (4, 2))],
 )
 def test_other_shapes_are_refused(indices, features):
     with pytest.raises(ValueError, match="must have the shape"):
@@ -180,13 +181,13 @@ def test_other_shapes_are_refused(indices, features):
 
 
 @pytest.mark.parametrize("arguments", [(0, 2), (4, 0), (4, 2, 1.5)])
-def test_unfit_arguments_are_refused(arguments):
+def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match="must be"):
         MemoryBank(*arguments)
 
 
-def test_places_where_indices_stand_last():
-    # A processor writes rows in order, so that the bank's own tests cannot
-    # tell; an accelerator writes them in any.
+def test_last_places_are_the_last_positions_of_indices():
+    # A CPU writes rows in order, so that tests of the bank cannot fail; an
+    # accelerator writes them in any order.
     found = memory._last_places(tf.constant([7, 3, 7, 9, 3, 7]))
     assert np.array(found).tolist() == [5, 4, 5, 3, 4, 5]

@@ -62,6 +62,11 @@ def test_the_slope_of_alignment_of_equal_views_is_zero(exponent):
     np.testing.assert_array_equal(tape.gradient(value, x), np.zeros((3, 3)))
 
 
+def test_views_of_other_numbers_of_images_are_refused():
+    with pytest.raises(ValueError, match="`others` must have the shape"):
+        hypersphere.alignment(np.eye(3), np.eye(3)[:1])
+
+
 def test_one_image_is_refused():
     with pytest.raises(ValueError, match="two or more. Received: 1"):
         hypersphere.uniformity(np.eye(1, 4))

@@ -26,6 +26,12 @@ def test_loss_and_slope_equal_the_published_ones(name):
     )
 
 
+@pytest.mark.parametrize("shapes", [((3, 1), (3, 4)), ((3,), (1, 4))])
+def test_shapes_that_would_be_broadcast_are_refused(shapes):
+    with pytest.raises(ValueError, match="log_ratios` must have the shape"):
+        nce.binary_nce(*map(np.zeros, shapes))
+
+
 def test_equal_densities_cannot_be_told_apart():
     # The odds of data are 1 to 4: log(5) for the datum, log(5 / 4) for each
     # of four noise samples.
