@@ -86,15 +86,8 @@ def pearson_chi_squared(scores, positives, negatives, chunk_size=None):
     Differs from the authors' code of Deep InfoMax, whose `X2` is unbounded
     for scores of either sign.
     """
-    return _divergence(
-        lambda s: s,
-        lambda s: 0.25 * ops.square(s) + s,
-        lambda s: 0.5 * s + 1.0,
-        scores,
-        positives,
-        negatives,
-        chunk_size,
-    )
+    functions = lambda s: s, lambda s: s * (s / 4 + 1), lambda s: s / 2 + 1
+    return _divergence(*functions, scores, positives, negatives, chunk_size)
 
 
 def donsker_varadhan(scores, positives, negatives, chunk_size=None):
@@ -140,15 +133,12 @@ def noise_contrastive(scores, positives, negatives, log_normalizer=0.0):
         num_noise = distribution.sum_replicas(num_noise)
     num_noise = ops.maximum(ops.max(num_noise), 1.0)
     offset = log_normalizer + ops.log(num_noise)
-    value = _divergence(
+    functions = (
         lambda s: -ops.softplus(offset - s),
         lambda s: num_noise * ops.softplus(s - offset),
         lambda s: num_noise * ops.sigmoid(s - offset),
-        scores,
-        positives,
-        negatives,
-        None,
     )
+    value = _divergence(*functions, scores, positives, negatives, None)
     return value + ops.log1p(num_noise) + num_noise * ops.log1p(1 / num_noise)
 
 

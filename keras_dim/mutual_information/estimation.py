@@ -321,13 +321,12 @@ def _features(encoder, images, feature):
     images = np.asarray(images)
     batches.check(images, encoder.input_shape[1:], who="`estimate`")
     features = encoder.predict(images, verbose=0)
-    if isinstance(features, dict):
-        name = feature or "global"
-        if feature is None and len(features) == 1:
-            (name,) = features
-        checks.one_of(features, feature=name)
-        features = features[name]
-    return features
+    if not isinstance(features, dict):
+        features = {"output": features}
+    default = next(iter(features)) if len(features) == 1 else "global"
+    name = feature or default
+    checks.one_of(features, feature=name)
+    return features[name]
 
 
 class _Folds:
@@ -506,30 +505,26 @@ def _calibrated(stop_joint, stop_product, joint, product):
 
 
 def _logistic_line(joint, product):
-    """Returns the scale and shift of a logistic regression, near 1 and 0.
+    """Returns the scale and shift of a logistic regression.
 
-    By Newton's method, with a small penalty on the distance from 1 and 0.
+    A small penalty keeps them near 1 and 0.
     """
-    product = product.reshape(-1)
-    scores = np.concatenate([joint, product]).astype("float64")
+    from scipy import optimize
+    from scipy import special
+
+    scores = np.concatenate([joint, product.reshape(-1)]).astype("float64")
     design = np.stack([scores, np.ones_like(scores)], axis=1)
     is_joint = np.arange(len(scores)) < len(joint)
-    weights = np.where(is_joint, 1.0 / len(joint), 1.0 / len(product))
-    line = before = np.array([1.0, 0.0])
+    signs = np.where(is_joint, -1.0, 1.0)
+    weights = np.where(is_joint, 1.0 / len(joint), 1.0 / product.size)
+    start = np.array([1.0, 0.0])
 
-    def loss(line):
-        wrong = np.where(is_joint, -1.0, 1.0) * (design @ line)
-        far = 5e-4 * np.sum(np.square(line - before))
-        return weights @ np.logaddexp(0.0, wrong) + far
+    def loss_and_slope(line):
+        wrong, far = signs * (design @ line), line - start
+        loss = weights @ np.logaddexp(0.0, wrong) + 5e-4 * far @ far
+        slope = design.T @ (weights * signs * special.expit(wrong))
+        return loss, slope + 1e-3 * far
 
-    for _ in range(20):
-        odds = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -50.0, 50.0)))
-        slope = design.T @ (weights * (odds - is_joint))
-        slope += 1e-3 * (line - before)
-        curve = (design * (weights * odds * (1 - odds))[:, None]).T @ design
-        step = np.linalg.solve(curve + 1e-3 * np.eye(2), slope)
-        # For scores far from 0, a whole step may increase the loss.
-        while loss(line - step) > loss(line) and np.abs(step).max() > 1e-9:
-            step = step / 2
-        line = line - step
-    return line
+    options = {"gtol": 1e-8}
+    found = optimize.minimize(loss_and_slope, start, jac=True, options=options)
+    return found.x

@@ -148,11 +148,8 @@ def squared_hellinger(joint, product):
 
 def pearson_chi_squared(joint, product):
     """Bounds the chi-squared divergence."""
-    return (
-        2.0 * ops.mean(ops.exp(joint), axis=-1)
-        - _mean(ops.exp(2.0 * product))
-        - 1.0
-    )
+    of_joint = 2.0 * ops.mean(ops.exp(joint), axis=-1)
+    return of_joint - _mean(ops.exp(2.0 * product)) - 1.0
 
 
 def club(joint, product):

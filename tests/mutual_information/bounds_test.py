@@ -8,7 +8,7 @@ from reference import bounds as reference
 from keras_dim.mutual_information import bounds
 from keras_dim.mutual_information.pairs import DotProductScores
 
-# What the authors' code calls a bound, and how.
+# The names of bounds in the stored numbers of the authors' code.
 GOLDEN_LOSSES = {
     "gan": "fd_GAN",
     "jensen_shannon": "fd_JSD",
@@ -82,7 +82,7 @@ def test_every_bound_ignores_pairs_in_neither_mask(name):
         rtol=1e-5,
         atol=1e-6,
     )
-    # An overflow there must not come through either.
+    # Nor may an overflow in such pairs change the value.
     scores[:, 3] = 1e4
     np.testing.assert_array_equal(
         bounds.BOUND_OBJECTS[name]()(scores, positives, negatives), value
@@ -139,7 +139,7 @@ def test_own_image_score_enters_the_denominator():
 
 
 def test_uniform_scores_carry_no_information(name):
-    # The scores at which each bound's critic says "no difference".
+    # The score of a critic that finds no difference.
     nothing = {"kullback_leibler": 1.0}.get(name, 0.0)
     scores = np.full((4, 4, 2), nothing, "float32")
     value = bounds.BOUND_OBJECTS[name]()(scores, *masks(4, 3))
@@ -202,10 +202,10 @@ def test_info_nce_saturates_at_log_of_candidates():
     )
 
 
-def test_info_nce_tells_no_positive_from_another():
+def test_info_nce_does_not_compare_positives():
     scores = np.zeros((2, 2, 3), "float32")
     scores[0, 0] = scores[1, 1] = 100
-    # 3 negatives to each positive; its 2 fellows cost nothing.
+    # 3 negatives for each positive; the 2 other positives do not count.
     np.testing.assert_allclose(
         bounds.info_nce(scores, *masks(2, 3)), np.log(1 + 3), rtol=1e-5
     )

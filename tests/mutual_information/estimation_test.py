@@ -1,4 +1,4 @@
-"""Estimates of tiny samples, and what is refused."""
+"""Estimates from few samples, and inputs that are refused."""
 
 import math
 
@@ -22,7 +22,7 @@ def normals(num_samples=600, units=1, seed=0):
     return x, CORRELATION * x + 0.5 * noise
 
 
-def test_gaussians_share_what_they_share():
+def test_gaussians_have_their_known_information():
     found = estimate(*normals(1200), **FAST)
 
     # Four deviations: the log-ratio of such a pair deviates by 0.87.
@@ -42,7 +42,7 @@ def test_ten_gaussian_pairs_share_their_sum(estimator, nats):
     z = rho * x + math.sqrt(1 - rho**2) * noise
     found = estimate(x, z, estimator=estimator, epochs=8, members=1)
 
-    # InfoNCE of 500 candidates reaches log(500) = 6.2, and falls behind before.
+    # InfoNCE of 500 candidates cannot exceed log(500) = 6.2, and is lower.
     least = 0.85 if estimator != "info_nce" or nats < 6 else 0.7
     assert least * nats < found.nats < 1.05 * nats
 
@@ -63,7 +63,7 @@ def test_every_estimator_finds_two_nats_of_five_gaussian_pairs(estimator):
         reverse = 0.5 * math.log(1 - square) + square / (1 - square)
         assert abs(found.nats - 2 - 5 * reverse) < 0.1 * found.nats
     else:
-        # Loose bounds fall behind: by a fifth, of this critic and few samples.
+        # Loose bounds are lower, by a fifth with this critic and few samples.
         assert 2 - max(error, 0.5) < found.nats < 2 + error
     assert estimator in str(found) and found.side in str(found)
 
@@ -78,7 +78,7 @@ def test_every_critic_learns_a_linear_dependence(critic):
 
 
 @pytest.mark.slow
-def test_independent_samples_share_nothing():
+def test_independent_samples_have_no_information():
     x, _ = normals()
     z, _ = normals(seed=1)
 
@@ -86,7 +86,7 @@ def test_independent_samples_share_nothing():
 
 
 @pytest.mark.slow
-def test_class_labels_count_as_classes():
+def test_integer_labels_are_classes():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 600)
     x = 20.0 * labels + generator.normal(size=600)
@@ -111,12 +111,12 @@ def test_info_nce_states_its_ceiling():
     assert "at most 5.298" in str(found)
 
 
-def test_equal_things_saturate():
+def test_equal_variables_saturate():
     x, _ = normals()
     found = estimate(x, 2 * x, estimator="canonical_correlations")
 
     assert found.is_saturated and "far greater" in str(found)
-    # Of neighbours, the digamma functions of 600 and 10 say the most.
+    # The ceiling of neighbours is a difference of digamma functions.
     found = estimate(x, x, estimator="nearest_neighbors")
     assert found.nats == pytest.approx(found.ceiling)
     assert found.is_saturated and "at most 4.144" in str(found)
@@ -134,9 +134,19 @@ def test_a_number_in_common_saturates_and_a_class_does_not():
     assert not samples.share_a_number(samples.vectors("labels", labels), both)
 
 
+def test_calibration_is_a_logistic_regression():
+    generator = np.random.default_rng(0)
+    joint, product = generator.normal(2, 1, 300), generator.normal(0, 1, 9000)
+    scale, shift = estimation._logistic_line(joint, product.reshape(300, 30))
+
+    # Normals of variance 1 have the log-ratio 2 x - 2; five deviations.
+    assert scale == pytest.approx(2, abs=0.5)
+    assert shift == pytest.approx(-2, abs=0.7)
+
+
 def test_calibration_ends_where_scores_are_far_from_log_ratios():
     joint, product = np.random.default_rng(0).normal(size=(2, 100))
-    # A critic that is sure, and wrong of some.
+    # A critic with great scores, some of which are wrong.
     joint[:5] = -36.0
     scale, shift = estimation._logistic_line(joint, 100.0 * product - 40.0)
 
@@ -155,11 +165,16 @@ def test_images_come_through_an_encoder_and_data_sets_in_batches():
     of_encoder = estimate(images, z, encoder=encoder, **arguments)
     assert estimate(batches, None, **arguments).nats == whole.nats > 2
     assert abs(of_encoder.nats - whole.nats) < 1e-3
+    single = keras.Model(inputs, encoder.output["flat"])
+    found = estimate(images, z, encoder=single, **arguments)
+    assert found.nats == of_encoder.nats
+    with pytest.raises(ValueError, match="Unknown feature: 'fc'"):
+        estimate(images, z, encoder=single, feature="fc", **arguments)
     with pytest.raises(ValueError, match="`estimate` expects raw pixels"):
         estimate(images / 255, z, encoder=encoder, **arguments)
 
 
-def test_the_gaussian_critic_begins_at_the_closed_form():
+def test_the_gaussian_critic_starts_at_the_closed_form():
     x, z = (
         each[:20, None].astype("float32") for each in normals(units=2, seed=3)
     )
@@ -188,7 +203,7 @@ def test_critics_score_all_pairs_of_each_member_apart(name):
     scores = keras.ops.convert_to_numpy(critic(x, z))
 
     assert scores.shape == (2, 5, 8)
-    # Others in the second member, and in the rest of the batch.
+    # Changes of the second member and of the rest of the batch.
     x[:, 1], x[1:], z[:, 1], z[1:] = 0, 0, 0, 0
     again = keras.ops.convert_to_numpy(critic(x, z))
     np.testing.assert_allclose(scores[0, 0, 0], again[0, 0, 0], rtol=1e-4)

@@ -1,4 +1,4 @@
-"""With the best critic, each bound lands where theory puts it.
+"""With the best critic, each bound has the value that theory gives.
 
 Tolerances are five standard deviations of what is drawn.
 """
@@ -103,7 +103,7 @@ def test_squared_hellinger_reaches_the_distance(drawn):
 
 @pytest.mark.parametrize("dims", [1, 2, 5])
 def test_reverse_kullback_leibler_reaches_the_divergence(dims):
-    # From a correlation of 0.5 on, what is averaged has no variance.
+    # From a correlation of 0.5 on, the variance of the terms is infinite.
     gaussians = Gaussians(dims, rho := 0.3)
     log_ratios = gaussians.log_ratios(*gaussians.draw(NUM_SAMPLES))
     value = float(

@@ -122,7 +122,7 @@ def test_equal_features_share_their_targets_equally():
     assert float(got) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_high_temperature_takes_the_best():
+def test_a_high_temperature_chooses_the_best_feature():
     values = np.array([[0.0, 2.0], [1.0, 0.5]])
     np.testing.assert_allclose(
         mixtures.assignment(values, 1e3, axis=0), [[0, 1], [1, 0]], atol=1e-9

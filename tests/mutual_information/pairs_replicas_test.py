@@ -1,4 +1,4 @@
-"""Rows of scores that lie on several replicas, part by part."""
+"""Rows of scores of which each replica holds a part."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def features(num_summaries):
 
 
 def run(summaries, parts, bound):
-    """Returns the value and its gradients, as the base would have them."""
+    """Returns the value and its gradients, as in a training step."""
     with tf.GradientTape() as tape:
         tape.watch([summaries, parts])
         scores, *masks = pairs.dot_product_pairs(summaries, parts)
@@ -44,7 +44,7 @@ def assert_replicas_equal_one(two_replicas, num_summaries, bound):
         )
         for parts in halves
     ]
-    # AutoGraph would take longer than all else.
+    # AutoGraph would take longer than everything else.
     got = tf.function(
         lambda *args: two_replicas.run(run, (*args, bound)), autograph=False
     )(*per_replica)

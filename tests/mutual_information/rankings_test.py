@@ -111,7 +111,7 @@ def test_margins_as_bounds_equal_slow_versions():
 
 
 @pytest.mark.parametrize("name", rankings.RANKINGS)
-def test_they_come_back_from_their_config(name):
+def test_they_are_rebuilt_from_their_config(name):
     ranking = bounds.BOUND_OBJECTS[name]()
     config = keras.saving.serialize_keras_object(ranking)
     assert keras.saving.deserialize_keras_object(config) == ranking

@@ -12,7 +12,7 @@ def normals(correlation, num_samples=2000, units=1):
     return x, correlation * x + math.sqrt(1 - correlation**2) * noise
 
 
-def test_both_know_gaussians():
+def test_both_are_right_for_gaussians():
     x, z = normals(0.8)
     truth = -0.5 * math.log(1 - 0.8**2)
 
@@ -63,7 +63,7 @@ def test_normal_scores_keep_order_and_share_ties():
     )
 
 
-def test_shrunk_correlations_leave_noise_out():
+def test_shrunk_correlations_of_noise_are_zero():
     x, z = normals(0.0, units=10)
     x[:, 0] = z[:, 0] + 0.1 * x[:, 0]
     found, *_ = samples.canonical(samples.whitened(x), samples.whitened(z))

@@ -10,7 +10,7 @@ from keras_dim.mutual_information import mixtures
 from keras_dim.mutual_information.pairs import DotProductScores
 
 NUM_IMAGES, NUM_LOCATIONS, UNITS = 6, 5, 8
-# Without exponentials of scores, which overflow at scores of tens.
+# Others have exponentials of scores, which overflow at scores of tens.
 BOUNDED_SLOPES = ["info_nce", "jensen_shannon", "donsker_varadhan"]
 MODES = {
     "graph": functools.partial(tf.function, autograph=False),
@@ -51,7 +51,7 @@ def value_and_gradients(name, chunk_size, anchors, candidates, same, **options):
     with tf.GradientTape() as tape:
         tape.watch([anchors, candidates])
         value = bound(DotProductScores(anchors, candidates), same, 1 - same)
-        # Not 1: what comes from above must be handed on.
+        # Not 1, as the incoming gradient must be multiplied in.
         loss = -3.0 * value
     return value, *tape.gradient(loss, [anchors, candidates])
 
