@@ -103,8 +103,7 @@ class Board(callbacks.CollapseReport):
         if isinstance(views, tuple | list):
             self._views = tuple(views)
         elif views is not None:
-            encoder = getattr(self.model, "encoder", self.model)
-            shape = features_lib.input_shape(encoder)
+            shape = features_lib.input_shape(self._encoder)
             self._views = two_views(views, self.images, shape)
         if self._views and np.array_equal(*self._views):
             self._views, why = (), "both views of each image are equal"

@@ -56,9 +56,8 @@ EPOCHS = 3
 class EncoderCallback(keras.callbacks.Callback):
     """Extracts features of a model in training; abstract.
 
-    The features are those of `model.encoder`, or of the model itself where it
-    has none. The images are checked when the callback is made and, against the
-    encoder's image shape, before the first epoch.
+    Images are checked when the callback is made and, against the encoder's
+    image shape, before the first epoch.
     """
 
     num_classes: int | None = None

@@ -21,45 +21,26 @@ from keras_dim.evaluation.features import input_shape
 from keras_dim.evaluation.features import raw_pixels_encoder
 
 _STRENGTHS = {"candidates": {"c": (0.001, 0.01, 0.1, 1.0, 10.0)}}
+_FEW = {"num_draws": 5, **_STRENGTHS}
 _RATES = {"candidates": {"learning_rate": (0.1, 1.0, 10.0, 30.0)}}
-_NESTEROV = {"nesterov": True, "milestones": None}
-_FIVE_DRAWS = {"num_draws": 5}
+_CMC = {"epochs": 60, "milestones": (30, 40, 50), "decay": 0.2, **_RATES}
+# The authors' code of SimCLR and BYOL has a cosine schedule.
+_COSINE = {"nesterov": True, "milestones": None}
+_SIMCLR = {"batch_size": 4096, "learning_rate": 1.6, "epochs": 90, **_COSINE}
+_BYOL = {"batch_size": 1024, "epochs": 80, **_COSINE}
+_BYOL_RATES = {"candidates": {"learning_rate": (0.4, 0.3, 0.2, 0.1, 0.05)}}
+_WEIGHTED = {"k": 200, "temperature": 0.07}
 # Common protocols: a name of `PROBES`, or `"fine_tune"`, and its arguments.
 # `candidates` are compared on held-out training images.
 PROTOCOLS = {
     "linear": ("linear_probe", _STRENGTHS),
-    # Of MoCo, CMC, SimCLR and BYOL. The last two have the cosine schedule of
-    # their authors' code.
     "linear_sgd": ("sgd_probe", _RATES),
-    "linear_sgd_cmc": (
-        "sgd_probe",
-        {"epochs": 60, "milestones": (30, 40, 50), "decay": 0.2, **_RATES},
-    ),
-    "linear_sgd_simclr": (
-        "sgd_probe",
-        {"batch_size": 4096, "learning_rate": 1.6, "epochs": 90, **_NESTEROV},
-    ),
-    "linear_sgd_byol": (
-        "sgd_probe",
-        {
-            "batch_size": 1024,
-            "epochs": 80,
-            "candidates": {"learning_rate": (0.4, 0.3, 0.2, 0.1, 0.05)},
-            **_NESTEROV,
-        },
-    ),
-    "weighted_200_neighbors": (
-        "nearest_neighbors",
-        {"k": 200, "temperature": 0.07},
-    ),
-    "linear_1_percent": (
-        "linear_probe",
-        {"label_share": 0.01, **_FIVE_DRAWS, **_STRENGTHS},
-    ),
-    "linear_10_percent": (
-        "linear_probe",
-        {"label_share": 0.1, **_FIVE_DRAWS, **_STRENGTHS},
-    ),
+    "linear_sgd_cmc": ("sgd_probe", _CMC),
+    "linear_sgd_simclr": ("sgd_probe", _SIMCLR),
+    "linear_sgd_byol": ("sgd_probe", _BYOL | _BYOL_RATES),
+    "weighted_200_neighbors": ("nearest_neighbors", _WEIGHTED),
+    "linear_1_percent": ("linear_probe", {"label_share": 0.01, **_FEW}),
+    "linear_10_percent": ("linear_probe", {"label_share": 0.1, **_FEW}),
     "fine_tuned_1_percent": ("fine_tune", {"label_share": 0.01}),
     "fine_tuned_10_percent": ("fine_tune", {"label_share": 0.1}),
     "fine_tuned": ("fine_tune", {}),
@@ -94,15 +75,9 @@ class Comparison:
         share = max(entry["majority_class"] for entry in self.entries)
         majority = [f"{100 * share:.1f}"] * len(names)
         rows.append(["the most frequent class", *majority])
-        first, *widths = (max(map(len, x)) for x in zip(*rows, strict=True))
-        lines = [
-            name.ljust(first)
-            + "".join(
-                f"  {cell:>{width}}"
-                for cell, width in zip(of_row, widths, strict=True)
-            )
-            for name, *of_row in rows
-        ]
+        first, *others = (max(map(len, x)) for x in zip(*rows, strict=True))
+        form = "  ".join([f"{{:<{first}}}", *(f"{{:>{n}}}" for n in others)])
+        lines = [form.format(*row) for row in rows]
         return "\n".join([*lines, "", self.verdict])
 
 

@@ -122,7 +122,7 @@ def lidar(views: np.ndarray, delta: float = 1e-4) -> float:
 
 
 def alpha_req(
-    features: np.ndarray, first: int = 4, last: int | None = None
+    features: np.ndarray, first: int | None = None, last: int | None = None
 ) -> float:
     """Returns alpha-ReQ, the decay of the spectrum of features.
 
@@ -147,10 +147,9 @@ def alpha_req(
     """
     features = spread.checked(features)
     rank = min(features.shape[1], len(features) - 1)
-    if last is None:
-        last = min(100, rank // 2)
-        if rank < 12:
-            first, last = 1, rank
+    own_first, own_last = (4, min(100, rank // 2)) if rank >= 12 else (1, rank)
+    first = own_first if first is None else first
+    last = own_last if last is None else last
     if not 1 <= first < last <= rank:
         raise ValueError(
             "The range of eigenvalues must be 1 <= first < last <= "

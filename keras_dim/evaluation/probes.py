@@ -235,6 +235,8 @@ def sgd_probe(
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), section 4.1,
     and the authors' code.
     """
+    from scipy import special
+
     checks.above(0, learning_rate=learning_rate, decay=decay)
     checks.between(0, 1, momentum=momentum)
     checks.integers(1, batch_size=batch_size, epochs=epochs)
@@ -261,7 +263,8 @@ def sgd_probe(
             step += 1
             rows = order[start : start + batch_size]
             inputs = data.train[rows]
-            errors = _softmax(inputs @ weights[:-1] + weights[-1])
+            logits = inputs @ weights[:-1] + weights[-1]
+            errors = special.softmax(logits, axis=1)
             errors[np.arange(len(rows)), data.train_labels[rows]] -= 1
             errors /= len(rows)
             gradient = np.vstack([inputs.T @ errors, errors.sum(axis=0)])
@@ -287,10 +290,11 @@ def sgd_probe(
 
 def _checked_milestones(milestones):
     milestones = list(milestones)
-    if milestones != sorted(set(milestones)) or min(milestones, default=1) < 1:
+    for epoch in milestones:
+        checks.integers(1, milestones=epoch)
+    if milestones != sorted(set(milestones)):
         raise ValueError(
-            "`milestones` must be increasing numbers of epochs, 1 or more. "
-            f"Received: {milestones}"
+            f"`milestones` must be increasing. Received: {milestones}"
         )
     return milestones
 
@@ -300,11 +304,6 @@ def _decays(decay, milestones):
         return " with cosine decay"
     ends = ", ".join(map(str, milestones))
     return f" times {decay:g} after epochs {ends}" if milestones else ""
-
-
-def _softmax(logits):
-    logits = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return logits / logits.sum(axis=1, keepdims=True)
 
 
 def nearest_neighbors(
@@ -418,7 +417,9 @@ def few_shot(
             generator.choice(rows_of[name], shots + queries, replace=False)
             for name in generator.choice(classes, ways, replace=False)
         ]
-        accuracies.append(_episode(features[np.stack(drawn)], shots))
+        # In float64, where squares of large features do not overflow.
+        rows = features[np.stack(drawn)].astype(np.float64)
+        accuracies.append(_episode(rows, shots))
     deviation = np.std(accuracies, ddof=1)
     return {
         "accuracy": float(np.mean(accuracies)),

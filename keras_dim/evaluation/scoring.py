@@ -36,9 +36,8 @@ PROBES = {
     "few_shot": few_shot_probe,
 }
 # Arguments that `run_probe` takes for every probe.
-COMMON = {"labels_per_class": None, "num_draws": 1, "draw_seed": 0}
-COMMON |= {"test_classes": "all", "label_share": None, "num_seeds": 1}
-COMMON |= {"candidates": None}
+COMMON = dict(labels_per_class=None, num_draws=1, draw_seed=0, num_seeds=1)
+COMMON |= dict(test_classes="all", label_share=None, candidates=None)
 TEST_CLASSES = ("all", "trained")
 _NUM_FEW_LABELS = 10
 # Share of the training rows on which `candidates` are compared.
@@ -109,16 +108,11 @@ def labelled_images(
     is_share = not isinstance(test_split, str)
     if is_share:
         checks.between(0, 1, test_split=test_split)
+    options = dict(image_size=image_size, channels=channels, values=values)
     opened = []
     for part in (split,) if is_share else (split, test_split):
         try:
-            found = data.open_source(
-                source,
-                part,
-                image_size=image_size,
-                channels=channels,
-                values=values,
-            )
+            found = data.open_source(source, part, **options)
         except data.NoSplitError:
             raise NoLabelsError(
                 f"{source} has no split {part!r}: its images are one set. "
@@ -288,45 +282,36 @@ def run_probe(
             `LabelledFeatures` refuses, and a class with too few rows.
     """
     check_arguments(probe, arguments)
-    train_features, train_labels = checked_rows(
-        train_features, train_labels, "train_"
-    )
-    test_features, test_labels = checked_rows(
-        test_features, test_labels, "test_"
-    )
+    train = checked_rows(train_features, train_labels, "train_")
+    test = checked_rows(test_features, test_labels, "test_")
     own = dict(arguments or {})
     common = {name: own.pop(name, default) for name, default in COMMON.items()}
     note = ""
     if common["test_classes"] == "trained":
-        known = np.isin(test_labels, train_labels)
-        test_features, test_labels = test_features[known], test_labels[known]
+        known = np.isin(test[1], train[1])
+        test = [column[known] for column in test]
         note = "; test images of the classes that have training images"
-    draws, drawn = draw_rows(train_labels, common)
-    num_seeds = common["num_seeds"]
+    draws, drawn = draw_rows(train[1], common)
+    num_seeds, candidates = common["num_seeds"], common["candidates"]
     if num_seeds > 1:
         drawn += f"; mean of {num_seeds} seeds"
-    test = test_features, test_labels
     results = []
     for rows in draws:
-        train = train_features[rows], train_labels[rows]
-        best = {}
-        if common["candidates"]:
-            best = _chosen(train, probe, own, common["candidates"])
+        fitted = [column[rows] for column in train]
+        best = _chosen(fitted, probe, own, candidates) if candidates else {}
         for seed in range(num_seeds):
             of_run = own | best
             if num_seeds > 1:
                 of_run["seed"] = own.get("seed", 0) + seed
-            results.append(PROBES[probe](*train, *test, **of_run))
-    if common["candidates"]:
+            results.append(PROBES[probe](*fitted, *test, **of_run))
+    result = results[-1]
+    if candidates:
         note += (
-            f"; {' and '.join(common['candidates'])} chosen on "
-            f"{100 * HELD_OUT:g} % of the training images, held out"
+            f"; {' and '.join(candidates)} chosen on {100 * HELD_OUT:g} % of "
+            "the training images, held out"
         )
-        results[-1]["chosen"] = best
-    result = {
-        **results[-1],
-        "protocol": results[-1]["protocol"] + drawn + note,
-    }
+        result["chosen"] = best
+    result["protocol"] += drawn + note
     if drawn:
         result |= summary([each["accuracy"] for each in results])
     return result
@@ -445,11 +430,10 @@ def compare_with_untrained(
     values = stored_values.value_range(trained)
     pixels = raw_pixels_encoder(trained.input_shape[1:], values)
     of_pixels = Extracted(pixels, images, "raw_pixels")
-    others = {"untrained": untrained, "start": start}
+    others = checks.given(untrained=untrained, start=start)
     before = {
         who: Extracted(encoder, images, names)
         for who, encoder in others.items()
-        if encoder is not None
     }
     after = Extracted(trained, images, names)
     labels = after.train["label"]

@@ -28,7 +28,7 @@ def said(monkeypatch):
 
 
 def run(encoder, epochs=1, change=lambda epoch: None, **arguments):
-    """The board and the logs of epochs in which nothing is learned."""
+    """The board and the logs of epochs without training."""
     kept = Board(IMAGES, **arguments)
     kept.set_params({"epochs": epochs})
     kept.set_model(encoder)
@@ -59,7 +59,7 @@ def test_the_measures_are_those_of_images_and_views():
     assert "effective_rank_global" in logs
 
 
-def test_the_views_of_the_model_are_drawn_and_left_as_they_were():
+def test_views_of_the_model_are_drawn_without_changing_its_random_state():
     encoder = tiny_encoder()
     encoder.views = crops()
     state = [np.array(variable) for variable in encoder.views.variables]
@@ -88,7 +88,7 @@ def test_more_units_than_images_have_no_lidar():
     assert set(board(rows[0], rows)) == set(MEASURES) - {"lidar"}
 
 
-def test_the_values_stand_beside_those_of_random_and_collapsed_features(said):
+def test_values_are_logged_beside_those_of_random_and_collapsed_features(said):
     kept, (logs,) = run(tiny_encoder(), views=crops())
 
     assert set(kept.references) == {f"{name}_global" for name in MEASURES}
@@ -119,7 +119,7 @@ def test_between_measurements_the_last_one_is_repeated():
     assert is_new == [True, False, True, False, True]
 
 
-def test_a_board_that_stands_still_gives_a_hint_once(said):
+def test_a_board_that_does_not_change_is_warned_about_once(said):
     encoder = tiny_encoder()
     kernel = encoder.layers[-1].kernel
 
@@ -136,7 +136,7 @@ def test_a_board_that_stands_still_gives_a_hint_once(said):
     assert len(hints) == 2
 
 
-def test_a_board_that_moves_gives_no_hint(said):
+def test_a_board_that_changes_is_not_warned_about(said):
     encoder = tiny_encoder()
     kernel = encoder.layers[-1].kernel
 
@@ -147,7 +147,7 @@ def test_a_board_that_moves_gives_no_hint(said):
     assert said["warning"] == []
 
 
-def test_a_collapse_is_warned_of(said):
+def test_a_collapse_is_warned_about(said):
     encoder = tiny_encoder()
     for weight in encoder.layers[-1].weights:
         weight.assign(np.ones(weight.shape) * (weight.shape == (5,)))

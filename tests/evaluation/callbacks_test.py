@@ -1,4 +1,4 @@
-"""Probes as callbacks: every epoch's logs have their key."""
+"""Probes as callbacks: the logs of every epoch have their scores."""
 
 import csv
 import functools
@@ -18,7 +18,7 @@ from keras_dim.evaluation import mlp_probe
 
 
 class Method(keras.Model):
-    """The least that has an encoder and can be fitted."""
+    """A minimal model with an encoder that can be fitted."""
 
     def __init__(self, encoder):
         super().__init__()
@@ -95,7 +95,7 @@ def test_epochs_without_a_score_repeat_the_last_one(model, train):
     ]
 
 
-def test_stock_callbacks_can_watch_a_score_that_is_not_always_due(
+def test_keras_callbacks_can_monitor_a_score_that_is_not_always_due(
     model, train, tmp_path
 ):
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
@@ -172,7 +172,7 @@ def test_settings_reach_the_probes(model, train):
     assert "4 nearest" in neighbors and "/ 0.5)" in neighbors
 
 
-def test_a_model_without_an_encoder_is_its_own(train):
+def test_a_model_without_an_encoder_is_its_own_encoder(train):
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5)]
     )
@@ -251,7 +251,7 @@ def test_images_without_labels_are_refused_at_once(train, wrap):
 
 
 def no_epoch(model, train, probe):
-    """Fits, and fails if a step has been made."""
+    """Fits, and fails if a step changed the weights."""
     before = model.get_weights()
     try:
         fit(model, train, 1, [probe()])
@@ -356,12 +356,12 @@ def test_a_function_gets_labels_as_numbers(model, train):
         assert labels.tolist() == train[1].tolist()
 
 
-def test_few_labels_may_be_asked_for(model, train):
+def test_a_probe_can_use_few_labels(model, train):
     probe = ProbeCallback("linear_probe", train, train, labels_per_class=5)
     fit(model, train, 1, [probe])
     assert probe.results[0]["num_train"] == 10
 
 
-def test_every_must_be_positive(train):
+def test_every_must_be_one_or_more(train):
     with pytest.raises(ValueError, match="`every`"):
         ProbeCallback("linear_probe", train, train, every=0)

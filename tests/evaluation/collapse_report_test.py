@@ -25,7 +25,7 @@ def warnings(monkeypatch):
 
 
 def report_on(encoder, images, epochs=1, **arguments):
-    """The logs of epochs in which nothing is learned."""
+    """The report and the logs of epochs without training."""
     report = CollapseReport(images, **arguments)
     report.set_model(encoder)
     report.on_train_begin()
@@ -67,7 +67,7 @@ def test_the_numbers_are_those_of_the_features(images):
         )
 
 
-def test_a_healthy_encoder_is_not_warned_of(images, warnings):
+def test_a_healthy_encoder_is_not_warned_about(images, warnings):
     report_on(tiny_encoder(), images)
     assert not warnings
 
@@ -79,7 +79,7 @@ def test_a_healthy_encoder_is_not_warned_of(images, warnings):
         (collapse_to_a_line, "its 5 units vary in a single direction"),
     ],
 )
-def test_a_collapse_is_told_in_the_first_epoch(
+def test_a_collapse_is_warned_about_in_the_first_epoch(
     collapse, words, images, warnings
 ):
     encoder = tiny_encoder()
@@ -91,7 +91,9 @@ def test_a_collapse_is_told_in_the_first_epoch(
     assert words in warning
 
 
-def test_a_collapse_is_told_once_and_again_when_it_comes_back(images, warnings):
+def test_a_collapse_is_warned_about_once_and_again_after_a_recovery(
+    images, warnings
+):
     encoder = tiny_encoder()
     healthy = encoder.get_weights()
     report, _ = report_on(encoder, images)
@@ -127,7 +129,7 @@ def test_one_image_is_refused(images):
         CollapseReport(images[:1])
 
 
-def test_a_feature_that_is_not_there_is_refused_before_training(images):
+def test_a_missing_feature_is_refused_before_training(images):
     with pytest.raises(ValueError, match="no feature 'colour'"):
         report_on(tiny_encoder(), images, feature="colour")
 
@@ -162,13 +164,13 @@ def test_a_lagging_batch_norm_is_no_collapse(images, warnings):
 
     (warning,) = warnings
     assert "moving statistics lag behind" in warning
-    # The numbers stay those of the encoder as it is.
+    # The logged numbers are those with the moving statistics.
     assert logs["mean_deviation_global"] < 1e-3
     for one, other in zip(before, encoder.variables, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_collapse_behind_a_lagging_batch_norm_is_one(images, warnings):
+def test_a_collapse_is_found_in_spite_of_a_lagging_batch_norm(images, warnings):
     encoder = lagging()
     collapse_to_a_point(encoder)
 
@@ -177,7 +179,9 @@ def test_a_collapse_behind_a_lagging_batch_norm_is_one(images, warnings):
     assert "has collapsed" in warnings[0]
 
 
-def test_two_replicas_tell_lag_from_collapse(two_replicas, images, warnings):
+def test_two_replicas_distinguish_lag_from_collapse(
+    two_replicas, images, warnings
+):
     with two_replicas.scope():
         encoder = lagging()
 

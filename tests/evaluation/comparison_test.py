@@ -79,7 +79,7 @@ def test_scores_are_those_of_their_protocols(compared):
     assert "held out" in found["raw pixels", "linear"]["protocol"]
 
 
-def test_it_prints_a_table_and_a_verdict(compared):
+def test_a_comparison_prints_a_table_and_a_verdict(compared):
     lines = str(compared).splitlines()
     assert lines[0].split()[3:] == [
         "linear",
@@ -161,7 +161,7 @@ def test_stored_values_are_compared_with_pixels_of_their_range():
     assert accuracies[0]["raw pixels"] == accuracies[1]["raw pixels"] > 0.9
 
 
-def test_fine_tuning_learns_and_leaves_the_encoder():
+def test_fine_tuning_learns_and_does_not_change_the_encoder():
     encoder = tiny_encoder()
     before = encoder.get_weights()
     found = fine_tune(encoder, IMAGES, steps=60, learning_rate=(1e-7, 1e-2))
@@ -174,7 +174,7 @@ def test_fine_tuning_learns_and_leaves_the_encoder():
         np.testing.assert_array_equal(one, other)
 
 
-def test_each_draw_of_labels_is_trained_on_anew():
+def test_each_draw_of_labels_starts_from_the_same_weights():
     arguments = {"steps": 2, "learning_rate": 1e-2, "label_share": 0.1}
     one, two = (
         fine_tune(tiny_encoder(), IMAGES, num_draws=n, **arguments)
@@ -186,7 +186,7 @@ def test_each_draw_of_labels_is_trained_on_anew():
     assert two["accuracy"] == pytest.approx(np.mean(two["accuracies"]))
 
 
-def test_from_scratch_the_weights_do_not_count():
+def test_training_from_scratch_ignores_the_weights():
     broken = tiny_encoder()
     broken.set_weights([np.full(w.shape, np.nan) for w in broken.get_weights()])
     with pytest.raises(ValueError, match="finite"):

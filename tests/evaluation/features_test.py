@@ -1,4 +1,4 @@
-"""Features come out by name, in order, whatever the images come in."""
+"""Features are extracted by name, in order, from images in any form."""
 
 import keras
 import numpy as np
@@ -15,8 +15,7 @@ from keras_dim.evaluation import raw_pixels
 from keras_dim.evaluation import raw_pixels_encoder
 from keras_dim.evaluation import stream
 
-# One forward pass by batches against one in whole: float32 sums in another
-# order.
+# Batches against a single forward pass: float32 sums have another order.
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 
@@ -148,7 +147,7 @@ def test_batches_of_any_size_are_traced_once(encoder, images):
     assert model.predict_function.experimental_get_tracing_count() == 1
 
 
-def test_only_what_is_wanted_is_computed(encoder):
+def test_only_layers_of_the_features_are_computed(encoder):
     model = feature_model(encoder, "local")
     assert list(model.output) == ["local"]
     # The rescaling and the first convolution, 3 x 3 x 3 x 3 + 3 weights.
@@ -227,7 +226,7 @@ def test_no_images_are_refused(encoder):
         extract(encoder, np.zeros((0, 8, 8, 3), "uint8"))
 
 
-def test_labels_that_are_too_few_are_refused(encoder, images):
+def test_too_few_labels_are_refused(encoder, images):
     with pytest.raises(ValueError, match="one 'label' for every image"):
         extract(encoder, (images, np.arange(10)))
 
@@ -242,7 +241,7 @@ def test_a_path_is_not_images(encoder):
         extract(encoder, "photos")
 
 
-def test_a_batch_size_of_nought_is_refused(encoder, images):
+def test_a_batch_size_of_zero_is_refused(encoder, images):
     with pytest.raises(ValueError, match="`batch_size`"):
         extract(encoder, images, batch_size=0)
 
@@ -255,7 +254,7 @@ def test_a_model_with_two_inputs_is_refused():
         feature_model(model, "a")
 
 
-def test_a_feature_of_other_rows_than_the_images_is_refused(images):
+def test_a_feature_with_another_number_of_rows_is_refused(images):
     inputs = keras.Input((8, 8, 3))
     flat = keras.layers.Flatten()(inputs)
     twice = keras.ops.concatenate([flat, flat], axis=0)

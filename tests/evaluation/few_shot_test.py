@@ -1,4 +1,4 @@
-"""Episodes of a few examples."""
+"""Few-shot classification in episodes."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,16 @@ def clusters(num_classes=6, num_rows=20, noise=0.01, width=8):
     return centres[labels] + rows, labels
 
 
-def test_well_separated_classes_are_all_told():
+def test_well_separated_classes_are_all_classified_correctly():
     found = few_shot(*clusters(), episodes=20)
     assert found["accuracy"] == 1
     assert found["confidence"] == 0
     assert found["num_classes"] == 6
+
+
+def test_large_features_do_not_overflow():
+    features, labels = clusters()
+    assert few_shot(1e30 * features, labels, episodes=20)["accuracy"] == 1
 
 
 def test_features_without_information_are_at_chance():
@@ -40,8 +45,8 @@ def test_more_examples_help():
 
 def test_an_episode_equals_loops():
     features, labels = clusters(num_classes=2, num_rows=5, noise=1.0)
-    # All rows are drawn; the two classes and their rows in any order, so the
-    # mean over all ways to choose two examples of each.
+    # All rows are drawn, in random order: the accuracy is the mean over all
+    # choices of two examples of each class.
     found = few_shot(
         features, labels, ways=2, shots=2, queries=3, episodes=4000
     )
@@ -80,7 +85,7 @@ def test_equal_seeds_give_equal_episodes():
     assert few_shot(*rows, episodes=9) != few_shot(*rows, episodes=9, seed=1)
 
 
-def test_what_has_no_label_or_too_few_rows_is_left_out():
+def test_rows_without_a_label_and_small_classes_are_left_out():
     features, labels = clusters()
     labels = labels.copy()
     labels[labels == 0] = -1
@@ -99,12 +104,12 @@ def test_what_has_no_label_or_too_few_rows_is_left_out():
         ({"queries": 20}, "There are 0 classes with the 21 rows"),
     ],
 )
-def test_refuses_what_makes_no_episode(arguments, message):
+def test_episodes_that_cannot_be_drawn_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         few_shot(*clusters(), **arguments)
 
 
-def test_refuses_labels_that_do_not_fit():
+def test_other_numbers_of_labels_are_refused():
     features, labels = clusters()
     with pytest.raises(ValueError, match="one label.*120 rows and 119 labels"):
         few_shot(features, labels[1:])

@@ -15,7 +15,7 @@ def published():
 
 
 def test_alignment_equals_the_published_one(published):
-    # Any length, as directions alone count.
+    # The length does not matter.
     found = measures.alignment(3 * published["x"], published["y"])
     assert found == pytest.approx(published["align_alpha2"], rel=1e-9)
 
@@ -84,8 +84,8 @@ def test_lidar_groups_views_by_image():
     assert measures.lidar(shuffled) != pytest.approx(slow_lidar(VIEWS), rel=0.1)
 
 
-def test_a_direction_that_views_share_counts_and_noise_does_not():
-    # Views differ in the first four units as images do, in the others hardly.
+def test_lidar_counts_directions_that_views_share():
+    # In the first four units, views differ as much as images.
     draw = np.random.default_rng(2)
     images = np.repeat(draw.normal(size=(20_000, 1, 6)), 2, axis=1)
     noise = draw.normal(size=images.shape) * [1, 1, 1, 1, 0.01, 0.01]
@@ -115,6 +115,12 @@ def test_the_range_of_a_spectrum_is_chosen():
     rows = columns * np.where(np.arange(20) < 10, 1, 0.01)
     flat = measures.alpha_req(rows, 1, 10)
     assert abs(flat) < 0.05 < 1 < measures.alpha_req(rows, 8, 12)
+
+
+def test_a_range_of_few_units_is_chosen():
+    found = measures.alpha_req(FEATURES, 3)
+    assert found == measures.alpha_req(FEATURES, 3, 6)
+    assert found != measures.alpha_req(FEATURES)
 
 
 @pytest.mark.parametrize(("first", "last"), [(5, 5), (0, 4), (1, 7)])
@@ -150,9 +156,9 @@ def test_views_of_other_images_are_refused():
         measures.alignment(FEATURES, FEATURES[:-1])
 
 
-def test_uniformity_is_exact_for_pairs_that_hardly_count():
-    # Opposite vectors: |x - y|^2 = 4. A sum that holds the rows paired with
-    # themselves would round exp(-80) away.
+def test_uniformity_is_exact_for_tiny_terms():
+    # Opposite vectors: |x - y|^2 = 4. Beside a term of 1 for each row with
+    # itself, exp(-80) would be rounded away.
     opposite = np.array([[1.0, 0.0], [-1.0, 0.0]])
     assert measures.uniformity(opposite, 20) == pytest.approx(-80, rel=1e-12)
 

@@ -1,4 +1,4 @@
-"""Classifiers that learn beside the encoder."""
+"""Classifiers that are trained together with the encoder."""
 
 import golden
 import keras
@@ -24,7 +24,7 @@ def labelled():
 
 
 class Method(keras.Model):
-    """The least that has an encoder and can be fitted, so that it is quick."""
+    """A minimal and fast model with an encoder that can be fitted."""
 
     def __init__(self):
         super().__init__()
@@ -65,7 +65,7 @@ def test_loss_equals_the_authors():
     assert float(loss) == pytest.approx(float(arrays["xent"]), rel=1e-6)
 
 
-def test_both_learn_to_tell_the_classes(labelled):
+def test_both_classifiers_learn_the_classes(labelled):
     history = fit(labelled)
     for name in ("online_linear_global", "online_mlp_global"):
         assert len(history[name]) == 4
@@ -124,20 +124,20 @@ def test_images_without_labels_are_refused(train, labelled):
         ({"num_classes": 2, "batch_size": 1}, "`batch_size`.*: 1"),
     ],
 )
-def test_refuses_what_makes_no_sense(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         OnlineProbe(None, None, **arguments)
 
 
 class Uncounted(keras.utils.PyDataset):
-    """The same batch for ever."""
+    """The same batch again and again, without a known end."""
 
     def __init__(self, batch):
         super().__init__()
         self.batch = batch
 
     def __getitem__(self, index):
-        # Fails where nothing else ends it.
+        # Fails if it is not refused.
         assert index < 100
         return self.batch
 

@@ -1,4 +1,4 @@
-"""Every probe knows clear classes, knows nothing of noise, and says how."""
+"""Probes classify separate classes, score noise as chance, and say how."""
 
 import functools
 
@@ -30,8 +30,8 @@ def probe(request):
     return PROBES[request.param]
 
 
-# What all probes share is shown for those that cost nothing; that the paper's
-# shares it too, `test_every_probe_has_the_same_door` shows.
+# Most of what all probes share is tested on the fast ones only;
+# `test_every_probe_checks_its_arrays` tests it on all.
 @pytest.fixture(params=["linear_probe", "nearest_neighbors"])
 def quick_probe(request):
     return PROBES[request.param]
@@ -50,14 +50,14 @@ def clouds(seed=0, num_train=120, num_test=60, distance=10.0):
     return *part(num_train), *part(num_test)
 
 
-def test_classes_far_apart_are_all_told(probe):
+def test_classes_far_apart_are_all_classified_correctly(probe):
     score = probe(*clouds())
     assert score["accuracy"] == 1.0
     assert score["num_train"] == 120
     assert score["num_test"] == 60
 
 
-def test_features_without_a_class_score_as_chance(probe):
+def test_features_independent_of_the_class_score_as_chance(probe):
     train, labels, test, test_labels = clouds(
         num_train=300, num_test=600, distance=0.0
     )
@@ -74,7 +74,7 @@ def test_labels_may_be_any_integers(quick_probe):
     assert score["accuracy"] == 1.0
 
 
-def test_a_test_class_that_was_never_seen_counts_as_wrong(quick_probe):
+def test_a_test_class_without_training_rows_counts_as_wrong(quick_probe):
     train, labels, test, test_labels = clouds()
     # A third of the test rows.
     wanted = np.where(test_labels == 2, 99, test_labels)
@@ -98,7 +98,7 @@ def test_rows_without_a_label_are_left_out_and_counted(quick_probe):
     assert {**score, "protocol": ""} == {**clean, "protocol": ""}
 
 
-def test_the_share_of_the_largest_class_stands_beside_the_score(quick_probe):
+def test_the_share_of_the_largest_class_is_reported(quick_probe):
     train, labels, test, _ = clouds()
     # Of 60 test rows: 12 of class 0, 33 of class 1, 15 never seen in training.
     wanted = np.repeat([0, 1, 99], [12, 33, 15])
@@ -116,7 +116,7 @@ def test_maps_are_flattened(quick_probe):
     assert score == quick_probe(train, labels, test, test_labels)
 
 
-def test_every_probe_has_the_same_door(probe):
+def test_every_probe_checks_its_arrays(probe):
     train, labels, test, test_labels = clouds()
     names = np.array([7, 1000, 3])
     noise = np.full((4, 7), 1e3, "float32")
@@ -146,7 +146,7 @@ def test_widths_that_differ_are_refused(probe):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_refused(probe, value):
+def test_features_that_are_not_finite_are_refused(probe, value):
     train, labels, test, test_labels = clouds()
     train[5, 2] = value
     with pytest.raises(ValueError, match="1 of 120 rows, first in row 5"):
@@ -159,7 +159,7 @@ def test_one_class_only_is_refused(probe):
         probe(train, 0 * labels, test, test_labels)
 
 
-def test_one_hot_labels_are_refused_with_the_mend(probe):
+def test_one_hot_labels_are_refused_with_advice(probe):
     train, labels, test, test_labels = clouds()
     with pytest.raises(ValueError, match="argmax"):
         probe(train, np.eye(3)[labels], test, test_labels)
@@ -208,7 +208,7 @@ def test_no_rows_are_refused(probe):
         (functools.partial(nearest_neighbors, temperature=None), "one vote"),
     ],
 )
-def test_the_protocol_states_what_was_asked_for(call, expected):
+def test_the_protocol_states_the_arguments(call, expected):
     protocol = call(*clouds())["protocol"]
     assert expected in protocol
     assert "7 features" in protocol or "7 standardised" in protocol
@@ -282,7 +282,7 @@ def test_neighbours_equal_a_slow_numpy_version(k, temperature):
     assert score["accuracy"] == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_row_of_zeros_is_similar_to_nothing():
+def test_a_row_of_zeros_has_similarity_zero():
     # Cosines with the test row: 0 for the zeros, 0.28 for the other.
     train = np.array([[0.0, 0.0], [0.28, 0.96]])
     data = (train, [0, 1], np.array([[1.0, 0.0]]), [1])
@@ -295,7 +295,7 @@ def test_the_nearest_neighbour_alone_is_reported_too():
     assert nearest_neighbors(*data, k=20)["accuracy_k1"] == alone
 
 
-def test_a_small_temperature_leaves_the_nearest_row_alone():
+def test_a_small_temperature_leaves_only_the_nearest_row():
     # exp(s / t) of all neighbours would be 0 without a common factor.
     data = clouds(distance=1.5)
     score = nearest_neighbors(*data, k=5, temperature=1e-5)
@@ -354,7 +354,7 @@ def logits():
 
 
 def test_the_same_seed_gives_the_same_probe(logits):
-    # The global seed has no part in it.
+    # The global seed does not matter.
     keras.utils.set_random_seed(99)
     # The last digits depend on how threads share a sum.
     np.testing.assert_allclose(logits, mlp_logits(), rtol=1e-4, atol=1e-5)
@@ -362,14 +362,14 @@ def test_the_same_seed_gives_the_same_probe(logits):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_the_probe_is_float32_whatever_the_policy(logits, policy):
+def test_the_probe_is_float32_under_any_policy(logits, policy):
     keras.config.set_dtype_policy(policy)
     found = mlp_logits()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-5)
 
 
-def test_the_probe_leaves_the_global_random_state_alone():
+def test_the_probe_does_not_change_the_global_random_state():
     def draw_after(action):
         # Keras before 3.13 sows no new seed over a generator in use.
         keras.utils.clear_session(free_memory=False)

@@ -1,4 +1,4 @@
-"""Probes by the field's protocols, and how their settings are chosen."""
+"""Probes by common protocols, and the choice of their settings."""
 
 import golden
 import numpy as np
@@ -110,12 +110,13 @@ def test_sgd_is_that_of_a_slow_version(
     [
         ({"learning_rate": 0}, "learning_rate"),
         ({"momentum": 2}, "momentum"),
-        ({"milestones": (3, 2)}, "increasing numbers"),
+        ({"milestones": (3, 2)}, "`milestones` must be increasing"),
+        ({"milestones": (1.5,)}, "`milestones` must be an integer"),
         ({"learning_rate": 1e38}, "diverged: use a lower"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
-def test_sgd_refuses(arguments, words, blobs):
+def test_sgd_refuses_wrong_arguments_and_divergence(arguments, words, blobs):
     rows = [1e4 * blobs[0], blobs[1], 1e4 * blobs[2], blobs[3]]
     with pytest.raises(ValueError, match=words):
         sgd_probe(*rows, **arguments)
@@ -151,7 +152,7 @@ def test_seeds_are_repeated(blobs):
     assert "mean of 2 seeds" in found["protocol"]
 
 
-def test_settings_are_chosen_on_held_out_training_rows(blobs, monkeypatch):
+def test_candidates_are_chosen_on_held_out_training_rows(blobs, monkeypatch):
     seen = []
 
     def probe(train, train_labels, test, test_labels, a=0, b=0):
@@ -169,7 +170,7 @@ def test_settings_are_chosen_on_held_out_training_rows(blobs, monkeypatch):
     assert "a and b chosen on 20 % of the training images" in found["protocol"]
 
 
-def test_the_test_rows_choose_nothing(blobs):
+def test_nothing_is_chosen_on_the_test_rows(blobs):
     rows, labels, test, test_labels = blobs
     arguments = {"candidates": {"c": (1e-6, 1.0)}}
     one = run_probe(rows, labels, test, test_labels, arguments=arguments)

@@ -16,7 +16,7 @@ NOISY = np.clip(IMAGES + DRAW.normal(0, 20, IMAGES.shape), 0, 255)
 
 
 def slow_ms_ssim(x, y, scales):
-    """Window by window, of one image in one channel."""
+    """MS-SSIM window by window, of one image with one channel."""
     places = np.arange(11) - 5
     window = np.exp(-(places[:, None] ** 2 + places**2) / (2 * 1.5**2))
     window /= window.sum()
@@ -101,7 +101,7 @@ def test_a_decoder_that_could_not_learn_is_refused_before_the_training():
             reconstruct(model, train, train, **arguments, **forever)
 
 
-def test_a_decoder_finds_what_the_features_hold():
+def test_a_decoder_reconstructs_what_the_features_hold():
     # Grey images, of one level each, which is the only feature.
     levels = DRAW.integers(0, 256, 64)
     images = np.tile(

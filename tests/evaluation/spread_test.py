@@ -34,14 +34,14 @@ def test_the_rank_is_that_of_the_paper():
 
 
 def test_equal_directions_count_fully():
-    # So many images that their own directions hardly differ by chance.
+    # Many images, so that chance hardly makes directions unequal.
     images = np.random.default_rng(1).normal(size=(20_000, 8))
     assert effective_rank(images) == pytest.approx(8, abs=0.01)
 
 
 def test_a_line_has_rank_one():
     line = np.outer(np.arange(20), np.arange(1, 5)) + 7.0
-    # What is left of the other directions is rounding.
+    # Rounding gives the other directions tiny shares.
     assert effective_rank(line) == pytest.approx(1, abs=1e-9)
 
 
@@ -52,7 +52,7 @@ def test_shares_of_three_to_one_have_the_rank_of_their_entropy():
     assert effective_rank(features) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_mean_is_no_direction():
+def test_the_mean_does_not_change_the_rank():
     assert effective_rank(FEATURES + 100) == pytest.approx(
         effective_rank(FEATURES), rel=1e-9
     )
@@ -66,7 +66,7 @@ def test_features_that_do_not_vary_have_no_rank(value):
     assert (deviations(features) == 0).all()
 
 
-def test_features_that_are_not_finite_have_no_rank_either():
+def test_features_that_are_not_finite_have_rank_nan():
     features = FEATURES.copy()
     features[3, 2] = np.nan
     assert np.isnan(effective_rank(features))

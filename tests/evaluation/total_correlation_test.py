@@ -29,7 +29,7 @@ def test_the_bounds_are_the_published_ones():
     assert float(reported) == pytest.approx(arrays["ndm_dv"], rel=1e-5)
 
 
-def test_units_are_shuffled_each_on_its_own():
+def test_units_are_shuffled_independently():
     rows = np.arange(300).reshape(100, 3)
     found = shuffled(rows, np.random.default_rng(0))
     np.testing.assert_array_equal(np.sort(found, axis=0), rows)
@@ -37,9 +37,9 @@ def test_units_are_shuffled_each_on_its_own():
     assert not (moved[:, 0] == moved[:, 1]).all()
 
 
-def test_gaussians_have_the_total_correlation_they_have():
+def test_gaussians_have_their_known_total_correlation():
     found = small(gaussians(0.9))
-    # 0.83 nats. The bound is below it, but for the error of 800 images.
+    # 0.83 nats. The bound is lower, up to the sampling error of 800 images.
     truth = -np.log(1 - 0.9**2) / 2
     assert truth - 0.15 < found["nats"] < truth + 3 * found["error"]
     assert 0 < found["error"] < 0.1
