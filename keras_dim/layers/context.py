@@ -13,16 +13,7 @@ def row_context(channels, units=256, num_blocks=5):
     Each residual block has four convolutions: 1 x 1 to `units`, 1 x 3 along the
     row, 2 x 1 with the row above, and 1 x 1 back to `channels`. So a location
     sees its own row and `num_blocks` rows above it, and as many columns to each
-    side.
-
-    Args:
-        channels: int. Channels of the grid.
-        units: int. Channels within a block. Defaults to 256.
-        num_blocks: int. Defaults to 5.
-
-    Returns:
-        `keras.Model`. Inputs and outputs are `(batch, rows, columns,
-        channels)`.
+    side. Inputs and outputs are `(batch, rows, columns, channels)`.
 
     Reference: [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
     """

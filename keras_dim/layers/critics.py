@@ -213,16 +213,6 @@ class MultiscaleCritic(layers.Layer):
 
     Maps are projected to the width of the global feature. `AMDIM` builds it
     from its own arguments, so that it needs no config.
-
-    Args:
-        shapes: dict of the shapes of the encoder's features.
-        pairings: sequence of pairs of features, one of each view.
-        score_limit: float or None, see `soft_clip`.
-        mixture: `MixtureFeatures` of the global feature, or None.
-        use_batch_norm: bool. Whether hidden layers have batch norm.
-        negatives_from: see `DotProductCritic`.
-        chunk_size: int or None, see `mutual_information.Bound`.
-        seed: int or None. Of the locations of maps that are anchors.
     """
 
     def __init__(

@@ -116,15 +116,9 @@ def mlp(
 ):
     """Returns a built `Sequential` of hidden layers with ReLU and a linear one.
 
-    Args:
-        num_inputs: int. Width of the inputs.
-        hidden_units: int; a tuple, for several hidden layers; or None for a
-            single linear layer.
-        units: int. Width of the output.
-        batch_norm: bool. Whether hidden layers have batch norm.
-        output_bias: bool. Whether the linear layer has a bias.
-        output_norm: bool. Whether the output has batch norm, without offset.
-        name: str.
+    `hidden_units` is an int; a tuple, for several hidden layers; or None for a
+    single linear layer. With `batch_norm` hidden layers have batch norm, with
+    `output_norm` the output has it, without an offset.
     """
     widths = () if hidden_units is None else hidden_units
     widths = (widths,) if isinstance(widths, int) else tuple(widths)

@@ -25,10 +25,7 @@ def torch_default_bias(fan_in):
 
 
 def dense(units, num_inputs=None, kernel_initializer=None, **kwargs):
-    """Returns a `Dense` layer with the initial weights of PyTorch.
-
-    It has a bias only if its `num_inputs` are given.
-    """
+    """Returns a `Dense` layer as PyTorch's; without `num_inputs`, no bias."""
     kernel_initializer = kernel_initializer or torch_default()
     bias = {"use_bias": False}
     if num_inputs is not None:

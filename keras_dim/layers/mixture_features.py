@@ -75,14 +75,10 @@ class MixtureFeatures(configurable.Configurable, layers.Layer):
         return mixtures.combine(nce_scores, self.num_mixtures, self.temperature)
 
     def assignments(self, nce_scores, map_size):
-        """Returns the distribution over features for each location.
+        """Returns each location's distribution over features.
 
-        Args:
-            nce_scores: tensor `(images * num_mixtures, height * width)`.
-            map_size: `(height, width)`.
-
-        Returns:
-            Tensor `(images, height, width, num_mixtures)`.
+        From `(images * num_mixtures, height * width)` scores, for a `map_size`
+        of `(height, width)`, to `(images, height, width, num_mixtures)`.
         """
         shape = (-1, self.num_mixtures, *map_size)
         scores = ops.moveaxis(ops.reshape(nce_scores, shape), 1, -1)

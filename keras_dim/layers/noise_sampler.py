@@ -72,12 +72,7 @@ class NoiseSampler(configurable.Configurable, memory.StateLayer):
     def draw_beside(self, own, num_draws):
         """Returns given outcomes followed by draws, and log-probabilities.
 
-        Args:
-            own: int tensor `(batch,)`.
-            num_draws: int. Draws for each of `own`.
-
-        Returns:
-            Two tensors `(batch, 1 + num_draws)`.
+        Both are tensors `(batch, 1 + num_draws)`, for `own` of `(batch,)`.
         """
         drawn = self.draw(ops.shape(own)[0], num_draws)
         chosen = ops.concatenate(
@@ -97,11 +92,8 @@ def alias_table(frequencies):
     """Returns probabilities and the table of the alias method, in linear time.
 
     A draw takes an outcome `k`, all equally likely, keeps it with probability
-    `keep[k]`, and otherwise takes `alias[k]`.
-
-    Returns:
-        Arrays `(outcomes,)`: the probabilities and `keep`, float64, and
-        `alias`, int.
+    `keep[k]`, and otherwise takes `alias[k]`. The result is arrays
+    `(outcomes,)`: the probabilities and `keep`, float64, and `alias`, int.
     """
     frequencies = np.asarray(frequencies, "float64")
     total = frequencies.sum()

@@ -68,10 +68,6 @@ class SplitBatchNormalization(layers.BatchNormalization):
         **kwargs: for `keras.layers.BatchNormalization`, with `axis=-1` and
             without `renorm`.
 
-    Raises:
-        ValueError: for other arguments, masks, and batches that are not
-            divisible.
-
     Reference: the authors' CIFAR-10 notebook of [MoCo](
     https://github.com/facebookresearch/moco).
     """
@@ -148,13 +144,7 @@ def split_batch_norms(model, num_splits):
 
 
 def replaced(config, class_names, replace):
-    """Returns a config in which objects of some classes are replaced.
-
-    Args:
-        config: nested dicts and lists.
-        class_names: names of classes.
-        replace: function from the dict of an object to a new one.
-    """
+    """Returns a config with objects of some classes replaced, at any depth."""
 
     def visit(part):
         if isinstance(part, dict) and part.get("class_name") in class_names:

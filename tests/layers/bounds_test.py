@@ -19,7 +19,7 @@ JOINT = np.array([[6, 1, 1], [1, 3, 4]]) / 16
 
 
 def discrete_pairs():
-    """Log-ratios of all pairs of samples, and masks: all are noise, too."""
+    """Log-ratios of all pairs of samples, and masks; all pairs are noise."""
     samples = [
         (x, y)
         for (x, y), share in np.ndenumerate(JOINT)
@@ -61,7 +61,7 @@ def test_loss_and_slope_equal_the_published_ones(name):
     )
 
 
-def test_scores_without_a_difference_carry_no_information():
+def test_equal_scores_carry_no_information():
     same = np.eye(4, dtype="float32")
     value = layers.NoiseContrastiveBound()(0 * same, same, 1 - same)
     np.testing.assert_allclose(value, 0.0, atol=1e-6)
@@ -91,8 +91,7 @@ def test_it_reaches_an_exact_divergence_below_the_information():
 
 
 def test_the_learned_normaliser_is_the_log_partition():
-    # Scores of the best critic, of which each exponential is 5 times too
-    # large.
+    # Exponentials of scores that are 5 times those of the best critic.
     _, ratios, *masks = discrete_pairs()
     scores = ratios + np.float32(np.log(5))
     bound = layers.NoiseContrastiveBound()

@@ -86,7 +86,7 @@ def test_concatenating_critics_have_the_published_sizes():
     local = built(layers.ConcatenateCritic(), summaries, maps)
     assert size_of(local) == 360_960
     whole = built(layers.ConcatenateCritic(whole_map=True), summaries, maps)
-    # 4,490,753 with the 512 + 512 + 1 biases that this one has not.
+    # 4,490,753 minus 512 + 512 + 1 biases.
     assert size_of(whole) == 4_490_753 - 1025
 
 
@@ -221,6 +221,6 @@ def test_scores_are_float32_in_half_precision(whole_map):
         (lambda: critics.get("dotproduct"), "Did you mean 'dot_product'"),
     ],
 )
-def test_unfit_arguments_are_refused(make, message):
+def test_wrong_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -119,7 +119,7 @@ def test_shortcut_into_a_narrower_space_is_no_identity(arguments):
     assert layer(random_features(12)).shape == (6, 2, 2, 8)
 
 
-def test_hidden_layer_starts_at_zero_where_asked():
+def test_zero_start_starts_the_projection_at_zero():
     assert not np.array(build(8, 4, **AMDIM).projection.kernel).any()
     assert np.array(build(8, 4).projection.kernel).any()
 
@@ -197,6 +197,6 @@ def test_config_builds_the_same_layer(arguments):
         ({"units": 4, "output_norm": "group"}, "'group'.*'layer', 'batch'"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Projection(**arguments)

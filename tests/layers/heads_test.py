@@ -20,7 +20,7 @@ def test_head_with_a_hidden_layer_equals_its_formula(batch_norm):
     (kernel, *bias), *norm, (last, last_bias) = (
         layer.get_weights() for layer in head.layers if layer.weights
     )
-    # Batch norm would take a bias away again.
+    # Batch norm would remove a bias.
     assert len(bias) == (not batch_norm)
     hidden = features @ kernel + sum(bias)
     if batch_norm:
@@ -84,6 +84,6 @@ def test_vectors_in_half_precision_are_normalized_in_float32():
         ((4, 7, 0), "`units` must be.* 1 or more.*: 0"),
     ],
 )
-def test_unfit_widths_are_refused(arguments, message):
+def test_wrong_widths_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         heads.mlp(*arguments)

@@ -8,7 +8,7 @@ from keras_dim.layers import LocationSampler
 
 
 def numbered(num_images, height, width):
-    """Maps in which every location bears its own number."""
+    """Maps in which the value of each location is its number."""
     maps = np.arange(num_images * height * width, dtype="float32")
     return maps.reshape(num_images, height, width, 1)
 
@@ -43,7 +43,7 @@ def test_channels_of_a_location_stay_together():
             assert distances.min() < 1e-6
 
 
-def test_gradients_reach_the_locations_drawn_alone():
+def test_gradients_reach_drawn_locations_only():
     maps = tf.constant(numbered(4, 2, 3))
     with tf.GradientTape() as tape:
         tape.watch(maps)
@@ -86,7 +86,7 @@ def test_config_builds_the_same_layer():
         ((1, "first"), "'first'.*'all', 'middle'"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         LocationSampler(*arguments)
 

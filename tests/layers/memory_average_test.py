@@ -95,7 +95,7 @@ def test_average_is_saved(tmp_path):
     other = keras.Model(inputs, inputs)
     other.average = MovingAverage(0.5)
     other.load_weights(tmp_path / "model.weights.h5")
-    # The next value does not start anew.
+    # The next value does not restart the average.
     assert float(other.average.update(tf.constant(2.0))) == 3.0
 
 
@@ -106,7 +106,7 @@ def test_config_makes_the_same_average():
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1])
-def test_unfit_decay_is_refused(decay):
+def test_wrong_decay_is_refused(decay):
     with pytest.raises(ValueError, match="`decay` must be"):
         MovingAverage(decay)
 

@@ -22,7 +22,7 @@ def content(queue):
 def test_queue_starts_with_unit_vectors_of_its_seed():
     features = np.array(FeatureQueue(50, 3, seed=1).read())
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-6)
-    # They point everywhere.
+    # In all directions.
     assert np.abs(features.mean(0)).max() < 0.3
     np.testing.assert_array_equal(features, FeatureQueue(50, 3, seed=1).read())
     assert not np.array_equal(features, FeatureQueue(50, 3, seed=2).read())
@@ -31,7 +31,7 @@ def test_queue_starts_with_unit_vectors_of_its_seed():
     )
 
 
-def test_the_oldest_features_make_room():
+def test_new_features_overwrite_the_oldest():
     queue = FeatureQueue(4, 2)
     queue.enqueue(rows(1, 3))
     assert content(queue)[:3] == [1, 2, 3]
@@ -41,7 +41,7 @@ def test_the_oldest_features_make_room():
     assert int(queue.pointer) == 2
 
 
-def test_of_more_features_than_fit_the_last_stay():
+def test_the_last_of_more_features_than_fit_are_kept():
     queue = FeatureQueue(4, 2)
     queue.enqueue(rows(1, 1))
     queue.enqueue(rows(2, 10))
@@ -99,7 +99,7 @@ def test_batches_of_unknown_size_are_queued_in_a_graph(jit_compile):
         enqueue = enqueue.get_concrete_function(tf.TensorSpec((None, 2)))
     queue.enqueue(rows(0, 4))
     before = enqueue(tf.constant(rows(4, 3)))
-    # What was read first is not overwritten.
+    # The features that were read first are not overwritten.
     assert np.array(before)[:, 0].tolist() == [0, 1, 2, 3]
     assert content(queue) == [4, 5, 6, 3]
     enqueue(tf.constant(rows(7, 9)))
@@ -107,7 +107,7 @@ def test_batches_of_unknown_size_are_queued_in_a_graph(jit_compile):
     assert int(queue.pointer) == 0
 
 
-def test_no_gradient_reaches_the_queue_or_what_is_queued():
+def test_no_gradient_reaches_the_queue_or_queued_features():
     queue = FeatureQueue(4, 2)
     assert queue.trainable_variables == []
     features = tf.Variable(rows(1, 2))
@@ -137,7 +137,7 @@ def test_half_precision_does_not_round_the_queue():
     np.testing.assert_array_equal(after, before + np.float32(1e-6))
 
 
-def test_replicas_that_queue_what_all_have_equal_one(two_replicas):
+def test_replicas_that_queue_the_whole_batch_equal_one(two_replicas):
     with two_replicas.scope():
         queue = FeatureQueue(5, 2, seed=0)
     one = FeatureQueue(5, 2, seed=0)
@@ -197,7 +197,7 @@ def test_features_of_any_precision_are_queued_in_float32(dtype):
     assert queue.read().dtype == "float32"
 
 
-def test_a_queue_of_one_number_is_the_smallest():
+def test_a_queue_of_one_feature_of_one_unit_works():
     queue = FeatureQueue(1, 1)
     queue.enqueue(np.array([[3.0], [4.0]], "float32"))
     assert content(queue) == [4]

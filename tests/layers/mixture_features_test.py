@@ -80,7 +80,7 @@ def test_only_info_nce_has_scores_for_a_mixture():
         mixture_features.get(2, bounds.BOUND_OBJECTS["gan"]())
 
 
-def test_a_number_is_so_many_features():
+def test_a_mixture_is_made_from_its_number_of_features():
     made = mixture_features.get(4, bounds.InfoNCE())
     assert (made.num_mixtures, made.temperature) == (4, 1.0)
     arguments = {"num_mixtures": 4, "temperature": 2.0}
@@ -104,6 +104,6 @@ def test_a_number_is_so_many_features():
         ),
     ],
 )
-def test_unfit_arguments_are_refused(make, message):
+def test_wrong_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -26,14 +26,14 @@ def test_it_follows_a_slow_version():
     np.testing.assert_allclose(layer.covariance, covariance, rtol=1e-4)
 
 
-def test_a_look_changes_nothing():
+def test_reading_changes_no_state():
     layer = layers.MovingCovariance(3)
     layer.with_batch(np.ones((2, 3), "float32"))
     np.testing.assert_array_equal(layer.covariance, np.eye(3))
     np.testing.assert_array_equal(layer.mean, np.zeros(3))
 
 
-def test_it_comes_back_from_its_config():
+def test_it_is_rebuilt_from_its_config():
     layer = layers.MovingCovariance(3, decay=0.2)
     config = keras.saving.serialize_keras_object(layer)
     copy = keras.saving.deserialize_keras_object(config)

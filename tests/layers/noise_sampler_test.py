@@ -33,7 +33,7 @@ def test_draws_have_the_frequencies(arrays):
     sampler = layers.NoiseSampler(10, arrays["p"].tolist(), seed=1)
     draws = sampler.draw(1000, 200)
     assert draws.shape == (1000, 200)
-    # One in a million samplers that are right would fail.
+    # A correct sampler fails with a probability of one in a million.
     limit = float(arrays["chi2_critical_p1e_6"])
     assert chi_squared(draws, arrays["p"]) < limit
 
@@ -62,7 +62,7 @@ def test_log_probabilities_are_those_of_the_outcomes(arrays):
     np.testing.assert_allclose(uniform, np.full((2, 2), -np.log(10)), rtol=1e-6)
 
 
-def test_it_comes_back_from_its_config():
+def test_it_is_rebuilt_from_its_config():
     sampler = layers.NoiseSampler(3, [0.5, 1.0, 2.0], seed=4)
     config = keras.saving.serialize_keras_object(sampler)
     copy = keras.saving.deserialize_keras_object(config)

@@ -77,7 +77,7 @@ def test_inference_is_that_of_plain_batch_norm_for_any_batch():
     plain.set_weights(split.get_weights())
     before = split.get_weights()
     np.testing.assert_array_equal(split(images(5)), plain(images(5)))
-    # A frozen one is in inference, too, as Keras has it.
+    # A frozen one runs in inference mode, too, as in Keras.
     split.trainable = False
     np.testing.assert_array_equal(
         split(images(5), training=True), plain(images(5))
@@ -210,6 +210,6 @@ def test_masks_are_refused():
         ({"num_splits": 2, "renorm": True}, "renorm=True"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         SplitBatchNormalization(**arguments)

@@ -19,6 +19,6 @@ def test_other_backends_are_asked_for_no_replicas(monkeypatch):
 
     assert found["config"]["synchronized"] is False
     assert norm.loadable(config)["shape"] == (4, 4)
-    # What came stays as it was.
+    # The given config is not changed.
     (came,) = config["encoder"]["config"]["layers"]
     assert came["config"]["synchronized"] is True

@@ -82,7 +82,7 @@ def test_terms_equal_loops(prior):
     samples = sigmoid(samples) if prior == "uniform" else samples
     of_draws = [score_of(layer, draw) for draw in draws]
     of_samples = [score_of(layer, sample) for sample in samples]
-    # Every sample counts, not the last of the batch alone.
+    # Every sample counts, not only the last one of the batch.
     penalty = np.mean(
         [(gradient_of(layer, draw) ** 2).sum() for draw in draws]
     ) + np.mean([(gradient_of(layer, s) ** 2).sum() for s in samples])
@@ -138,7 +138,7 @@ def test_penalty_can_be_differentiated_by_the_weights():
 
 @pytest.mark.parametrize("prior", priors.DISTRIBUTIONS)
 @pytest.mark.parametrize("term", TERMS)
-def test_each_term_teaches_one_side_only(term, prior):
+def test_each_term_trains_one_side_only(term, prior):
     layer = build(prior)
     encoder_output = tf.Variable(random_features())
     with tf.GradientTape() as tape:
@@ -154,8 +154,7 @@ def test_each_term_teaches_one_side_only(term, prior):
     for weight, gradient in zip(
         layer.trainable_weights, to_weights, strict=True
     ):
-        # The slope of a piecewise linear network does not see its biases,
-        # and does not know where the last layer's lies.
+        # The slope of a piecewise linear network has no gradient by biases.
         sees_it = term == "prior_discrimination" or "bias" not in weight.name
         reached = gradient is not None and np.abs(gradient).max() > 0
         assert reached == sees_it, weight.path
@@ -258,6 +257,6 @@ def test_priors_are_made_by_name(name):
         ({"gradient_penalty": -1.0}, "`gradient_penalty`.*0 or more.*-1.0"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         AdversarialPrior(**arguments)

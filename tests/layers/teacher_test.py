@@ -58,7 +58,7 @@ def test_fresh_teacher_starts_from_its_own_draw():
     for index in (0, 2):
         kernel = own.layers[index].kernel
         assert not np.array_equal(kernel, student.layers[index].kernel)
-    # What is not learned is copied.
+    # Weights that are not trainable are copied.
     np.testing.assert_array_equal(own.layers[1].moving_mean, [1, 2, 3])
 
 
@@ -131,7 +131,7 @@ def test_move_at_a_scheduled_step_equals_the_golden_numbers():
         student, float(numbers["tau_base"]), int(numbers["tau_max_steps"])
     )
     teacher.networks[0].kernel.assign(numbers["target_before"][None])
-    # The authors count the step that has been made, we the one that begins.
+    # The authors count finished steps, the teacher those that have begun.
     teacher.step.assign(251)
     teacher.follow()
     np.testing.assert_allclose(
@@ -217,7 +217,7 @@ def test_batch_norm_of_a_teacher_in_training_takes_its_batch():
     np.testing.assert_allclose(
         own.layers[1].moving_mean, mean.mean(0) / 2, rtol=1e-4
     )
-    # Inference takes what has been gathered, and changes nothing.
+    # Inference uses the moving statistics, and changes nothing.
     before = arrays(own)
     assert not np.allclose(teacher(inputs), expected, atol=0.1)
     assert_equal(arrays(own), before)
@@ -252,7 +252,7 @@ def test_half_precision_does_not_round_the_move():
     method.student.kernel.assign([[2.0]])
     outputs = method(np.ones((1, 1), "float32"))
     (own,) = method.teacher.networks
-    # Float16 knows no number between 1 and 1.00097.
+    # Float16 has no number between 1 and 1.00097.
     np.testing.assert_allclose(own.kernel, [[1.0001]], rtol=1e-7)
     assert own.compute_dtype == "float16"
     assert outputs.dtype == "float16"
@@ -292,7 +292,7 @@ def test_moving_before_a_step_equals_moving_after_the_one_before(num_steps):
 def test_training_lowers_the_loss_and_evaluating_changes_nothing():
     model = tiny_momentum_method.make()
     losses = tiny_momentum_method.fit(model, epochs=4)
-    # The queue starts random, so the first epoch is no measure.
+    # The queue starts random, so that the first epoch does not count.
     assert losses[3] < losses[1]
     before = tiny_momentum_method.state(model)
     model.evaluate(tiny_momentum_method.examples(), batch_size=8, verbose=0)
@@ -372,8 +372,8 @@ def test_resumed_run_ends_with_the_bits_of_an_unbroken_one(tmp_path, alone):
 
 
 def test_functional_model_with_frozen_variables_is_saved(tmp_path):
-    # Keras saves which layers are trainable, not which variables are: what
-    # comes back would be trained, if it did not go through Teacher again.
+    # Keras saves which layers are trainable, not which variables are: the
+    # loaded weights would be trained if Teacher did not freeze them again.
     (own,) = Teacher(network()).networks
     assert own.trainable_variables == []
     own.save(tmp_path / "teacher.keras")
@@ -407,7 +407,7 @@ def test_teacher_of_a_frozen_network_stays_frozen():
         ({"num_steps": 0}, "`num_steps` must be an integer, 1 or more"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Teacher(network(), **arguments)
 
