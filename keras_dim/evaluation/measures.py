@@ -41,18 +41,20 @@ def uniformity(features: np.ndarray, t: float = 2.0) -> float:
         t: float, above 0. Defaults to 2.
 
     Returns:
-        float. 0 if all rows have one direction, about `-2 t` if they are
-        uniform on a sphere of many dimensions.
+        float. 0 if all rows have one direction or are 0, about `-2 t` if they
+        are uniform on a sphere of many dimensions.
 
     Reference: [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242).
     """
     checks.above(0, t=t)
     rows = _unit_rows(features)
+    # 1, or 0 for rows of zeros.
+    squares = np.sum(rows**2, axis=1)
     total = 0.0
     for start in range(0, len(rows), _BLOCK):
-        # |x - y|^2 = 2 - 2 x . y
-        cosines = rows[start : start + _BLOCK] @ rows.T
-        terms = np.exp(2 * t * (cosines - 1))
+        block = slice(start, start + _BLOCK)
+        products = 2 * rows[block] @ rows.T
+        terms = np.exp(t * (products - squares[block, None] - squares))
         # Without each row paired with itself.
         np.fill_diagonal(terms[:, start:], 0)
         total += terms.sum()
@@ -73,7 +75,7 @@ def rank_me(features: np.ndarray) -> float:
     Returns:
         float, 0 for features of zeros.
 
-    Reference: [Garrido et al., 2023](https://arxiv.org/abs/2210.02885), Eq. 1.
+    Reference: [Garrido et al., 2023](https://arxiv.org/abs/2210.02885).
     """
     features = spread.checked(features)
     if not np.isfinite(features).all():

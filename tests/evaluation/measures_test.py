@@ -32,8 +32,11 @@ def test_blocks_of_rows_do_not_change_uniformity(published, monkeypatch):
     assert found == pytest.approx(published["uniform_t2"], rel=1e-9)
 
 
-def test_equal_images_have_no_uniformity():
-    assert measures.uniformity(np.ones((9, 4))) == pytest.approx(0, abs=1e-12)
+# Zeros have no direction, and are no more uniform than other equal features.
+@pytest.mark.parametrize("value", [1.0, 0.0])
+def test_equal_images_have_no_uniformity(value):
+    features = np.full((9, 4), value)
+    assert measures.uniformity(features) == pytest.approx(0, abs=1e-12)
 
 
 def slow_exp_entropy(values, epsilon):
