@@ -28,8 +28,8 @@ LOGIT_PENALTY = 1e-3
 # A smaller relative deviation counts as a single point: bfloat16 alone rounds
 # by up to 1/256.
 POINT = 0.01
-# A smaller effective rank counts as a line, whose rank is 1. Healthy features
-# are well above it, if they have as many units as the next constant.
+# A smaller effective rank counts as a line, whose rank is 1. That of healthy
+# features is greater, from this number of units on.
 LINE = 1.5
 _LEAST_UNITS = 4
 # Filled with a feature's name, an epoch and a description of the collapse.
@@ -65,6 +65,7 @@ class EncoderCallback(keras.callbacks.Callback):
 
     def __init__(self, feature, batch_size, train=None, test=None):
         super().__init__()
+        checks.integers(1, batch_size=batch_size)
         self.train = train
         self.test = test
         self.feature = feature
@@ -264,7 +265,10 @@ class OnlineProbe(EncoderCallback):
         )
         for name in HEADS if logs is not None else ():
             right = (logits[name].argmax(-1) == labels)[labels >= 0]
-            logs[f"online_{name}_{self._name}"] = float(right.mean())
+            # `argmax` takes NaN for the first class.
+            is_finite = np.isfinite(logits[name]).all()
+            accuracy = float(right.mean()) if is_finite else float("nan")
+            logs[f"online_{name}_{self._name}"] = accuracy
 
     def _build_heads(self, width):
         policy = {"dtype": "float32"}

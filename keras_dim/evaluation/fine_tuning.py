@@ -52,7 +52,8 @@ def fine_tune(
         `"deviation"` as of `run_probe`; `"chosen"`, the learning rate.
 
     Raises:
-        ValueError: for arguments out of range and fewer than two classes.
+        ValueError: for arguments out of range, fewer than two classes, and a
+            training that diverges.
         NoLabelsError: if no image of a part has a label.
     """
     rates = learning_rate
@@ -85,16 +86,15 @@ def fine_tune(
         classifier.set_weights(start)
         _train(classifier, *train, rate, steps, batch_size)
         logits = features_lib.extract(classifier, test[0])["output"]
-        return float(np.mean(classes[logits.argmax(axis=1)] == test[1]))
+        chosen = classes[probes.greatest(logits, rate)]
+        return float(np.mean(chosen == test[1]))
 
     rate = rates[0]
     for rows in draws:
         of_draw = train[rows], labels[rows]
         if len(rates) > 1 and not accuracies:
-            fitted, held = (
-                (of_draw[0][part], of_draw[1][part])
-                for part in scoring.held_out(np.arange(len(of_draw[1])))
-            )
+            parts = scoring.held_out(np.arange(len(of_draw[1])))
+            fitted, held = ([x[part] for x in of_draw] for part in parts)
             held = held[0], classes[held[1]]
             found = [score(fitted, held, each) for each in rates]
             rate = rates[int(np.argmax(found))]

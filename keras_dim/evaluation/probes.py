@@ -164,7 +164,7 @@ def mlp_probe(
         f"{batch_size}, {epochs} epochs, seed {seed}, accuracy of the last "
         "epoch"
     )
-    return data.result(scores.argmax(axis=-1), protocol)
+    return data.result(greatest(scores, learning_rate), protocol)
 
 
 def build_mlp(width, num_classes, units=200, dropout=0.1, seed=0):
@@ -229,9 +229,6 @@ def sgd_probe(
     Returns:
         dict as of `LabelledFeatures.result`.
 
-    Raises:
-        ValueError: if the weights become infinite or NaN.
-
     Reference: [He et al., 2020](https://arxiv.org/abs/1911.05722), section 4.1,
     and the authors' code.
     """
@@ -271,11 +268,6 @@ def sgd_probe(
             velocity = momentum * velocity + gradient
             change = gradient + momentum * velocity if nesterov else velocity
             weights -= rate * change
-    if not np.isfinite(weights).all():
-        raise ValueError(
-            "The linear classifier diverged: use a lower learning rate. "
-            f"Received: learning_rate={learning_rate:g}"
-        )
     kind = "Nesterov momentum" if nesterov else "momentum"
     protocol = (
         f"linear classifier on {width} features as they are, {num_classes} "
@@ -285,7 +277,21 @@ def sgd_probe(
         "of the last epoch"
     )
     logits = data.test @ weights[:-1] + weights[-1]
-    return data.result(logits.argmax(axis=1), protocol)
+    return data.result(greatest(logits, learning_rate), protocol)
+
+
+def greatest(logits: np.ndarray, learning_rate: float) -> np.ndarray:
+    """Returns the column of the greatest logit of each row, int `(rows,)`.
+
+    Raises a `ValueError` if the training has diverged: of NaN, NumPy would
+    return the first column.
+    """
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            "The classifier diverged: use a lower learning rate. Received: "
+            f"learning_rate={learning_rate:g}"
+        )
+    return logits.argmax(axis=-1)
 
 
 def _checked_milestones(milestones):
@@ -343,7 +349,7 @@ def nearest_neighbors(
     labels = data.train_labels[found]
     weights, weighted = np.ones_like(cosines), "one vote each"
     if temperature is not None:
-        # Divided by the greatest weight of each row, which would overflow.
+        # Relative to the greatest of each row, as exp(s / t) may overflow.
         weights = np.exp((cosines - cosines[:, :1]) / temperature)
         weighted = f"votes weighted by exp(similarity / {temperature:g})"
     votes = np.zeros((len(data.test), len(data.classes)))

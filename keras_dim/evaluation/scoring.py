@@ -379,10 +379,12 @@ def check_arguments(probe: str, arguments: Mapping[str, Any] | None) -> None:
     if share is not None:
         checks.above(0, label_share=share)
         checks.between(0, 1, label_share=share)
-        if common["labels_per_class"] is not None:
-            raise ValueError(
-                "Give labels_per_class or label_share. Received: both"
-            )
+    few = checks.given(share=share, number=common["labels_per_class"])
+    if len(few) > 1 or (not few and common["num_draws"] > 1):
+        received = "both" if few else "neither, with num_draws"
+        raise ValueError(
+            f"Give labels_per_class or label_share. Received: {received}"
+        )
     if common["num_seeds"] > 1 and "seed" not in known:
         raise ValueError(
             f"{probe} draws nothing: it gives the same for every seed. "

@@ -57,7 +57,7 @@ def total_correlation(
 
     Raises:
         ValueError: for other shapes, features that are not finite, units that
-            do not vary, and repeated rows.
+            do not vary, repeated rows, and a training that diverges.
 
     Differs from the authors' code, which reports the bound on training batches:
     here 60 % of the images are trained on, 20 % choose the step, and 20 % are
@@ -111,6 +111,11 @@ def total_correlation(
             value = _value(model.predict_on_batch(list(pairs[0])))[0]
             if value > best:
                 best, kept, num_steps = value, model.get_weights(), step
+    if not num_steps:
+        raise ValueError(
+            "The discriminator diverged: use a lower learning rate. Received: "
+            f"learning_rate={learning_rate:g}"
+        )
     model.set_weights(kept)
     nats, error = _value(model.predict_on_batch(list(pairs[1])))
     return {

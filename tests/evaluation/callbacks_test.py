@@ -362,6 +362,8 @@ def test_a_probe_can_use_few_labels(model, train):
     assert probe.results[0]["num_train"] == 10
 
 
-def test_every_must_be_one_or_more(train):
+def test_numbers_below_one_are_refused(train):
     with pytest.raises(ValueError, match="`every`"):
         ProbeCallback("linear_probe", train, train, every=0)
+    with pytest.raises(ValueError, match="`batch_size`"):
+        ProbeCallback("linear_probe", train, train, batch_size=0)

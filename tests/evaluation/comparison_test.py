@@ -174,6 +174,11 @@ def test_fine_tuning_learns_and_does_not_change_the_encoder():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_training_that_diverges_is_refused():
+    with pytest.raises(ValueError, match="diverged: use a lower"):
+        fine_tune(tiny_encoder(), IMAGES, steps=3, learning_rate=1e38)
+
+
 def test_each_draw_of_labels_starts_from_the_same_weights():
     arguments = {"steps": 2, "learning_rate": 1e-2, "label_share": 0.1}
     one, two = (

@@ -72,6 +72,11 @@ def test_both_classifiers_learn_the_classes(labelled):
         assert history[name][-1] > 0.9
 
 
+def test_classifiers_that_diverge_have_no_accuracy(labelled):
+    history = fit(labelled, epochs=1, learning_rate=1e38)
+    assert np.isnan(history["online_linear_global"])
+
+
 def test_the_encoder_learns_nothing_from_labels(labelled):
     def weights(callbacks):
         model = tiny.make("deep_infomax_local")

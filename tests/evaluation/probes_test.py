@@ -236,6 +236,12 @@ def test_settings_out_of_range_are_refused(call, name):
         call(*clouds())
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
+def test_a_training_that_diverges_is_refused():
+    with pytest.raises(ValueError, match="diverged: use a lower"):
+        short_mlp_probe(*clouds(), epochs=1, learning_rate=1e38)
+
+
 def test_the_linear_probe_equals_the_pipeline_of_scikit_learn():
     data = clouds(distance=1.0)
     pipeline = sklearn.pipeline.make_pipeline(

@@ -189,6 +189,11 @@ def test_nothing_is_chosen_on_the_test_rows(blobs):
             {"label_share": 0.1, "labels_per_class": 3},
             "labels_per_class or label_share",
         ),
+        (
+            "linear_probe",
+            {"num_draws": 2},
+            "labels_per_class or label_share. Received: neither",
+        ),
         ("linear_probe", {"num_seeds": 2}, "draws nothing"),
         (
             "linear_probe",

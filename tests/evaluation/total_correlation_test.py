@@ -52,6 +52,13 @@ def test_independent_units_have_none():
     assert abs(found["nats"]) < 0.05
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
+def test_a_training_that_diverges_is_refused():
+    # The discriminator before the training would find no dependence.
+    with pytest.raises(ValueError, match="diverged: use a lower learning rate"):
+        small(gaussians(0.9, 200), learning_rate=1e30, steps=3)
+
+
 @pytest.mark.parametrize(
     ("features", "words"),
     [
