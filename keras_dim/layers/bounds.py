@@ -6,6 +6,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_dim import checks
 from keras_dim import configurable
 from keras_dim import parts
 from keras_dim.mutual_information import bounds
@@ -35,6 +36,7 @@ class NoiseContrastiveBound(configurable.Configurable, layers.Layer):
 
     def __init__(self, log_normalizer=0.0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        checks.below(math.inf, log_normalizer=log_normalizer)
         self.log_normalizer = float(log_normalizer)
         self.normalizer = self.add_weight(
             (),

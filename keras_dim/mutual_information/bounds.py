@@ -298,6 +298,8 @@ class InfoNCE(configurable.ConfigurableObject):
     """
 
     def __init__(self, own_image_score=None, chunk_size=None):
+        given = checks.given(own_image_score=own_image_score)
+        checks.below(math.inf, **given)
         checks.integers(1, **checks.given(chunk_size=chunk_size))
         self.own_image_score = own_image_score
         self.chunk_size = chunk_size

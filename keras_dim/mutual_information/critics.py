@@ -54,18 +54,18 @@ class Critic(configurable.Configurable, layers.Layer):
     """Scores all pairs; see the module. Abstract: `score` is the formula.
 
     Args:
-        widths: tuple of ints. Hidden units of each network. Defaults to
-            `(64, 64)`.
+        widths: int or tuple of ints. Units of each network's hidden layers.
+            Defaults to `(64, 64)`.
     """
 
     # Anchors scored at a time in inference, which bounds the memory.
     anchors_at_once = 1024
 
     def __init__(self, widths=(64, 64), **kwargs):
-        for width in widths:
-            checks.integers(1, widths=width)
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.widths = tuple(widths)
+        self.widths = (widths,) if isinstance(widths, int) else tuple(widths)
+        for width in self.widths:
+            checks.integers(1, widths=width)
 
     def call(self, x, z):
         x, z = (ops.transpose(each, (1, 0, 2)) for each in (x, z))
@@ -187,10 +187,14 @@ class JointCritic(Critic):
     """A network of both vectors, run for each pair.
 
     It is the most general and the slowest: its work grows with the square of
-    the batch.
+    the batch. It needs one hidden layer or more.
     """
 
     anchors_at_once = 16
+
+    def __init__(self, widths=(64, 64), **kwargs):
+        super().__init__(widths, **kwargs)
+        checks.integers(1, **{"number of widths": len(self.widths)})
 
     def build(self, x_shape, z_shape):
         self.of_x = Perceptrons((), self.widths[0], from_zero=False)

@@ -163,7 +163,8 @@ def estimate(
             Defaults to 64.
         learning_rate: float. Of Adam at the first step; it falls to 0 along
             half a cosine. Defaults to 4e-3.
-        seed: int. Of the parts and the critics. Defaults to 0.
+        seed: int. Of the parts and the critics, set by
+            `keras.utils.set_random_seed`. Defaults to 0.
         **options: arguments of the estimator: `k` of `nearest_neighbors`,
             `limit` of `smile`, `alpha` of `interpolated`.
 
@@ -280,6 +281,11 @@ def estimate(
         callbacks=[stopper],
         verbose=0,
     )
+    if not np.isfinite(stopper.values).any():
+        raise ValueError(
+            "The critics diverged: use a lower learning rate. Received: "
+            f"learning_rate={learning_rate:g}"
+        )
     joint, product = model.split_scores(folded.report, members)
     if how.reading is readings.density_ratio:
         joint, product = _calibrated(

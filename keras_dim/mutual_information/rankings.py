@@ -149,6 +149,7 @@ def n_pair(anchors, positives, one_vs_one=False, l2=0.0):
     anchors, positives = (
         ops.cast(each, "float32") for each in (anchors, positives)
     )
+    checks.shape(tuple(anchors.shape), positives=positives)
     ids = distribution.row_numbers(ops.shape(anchors)[0])
     scores = pairs_lib.dot_products(
         anchors, distribution.concat_replicas(positives)

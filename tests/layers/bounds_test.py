@@ -159,3 +159,8 @@ def test_it_has_a_name_in_recipes():
         bounds.get(None)
     with pytest.raises(ValueError, match="bound: 'nce'.*'info_nce'"):
         bounds.get("nce")
+
+
+def test_a_normaliser_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="`log_normalizer`"):
+        layers.NoiseContrastiveBound(float("nan"))

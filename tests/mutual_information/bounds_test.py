@@ -258,6 +258,12 @@ def test_chunks_of_no_rows_are_refused(kind):
         kind(**arguments, chunk_size=0)
 
 
+@pytest.mark.parametrize("score", ["-10", np.nan, np.inf])
+def test_an_own_image_score_that_is_no_number_is_refused(score):
+    with pytest.raises(ValueError, match="`own_image_score`"):
+        bounds.InfoNCE(score)
+
+
 def test_own_image_score_is_an_option_of_info_nce_alone():
     with pytest.raises(TypeError, match="own_image_score"):
         bounds.Bound("jensen_shannon", own_image_score=-10.0)

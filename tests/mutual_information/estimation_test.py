@@ -256,6 +256,17 @@ REFUSED = {
     ),
     "estimator": ((X, Z), {"estimator": "minee"}, "Did you mean 'mine'"),
     "critic": ((X, Z), {"critic": "joined"}, "Unknown critic"),
+    "widths": (
+        (X, Z),
+        {"critic": {"name": "joint", "widths": ()}},
+        "number of widths",
+    ),
+    "feature": ((X, Z), {"feature": "fc"}, "no encoder"),
+    "diverged": (
+        (X, Z),
+        {"learning_rate": 1e30, **FAST},
+        "diverged: use a lower learning rate",
+    ),
     "option": ((X, Z), {"limit": 3.0}, "no argument 'limit'"),
     "folds": ((X, Z), {"folds": 2}, "3 or more"),
     "parts": ((X, Z), {"folds": 21}, "from 3 to 20"),

@@ -129,8 +129,12 @@ def test_scores_of_maps_are_refused(name):
     [
         (lambda: rankings.Margin(-0.1), "`margin`.*0 or more"),
         (lambda: rankings.ContrastiveMargin(2.0), "`margin`.*below 2"),
+        (
+            lambda: rankings.n_pair(np.ones((4, 3)), np.ones((1, 3))),
+            "`positives` must have the shape",
+        ),
     ],
 )
-def test_margins_out_of_range_are_refused(make, message):
+def test_wrong_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
