@@ -54,12 +54,15 @@ def pairs_of(halves_of, generator, num_samples):
     """Draws pairs of images whose halves pass a channel of error 0.1."""
     images, is_low = halves_of()
     halves = [np.flatnonzero(is_low == half) for half in (False, True)]
-    first = generator.integers(0, 2, num_samples)
-    second = first ^ (generator.uniform(size=num_samples) < 0.1)
-    return tuple(
-        np.stack([images[generator.choice(halves[bit])] for bit in bits])
+    first = generator.integers(0, 2, 2 * num_samples)
+    second = first ^ (generator.uniform(size=len(first)) < 0.1)
+    rows = [
+        [generator.choice(halves[bit]) for bit in bits]
         for bits in (first, second)
-    )
+    ]
+    # A pair that repeats another one is refused by `estimate`.
+    rows = generator.permutation(np.unique(rows, axis=1), axis=1)
+    return tuple(images[rows[:, :num_samples]])
 
 
 def tasks():
