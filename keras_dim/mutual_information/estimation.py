@@ -126,6 +126,7 @@ def estimate(
     critic=None,
     encoder=None,
     feature=None,
+    components=None,
     folds=10,
     members=3,
     epochs=15,
@@ -137,9 +138,10 @@ def estimate(
     """Estimates the mutual information of two variables from samples, in nats.
 
     The units of x and of z are mapped by their ranks to a normal distribution,
-    and decorrelated. The samples are cut into parts. For each part, critics are
-    trained on the others except one, by which training is stopped, and then
-    evaluated on the part itself, which they have never seen.
+    and decorrelated. Of many units, the principal components are used. The
+    samples are cut into parts. For each part, critics are trained on the others
+    except one, by which training is stopped, and then evaluated on the part
+    itself, which they have never seen.
 
     Args:
         x, z: arrays `(samples, ...)`; the i-th sample of x belongs to the i-th
@@ -154,6 +156,9 @@ def estimate(
             information than their images.
         feature: str, or None for `"global"` or the only one. The feature of the
             encoder.
+        components: int, or None for one per 50 samples, but 10 or more. The
+            most principal components of x and of z that the critics see; the
+            information of the others is lost. References use all.
         folds: int, 3 or more. Number of parts, of 10 samples or more each.
             Defaults to 10.
         members: int. Critics per part, whose scores are averaged. Defaults
@@ -192,7 +197,8 @@ def estimate(
         )
     checks.integers(0, seed=seed)
     checks.integers(3, folds=folds)
-    checks.integers(1, epochs=epochs, members=members)
+    given = checks.given(components=components)
+    checks.integers(1, epochs=epochs, members=members, **given)
     checks.integers(2, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate)
     for name, value in options.items():
@@ -255,8 +261,10 @@ def estimate(
         how = dataclasses.replace(how, objective=objective, reading=reading)
     keras.utils.set_random_seed(seed)
     order = np.random.default_rng(seed).permutation(len(x))
+    most = components or max(10, len(x) // 50)
     x, z = (
-        samples.whitened(samples.normal_scores(each))[order] for each in (x, z)
+        samples.whitened(samples.normal_scores(each))[order, -most:]
+        for each in (x, z)
     )
     folded = _Folds(x, z, folds, members)
     model = Trained(critic, how, estimator, folded.correlations)

@@ -32,6 +32,23 @@ def test_gaussians_have_their_known_information():
     assert len(found.history["objective"]) <= FAST["epochs"]
 
 
+def test_of_many_units_the_principal_components_are_enough():
+    shared = normals(600, units=4)
+    generator = np.random.default_rng(1)
+    mixing = generator.normal(size=(2, 4, 100))
+    noise = generator.normal(size=(2, 600, 100))
+    x, z = np.matmul(shared, mixing) + 0.3 * noise
+    few = estimate(x, z, **FAST).nats
+    every = estimate(x, z, components=100, **FAST).nats
+
+    # Four pairs of ln(2) nats each.
+    assert 0.5 < few / (4 * math.log(2)) < 1.1
+    # By all 100, critics learn the noise.
+    assert every < 0.5 * few
+    with pytest.raises(ValueError, match="components.*0"):
+        estimate(x, z, components=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("nats", [2.0, 4.0, 6.0])
 @pytest.mark.parametrize("estimator", ["noise_contrastive", "info_nce", "nwj"])
