@@ -153,5 +153,5 @@ def test_statistics_of_another_type_are_refused():
 
     assert recipe.values["high"] == [200] and recipe.how_read == "stored"
     assert recipe.measured(of_bytes) == recipe
-    with pytest.raises(ValueError, match="measured as uint8.*holds float32"):
+    with pytest.raises(ValueError, match="measured as uint8.*Received float32"):
         recipe.measured(of_floats)

@@ -11,13 +11,13 @@ from keras_dim import batches
 from keras_dim import checks
 from keras_dim.batches import ranges
 from keras_dim.data import numpy_images
-from keras_dim.data.image_shape import Pixels
+from keras_dim.data.image_options import ImageOptions
 from keras_dim.data.source import Source
 
 _IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "label", "y", "target", "arr_1")
 _SPLITS = ("train", "test", "validation", "val")
-# Size of the pieces in which an array is read for its checksum.
+# Most bytes of an array that are read at once for its checksum.
 _BLOCK_BYTES = 2**24
 
 
@@ -25,8 +25,8 @@ _BLOCK_BYTES = 2**24
 class ArraySource(Source):
     """Images in an array `(num_images, height, width, channels)`.
 
-    Of a memory-mapped one only the batches are read. `index` has the images'
-    indices, if they are not their places.
+    Of a memory-mapped array only the batches are read. `index`, int64
+    `(num_images,)`, has the index of each image where it is not its row.
     """
 
     images: np.ndarray
@@ -80,25 +80,28 @@ class ArraySource(Source):
 
 def are_arrays(source: Any) -> bool:
     """Returns whether a source is an array, or a list or pair of arrays."""
-    first = source
-    while isinstance(first, tuple | list) and len(first):
-        first = first[0]
-    return hasattr(first, "__array__") and not np.isscalar(first)
+    while isinstance(source, tuple | list) and len(source):
+        source = source[0]
+    return hasattr(source, "__array__") and not np.isscalar(source)
 
 
 def open_arrays(
-    arrays: Any, pixels: Pixels, name: str = "the arrays"
+    arrays: Any, options: ImageOptions, name: str = "the arrays"
 ) -> ArraySource:
-    """Opens an array or list of images, alone or as a pair with labels."""
+    """Opens an array or list of images, alone or as a pair with labels.
+
+    Raises:
+        ValueError: for arrays that are no images or no labels of them.
+    """
     images, labels = arrays, None
     if isinstance(arrays, tuple | list) and len(arrays) == 2:
         first, second = arrays
-        # Otherwise these are two images.
+        # Otherwise the two are a list of two images.
         if not hasattr(first, "__array__") or (
             np.ndim(first) == 4 or np.ndim(first) != np.ndim(second)
         ):
             images, labels = arrays
-    images = _checked_images(images, name, pixels)
+    images = _checked_images(images, name, options)
     if labels is not None:
         labels = batches.labels_of(
             labels, f"The source {name!r}", allow_unlabelled=True
@@ -107,7 +110,7 @@ def open_arrays(
     return ArraySource(
         name=name,
         num_images=len(images),
-        image_shape=pixels.shape(images.shape[1:], name),
+        image_shape=options.shape(images.shape[1:], name),
         images=images,
         labels=labels,
         dtype=ranges.dtype_of(images.dtype, name),
@@ -115,39 +118,39 @@ def open_arrays(
 
 
 def open_array_file(
-    path: pathlib.Path, split: str | None, pixels: Pixels
+    path: pathlib.Path, split: str | None, options: ImageOptions
 ) -> ArraySource:
-    """Opens a `.npy` file, which is mapped and not loaded, or a `.npz` file.
+    """Opens a `.npy` file, which is memory-mapped, or a `.npz` file.
 
-    In a `.npz` file the images are called `images`, `x` or the like, perhaps
-    with the split before or after (`x_train`, `test_images`), and so are the
-    labels (`labels`, `y`).
+    The array of images in a `.npz` file is called `images`, `image`, `x`,
+    `data` or `arr_0`, that of labels `labels`, `label`, `y`, `target` or
+    `arr_1`. The split may come before or after (`x_train`, `test_images`).
     """
     has_splits = False
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             arrays = np.lib.format.open_memmap(path, mode="r")
         else:
             arrays, has_splits = _arrays_of_npz(path, split)
     except Exception as error:
-        # NumPy passes on all errors of zlib and of Python's parser, with
-        # which it reads headers, and takes memory for whatever size they say.
+        # Damage leads to errors of any kind: of zlib, of Python's parser, which
+        # reads headers, and of memory for the size that a header states.
         raise ValueError(
-            f"Cannot read {path}: {checks.in_one_line(error)} Expected plain "
-            "uint8 arrays; Python objects are not loaded, because they can run "
+            f"Cannot read {path}: {checks.in_one_line(error)} Expected arrays "
+            "of numbers; Python objects are not loaded, because they can run "
             "code."
         ) from error
-    source = open_arrays(arrays, pixels, str(path))
+    source = open_arrays(arrays, options, str(path))
     if not has_splits:
         source.check_split(split)
     return source
 
 
-def open_digits(split: str | None, pixels: Pixels) -> ArraySource:
+def open_digits(split: str | None, options: ImageOptions) -> ArraySource:
     """Opens scikit-learn's 1,797 handwritten digits of 8x8 pixels.
 
-    Their 17 grey levels are spread over 0 to 255. The splits `"train"` (1,437
-    images) and `"test"` (360) are stratified; `"all"` is both.
+    Their 17 grey levels are scaled to 0 to 255. The splits `"train"` (1,437
+    images) and `"test"` (360) are stratified by class; `"all"` is both.
 
     Reference:
         Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI
@@ -165,14 +168,14 @@ def open_digits(split: str | None, pixels: Pixels) -> ArraySource:
     checks.one_of(splits, **{"split of the digits": split})
     rows = splits[split]
     images = np.rint(digits.images[rows] * (255 / 16)).astype(np.uint8)
-    source = open_arrays((images, digits.target[rows]), pixels, "digits")
+    source = open_arrays((images, digits.target[rows]), options, "digits")
     source.class_names = tuple(map(str, digits.target_names))
     return source
 
 
 def _arrays_of_npz(path, split):
     """Returns images and labels, and whether their names hold the split."""
-    # NumPy leaves a file that it opens itself open if it is damaged.
+    # A damaged file that NumPy opens itself would stay open.
     with (
         open(path, "rb") as opened,
         np.load(opened, allow_pickle=False) as file,
@@ -197,7 +200,7 @@ def _arrays_of_npz(path, split):
         )
 
 
-def _checked_images(images, name, pixels):
+def _checked_images(images, name, options):
     if isinstance(images, tuple | list):
         shapes = {np.shape(image) for image in images}
         if len(shapes) != 1:
@@ -205,13 +208,13 @@ def _checked_images(images, name, pixels):
                 f"The images of {name} must have one shape. Received a list of "
                 f"{len(images)} arrays of the shapes {sorted(shapes)[:3]}"
             )
-    if not isinstance(images, np.ndarray):  # Memory maps stay as they are.
+    if not isinstance(images, np.memmap):
         images = np.asarray(images)
-    if images.dtype != np.uint8 and not pixels.is_stored:
+    if images.dtype != np.uint8 and not options.is_stored:
         raise ValueError(
             f"The images of {name} must be uint8 pixels from 0 to 255. "
-            f"Received: {images.dtype}. Scale them, and use "
-            'images.astype("uint8"), or pass values="stored".'
+            f"Received: {images.dtype}. Scale them to 0 to 255 and convert "
+            'them by images.astype("uint8"), or pass values="stored".'
         )
     if images.ndim == 3:
         images = images[..., None]

@@ -1,7 +1,6 @@
 """The checksum of TFRecord files, CRC-32C, in NumPy.
 
-TensorFlow has it inside its readers alone, which do not read by offset, and no
-package that this one needs anyway has it at all.
+TensorFlow computes it only inside its readers, which do not read by offset.
 """
 
 import functools
@@ -10,10 +9,10 @@ import numpy as np
 
 # Castagnoli's polynomial, its bits reversed.
 _POLYNOMIAL = np.uint32(0x82F63B78)
-# Four bytes that lead from the state 0 to that of ones, with which it begins.
+# Four bytes that lead from the state 0 to the initial state, all ones.
 _ONES = b"Td\x1fd"
-# Bytes, and then states of 4 bytes, are joined in groups of this size. Five
-# levels of groups are 1 GiB.
+# Bytes, then states of 4 bytes, are combined in groups of this size. Five
+# levels of groups cover 1 GiB.
 _GROUP = 64
 _NUM_LEVELS = 5
 
@@ -21,9 +20,9 @@ _NUM_LEVELS = 5
 def crc32c(data: bytes) -> int:
     """Returns the CRC-32C of at most 1 GiB, as RFC 3720 defines it.
 
-    The state behind some bytes is linear in their bits: it is the exclusive or
-    of one table entry for each byte, and zeros in front change nothing. So
-    groups of 64 bytes become states, and groups of 64 states one state each.
+    The state after some bytes is linear in their bits: it is the exclusive or
+    of one table entry for each byte, and leading zeros do not change it. So
+    each group of 64 bytes becomes a state, and each group of 64 states one.
     """
     data = _ONES + data
     for table in _tables():
@@ -44,18 +43,18 @@ def _tables():
     states = byte << 8 * np.arange(4, dtype=np.uint32)[:, None]
     for _ in range(8):
         byte = byte >> 1 ^ (byte & 1) * _POLYNOMIAL
-    # The states behind one zero byte.
+    # The states after one zero byte.
     rows = [byte[None]]
     for _ in range(_GROUP - 1):
         rows.append(byte[rows[-1] & 255] ^ rows[-1] >> 8)
     tables = [np.concatenate(rows[::-1])]
-    # And behind the zeros of a whole group.
-    behind = tables[0][:4]
+    # The states after a whole group of zeros.
+    after = tables[0][:4]
     for _ in range(_NUM_LEVELS - 1):
         rows = [states]
         for _ in range(_GROUP):
-            parts = [behind[q][rows[-1] >> 8 * q & 255] for q in range(4)]
+            parts = [after[q][rows[-1] >> 8 * q & 255] for q in range(4)]
             rows.append(np.bitwise_xor.reduce(parts))
-        behind = rows.pop()
+        after = rows.pop()
         tables.append(np.concatenate(rows[::-1]))
     return [table.ravel() for table in tables]

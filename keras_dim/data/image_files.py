@@ -12,11 +12,13 @@ from absl import logging
 from keras_dim import checks
 from keras_dim.data.image_header import check_bytes
 from keras_dim.data.image_header import read_header
-from keras_dim.data.image_shape import Pixels
-from keras_dim.data.image_shape import survey
+from keras_dim.data.image_options import ImageOptions
+from keras_dim.data.image_options import survey
 from keras_dim.data.source import Source
 from keras_dim.data.source import digest_of_files
+from keras_dim.data.source import no_image
 from keras_dim.data.source import printable
+from keras_dim.data.source import readable
 from keras_dim.data.stored_files import open_stored_files
 
 # Folders of these names, in any capitalisation, are splits.
@@ -33,103 +35,92 @@ _SPLITS = {
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class ImageFileSource(Source):
-    """Images in files, read when they are needed."""
+    """Images in files, decoded when they are needed."""
 
-    pixels: Pixels
+    options: ImageOptions
 
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
         encoded = pathlib.Path(self.paths[index]).read_bytes()
-        return self.pixels.decode(encoded, self.image_shape), self.label(index)
+        return self.options.decode(encoded, self.image_shape), self.label(index)
 
     def stored_size(self, index: int) -> tuple[int, int]:
-        with open(self.paths[index], "rb") as file:
-            header = read_header(file, self.paths[index])
-        return header.size(self.pixels.orient)
+        return _header(self.paths[index]).size(self.options.orient)
 
     def contents(self) -> str:
-        return digest_of_files(
-            (os.path.basename(path), os.path.getsize(path))
-            for path in self.paths
-        )
+        return digest_of_files(self.paths)
 
 
-def open_image_files(paths: Iterable[str], name: str, pixels: Pixels) -> Source:
+def open_image_files(
+    paths: Iterable[str], name: str, options: ImageOptions
+) -> Source:
     """Opens image files, in their order, and reads their headers."""
-    if pixels.is_stored:
-        return open_stored_files(paths, name, pixels)
-    readable, unreadable = [], {}
+    if options.is_stored:
+        return open_stored_files(paths, name, options)
+    found, unreadable = [], {}
 
     def headers():
-        for path in paths:
-            try:
-                with open(path, "rb") as file:
-                    # A file with holes takes no room on the disk, but all of
-                    # it in memory.
-                    check_bytes(os.fstat(file.fileno()).st_size)
-                    header = read_header(file, path)
-            except (ValueError, OSError) as error:
-                unreadable[path] = str(error)
-                continue
-            readable.append(path)
+        for path, header in readable(paths, _header, unreadable):
+            found.append(path)
             yield path, header, pathlib.Path(path).read_bytes
 
-    shape = survey(name, headers(), pixels)
+    shape = survey(name, headers(), options)
     if shape is None:
-        path, reason = next(iter(unreadable.items()), ("none", "no file"))
-        raise ValueError(
-            f"There is no image in {name} ({len(unreadable)} unreadable, the "
-            f"first: {printable(os.path.basename(path))}: {reason}). Expected "
-            "files such as JPEG, PNG, WebP or TIFF, at any depth."
-        )
+        raise no_image(name, unreadable)
     source = ImageFileSource(
         name=name,
-        num_images=len(readable),
-        image_shape=pixels.shape(shape, name),
-        paths=tuple(readable),
-        pixels=pixels,
+        num_images=len(found),
+        image_shape=options.shape(shape, name),
+        paths=tuple(found),
+        options=options,
     )
     for path, reason in unreadable.items():
         source.skip(path, reason)
     return source
 
 
+def _header(path):
+    with open(path, "rb") as file:
+        # A file with holes takes no room on the disk, but all of it in memory.
+        check_bytes(os.fstat(file.fileno()).st_size)
+        return read_header(file, path)
+
+
 def open_image_folder(
-    folder: pathlib.Path, split: str | None, pixels: Pixels
+    folder: pathlib.Path, split: str | None, options: ImageOptions
 ) -> Source:
     """Opens the images of a folder, at any depth, in the order of their names.
 
-    Hidden files and files that are no image are passed over. Sub-folders
-    named like splits (`train`, `Testing`, `val`, ...) are splits if no other
+    Hidden files and files that are no images are ignored. Sub-folders named
+    like splits (`train`, `Testing`, `val`, ...) are splits if no other
     sub-folder holds images, or if there are a training split and another one;
-    otherwise they are classes like their neighbours. Where all images lie in
-    two or more sub-folders, these are their classes.
+    otherwise they are classes like the folders beside them. Where all images
+    lie in two or more sub-folders, these are their classes.
     """
-    is_meant = pixels.is_meant
-    root, splits = _split_folder(folder, split, is_meant)
-    beside = sorted(folder.iterdir()) if splits else []
+    is_image = options.is_image_file
+    root, splits = _split_folder(folder, split, is_image)
     stray = [
         child.name
-        for child in beside
-        # Neither hidden files nor pipes, which would block.
-        if child.name[0] != "." and child.is_file() and is_meant(str(child))
+        for child in (sorted(folder.iterdir()) if splits else ())
+        # Reading a pipe would block.
+        if child.name[0] != "." and child.is_file() and is_image(str(child))
     ]
     if stray:
         logging.warning(
-            "%d image(s) of %s lie beside its splits and are left out, the "
+            "%d image(s) of %s lie beside its splits and are not read, the "
             "first: %s.",
             len(stray),
             folder,
             printable(stray[0]),
         )
-    paths = filter(is_meant, _files(root))
-    source = open_image_files(paths, str(root), pixels)
+    paths = filter(is_image, _files(root))
+    source = open_image_files(paths, str(root), options)
     source.labels, source.class_names = _labels_of(source.paths, root, splits)
     if not splits:
         source.check_split(split)
     return source
 
 
-def _split_folder(folder, split, is_meant):
+def _split_folder(folder, split, is_image):
     """Returns the folder of a split, and the folders of all splits."""
     if split and any(sign in split for sign in "[+"):
         raise ValueError(
@@ -137,19 +128,22 @@ def _split_folder(folder, split, is_meant):
             f"Received split={split!r} for the folder {folder}."
         )
     children = _folders(folder)
-    kinds = {child: _SPLITS.get(child.name.lower()) for child in children}
-    kinds = {child: kind for child, kind in kinds.items() if kind}
+    kinds = {
+        child: _SPLITS[child.name.lower()]
+        for child in children
+        if child.name.lower() in _SPLITS
+    }
     others = [
         child
         for child in children
-        if child not in kinds and any(map(is_meant, _files(child)))
+        if child not in kinds and any(map(is_image, _files(child)))
     ]
     has_splits = "train" in kinds.values() and len(set(kinds.values())) > 1
     if kinds and others and not has_splits:
         first = next(iter(kinds))
         logging.warning(
-            "The folder %s of %s is taken for a class, like %s beside it, and "
-            "not for a split. Pass %s to read it alone.",
+            "The folder %s of %s is read as a class, like %s beside it, not "
+            "as a split. Pass %s to read it alone.",
             first.name,
             folder,
             printable(others[0].name),
@@ -163,7 +157,8 @@ def _split_folder(folder, split, is_meant):
     if len(named) == 1:
         if not kinds and others:
             logging.warning(
-                "Only the folder %s of %s is read, as the split of this name.",
+                "Only the folder %s of %s is read, as it has the name of the "
+                "split.",
                 split,
                 folder,
             )
@@ -178,7 +173,7 @@ def _split_folder(folder, split, is_meant):
 
 
 def _folders(folder):
-    """Returns the visible folders in a folder, by name."""
+    """Returns the visible folders in a folder, sorted by name."""
     return [
         child
         for child in sorted(folder.iterdir())
@@ -195,7 +190,7 @@ def _files(root: pathlib.Path) -> Iterator[str]:
 
     def warn(error):
         logging.warning(
-            "Passed over the folder %s: %s.",
+            "Skipped the folder %s: %s.",
             printable(str(error.filename)),
             error.strerror,
         )
@@ -210,7 +205,7 @@ def _files(root: pathlib.Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if name[0] != ".")
         for name in sorted(files):
             path = os.path.join(folder, name)
-            # Neither pipes, which would block, nor dead links.
+            # Reading a pipe would block, and dead links lead nowhere.
             if name[0] != "." and os.path.isfile(path):
                 yield path
 
@@ -224,8 +219,8 @@ def _labels_of(paths, root, splits):
         return None, None
     if beside:
         logging.warning(
-            "The images of %s get no labels, as %d lie beside its folders %s, "
-            "the first: %s. Move them into a class, or away.",
+            "The images of %s get no labels, as %d of them lie beside its "
+            "folders %s, the first: %s. Move them into a class, or away.",
             root,
             len(beside),
             ", ".join(sorted(map(printable, present))[:3]),
@@ -238,7 +233,8 @@ def _labels_of(paths, root, splits):
             f"{root} has its splits within its classes, such as {outer}/"
             f"{inner}. Expected classes within splits: {inner}/{outer}."
         )
-    # A class has one number in all splits, also where a split lacks others.
+    # The classes of all splits are counted, so that a class has the same
+    # number in each of them.
     siblings = {child.name for split in splits for child in _folders(split)}
     names = tuple(sorted(present | siblings))
     numbers = {name: number for number, name in enumerate(names)}

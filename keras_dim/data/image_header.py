@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import re
 import struct
 from typing import TYPE_CHECKING
@@ -12,16 +13,16 @@ from keras_dim import checks
 if TYPE_CHECKING:
     from PIL import Image
 
-# The most pixels that are decoded: 268 MB in three channels. Above it Pillow,
-# too, warns of small files that decode to gigabytes.
+# The most pixels of an image that is decoded: 268 MB in three channels. Above
+# this number Pillow warns of small files that decode to gigabytes.
 MAX_PIXELS = 2**28 // 3
-# The most bytes of a file that is read. So many pixels of four channels of 16
-# bits have less, uncompressed.
+# The most bytes of a file that is read: more than `MAX_PIXELS` uncompressed
+# pixels of four channels of 16 bits.
 MAX_BYTES = 2**30
 
 _HEAD_BYTES = 132
 # The first bytes of the files of each format, and the name of its class in
-# Pillow where it is read.
+# Pillow, or `None` for formats that are recognised but not read.
 _FORMATS = {
     "jpeg": (rb"\xff\xd8\xff", "Jpeg"),
     "png": (rb"\x89PNG\r\n\x1a\n", "Png"),
@@ -39,11 +40,10 @@ _FORMATS = {
     "openexr": (rb"\x76\x2f\x31\x01", None),
     "dicom": (rb".{128}DICM", None),
 }
-# Other files begin with these two letters, too: without the name of an image,
-# these are images only if their whole header is.
+# Files that are no images may begin with the same two bytes. Without the
+# suffix of an image, such a file is an image only if its header can be read.
 _WEAK = frozenset(["bmp", "ppm", "jpeg_xl"])
 _READ = "JPEG, PNG, GIF, WebP, BMP, TIFF (.tif), PPM, JPEG 2000 or AVIF"
-_RAW = "raw files of cameras"
 _READ_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .webp .tif .tiff .bmp .dib "
     ".ppm .pgm .pbm .pnm .jp2 .j2k .jpf .jpx .avif".split()
@@ -67,13 +67,16 @@ _PHOTOMETRIC, _DNG_VERSION, _ORIENTATION = 262, 50706, 274
 
 @dataclasses.dataclass(frozen=True)
 class ImageHeader:
-    """The facts that the header of an image file states.
+    """The header of an image file.
 
-    `height` and `width` are pixels as stored, `channels` 1 for grey and 3 for
-    colour, without transparency. `orientation` is EXIF's number from 1
-    (upright) to 8; Pillow turns TIFF files itself: 1. Where a sample `is_deep`
-    it has 16 bits, of which a camera may have used fewer. `has_more_pages` is
-    about TIFF files.
+    Args:
+        kind: str. The format, a key of `_FORMATS`.
+        height, width: int. Pixels as stored, before the image is turned.
+        channels: int. 1 for grey and 3 for colour; transparency is left out.
+        orientation: int. EXIF's number, from 1 (upright) to 8. It is 1 for
+            TIFF files, which Pillow turns itself.
+        is_deep: bool. Whether samples have 16 bits.
+        has_more_pages: bool. Whether a TIFF file has several pages.
     """
 
     kind: str
@@ -99,8 +102,11 @@ def image_kind(head: bytes) -> str | None:
     return None
 
 
-def is_meant_as_image(path: str) -> bool:
-    """Returns whether a file is an image, read here or not."""
+def is_image_file(path: str) -> bool:
+    """Returns whether a file is an image, also of a format that is not read.
+
+    It is one by its suffix or its first bytes.
+    """
     if path.lower().endswith(_READ_SUFFIXES + _RAW_SUFFIXES + _OTHER_SUFFIXES):
         return True
     try:
@@ -119,8 +125,8 @@ def read_header(file: BinaryIO, name: str = "") -> ImageHeader:
 
     Raises:
         ValueError: if the file is not an image of a format that is read, has
-            the name of a camera's raw file, a damaged header, more than
-            `MAX_PIXELS` pixels, or samples whose range is not known.
+            the suffix `name` of a camera's raw file, a damaged header, more
+            than `MAX_PIXELS` pixels, or samples whose range is not known.
     """
     return open_image(file, name)[0]
 
@@ -128,7 +134,7 @@ def read_header(file: BinaryIO, name: str = "") -> ImageHeader:
 def open_image(
     file: BinaryIO, name: str = ""
 ) -> tuple[ImageHeader, "Image.Image"]:
-    """Returns the header and Pillow's image, not yet decoded."""
+    """Returns the header and Pillow's image, whose pixels are not decoded."""
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     kind = _checked_kind(head, name.lower())
@@ -140,7 +146,7 @@ def open_image(
     check_size(kind, width, height)
     tags = getattr(image, "tag_v2", {}) if kind == "tiff" else {}
     if _DNG_VERSION in tags:
-        raise ValueError(f"{_RAW} are not read. Convert it to one of {_READ}")
+        raise _not_read("raw")
     is_grey = image.mode in _GREY_MODES or (
         # Pillow's name for 16 bits of a PPM file, and of PNG before 11.
         image.mode == "I" and kind in ("png", "ppm")
@@ -154,7 +160,7 @@ def open_image(
     stored_mode = image.tile[0][3] if getattr(image, "tile", None) else ""
     is_deep = image.mode[0] == "I" or ";16" in str(stored_mode)
     if is_deep and tags.get(_PHOTOMETRIC) == 0:
-        raise ValueError("its zero is white, which is not read of 16 bits")
+        raise ValueError("16 bits with 0 for white are not read")
     header = ImageHeader(
         kind,
         height,
@@ -170,7 +176,7 @@ def open_image(
 
 
 def check_bytes(num_bytes: int) -> None:
-    """Refuses a file that is too large to be read."""
+    """Raises a `ValueError` for a file that is too large to be read."""
     if num_bytes > MAX_BYTES:
         raise ValueError(
             f"it has {num_bytes:,} bytes, more than the {MAX_BYTES:,} that "
@@ -179,21 +185,25 @@ def check_bytes(num_bytes: int) -> None:
 
 
 def _checked_kind(head, name):
-    kind = image_kind(head)
-    suffix = name[name.rfind(".") :] if "." in name else ""
     if not head:
         raise ValueError("the file is empty")
-    files = f"{kind or suffix} files"
-    if suffix in _RAW_SUFFIXES:
-        files = _RAW
-    elif kind is None and suffix not in _OTHER_SUFFIXES:
+    suffix = os.path.splitext(name)[1]
+    kind = "raw" if suffix in _RAW_SUFFIXES else image_kind(head)
+    if kind is None and suffix not in _OTHER_SUFFIXES:
         raise ValueError(f"it is not an image: expected {_READ}")
-    elif kind is not None and _FORMATS[kind][1] is not None:
-        return kind
-    raise ValueError(f"{files} are not read. Convert it to one of {_READ}")
+    if kind is None or _FORMATS[kind][1] is None:
+        raise _not_read(kind or suffix)
+    return kind
 
 
-def open_by_pillow(kind, file):
+def _not_read(kind):
+    return ValueError(
+        f"{kind} files are not read. Convert it to one of {_READ}"
+    )
+
+
+def open_by_pillow(kind: str, file: BinaryIO) -> "Image.Image":
+    """Opens a file as an image of one format, without decoding its pixels."""
     name = _FORMATS[kind][1]
     try:
         module = importlib.import_module(f"PIL.{name}ImagePlugin")
@@ -210,7 +220,8 @@ def open_by_pillow(kind, file):
         ) from error
 
 
-def check_size(kind, width, height):
+def check_size(kind: str, width: int, height: int) -> None:
+    """Raises a `ValueError` for no pixels or more than `MAX_PIXELS`."""
     if height < 1 or width < 1:
         raise ValueError(f"the {kind} header gives the size {width}x{height}")
     if height * width > MAX_PIXELS:

@@ -12,12 +12,12 @@ from keras_dim.batches import ValueRange
 from keras_dim.data.reading import Epoch
 from keras_dim.data.source import Source
 
-# The share of values, in percent, that the measured range leaves out at its
-# lower and from its upper end: hot pixels and clouds would make the rest dark.
+# The percentiles of the values that are the ends of a measured range. Hot
+# pixels and clouds beyond them would make all other values dark.
 PERCENTILES = (0.1, 99.9)
-# Share of values beyond a declared range that is warned of.
+# A larger share of values beyond a declared range is warned of.
 MAX_BEYOND = 0.01
-# Most values of a band that percentiles of float32 are taken from.
+# Percentiles of float32 are those of about this many values of a band.
 NUM_SAMPLED = 2**20
 # Most values of a batch.
 _BATCH_VALUES = 2**22
@@ -25,11 +25,16 @@ _BATCH_VALUES = 2**22
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Statistics of each band of a source, as lists of float.
+    """Statistics of a source; lists have a float for each band.
 
-    `low` and `high` are the ends of the range that becomes 0 and 255: the
-    percentiles, or the declared range, which `declared` keeps. `beyond` is the
-    share of values outside.
+    Args:
+        dtype: str. The type in which the values are stored.
+        num_images: int. Number of images that were read.
+        low, high: lists. The ends of the range, which become 0 and 255: the
+            percentiles, or the declared range.
+        mean, deviation, min, max, median: lists.
+        beyond: lists. Share of the values outside of the range, from 0 to 1.
+        declared: the argument `declared` of `measure`.
     """
 
     dtype: str
@@ -46,7 +51,7 @@ class Statistics:
 
     @property
     def range(self) -> ValueRange:
-        """The range of values that an encoder takes."""
+        """The `batches.ValueRange` that an encoder of these values takes."""
         return ValueRange(tuple(self.low), tuple(self.high), self.dtype)
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +60,12 @@ class Statistics:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Statistics":
-        """Returns the statistics of a `to_dict`; others are a `ValueError`."""
+        """Returns the statistics of a `to_dict`.
+
+        Raises:
+            ValueError: for missing or unknown fields, or ends that are no
+                range.
+        """
         checks.keywords(cls, fields, "Statistics of stored values")
         missing = set(cls.__dataclass_fields__) - {*fields, "declared"}
         if missing:
@@ -74,24 +84,26 @@ def measure(
 ) -> Statistics:
     """Measures the values of each band, in one pass and bounded memory.
 
-    Of integers all is exact. Percentiles of float32 are those of up to
-    1,048,576 values of a band, drawn with seed 0: the rank of one is right to
+    Statistics of integers are exact. Percentiles of float32 are those of about
+    1,048,576 values of a band, drawn with seed 0, whose ranks are right to
     about 0.01 percent. Where both percentiles are equal, as in images that
     are nearly all black, the range is from the least to the greatest value.
+    Constant bands, and bands with more than 1 percent of their values beyond a
+    declared range, are warned of.
 
     Args:
         source: `Source`, such as `open_source(..., values="stored")`.
-        declared: `(low, high)`, each a number or a list of one for each band,
-            which becomes the range instead of percentiles. Defaults to `None`.
-        percentiles: pair of float. Ends of the range. Defaults to
-            `(0.1, 99.9)`.
+        declared: `(low, high)`, each a finite number or a list of one for each
+            band. It becomes the range. Defaults to `None`, the percentiles.
+        percentiles: pair of float. Ends of the range, from 0 to 100. Defaults
+            to `(0.1, 99.9)`.
 
-    Constant bands, and those of which more than 1 percent lie beyond a declared
-    range, are warned of.
+    Returns:
+        `Statistics`.
 
     Raises:
-        ValueError: for a source without an image that can be read, NaN, and a
-            range that does not fit.
+        ValueError: for a source without readable images, for NaN in an array,
+            and for a range that is not finite or has another number of bands.
 
     Example:
     ```python
@@ -130,10 +142,11 @@ def measure(
             )
         except (TypeError, ValueError):
             lower = upper = np.zeros(bands)
-        if not (lower < upper).all():
+        ends = np.array([lower, upper])
+        if not (np.isfinite(ends).all() and (lower < upper).all()):
             raise ValueError(
-                "A range is (low, high), each one number or one for each of "
-                f"the {bands} bands, the lower one first. Received: "
+                "A range is (low, high), each a finite number or one for each "
+                f"of the {bands} bands, the lower one first. Received: "
                 f"{declared!r}"
             )
     columns = {
@@ -162,7 +175,8 @@ def _warn(found, name):
         ends = found.min[band], found.max[band]
         if ends[0] == ends[1]:
             logging.warning(
-                "Band %d of %s is constant, %g: it teaches nothing.",
+                "Band %d of %s is constant, %g: nothing can be learned from "
+                "it.",
                 band,
                 name,
                 ends[0],
@@ -170,8 +184,8 @@ def _warn(found, name):
         if found.declared is not None and share > MAX_BEYOND:
             logging.warning(
                 "%.1f percent of the values of band %d of %s lie beyond the "
-                "range from %g to %g: they reach from %g to %g, and are not "
-                "clipped.",
+                "range from %g to %g. The values reach from %g to %g and are "
+                "not clipped.",
                 100 * share,
                 band,
                 name,
@@ -182,7 +196,7 @@ def _warn(found, name):
 
 
 class _Integers:
-    """Counts of every whole number of at most 16 bits, band by band."""
+    """The number of times that each integer of up to 16 bits is in a band."""
 
     def __init__(self, bands, limits):
         self._values = np.arange(limits.min, limits.max + 1)
@@ -195,7 +209,7 @@ class _Integers:
 
     def percentiles(self, percents):
         ends = np.cumsum(self._counts, axis=1)
-        # The least value with so many at or below it.
+        # The smallest value with at least so many values up to it.
         ranks = np.ceil(np.multiply(percents, ends[0, -1] / 100)).clip(1)
         return np.array(
             [self._values[np.searchsorted(end, ranks)] for end in ends]
@@ -218,11 +232,11 @@ class _Integers:
 
 
 class _Floats:
-    """Running moments, and a random share of the values."""
+    """Running moments, and a random sample of the values."""
 
     def __init__(self, bands, share):
         self._share = share
-        # Every n-th value could be always the same column of an image.
+        # Every n-th value could lie in one column of the images.
         self._draw = np.random.default_rng(0).random
         self._count, self._sampled = 0, []
         self._mean, self._square = np.zeros(bands), np.zeros(bands)
@@ -234,7 +248,7 @@ class _Floats:
         values = values.astype(np.float64)
         count, mean = len(values), values.mean(axis=0)
         moved, before = mean - self._mean, self._count
-        # Chan's update: sums of squares would cancel far from zero.
+        # Chan's update, since sums of squares lose precision far from zero.
         self._count += count
         self._mean += moved * count / self._count
         self._square += ((values - mean) ** 2).sum(axis=0)

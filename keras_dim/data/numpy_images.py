@@ -10,7 +10,7 @@ from keras_dim.data.image_header import open_image
 # Luminance of red, green and blue, as in TensorFlow.
 _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
-# The member of Pillow's `Image.Transpose` for each EXIF orientation.
+# The member of Pillow's `Image.Transpose` that turns each EXIF orientation.
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
@@ -20,12 +20,17 @@ def decode(
     orient: bool = True,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Decodes an image of any format to uint8 `(height, width, channels)`.
+    """Decodes an image file to uint8 `(height, width, 3 or 4)`.
 
     The first frame of an animation and the first page of a TIFF file are
-    read. Samples of 16 bits are divided by 256. With 3 channels, transparency
-    is cut off: the colours under it stay. Images are resized to `size`,
-    `(height, width)`, if it is given.
+    read. Samples of 16 bits are divided by 256.
+
+    Args:
+        encoded: bytes. The file, of any format that is read.
+        channels: int. With 4, transparency is the last one. Otherwise it is
+            left out, and the colours under it stay.
+        orient: bool. Whether to turn the image as its EXIF orientation says.
+        size: `(height, width)` to which the image is resized, or `None`.
 
     Raises:
         ValueError: if it is not a whole image, or has more than `MAX_PIXELS`
@@ -41,7 +46,7 @@ def decode(
             high = np.asarray(image) >> 8
             image = Image.fromarray(high.astype(np.uint8))
         elif "transparency" in image.info or image.mode == "PA":
-            # Otherwise Pillow warns, or mixes in a background.
+            # Otherwise Pillow warns, or blends with a background colour.
             image = image.convert("RGBA")
         image.load()
         image = image if image.mode == mode else image.convert(mode)
@@ -55,13 +60,13 @@ def decode(
 
 
 def largest_sample(encoded: bytes) -> int:
-    """Returns the largest value of an image of 16 bits; 0 if it is damaged."""
+    """Returns the largest value of a file of 16 bits, or 0 if it is damaged."""
     try:
         image = open_image(io.BytesIO(encoded))[1]
         largest = int(np.asarray(image).max())
-    except Exception:  # Decoding it reports the damage.
+    except Exception:  # `decode` reports the damage.
         return 0
-    # Of colours, Pillow keeps the upper 8 bits.
+    # Pillow keeps the upper 8 bits of colours.
     return largest if image.mode[0] == "I" else 256 * largest + 255
 
 
@@ -73,13 +78,11 @@ def check_finite(image: np.ndarray) -> None:
 
 
 def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Converts one image, as `tensorflow_images.convert` does.
+    """Converts an image `(height, width, channels)` to `image_shape`.
 
-    Of other types than uint8 only the size is converted, in float32, and
-    whole numbers are rounded.
-
-    Pillow's bilinear filter is TensorFlow's with antialiasing, to within one
-    grey level.
+    Sizes and channels of uint8 images change as by
+    `tensorflow_images.convert`, to within one grey level. Images of other
+    types are resized in float32, band by band; integers are rounded.
     """
     from PIL import Image
 
@@ -89,7 +92,7 @@ def convert(image: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
         grey = (image.astype(np.float32) / 255) @ _LUMINANCE
         image = (grey[..., None] * 255.5).astype(np.uint8)
     if image.shape[:2] != (height, width):
-        # Pillow takes a fourth channel for transparency.
+        # Pillow would treat a fourth channel as transparency.
         planes = [image] if image.shape[-1] == 3 else np.moveaxis(image, -1, 0)
         dtype = image.dtype
         if dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""Finds the reader of whatever a user names."""
+"""Opens sources of images, whichever kind they are."""
 
 import glob
 import os
@@ -11,9 +11,8 @@ from absl import logging
 from keras_dim import checks
 from keras_dim.data import arrays
 from keras_dim.data import image_files
-from keras_dim.data.image_header import is_meant_as_image
-from keras_dim.data.image_shape import Pixels
-from keras_dim.data.image_shape import parse_image_size
+from keras_dim.data.image_header import is_image_file
+from keras_dim.data.image_options import ImageOptions
 from keras_dim.data.source import Source
 
 # Files in the folder of a prepared version of a tensorflow-datasets set.
@@ -35,48 +34,53 @@ def open_source(
     Images are uint8, channels last, unless `values` is `"stored"`. Of 16 bits a
     channel the upper 8 are kept, with a warning that names the largest value.
     The first frame of an animation and the first page of a TIFF file are read;
-    transparency is cut off.
+    transparency is left out.
 
     Args:
-        source: One of the following; a file or folder comes before a name.
+        source: One of the following. If a file or folder and a data set have
+            the same name, the file or folder is opened.
 
             * a folder of images at any depth, with or without folders of
               splits and classes: JPEG, PNG, GIF, WebP, BMP, TIFF, PPM, JPEG
               2000 and, where Pillow reads it, AVIF. Hidden files and files
-              that are no image are passed over; other images, damaged ones and
-              those of more than 89,478,485 pixels are skipped, with a warning;
-            * image files or TFRecord files: a glob pattern, or a list;
+              that are no images are ignored. Damaged images, other formats
+              and images of more than 89,478,485 pixels are skipped, with a
+              warning;
+            * image files or TFRecord files: a glob pattern, in which `**` is
+              folders of any depth, or a list;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,
               channels)`, a list of such images, or a pair of either and
-              integer labels;
+              integer labels `(n,)`;
             * `"digits"`: scikit-learn's bundled handwritten digits;
             * a tensorflow-datasets name, such as `"cifar10"` or
               `"imagenet_resized/64x64"`.
         split: str or `None`. For tensorflow-datasets any of its splits and
             slices; for the digits `"train"`, `"test"` or `"all"`; for a
-            folder one of its sub-folders, `"test"` being also called
-            `Testing` or the like; for `.npz` files a part of the arrays'
-            names. Other sources have `"train"` alone, and `None` is all of
-            their images. Arrays ignore it. Defaults to `"train"`.
+            folder one of its sub-folders (`"test"` may be called `Testing` or
+            the like); for `.npz` files a part of the arrays' names. Other
+            sources have only `"train"`; `None` reads all of their images.
+            Arrays ignore it. Defaults to `"train"`.
         image_size: int or `(height, width)`, to which images are resized by
             bilinear interpolation with antialiasing, without keeping their
-            aspect ratio. Defaults to `None`, their own size, one for all.
+            aspect ratio. Defaults to `None`, the size of the images, which
+            must then be the same for all.
         channels: int. 1 turns colour into grey (luminance), 3 repeats grey.
-            Defaults to `None`: as stored; colour in a mixture.
+            Defaults to `None`, as stored, or colour if only some are grey.
         exif_orientation: bool. Whether to turn image files and TFRecords as
             their EXIF orientation says. TIFF files are always turned, images
             of tensorflow-datasets never. Defaults to `True`.
         values: str. `"8_bit"`, or `"stored"` for values of any range in arrays
-            and files, as they are stored: uint8, uint16 or int16, and all else
-            as float32. Read are TIFF, PNG, `.npy` and `.npz` files of an image
-            each, DICOM, and the formats above. All images must have one type
-            and one number of bands. Of several pages, `channels` says whether
-            they are bands (as many as pages times bands) or images (as many as
-            a page has). Images with NaN are skipped. Defaults to `"8_bit"`.
+            and files, as they are stored: uint8, uint16 and int16 keep their
+            type, all others become float32. It reads TIFF, PNG, DICOM, `.npy`
+            and `.npz` files of one image each, and the formats above. All
+            images must have one type and one number of bands. Where files
+            have several pages, `channels` says whether these are bands (the
+            bands of all pages) or images (the bands of one page). Images with
+            NaN are skipped. Defaults to `"8_bit"`.
         data_dir: str or path. Folder of prepared tensorflow-datasets.
-            Defaults to `None`, the environment's `TFDS_DATA_DIR`, or that
-            package's own folder.
+            Defaults to `None`, the folder in the environment variable
+            `TFDS_DATA_DIR` or the default of tensorflow-datasets.
 
     Returns:
         A `Source` with `num_images`, `image_shape`, `class_names`, `paths`,
@@ -84,11 +88,11 @@ def open_source(
 
     Raises:
         ValueError: if there is no such source or split, or no image in it, or
-            if the images cannot get the size and channels asked for.
-        FileNotFoundError: if a path does not exist, or a data set is neither
-            prepared nor can be downloaded.
-        ModuleNotFoundError: if it is a tensorflow-datasets name or TFRecord
-            files, and TensorFlow cannot be imported.
+            if the images cannot get the requested size and channels.
+        FileNotFoundError: if a path does not exist, or if a data set is not
+            prepared and cannot be downloaded.
+        ModuleNotFoundError: for a tensorflow-datasets name or TFRecord files,
+            if TensorFlow cannot be imported.
 
     Example:
 
@@ -98,13 +102,13 @@ def open_source(
     images = keras_dim.data.load(source, batch_size=64)
     ```
     """
-    checks.one_of(("8_bit", "stored"), values=values)
-    size = parse_image_size(image_size)
-    pixels = Pixels(size, channels, exif_orientation, values)
+    if not isinstance(split, str | None):
+        raise ValueError(f"`split` must be text or None. Received: {split!r}")
+    options = ImageOptions(image_size, channels, exif_orientation, values)
     if arrays.are_arrays(source):
-        return arrays.open_arrays(source, pixels)
+        return arrays.open_arrays(source, options)
     if isinstance(source, tuple | list):
-        return _open_files(_paths_of(source), split, pixels)
+        return _open_files(_paths_of(source), split, options)
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
             "Expected a name, a path, a list of paths, an array or a pair of "
@@ -116,26 +120,27 @@ def open_source(
     path = pathlib.Path(name).expanduser()
     if path.exists() and name == "digits":
         logging.warning(
-            "%s is read, not the bundled data set of this name.", path.resolve()
+            "%s is read instead of the bundled data set 'digits'.",
+            path.resolve(),
         )
     if path.is_dir():
         if all((path / name).is_file() for name in _PREPARED):
-            return _open_named(str(path), split, pixels, None)
-        return image_files.open_image_folder(path, split, pixels)
+            return _open_named(str(path), split, options, None)
+        return image_files.open_image_folder(path, split, options)
     if path.is_file():
-        if path.suffix in (".npy", ".npz"):
-            return arrays.open_array_file(path, split, pixels)
-        if is_meant_as_image(str(path)) and not pixels.is_stored:
+        if path.suffix.lower() in (".npy", ".npz"):
+            return arrays.open_array_file(path, split, options)
+        if is_image_file(str(path)) and not options.is_stored:
             raise ValueError(
                 f"{path} is one image. Expected a folder or a list of images."
             )
-        return _open_files([str(path)], split, pixels)
+        return _open_files([str(path)], split, options)
     if glob.has_magic(name) and (paths := _paths_of([name])):
-        return _open_files(paths, split, pixels)
+        return _open_files(paths, split, options)
     if source == "digits":
-        return arrays.open_digits(split, pixels)
+        return arrays.open_digits(split, options)
     _refuse_missing_path(source, name)
-    return _open_named(name, split, pixels, data_dir and os.fspath(data_dir))
+    return _open_named(name, split, options, data_dir and os.fspath(data_dir))
 
 
 def has_tensorflow() -> bool:
@@ -147,45 +152,45 @@ def has_tensorflow() -> bool:
     return True
 
 
-def _require_tensorflow(name, kind, pixels):
-    if pixels.is_stored:
+def _require_tensorflow(name, kind, options):
+    if options.is_stored:
         raise ValueError(
             'values="stored" is for arrays, folders and files of images. '
             f"Received: {name!r}"
         )
     if not has_tensorflow():
         raise ModuleNotFoundError(
-            f"Received {name!r}, taken for {kind}, which needs TensorFlow, and "
-            "that cannot be imported here. Install tensorflow, or pass a "
-            "folder of images, an .npy or .npz file, arrays or 'digits'.",
+            f"{name!r} is read as {kind}, which needs TensorFlow, and it "
+            "cannot be imported. Install tensorflow, or pass a folder of "
+            "images, an .npy or .npz file, arrays or 'digits'.",
             name="tensorflow",
         )
 
 
-def _open_named(name, split, pixels, data_dir):
-    _require_tensorflow(name, "a data set of tensorflow-datasets", pixels)
+def _open_named(name, split, options, data_dir):
+    _require_tensorflow(name, "a data set of tensorflow-datasets", options)
     from keras_dim.data.tensorflow_datasets import open_tensorflow_datasets
 
-    return open_tensorflow_datasets(name, split, pixels, data_dir)
+    return open_tensorflow_datasets(name, split, options, data_dir)
 
 
-def _open_files(paths, split, pixels):
+def _open_files(paths, split, options):
     """Opens a list of image files, or of TFRecord files."""
     if not paths:
         raise ValueError("Expected paths of files. Received an empty list.")
-    if any(map(pixels.is_meant, paths)):
+    if any(map(options.is_image_file, paths)):
         name = f"{paths[0]} and {len(paths) - 1} more files"
-        source = image_files.open_image_files(paths, name, pixels)
+        source = image_files.open_image_files(paths, name, options)
         source.check_split(split)
         return source
-    _require_tensorflow(paths[0], "a TFRecord file", pixels)
+    _require_tensorflow(paths[0], "a TFRecord file", options)
     from keras_dim.data.tfrecord import open_tfrecord
 
-    return open_tfrecord(paths, split, pixels)
+    return open_tfrecord(paths, split, options)
 
 
 def _paths_of(patterns):
-    """Returns the files of a list of paths and glob patterns, in its order."""
+    """Returns the files of a list of paths and glob patterns, in that order."""
     paths = []
     for pattern in patterns:
         if not isinstance(pattern, str | os.PathLike):
@@ -196,7 +201,8 @@ def _paths_of(patterns):
         pattern = os.path.expanduser(os.fspath(pattern))
         found = [pattern]
         if not os.path.isfile(pattern):
-            found = sorted(filter(os.path.isfile, glob.glob(pattern)))
+            found = glob.glob(pattern, recursive=True)
+            found = sorted(filter(os.path.isfile, found))
         if not found:
             raise FileNotFoundError(
                 f"No file is called {pattern} or matches it."
@@ -209,9 +215,9 @@ def _refuse_missing_path(source, name):
     if "://" in name:
         raise ValueError(
             f"Received the address {name!r}. Nothing is fetched from there: "
-            "download it, and pass its path."
+            "download it and pass its path."
         )
-    # A name such as "a/b" may be a data set and its configuration.
+    # Other names, also "a/b", may be a data set and its configuration.
     if (
         isinstance(source, os.PathLike)
         or name.startswith((".", "~", os.sep))

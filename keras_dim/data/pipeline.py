@@ -43,10 +43,10 @@ def load(
     """Loads images as a dataset of batches, ready for `fit`.
 
     Each iteration over the dataset is one epoch: iteration `n` is epoch
-    `first_epoch + n`. The order of an epoch depends on `seed` and its number
-    alone, so that a run resumed with `first_epoch=k` sees the batches of an
-    unbroken run. Datasets derived from this one (by `map`, `take`, ...) share
-    its count.
+    `first_epoch + n`. The order of an epoch depends only on `seed` and its
+    number, so that a run resumed with `first_epoch=k` sees the same batches as
+    an uninterrupted run. Datasets derived from this one (by `map`, `take`, ...)
+    share its count of epochs.
 
     Sources of at most 256 MB of pixels are decoded once and held in memory;
     larger ones are decoded in every epoch.
@@ -56,12 +56,12 @@ def load(
         split: str or `None`. As in `open_source`. Defaults to `"train"`.
         batch_size: int. Images in a batch. Defaults to `128`.
         image_size, channels, exif_orientation, values: As in `open_source`.
-        shuffle: bool. Defaults to `None`, which shuffles splits that begin
-            with "train".
-        seed: int. Defaults to `0`.
+        shuffle: bool. Defaults to `None`, which shuffles splits whose name
+            begins with "train", in any capitalisation.
+        seed: int. Seed of the order of the images. Defaults to `0`.
         first_epoch: int. The epoch of the first iteration. Defaults to `0`.
-        first_batch: int. Every iteration leaves out the batches before this
-            one, to continue a run within an epoch. Defaults to `0`.
+        first_batch: int. Every iteration starts with this batch of the epoch,
+            to continue a run within an epoch. Defaults to `0`.
         drop_remainder: bool. Whether to leave out a last, smaller batch.
             Defaults to `None`, the value of `shuffle`.
         data_dir: str or path. As in `open_source`.
@@ -71,14 +71,17 @@ def load(
 
     Returns:
         A `tf.data.Dataset` or, where Keras runs on another backend, a
-        `keras.utils.PyDataset` of the same batches.
-        They are dicts of `"image"`, `(batch, height, width, channels)`, uint8
-        or of the source's `dtype`,
-        `"index"`, int64 `(batch,)`, the same for an image in any order, and,
-        where there are labels, `"label"`, int64 `(batch,)`, -1 for unlabelled
-        images. Damaged images are left out when they come up, so that the
-        length is not always known; with `drop_remainder`, images of other
-        batches of the epoch take their place.
+        `keras.utils.PyDataset` of the same batches. They are dicts:
+
+        * `"image"`: `(batch, height, width, channels)`, uint8 or of the
+          source's `dtype`;
+        * `"index"`: int64 `(batch,)`, the number of each image in the source;
+        * `"label"`: int64 `(batch,)`, -1 for unlabelled images, if the source
+          has labels.
+
+        Damaged images are left out when they are first decoded, so that the
+        length is not always known. With `drop_remainder`, other images of the
+        epoch replace them.
 
     Raises:
         ValueError, FileNotFoundError, ModuleNotFoundError: as `open_source`
@@ -92,7 +95,7 @@ def load(
     ```
     """
     if shuffle is None:
-        shuffle = split is not None and split.startswith("train")
+        shuffle = str(split).lower().startswith("train")
     drop_remainder = shuffle if drop_remainder is None else drop_remainder
     checks.integers(1, batch_size=batch_size)
     checks.integers(
@@ -109,8 +112,8 @@ def load(
         source = open_source(source, split, data_dir=data_dir, **options)
     elif options:
         raise ValueError(
-            f"Pass {' and '.join(options)} to `open_source`: the source is "
-            "open."
+            f"Pass {' and '.join(options)} to `open_source`, since the "
+            "source is open already."
         )
     # Before the images are decoded, and after, as some may be damaged.
     _num_batches(source.num_images, batch_size, drop_remainder)
@@ -119,7 +122,7 @@ def load(
     if first_batch >= num_batches:
         raise ValueError(
             f"`first_batch` must be below {num_batches}, the number of batches "
-            f"to an epoch. Received: {first_batch}"
+            f"in an epoch. Received: {first_batch}"
         )
     numbers = range(first_batch, num_batches)
     epochs = (
@@ -138,8 +141,8 @@ def load(
         dataset = _tensorflow_batches(images, epochs, size, numbers)
     if as_pairs:
         return _pairs(dataset, images)
-    # `fit` compares it with a queue or a bank. None for a source that was
-    # open, which may have lost damaged images, whose numbers stay.
+    # `fit` compares it with the size of a queue or a bank. It is not known of
+    # an open source, which may have skipped images but kept their indices.
     dataset.num_images = None if is_opened else source.num_images
     return dataset
 
@@ -153,7 +156,7 @@ def _pairs(dataset, source):
     def check(batch):
         batches.labels_of(batch, who)
 
-    # Labels that are read together with the images are checked as they come.
+    # Other labels are read together with the images, and checked there.
     is_known = source.labels is not None
     if is_known:
         check({"label": source.labels})
@@ -187,15 +190,15 @@ def _tensorflow_batches(source, epochs, size, numbers):
     if source.has_labels:
         spec["label"] = tf.TensorSpec((size,), tf.int64)
     dataset = tf.data.Dataset.from_generator(epoch, output_signature=spec)
-    # Where images may be damaged, only batches that are filled up are certain.
+    # If images may be damaged, the length is known only of full batches.
     if source.exact or size is not None:
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(len(numbers))
         )
     options = tf.data.Options()
-    # Autotuning runs in a thread of its own. An iterator that is given up
-    # while that thread starts, as in `fit` of several replicas, can wait for
-    # it for ever (TensorFlow 2.21).
+    # Autotuning runs in a thread of its own. An iterator that is deleted while
+    # that thread starts, as in `fit` of several replicas, can wait for it
+    # forever (TensorFlow 2.21).
     options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
@@ -204,13 +207,13 @@ def _tensorflow_batches(source, epochs, size, numbers):
 
 
 def _num_batches(num_images, batch_size, drop_remainder):
-    """Returns the number of batches to an epoch."""
+    """Returns the number of batches in an epoch."""
     if not drop_remainder:
         return -(-num_images // batch_size)
     if num_images < batch_size:
         raise ValueError(
             f"`batch_size` is {batch_size}, but there are only {num_images} "
-            "images: no whole batch would be left. Lower `batch_size` or pass "
+            "images: no full batch would be left. Lower `batch_size` or pass "
             "drop_remainder=False."
         )
     return num_images // batch_size
@@ -220,10 +223,10 @@ class NumpyBatches(keras.utils.PyDataset):
     """The result of `load` where Keras does not run on TensorFlow.
 
     Each iteration is one epoch, with the batches that `tf.data` would give.
-    In `fit`, `evaluate` and `predict` an epoch ends when Keras reports its
-    end after the last batch. Pass `shuffle=False` to a `fit` of your own, as
-    Keras would shuffle the batches. Datasets derived by `map` share the count
-    of epochs.
+    In `fit`, `evaluate` and `predict` an epoch ends when Keras calls
+    `on_epoch_end` after the last batch. Pass `shuffle=False` to `fit`, as Keras
+    would shuffle the batches. Datasets derived by `map` share the count of
+    epochs.
     """
 
     def __init__(self, epochs: Iterator[Epoch], numbers: range):
@@ -251,7 +254,7 @@ class NumpyBatches(keras.utils.PyDataset):
         return next(self._epochs).batches(self._numbers)
 
     def on_epoch_end(self) -> None:
-        # Keras also calls this after looking at the first batch alone.
+        # Keras also calls this after it has read only the first batch.
         if self._is_over:
             self._epoch = None
             self._is_over = False

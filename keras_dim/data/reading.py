@@ -8,7 +8,7 @@ import numpy as np
 from keras_dim.data.arrays import ArraySource
 from keras_dim.data.source import Source
 
-# Larger sources are decoded in every epoch. CIFAR-10 takes 154 MB.
+# Larger sources are decoded anew in every epoch. CIFAR-10 takes 154 MB.
 HELD_BYTES = 256 * 2**20
 
 
@@ -16,13 +16,14 @@ class Epoch:
     """The batches of one pass over a source.
 
     Args:
-        source: `Source`. Images that cannot be read are left out, and go to
+        source: `Source`. Images that cannot be read are left out and added to
             its `skipped`.
         batch_size: int. Images in a batch.
-        rows: range, array or `None`. Reads only these indices, in their order.
-        seed: int or `None`. Shuffles all images, if it is given.
-        fill: bool. Whether images that follow the batch take the place of those
-            left out, so that every batch is whole.
+        rows: range, array or `None`. The indices to read, in their order.
+            Defaults to `None`, all of them.
+        seed: int or `None`. Shuffles all images. Defaults to `None`.
+        fill: bool. Whether later images of the epoch replace those that cannot
+            be read, so that every batch is full. Defaults to `False`.
     """
 
     def __init__(
@@ -46,14 +47,13 @@ class Epoch:
     def batches(
         self, numbers: range | None = None
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the batches of some numbers, or all."""
+        """Yields the batches of these numbers, or all, but no empty ones."""
         if numbers is None:
             numbers = range(-(-len(self._rows) // self._batch_size))
-        # A batch is empty if all of its images are damaged.
         return (b for b in map(self.batch, numbers) if len(b["index"]))
 
     def batch(self, number: int) -> dict[str, np.ndarray]:
-        """Returns the batch of a number from 0, decoding the next one ahead."""
+        """Returns one batch, counted from 0, and decodes the next one ahead."""
         begin = number * self._batch_size
         end = begin + self._batch_size
         if self._source.decoded:
@@ -72,21 +72,21 @@ class Epoch:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Returns the seed of one epoch, unrelated to that of the next one."""
-    # NumPy promises never to change the numbers of SeedSequence.
+    """Returns the seed of an epoch, independent of that of other epochs."""
+    # NumPy promises that the numbers of SeedSequence never change.
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 def permutation(seed: int, size: int) -> np.ndarray:
-    """Returns a random permutation of `range(size)`."""
-    # Unlike those of Generator.permutation, these numbers never change.
+    """Returns a random permutation of `range(size)`, int64."""
+    # Generator.permutation may change between versions of NumPy.
     keys = np.random.Philox(seed).random_raw(size)
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
 def held_in_memory(source: Source) -> Source:
-    """Returns the source with its images decoded, if they fit `HELD_BYTES`.
+    """Returns the source with all images decoded, if `HELD_BYTES` hold them.
 
     Raises:
         ValueError: if no image can be read.

@@ -5,9 +5,13 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import itertools
 import os
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -30,9 +34,10 @@ class Source(abc.ABC):
         class_names: sequence of str or `None`. The name of each label.
         paths: sequence of str or `None`. The file of each index, where each
             image has a file of its own.
-        exact: bool. Whether every image is certain to be readable.
-        dtype: str. The type of the images: `"uint8"`, or of stored values one
-            of `batches.ranges.DTYPES`.
+        exact: bool. Whether every image is certain to be readable. Defaults to
+            `False`.
+        dtype: str. The type of the images: `"uint8"` or, for stored values,
+            one of `batches.ranges.DTYPES`. Defaults to `"uint8"`.
 
     Attributes:
         skipped: list of str. The files, or places in files, that were left
@@ -40,7 +45,7 @@ class Source(abc.ABC):
             for the first time.
     """
 
-    # Whether `read` copies images from memory.
+    # Whether the images are decoded already, so that `read` only copies them.
     decoded = False
 
     name: str
@@ -63,27 +68,31 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
-        """Returns an image of `image_shape` and `dtype`, and its label, if any.
+        """Returns an image of `image_shape` and `dtype`, and its label if any.
 
-        Threads call it at once. An image that cannot be read is an `OSError` or
-        a `ValueError`.
+        It is called by several threads at the same time.
+
+        Raises:
+            OSError, ValueError: if the image cannot be read.
         """
 
     def stored_size(self, index: int) -> tuple[int, int]:
         """Returns the height and width of an image before it is resized.
 
-        Raises an `OSError` or a `ValueError` if its header cannot be read.
+        Raises:
+            OSError, ValueError: if its header cannot be read.
         """
         return self.image_shape[:2]
 
     def label(self, index: int) -> int | None:
-        """Returns the label of an index, if there are `labels`."""
+        """Returns the label of an index, or `None` without `labels`."""
         return None if self.labels is None else self.labels[index]
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns a batch of the images of these indices, in their order.
+        """Returns a batch, a dict as of `load`, of the images of some indices.
 
-        Those that cannot be read are left out, and go to `skipped`.
+        They keep the order of `rows`. Images that cannot be read are left out
+        and added to `skipped`.
         """
         return self.join(list(self.submit(np.asarray(rows, np.int64))))
 
@@ -99,9 +108,9 @@ class Source(abc.ABC):
         items: Iterable[tuple[int, concurrent.futures.Future]],
         most: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Returns a batch of at most `most` images that `submit` yields.
+        """Returns a batch of the first `most` readable images of `submit`.
 
-        Those that cannot be read are left out, and go to `skipped`.
+        Images that cannot be read are left out and added to `skipped`.
         """
         indices, images, labels = [], [], []
         for index, future in items:
@@ -115,9 +124,9 @@ class Source(abc.ABC):
             labels.append(label)
             if len(indices) == most:
                 break
-        pixels = np.array(images, self.dtype)
+        images = np.array(images, self.dtype)
         batch = {
-            "image": pixels.reshape(-1, *self.image_shape),
+            "image": images.reshape(-1, *self.image_shape),
             "index": np.array(indices, np.int64),
         }
         if self.has_labels:
@@ -126,7 +135,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def contents(self) -> str:
-        """Returns a text that differs for other images of the same name."""
+        """Returns a text that tells apart sources of one name by their data."""
 
     def place(self, index: int) -> str:
         """Returns the name of an image in messages."""
@@ -149,8 +158,11 @@ class Source(abc.ABC):
     def check_split(self, split: str | None) -> None:
         """Refuses a split other than `"train"` of a source without splits.
 
-        Otherwise a "test" score would be that of the training images. Without
-        labels there is no score, and a warning is enough.
+        Otherwise the score of a "test" split would be that of the training
+        images. A source without labels gets no score, so it only warns.
+
+        Raises:
+            NoSplitError: if the source has labels.
         """
         if split in (None, "", "train", "all"):
             return
@@ -175,13 +187,45 @@ def _threads():
     )
 
 
-def digest_of_files(facts: Iterable[tuple]) -> str:
-    """Returns a digest of the names and sizes of files, for `contents`."""
-    lines = "".join(f"{' '.join(map(str, fact))}\n" for fact in facts)
-    digest = hashlib.sha256(os.fsencode(lines)).hexdigest()
-    return f"sha256 {digest} of names and sizes"
+def readable(
+    paths: Iterable[str],
+    read_header: Callable[[str], Any],
+    unreadable: dict[str, str],
+) -> Iterator[tuple[str, Any]]:
+    """Yields the paths of readable files, each with its header.
+
+    Other paths are added to `unreadable`, with the reason.
+    """
+    for path in paths:
+        try:
+            header = read_header(path)
+        except (OSError, ValueError) as error:
+            unreadable[path] = str(error)
+        else:
+            yield path, header
+
+
+def no_image(name: str, unreadable: Mapping[str, str]) -> ValueError:
+    """Returns the error for files none of which is a readable image."""
+    path, reason = next(iter(unreadable.items()), ("none", "no file"))
+    return ValueError(
+        f"There is no image in {name} ({len(unreadable)} unreadable, the "
+        f"first: {printable(os.path.basename(path))}: {reason}). Expected "
+        "image files, such as JPEG, PNG, WebP or TIFF."
+    )
+
+
+def digest_of_files(
+    paths: Iterable[str], facts: Iterable[Any] = itertools.repeat("")
+) -> str:
+    """Returns a digest for `contents` of files: of names, sizes and a fact."""
+    digest = hashlib.sha256()
+    for path, fact in zip(paths, facts, strict=False):
+        line = f"{os.path.basename(path)} {fact} {os.path.getsize(path)}\n"
+        digest.update(os.fsencode(line))
+    return f"sha256 {digest.hexdigest()} of names and sizes"
 
 
 def printable(name: str) -> str:
-    """Returns a file's name on one line, with unprintable bytes escaped."""
+    """Returns the name of a file on one line, its unprintable parts escaped."""
     return name if name.isprintable() else ascii(name)

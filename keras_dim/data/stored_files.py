@@ -1,6 +1,7 @@
 """Files of stored values: any type, any range, any number of bands."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,12 +12,14 @@ from keras_dim import checks
 from keras_dim.batches import ranges
 from keras_dim.data import image_header
 from keras_dim.data import numpy_images
-from keras_dim.data.image_shape import Pixels
+from keras_dim.data.image_options import ImageOptions
 from keras_dim.data.source import Source
 from keras_dim.data.source import digest_of_files
+from keras_dim.data.source import no_image
 from keras_dim.data.source import printable
+from keras_dim.data.source import readable
 
-# More are rows of an array with its bands first.
+# A file with more bands is taken for an array with the bands first.
 MAX_BANDS = 64
 # Tags of TIFF.
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
@@ -24,11 +27,14 @@ _NUM_SAMPLES, _SAMPLE_FORMAT = 277, 339
 
 
 class PagesError(ValueError):
-    """Raised for files of several pages that may be bands or images."""
+    """Raised for a file of several pages that may be bands or images."""
 
 
-class Stored(NamedTuple):
-    """The header of a file: its pages, all of one shape, and their type."""
+class StoredHeader(NamedTuple):
+    """The header of a file: its pages, all of one shape, and their type.
+
+    `bands` are those of one page; `dtype` is the type in which they are read.
+    """
 
     num_pages: int
     height: int
@@ -39,81 +45,76 @@ class Stored(NamedTuple):
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class StoredFileSource(Source):
-    """Images in files, read when they are needed.
+    """Images of stored values in files, read when they are needed.
 
-    `pages` has the page of each image, or None where all pages are its bands.
+    Args:
+        pages: tuple. The page of each image in its file, or `None` where all
+            pages are bands of the image.
     """
 
-    pixels: Pixels
+    options: ImageOptions
     pages: tuple[int | None, ...]
 
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
         path, page = self.paths[index], self.pages[index]
-        image = read(path, self.pixels.orient, page)
+        image = read(path, self.options.orient, page)
         if ranges.dtype_of(image.dtype, path) != self.dtype:
             raise ValueError(f"its type is now {image.dtype}")
         image = image.astype(self.dtype, copy=False)
         numpy_images.check_finite(image)
         shape = self.image_shape
-        is_resized = self.pixels.image_size is not None
-        if image.shape[2 * is_resized :] != shape[2 * is_resized :]:
+        # Sizes may differ where images are resized.
+        first = 0 if self.options.image_size is None else 2
+        if image.shape[first:] != shape[first:]:
             raise ValueError(f"its shape is now {image.shape}")
         return numpy_images.convert(image, shape), self.label(index)
 
     def stored_size(self, index: int) -> tuple[int, int]:
-        found = header(self.paths[index], self.pixels.orient)
+        found = header(self.paths[index], self.options.orient)
         return found.height, found.width
 
     def contents(self) -> str:
-        return digest_of_files(
-            (os.path.basename(path), page, os.path.getsize(path))
-            for path, page in zip(self.paths, self.pages, strict=True)
-        )
+        return digest_of_files(self.paths, self.pages)
 
 
 def open_stored_files(
-    paths: Iterable[str], name: str, pixels: Pixels
+    paths: Iterable[str], name: str, options: ImageOptions
 ) -> StoredFileSource:
     """Opens files of stored values, in their order, and reads their headers.
 
-    Raises a `ValueError` where images differ in type, bands or, without an
-    image size, in size.
+    Raises:
+        ValueError: if images differ in type, bands or, without an
+            `image_size`, in size; or if there are none.
+        PagesError: if `channels` does not say what several pages are.
     """
     images, unreadable = [], {}
     first = None
-    for path in paths:
+    read_header = functools.partial(header, orient=options.orient)
+    for path, found in readable(paths, read_header, unreadable):
         place = printable(os.path.basename(path))
-        try:
-            found = header(path, pixels.orient)
-        except (ValueError, OSError) as error:
-            unreadable[path] = str(error)
-            continue
-        pages, bands = _pages_of(found, pixels.channels, place)
+        pages, bands = _pages_of(found, options.channels, place)
         facts = {"type": found.dtype, "number of bands": bands}
-        if pixels.image_size is None:
+        if options.image_size is None:
             facts["size"] = f"{found.height}x{found.width}"
         first = first or (place, facts, (found.height, found.width, bands))
         for fact, value in facts.items():
             if value != first[1][fact]:
                 raise ValueError(
                     f"The images of {name} differ in {fact}: {first[0]} has "
-                    f"{first[1][fact]} and {place} has {value}. image_size= "
-                    "resizes them; other differences need folders of their own."
+                    f"{first[1][fact]} and {place} has {value}. Pass "
+                    "image_size= to resize them; put images that differ in "
+                    "type or bands into folders of their own."
                 )
         images += [(path, page) for page in pages]
     if first is None:
-        path, reason = next(iter(unreadable.items()), ("none", "no file"))
-        raise ValueError(
-            f"There is no image in {name} ({len(unreadable)} unreadable, the "
-            f"first: {printable(os.path.basename(path))}: {reason})."
-        )
+        raise no_image(name, unreadable)
     source = StoredFileSource(
         name=name,
         num_images=len(images),
-        image_shape=pixels.shape(first[2], name),
+        image_shape=options.shape(first[2], name),
         paths=tuple(path for path, _ in images),
         pages=tuple(page for _, page in images),
-        pixels=pixels,
+        options=options,
         dtype=first[1]["type"],
     )
     for path, reason in unreadable.items():
@@ -122,12 +123,12 @@ def open_stored_files(
 
 
 def _pages_of(found, channels, place):
-    """Returns the pages that are images, and the bands of an image."""
-    if found.num_pages == 1 or channels == found.num_pages * found.bands:
-        return [None], found.num_pages * found.bands
+    """Returns the page of each image in a file, and the bands of an image."""
+    total = found.num_pages * found.bands
+    if found.num_pages == 1 or channels == total:
+        return [None], total
     if channels == found.bands:
         return list(range(found.num_pages)), found.bands
-    total = found.num_pages * found.bands
     raise PagesError(
         f"{place} has {found.num_pages} pages of {found.bands} band(s): pass "
         f"channels={total} to read them as the bands of one image, or "
@@ -136,25 +137,37 @@ def _pages_of(found, channels, place):
     )
 
 
-def header(path: str, orient: bool = True) -> Stored:
-    """Reads the header of a file; one that is not read is a `ValueError`."""
+def header(path: str, orient: bool = True) -> StoredHeader:
+    """Reads the header of a file of stored values.
+
+    Raises:
+        ValueError: if the file is damaged or of a kind that is not read.
+    """
     pages, height, width, bands, dtype = _read(path, orient, None, False)
-    if not 1 <= bands * pages or bands > MAX_BANDS:
+    if bands * pages < 1 or bands > MAX_BANDS:
         raise ValueError(
             f"it has {bands} bands: expected 1 to {MAX_BANDS}, as the last "
-            "axis (numpy.moveaxis(image, 0, -1), if they are the first)"
+            "axis (if they are the first axis: numpy.moveaxis(image, 0, -1))"
         )
     image_header.check_size("file's", width, height)
-    return Stored(pages, height, width, bands, ranges.dtype_of(dtype, path))
+    dtype = ranges.dtype_of(dtype, path)
+    return StoredHeader(pages, height, width, bands, dtype)
 
 
 def read(path: str, orient: bool = True, page: int | None = None) -> np.ndarray:
-    """Reads a page, or all of them as bands: `(height, width, bands)`."""
+    """Reads a page, or all pages as bands, in the type of the file.
+
+    Returns an array `(height, width, bands)`. Raises as `header` does.
+    """
     return _read(path, orient, page, True)
 
 
 def _read(path, orient, page, decode):
-    """Returns an array, or its pages, height, width, bands and type."""
+    """Returns the image if `decode`, else a tuple as of `StoredHeader`.
+
+    So does each function of `_READERS`, but with a list of pages, each an
+    array `(height, width, bands)`, for an image.
+    """
     with open(path, "rb") as file:
         image_header.check_bytes(os.fstat(file.fileno()).st_size)
         kind = image_header.image_kind(file.read(132))
@@ -168,10 +181,7 @@ def _read(path, orient, page, decode):
         # Damage leads readers to errors of any kind.
         except Exception as error:
             raise ValueError(checks.in_one_line(error)) from error
-    if not decode:
-        return found
-    # Pages one by one, each (height, width, bands).
-    return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
+    return np.concatenate(found, axis=-1) if decode else found
 
 
 def _read_numpy(file, page, decode):
@@ -203,12 +213,11 @@ def _read_tiff(file, page, decode):
         return _read_by_tifffile(file, page, decode)
     tags = image.tag_v2
     if tags.get(_PHOTOMETRIC) == 0 and image.mode != "L":
-        raise ValueError("its zero is white, which is not read of 16 bits")
+        raise ValueError("16 bits with 0 for white are not read")
     mode, num_pages = image.mode, image.n_frames
     dtypes = {"F": "float32", "L": "uint8", "RGB": "uint8"}
-    # Pillow's "I" is int32 for signed numbers of 16 bits and all of 32.
-    is_int16 = tags[_BITS][0] == 16
-    dtypes["I"] = "int16" if is_int16 else "int32"
+    # Pillow gives int32, "I", for signed 16 bits and for all of 32 bits.
+    dtypes["I"] = "int16" if tags[_BITS][0] == 16 else "int32"
     dtype = dtypes.get(mode, "uint16")
     if not decode:
         image.seek(0)
@@ -227,11 +236,11 @@ def _read_tiff(file, page, decode):
 
 
 def _is_whole_in_pillow(image):
-    """Returns whether Pillow keeps all bits and bands of a TIFF file."""
+    """Returns whether Pillow reads all bits and bands of a TIFF file."""
     tags = image.tag_v2
     bits, kind = set(tags.get(_BITS, (1,))), tags.get(_SAMPLE_FORMAT, (1,))[0]
     num_samples = tags.get(_NUM_SAMPLES, 1)
-    # Signed bytes would be read as unsigned, a fourth band left out.
+    # Pillow would read signed bytes as unsigned and leave out a fourth band.
     is_bytes = bits == {8} and kind == 1
     modes = {"L": (1, is_bytes), "RGB": (3, is_bytes), "F": (1, True)}
     modes["I"] = 1, True
@@ -252,11 +261,12 @@ def _read_by_tifffile(file, page, decode):
         tags = {tag.code: tag.value for tag in first.tags}
         if tags.get(_ORIENTATION, 1) != 1 or first.photometric == 0:
             raise ValueError(
-                "it is turned or inverted by a tag: store it plain"
+                "a tag turns or inverts it, which is not read: store it "
+                "upright, with 0 for black"
             )
         if first.axes not in ("YX", "YXS", "SYX"):
             raise ValueError(f"its axes are {first.axes}")
-        # Others are reduced copies, or masks.
+        # Pages of another shape or type are reduced copies, or masks.
         pages = [
             each
             for each in opened.pages
@@ -274,7 +284,7 @@ def _read_by_tifffile(file, page, decode):
 
 
 def _read_dicom(file, page, decode):
-    """Reads DICOM in the units that its header states, in float32."""
+    """Reads DICOM in the units of its header, as float32."""
     try:
         import pydicom
     except ImportError:
@@ -284,14 +294,27 @@ def _read_dicom(file, page, decode):
     image = pydicom.dcmread(file, stop_before_pixels=not decode)
     colors = image.PhotometricInterpretation
     if colors not in ("MONOCHROME1", "MONOCHROME2", "RGB"):
-        raise ValueError(f"its colours, {colors}, are not read")
+        raise ValueError(
+            f"its photometric interpretation, {colors}, is not read"
+        )
+    groups = "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+    groups = [one for name in groups.split() for one in image.get(name, ())]
+    if any(
+        name in part
+        for part in (image, *groups)
+        for name in ("ModalityLUTSequence", "PixelValueTransformationSequence")
+    ):
+        raise ValueError(
+            "its values are rescaled by a table or by a group of frames, which "
+            "is not read"
+        )
     num_pages = int(image.get("NumberOfFrames") or 1)
     shape = num_pages, image.Rows, image.Columns, image.SamplesPerPixel
     if not decode:
         return *shape, "float32"
     values = image.pixel_array.reshape(shape).astype(np.float32)
     if colors == "MONOCHROME1":
-        # Zero is white: one machine's X-rays would be another's negatives.
+        # Zero is white. Images of other machines would be negatives of it.
         is_signed = image.PixelRepresentation
         values = (-1 if is_signed else 2**image.BitsStored - 1) - values
     slope = float(image.get("RescaleSlope", 1) or 1)
@@ -300,7 +323,7 @@ def _read_dicom(file, page, decode):
 
 
 def _read_other(file, path, orient, decode):
-    """Reads formats of photographs; of PNG and PPM all of 16 bits."""
+    """Reads formats of photographs; of PNG and PPM all 16 bits."""
     found, image = image_header.open_image(file, path)
     is_deep = found.is_deep or image.mode.startswith("I")
     if not decode:
@@ -315,12 +338,13 @@ def _read_other(file, path, orient, decode):
         # Grey comes back as three equal channels.
         return image[..., : found.channels]
     if found.kind != "png":
-        raise ValueError(f"{found.kind} of 16 bits in colour is not read whole")
+        raise ValueError(f"{found.kind} of 16 bits in colour is not read")
     try:
         from keras_dim.data.tensorflow_images import decode_deep_png
     except ImportError:
         raise ValueError(
-            "PNG of 16 bits in colour is read by TensorFlow, which is missing"
+            "PNG of 16 bits in colour is read by TensorFlow, which cannot be "
+            "imported: install tensorflow"
         ) from None
     return decode_deep_png(encoded)
 

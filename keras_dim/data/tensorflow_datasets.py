@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_dim import checks
-from keras_dim.data.image_shape import Pixels
+from keras_dim.data.image_options import ImageOptions
 from keras_dim.data.tfrecord import RecordSource
 from keras_dim.data.tfrecord import open_file
 from keras_dim.data.tfrecord import open_records
@@ -20,14 +20,20 @@ _CATALOGUE = "www.tensorflow.org"
 
 
 def open_tensorflow_datasets(
-    name: str, split: str | None, pixels: Pixels, data_dir: str | None
+    name: str, split: str | None, options: ImageOptions, data_dir: str | None
 ) -> RecordSource:
     """Opens a split of a data set, which is downloaded if it is not prepared.
 
     The name may have a configuration and a version, or be the folder of one
     prepared version.
+
+    Raises:
+        ValueError: for an unknown name or split, and a data set that is not of
+            single uint8 images in TFRecord files.
+        FileNotFoundError: if the data set is not prepared and cannot be
+            downloaded.
     """
-    # The package reads it when it is imported, which may be long ago.
+    # The package reads the variable only when it is imported.
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
     builder = _find_builder(name, data_dir)
     features = builder.info.features
@@ -35,8 +41,8 @@ def open_tensorflow_datasets(
     label_key = _only(features, tfds.features.ClassLabel, "label")
     if image_key is None or features[image_key].np_dtype != np.uint8:
         raise ValueError(
-            f"{builder.name} must have one image in each example, of uint8. "
-            f"Received: {list(features)}"
+            f"{builder.name} must have one uint8 image in each example. "
+            f"Received the features {list(features)}"
         )
     if not builder.is_prepared():
         _prepare(builder)
@@ -44,7 +50,8 @@ def open_tensorflow_datasets(
     stored_as = info.file_format.value if info.file_format else "nothing"
     if stored_as != "tfrecord":
         raise ValueError(
-            f"{info.full_name} is not stored in TFRecord files: {stored_as}"
+            f"{info.full_name} must be stored in TFRecord files. Received: "
+            f"{stored_as}"
         )
     try:
         instructions = info.splits[split].file_instructions
@@ -68,7 +75,7 @@ def open_tensorflow_datasets(
         files=files,
         image_key=image_key,
         label_key=label_key,
-        pixels=dataclasses.replace(pixels, orient=False),
+        options=dataclasses.replace(options, orient=False),
         stored_shape=features[image_key].shape,
         class_names=label_key and tuple(features[label_key].names),
         exact=True,
@@ -114,8 +121,8 @@ def _prepare(builder):
 
 
 def _has_network():
-    # tensorflow-datasets retries a download for minutes. A proxy resolves
-    # names itself.
+    # Without a network tensorflow-datasets retries for minutes. A proxy
+    # resolves names itself.
     if urllib.request.getproxies():
         return True
     try:
@@ -125,6 +132,6 @@ def _has_network():
 
 
 def _only(features, kind, name):
-    """Returns the feature of a kind that has the name, or is the only one."""
+    """Returns the feature of a kind that has `name` or is the only one."""
     keys = [key for key, one in features.items() if isinstance(one, kind)]
     return name if name in keys else keys[0] if len(keys) == 1 else None

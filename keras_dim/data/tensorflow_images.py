@@ -1,15 +1,15 @@
-"""Decodes and converts images in a graph, as a SavedModel can hold it."""
+"""Decodes and converts images in a TensorFlow graph, for SavedModels."""
 
 import numpy as np
 import tensorflow as tf
 
 from keras_dim.data.image_header import MAX_PIXELS
 
-# The size of a PNG, BMP or WebP image is within so many bytes.
+# The size of a PNG, BMP or WebP image is within the first 32 bytes.
 _HEAD = 32
 
-# A JPEG file down to the orientation in an EXIF block. \C is any byte; in RE2,
-# other escapes than those of ASCII would be letters of UTF-8.
+# A JPEG file down to the orientation in an EXIF block. \C is any byte; RE2
+# would read escapes of bytes beyond ASCII as letters of UTF-8.
 _EXIF = (
     r"^\C*?Exif\x00\x00(?:"
     r"II\*\x00\x08\x00\x00\x00\C\C(?:\C{12})*?"
@@ -22,16 +22,23 @@ _EXIF_BYTES = 2048
 
 
 def decode_request(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a file that anyone may have sent to a server, and turns it.
+    """Decodes an untrusted image file, such as one sent to a server.
 
-    Takes JPEG, PNG, still WebP and true-colour BMP files of at most
-    `MAX_PIXELS` pixels, in a scalar string; others are TensorFlow's
-    `InvalidArgumentError` before memory is taken for them. GIF files and
-    animations are refused, since TensorFlow decodes all frames at once, and
-    bitmaps with a palette, since it takes their indices for grey values.
-    Returns the pixels of Pillow, uint8 `(height, width, 3)`; samples of 16 bits
-    are divided by 256. The EXIF orientation is that of JPEG files with a block
-    at their front.
+    GIF files and animations are refused, since TensorFlow decodes all frames
+    at once, and bitmaps with a palette, since it reads their indices as grey
+    values. Samples of 16 bits are divided by 256.
+
+    Args:
+        encoded: scalar string tensor. A JPEG, PNG, still WebP or true-colour
+            BMP file of at most `MAX_PIXELS` pixels.
+
+    Returns:
+        uint8 tensor `(height, width, 3)`, the pixels that Pillow gives. JPEG
+        files with an EXIF block at their front are turned as it says.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for other files, before memory is
+            taken for their pixels.
     """
     encoded = assert_sound(encoded)
     head = _head(encoded)
@@ -62,7 +69,7 @@ def decode_request(encoded: tf.Tensor) -> tf.Tensor:
 def decode_deep_png(encoded: bytes) -> np.ndarray:
     """Decodes a PNG file of 16 bits to uint16 `(height, width, 3)`.
 
-    Pillow keeps the upper 8 bits of colours. Transparency is cut off.
+    Pillow would keep only the upper 8 bits. Transparency is left out.
     """
     return tf.io.decode_png(encoded, 3, tf.uint16).numpy()
 
@@ -78,7 +85,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns an image upright, given its EXIF orientation from 1 to 8."""
+    """Turns an image `(height, width, channels)` of an EXIF orientation."""
 
     def turn(step, orientations, image):
         is_due = tf.reduce_any(orientation == orientations)
@@ -93,8 +100,8 @@ def convert(images: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
     """Converts images `(..., height, width, channels)` to `image_shape`.
 
     Colour becomes grey by luminance, grey becomes colour by repetition, and
-    sizes change by bilinear interpolation with antialiasing. The channels must
-    be static.
+    sizes change by bilinear interpolation with antialiasing. The number of
+    channels must be static.
     """
     size, channels = tuple(image_shape[:2]), image_shape[2]
     if channels == 1 and images.shape[-1] == 3:
@@ -117,7 +124,7 @@ def convert(images: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
 
 
 def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
-    """Fails for files that `decode_request` refuses; returns others."""
+    """Returns `encoded`; raises for headers that `decode_request` refuses."""
     head = _head(encoded)
     is_jpeg = _begins(head, b"\xff\xd8\xff")
     is_png = _begins(head, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
@@ -139,43 +146,43 @@ def assert_sound(encoded: tf.Tensor) -> tf.Tensor:
         (is_lossy, *(_number(head[i : i + 2]) % 2**14 for i in (26, 28))),
     ]
     size = sum(tf.where(is_kind, sides, 0) for is_kind, *sides in kinds)
-    # TensorFlow takes a BMP's sides from these bytes, whatever its header.
-    # They are negative where rows run from the top down.
+    # TensorFlow reads the sides of any BMP from these bytes. They are negative
+    # where rows run from the top down.
     size = tf.where(is_bmp, tf.minimum(size, 2**32 - size), size)
-    # The reader that decodes JPEG finds the size behind other headers.
+    # In a JPEG file other headers come before the size.
     size = tf.cond(
         is_jpeg,
         lambda: tf.io.extract_jpeg_shape(encoded, tf.int64)[1::-1],
         lambda: size,
     )
     is_image = tf.reduce_any([is_jpeg, *(is_kind for is_kind, *_ in kinds)])
-    # As floats, since the product of two sides may have 64 bits.
+    # As floats, since the product of two sides may overflow int64.
     is_small = tf.reduce_prod(tf.cast(size, tf.float64)) <= MAX_PIXELS
     checks = [
         tf.debugging.Assert(
             is_image,
             [
-                "A file is no image that is decoded here: GIF, animated WebP "
-                "and bitmaps with a palette are not. Send JPEG, PNG, still "
-                "WebP or true-colour BMP"
+                "The file is not decoded: it is no image, or a GIF, an "
+                "animated WebP or a bitmap with a palette. Send JPEG, PNG, "
+                "still WebP or true-colour BMP"
             ],
         ),
         tf.debugging.Assert(
             is_small,
             [
-                f"An image has more pixels than the {MAX_PIXELS:,} that are "
+                f"The image has more pixels than the {MAX_PIXELS:,} that are "
                 "decoded. Send a smaller one. Received (width, height):",
                 size,
             ],
         ),
     ]
-    # Eagerly, an assertion that holds is `None`.
+    # In eager mode an assertion that holds is `None`.
     with tf.control_dependencies([one for one in checks if one is not None]):
         return tf.identity(encoded)
 
 
 def _head(encoded):
-    """Returns the first bytes as numbers, and zeros behind a short file."""
+    """Returns the first 32 bytes as int64, with zeros after a short file."""
     head = tf.strings.join(
         [tf.strings.substr(encoded, 0, _HEAD), b"\0" * _HEAD]
     )
@@ -188,6 +195,6 @@ def _begins(head, magic):
 
 
 def _number(part):
-    """Returns an unsigned number of some bytes, the lowest one first."""
+    """Returns the unsigned number of some bytes, in little-endian order."""
     weights = [256**place for place in range(part.shape[0])]
     return tf.reduce_sum(part * tf.constant(weights, tf.int64))

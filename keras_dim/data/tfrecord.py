@@ -17,15 +17,15 @@ from google.protobuf.message import DecodeError
 
 from keras_dim.data import image_header
 from keras_dim.data.crc32c import crc32c
-from keras_dim.data.image_shape import Pixels
-from keras_dim.data.image_shape import survey
+from keras_dim.data.image_options import ImageOptions
+from keras_dim.data.image_options import survey
 from keras_dim.data.source import Source
 from keras_dim.data.source import digest_of_files
 
 IMAGE_KEYS = ("image", "image/encoded")
 LABEL_KEYS = ("label", "image/class/label")
 
-# Number of headers that tell grey from colour if sizes need not be compared.
+# Number of headers that are read where images are resized, for the channels.
 _SAMPLE = 1000
 
 
@@ -33,9 +33,13 @@ _SAMPLE = 1000
 class RecordFile:
     """Consecutive records of a file.
 
-    `bounds` is where in it each of them begins, and where the last one ends;
-    `first` the number in the file of the first one; `unpacked` the temporary
-    file that a file of GZIP was unpacked to, which lives as long as this does.
+    Args:
+        path: str.
+        bounds: int64 array `(num_records + 1,)`. The offset of each record,
+            and of the end of the last one, in bytes.
+        first: int. The number of the first record in the file.
+        unpacked: temporary file with the unpacked contents of a GZIP file, or
+            `None`. It is deleted together with this object.
     """
 
     path: str
@@ -47,10 +51,10 @@ class RecordFile:
         return len(self.bounds) - 1
 
     def record(self, number: int) -> bytes:
-        """Reads a record. One that is damaged is a `ValueError`."""
+        """Reads a record; raises a `ValueError` if it is damaged."""
         begin, end = self.bounds[number : number + 2].tolist()
         image_header.check_bytes(end - begin)
-        # Files stay closed: there may be thousands of them.
+        # Files are not kept open: there may be thousands of them.
         path = self.unpacked.name if self.unpacked else self.path
         file = os.open(path, os.O_RDONLY)
         try:
@@ -70,14 +74,18 @@ class RecordFile:
 class RecordSource(Source):
     """Encoded images in the records of files, one `tf.train.Example` each.
 
-    The features `image_key` and `label_key` hold the image and the label, which
-    is -1 in records without it. `identity` is what `contents` returns.
+    Args:
+        files: sequence of `RecordFile`.
+        image_key: str. The feature with the image.
+        label_key: str or `None`. The feature with the label; records without
+            it have the label -1.
+        identity: str. The result of `contents`.
     """
 
     files: Sequence[RecordFile]
     image_key: str
     label_key: str | None
-    pixels: Pixels
+    options: ImageOptions
     identity: str
 
     def __post_init__(self):
@@ -94,14 +102,14 @@ class RecordSource(Source):
 
     def item(self, index: int) -> tuple[np.ndarray, int | None]:
         encoded, label = self.encoded(index)
-        return self.pixels.decode(encoded, self.image_shape), label
+        return self.options.decode(encoded, self.image_shape), label
 
     def stored_size(self, index: int) -> tuple[int, int]:
         file = io.BytesIO(self.encoded(index)[0])
-        return image_header.read_header(file).size(self.pixels.orient)
+        return image_header.read_header(file).size(self.options.orient)
 
     def encoded(self, index: int) -> tuple[bytes, int | None]:
-        """Returns the image file and the label of an index."""
+        """Returns the bytes of the image file and the label of an index."""
         file, number = self._find(index)
         features = _features(file.record(number))
         label = None
@@ -122,29 +130,30 @@ class RecordSource(Source):
 def open_records(
     stored_shape: tuple[int | None, ...] = (None, None, None), **arguments: Any
 ) -> RecordSource:
-    """Returns a `RecordSource`; reads headers if `stored_shape` has a `None`.
+    """Returns a `RecordSource` with its `image_shape`.
 
-    Without a size asked for, all headers are read, otherwise the first 1,000.
-    Unreadable ones are passed over; decoding reports them.
+    Where `stored_shape` has a `None`, the shape is that of the headers: of all
+    of them or, if images are resized, of the first 1,000. Unreadable headers
+    are ignored here; decoding reports them.
     """
     source = RecordSource(num_images=0, image_shape=(), **arguments)
     *size, channels = stored_shape
-    size = source.pixels.image_size or size
+    size = source.options.image_size or size
     if None in (*size, channels):
-        found = survey(source.name, _headers(source), source.pixels)
+        found = survey(source.name, _headers(source), source.options)
         if not found:
             raise ValueError(
-                f"No image of {source.name} can be read. Expected files such "
-                "as JPEG, PNG, WebP or TIFF."
+                f"No image of {source.name} can be read. Expected image "
+                "files, such as JPEG, PNG, WebP or TIFF."
             )
         size, channels = found[:2], channels or found[2]
-    source.image_shape = source.pixels.shape((*size, channels), source.name)
+    source.image_shape = source.options.shape((*size, channels), source.name)
     return source
 
 
 def _headers(source):
-    """Yields place, header and file of the images of a source."""
-    most = _SAMPLE if source.pixels.image_size else source.num_images
+    """Yields the place, the header and the bytes of images, as for `survey`."""
+    most = _SAMPLE if source.options.image_size else source.num_images
     for index in range(min(most, source.num_images)):
         try:
             encoded, _ = source.encoded(index)
@@ -155,13 +164,14 @@ def _headers(source):
 
 
 def open_tfrecord(
-    paths: Sequence[str], split: str | None, pixels: Pixels
+    paths: Sequence[str], split: str | None, options: ImageOptions
 ) -> RecordSource:
     """Opens TFRecord files, plain or compressed with GZIP.
 
     Each record is a `tf.train.Example` whose feature `image` or
-    `image/encoded` is an image file, and `label` or `image/class/label` an
-    integer, if it is there. Indices follow the names of the files.
+    `image/encoded` is an image file. A feature `label` or
+    `image/class/label`, an integer, is optional. Indices follow the names of
+    the files.
     """
     paths = sorted(set(paths))
     files = [open_file(path) for path in paths]
@@ -175,12 +185,9 @@ def open_tfrecord(
         files=files,
         image_key=image_key,
         label_key=label_key,
-        pixels=pixels,
-        # The bytes themselves may be terabytes.
-        identity=digest_of_files(
-            (os.path.basename(file.path), len(file), os.path.getsize(file.path))
-            for file in files
-        ),
+        options=options,
+        # The records themselves may be terabytes.
+        identity=digest_of_files(paths, map(len, files)),
     )
     source.check_split(split)
     return source
@@ -189,7 +196,7 @@ def open_tfrecord(
 def open_file(path: str) -> RecordFile:
     """Finds the records of a file, without reading them.
 
-    A file of GZIP is unpacked first, as it cannot be read by index.
+    A GZIP file is unpacked first, as it cannot be read by offset.
     """
     unpacked = _unpacked(path)
     stored = unpacked.name if unpacked else path
@@ -211,7 +218,7 @@ def open_file(path: str) -> RecordFile:
 
 
 def _unpacked(path):
-    """Returns a temporary file of the contents of a file of GZIP, or None."""
+    """Returns a temporary file of the contents of a GZIP file, else `None`."""
     with open(path, "rb") as file:
         if file.read(3) != b"\x1f\x8b\x08":
             return None

@@ -104,7 +104,7 @@ def test_python_objects_in_an_archive_are_not_loaded(tmp_path):
     ],
 )
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_a_header_that_is_not_true_is_one_error(tmp_path, old, new, suffix):
+def test_a_false_header_is_refused_in_one_line(tmp_path, old, new, suffix):
     buffer = io.BytesIO()
     np.save(buffer, IMAGES)
     data = buffer.getvalue()
@@ -124,7 +124,7 @@ def test_a_header_that_is_not_true_is_one_error(tmp_path, old, new, suffix):
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
-def test_a_damaged_file_is_one_error(tmp_path, name):
+def test_a_damaged_file_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK\x03\x04 no array")
     with pytest.raises(ValueError, match=name):
         keras_dim.data.open_source(tmp_path / name)

@@ -24,7 +24,7 @@ def test_the_two_splits_are_all_of_the_digits():
     assert sorted(rows("train") + rows("test")) == rows("all")
 
 
-def test_grey_levels_are_spread_over_a_byte():
+def test_grey_levels_are_scaled_to_0_to_255():
     images = keras_dim.data.open_source("digits", "all").images
     levels = datasets.load_digits().images
     assert images.dtype == np.uint8

@@ -29,7 +29,9 @@ def test_every_format_is_found_at_any_depth(tmp_path, write_image):
             np.testing.assert_array_equal(by_index[number], expected)
 
 
-def test_the_content_decides_the_format_not_the_name(tmp_path, write_image):
+def test_the_format_is_that_of_the_content_not_of_the_name(
+    tmp_path, write_image
+):
     write_image("a.jpg", pixels(0), "png")
     write_image("no_suffix", pixels(1), "png")
     batch = next(
@@ -39,7 +41,7 @@ def test_the_content_decides_the_format_not_the_name(tmp_path, write_image):
     np.testing.assert_array_equal(batch["image"][1], pixels(1))
 
 
-def test_hidden_files_and_other_files_are_passed_over(tmp_path, write_image):
+def test_hidden_files_and_other_files_are_ignored(tmp_path, write_image):
     path = write_image("a.png", pixels(0))
     write_image(".hidden.png", pixels(1))
     write_image(".cache/b.png", pixels(2))
@@ -91,7 +93,9 @@ def test_a_folder_has_no_slices(tmp_path, write_image):
         keras_dim.data.open_source(tmp_path, "train[:10%]")
 
 
-def test_grey_alone_is_grey_and_a_mixture_is_colour(tmp_path, write_image):
+def test_only_grey_images_are_grey_and_a_mixture_is_colour(
+    tmp_path, write_image
+):
     write_image("a.png", pixels(0, (8, 8, 1)))
     assert keras_dim.data.open_source(tmp_path).image_shape == (8, 8, 1)
     write_image("b.png", pixels(1))
@@ -179,14 +183,14 @@ def test_damaged_bodies_are_skipped_when_they_come_up(
     assert int(dataset.cardinality()) == (4 if held else -2)
 
 
-def test_damaged_images_alone_are_refused(tmp_path):
+def test_a_folder_of_only_damaged_headers_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match="no image in .*1 unreadable"):
         keras_dim.data.open_source(tmp_path)
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_damaged_bodies_alone_are_refused(tmp_path, held, request):
+def test_a_folder_of_only_damaged_bodies_is_refused(tmp_path, held, request):
     if not held:
         request.getfixturevalue("nothing_held")
     (tmp_path / "a.png").write_bytes(encode(pixels(0))[:60])
@@ -230,7 +234,7 @@ def test_a_class_may_be_called_like_a_split(
     assert source.num_images == 2 * len(classes)
     assert source.class_names == classes
     (warning,) = warnings
-    assert f"{classes[-1]} of " in warning and "for a class" in warning
+    assert f"{classes[-1]} of " in warning and "as a class" in warning
 
 
 @pytest.mark.parametrize(
@@ -278,7 +282,7 @@ def test_another_split_of_labelled_images_is_refused(tmp_path, write_image):
         assert keras_dim.data.open_source(tmp_path, split).num_images == 2
 
 
-def test_another_split_of_unlabelled_images_is_all_of_them_with_a_warning(
+def test_another_split_of_unlabelled_images_gives_all_with_a_warning(
     tmp_path, write_image, warnings
 ):
     write_all(write_image, "1", "2")
@@ -342,7 +346,9 @@ def test_other_formats_are_read(tmp_path, write_image, kind):
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_twelve_bits_in_sixteen_are_told(tmp_path, kind, warnings):
+def test_the_largest_value_of_16_bits_is_in_the_warning(
+    tmp_path, kind, warnings
+):
     levels = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
     Image.fromarray(levels).save(tmp_path / f"a.{kind}")
     source = keras_dim.data.open_source(tmp_path)
@@ -365,7 +371,7 @@ def test_pixels_without_a_known_range_are_skipped(
     assert all("no known range" in warning for warning in warnings)
 
 
-def test_further_pages_are_told(tmp_path, warnings):
+def test_further_pages_are_warned_of(tmp_path, warnings):
     pages = [Image.fromarray(pixels(number)) for number in range(2)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     source = keras_dim.data.open_source(tmp_path)
@@ -386,7 +392,7 @@ def test_a_turned_photograph_has_the_size_of_its_picture(tmp_path):
         assert batch["image"].shape == (1, *shape)
 
 
-def test_the_contents_tell_other_images_of_the_same_names(
+def test_contents_differ_for_other_images_of_the_same_names(
     tmp_path, write_image
 ):
     write_all(write_image, "1", "2")

@@ -42,7 +42,7 @@ def test_a_jpeg_with_a_long_comment_has_its_size():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_header_that_is_cut_off_is_an_error(kind):
+def test_a_cut_off_header_is_refused(kind):
     data = encode(pixels(0), kind)
     for length in (1, 11, 13, 17):
         with pytest.raises(ValueError):

@@ -49,7 +49,7 @@ def test_percentiles_of_many_floats_are_those_of_a_sample(monkeypatch):
     assert found.high[0] == pytest.approx(28.8, abs=0.3)
 
 
-def test_sparse_bands_take_their_ends():
+def test_the_range_of_sparse_bands_is_from_the_least_to_the_greatest_value():
     images = np.zeros((10, 32, 32, 2), "uint16")
     images[0, 0, 0] = 900, 0
 
@@ -73,7 +73,7 @@ def test_constant_bands_and_small_ranges_are_warned_of(warnings):
     data.measure(source_of(images.astype("uint16")), declared)
     assert len(warnings) == 3
     assert "percent of the values of band 2" in warnings[2]
-    assert "from 0 to 2047: they reach from 0 to 4095" in warnings[2]
+    assert "from 0 to 2047. The values reach from 0 to 4095" in warnings[2]
 
 
 def test_a_declared_range_is_kept_and_what_lies_beyond_is_counted():
@@ -93,9 +93,10 @@ def test_a_declared_range_is_kept_and_what_lies_beyond_is_counted():
         (([0, 0], [1, 1]), "each of the 1 bands"),
         ((0, float("nan")), "lower one first"),
         ((0, "much"), "Received: .0, 'much'."),
+        ((0, float("inf")), "each a finite number"),
     ],
 )
-def test_a_range_that_is_none_is_refused(declared, message):
+def test_an_invalid_range_is_refused(declared, message):
     images = np.zeros((2, 4, 4, 1), "uint16")
 
     with pytest.raises(ValueError, match=message):

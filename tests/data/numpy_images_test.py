@@ -24,7 +24,7 @@ def difference(one, other):
 
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("kind", ["png", "bmp", "webp"])
-def test_lossless_formats_give_the_very_pixels(kind, channels):
+def test_lossless_formats_give_exactly_the_pixels(kind, channels):
     image = pixels(0, (5, 7, 3))
     opaque = np.concatenate([image, np.full_like(image[..., :1], 255)], axis=-1)
     np.testing.assert_array_equal(
@@ -34,7 +34,7 @@ def test_lossless_formats_give_the_very_pixels(kind, channels):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [0, 20, 100])
-def test_what_is_cut_off_is_refused(kind, length):
+def test_cut_off_files_are_refused(kind, length):
     data = encode(pixels(0, (64, 64, 3)), kind)
     with pytest.raises(ValueError, match="cannot be decoded"):
         decode(data[:length])
@@ -76,7 +76,7 @@ def test_colour_becomes_grey_as_in_tensorflow():
     assert np.mean(grey != np.asarray(expected)) < 1e-3
 
 
-def test_every_grey_survives_the_way_over_colour():
+def test_every_grey_level_survives_conversion_to_colour_and_back():
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     colour = convert(grey, (16, 16, 3))
     np.testing.assert_array_equal(convert(colour, (16, 16, 1)), grey)

@@ -12,7 +12,7 @@ import keras_dim.data
 @pytest.mark.parametrize(
     "name", ["./nothing", "nothing.tfrecord", "/nothing", "nothing/", ""]
 )
-def test_a_missing_path_is_called_missing(name, tmp_path, monkeypatch):
+def test_a_missing_path_is_reported_as_missing(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         keras_dim.data.open_source(name)
@@ -66,7 +66,7 @@ def test_an_address_is_not_fetched(name, no_download):
         keras_dim.data.open_source(name)
 
 
-def test_one_image_is_no_set(tmp_path):
+def test_a_single_image_file_is_refused(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encode(pixels(0)))
     with pytest.raises(ValueError, match="is one image"):
@@ -84,7 +84,7 @@ def test_other_objects_are_refused():
         keras_dim.data.open_source(3)
 
 
-def test_a_source_says_what_it_is():
+def test_a_source_has_a_readable_representation():
     source = keras_dim.data.open_source("digits", "test")
     assert repr(source) == "<Source digits: 360 images of 8x8x1>"
 
@@ -111,7 +111,20 @@ def test_a_pattern_of_image_files_gives_them_by_name(files, tmp_path, pattern):
     assert source.paths == tuple(files)
 
 
-def test_what_is_no_image_in_a_list_is_skipped(files, tmp_path):
+def test_two_stars_are_folders_of_any_depth(files, tmp_path):
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "4.png").write_bytes(encode(pixels(4)))
+    source = keras_dim.data.open_source(str(tmp_path / "**" / "*.png"))
+    assert source.paths == (*files, str(deep / "4.png"))
+
+
+def test_a_split_that_is_no_text_is_refused():
+    with pytest.raises(ValueError, match="`split` must be text or None"):
+        keras_dim.data.open_source(np.zeros((2, 4, 4, 3), np.uint8), 0)
+
+
+def test_other_files_in_a_list_are_skipped(files, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     paths = [*files, str(tmp_path / "notes.txt")]
     assert keras_dim.data.open_source(paths).skipped == paths[-1:]
@@ -127,7 +140,9 @@ def test_a_file_that_is_missing_from_a_list_is_an_error(files):
 
 
 @pytest.mark.parametrize("as_path", [str, pathlib.Path])
-def test_a_folder_wins_over_a_name(as_path, tmp_path, monkeypatch):
+def test_a_folder_comes_before_a_data_set_of_the_same_name(
+    as_path, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     if as_path is pathlib.Path:
         with pytest.raises(FileNotFoundError):

@@ -97,7 +97,7 @@ def test_arrays_are_converted_as_by_tensorflow(
     assert_same(found, expected, tolerance=1)
 
 
-def test_a_run_goes_on_within_an_epoch(monkeypatch, photos, nothing_held):
+def test_a_run_continues_within_an_epoch(monkeypatch, photos, nothing_held):
     arguments = {"batch_size": 7, "image_size": 6}
     whole, _ = both(monkeypatch, photos, 1, **arguments)
     rests = both(monkeypatch, photos, 1, first_batch=2, **arguments)
@@ -128,7 +128,7 @@ def test_digits_and_files_are_read(monkeypatch, tmp_path):
         assert_same(*both(monkeypatch, source, split="test")[::-1])
 
 
-def test_damaged_images_are_told_once_and_in_order(
+def test_damaged_images_are_listed_once_and_in_order(
     photos, elsewhere, nothing_held
 ):
     source = keras_dim.data.open_source(photos, image_size=6)
@@ -142,7 +142,7 @@ def test_damaged_images_are_told_once_and_in_order(
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_a_batch_that_damage_left_short_is_filled(
+def test_other_images_replace_damaged_ones_in_a_batch(
     photos, backend, nothing_held, monkeypatch
 ):
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
@@ -154,7 +154,7 @@ def test_a_batch_that_damage_left_short_is_filled(
         assert len(set(sum(batches, []))) == 30
 
 
-def test_batches_that_damage_left_empty_do_not_come(
+def test_batches_of_only_damaged_images_are_left_out(
     tmp_path, write_image, elsewhere, nothing_held
 ):
     write_image("0.png", pixels(0))
@@ -167,13 +167,15 @@ def test_batches_that_damage_left_empty_do_not_come(
     assert dataset[2]["image"].shape == (0, 8, 8, 3)
 
 
-def test_damaged_bodies_alone_are_refused(tmp_path, elsewhere, nothing_held):
+def test_a_folder_of_only_damaged_bodies_is_refused(
+    tmp_path, elsewhere, nothing_held
+):
     (tmp_path / "a.png").write_bytes(tiny_images.encode(pixels(0))[:60])
     with pytest.raises(ValueError, match="can be decoded .*1 skipped.*a.png"):
         keras_dim.data.load(tmp_path, batch_size=1)
 
 
-def test_any_batch_can_be_asked_for(photos, elsewhere, nothing_held):
+def test_batches_can_be_read_in_any_order(photos, elsewhere, nothing_held):
     arguments = {"split": None, "batch_size": 4, "image_size": 6}
     expected = list(keras_dim.data.load(photos, **arguments))
     dataset = keras_dim.data.load(photos, **arguments)
@@ -203,7 +205,7 @@ def test_images_are_decoded_in_threads_and_never_all_held(
     assert max(rows) < 2 * 3
 
 
-def test_an_epoch_is_over_when_keras_has_seen_all_of_it(elsewhere):
+def test_an_epoch_ends_when_keras_has_read_all_of_it(elsewhere):
     # Keras tells the end of an epoch also before the first one, and when it
     # has looked at the first batch alone.
     expected = keras_dim.data.load(IMAGES, batch_size=2)
@@ -229,7 +231,7 @@ def test_derived_datasets_share_the_count_of_epochs(elsewhere):
     assert indices_of(dataset) == expected[1]
 
 
-def test_a_broken_off_iteration_counts_as_an_epoch(elsewhere):
+def test_an_interrupted_iteration_counts_as_an_epoch(elsewhere):
     expected = keras_dim.data.load(IMAGES, batch_size=2)
     expected = [indices_of(expected) for _ in range(2)]
     dataset = keras_dim.data.load(IMAGES, batch_size=2)

@@ -22,18 +22,18 @@ def test_each_iteration_is_another_order_of_all_images():
         assert sorted(order) == list(range(10))
 
 
-def test_the_order_depends_on_nothing_but_seed_and_epoch():
+def test_the_order_depends_only_on_seed_and_epoch():
     first = orders()
     keras.utils.set_random_seed(123)
     assert orders() == first
     assert orders(seed=1) != first
 
 
-def test_a_resumed_run_sees_the_batches_of_an_unbroken_one():
+def test_a_resumed_run_sees_the_batches_of_an_uninterrupted_one():
     assert orders(2, first_epoch=2) == orders(4)[2:]
 
 
-def test_a_run_goes_on_within_an_epoch():
+def test_a_run_continues_within_an_epoch():
     whole = orders(2)
     rest = keras_dim.data.load(IMAGES, batch_size=2, first_batch=3)
     assert len(rest) == 2
@@ -48,9 +48,11 @@ def test_only_training_splits_are_shuffled_and_cut():
     train = keras_dim.data.load(IMAGES, "train[:50%]", 4)
     assert len(train) == 2
     assert indices_of(train) != sorted(indices_of(train))
+    # As the folder of a split may be called.
+    assert orders(split="Training") == orders()
 
 
-def test_a_broken_off_iteration_counts_as_an_epoch():
+def test_an_interrupted_iteration_counts_as_an_epoch():
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     next(iter(dataset))
     assert indices_of(dataset) == orders()[1]
@@ -99,13 +101,13 @@ def test_replicas_share_each_batch():
     assert policy == policies.DATA
 
 
-def test_no_thread_tunes_what_fit_gives_up_at_once():
+def test_autotuning_is_switched_off():
     # It can hang: see `keras_dim.data.pipeline`.
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     assert dataset.options().autotune.enabled is False
 
 
-def test_batches_hold_bytes_and_long_indices():
+def test_batches_are_of_uint8_images_and_int64_indices():
     spec = keras_dim.data.load(IMAGES, batch_size=2).element_spec
     assert spec == {
         "image": tf.TensorSpec((2, 4, 4, 3), "uint8"),
@@ -128,20 +130,20 @@ def test_an_open_source_is_loaded():
         ({"batch_size": 0}, "`batch_size` must be"),
         ({"batch_size": 2.0}, "`batch_size` must be"),
         ({"batch_size": True}, "`batch_size` must be"),
-        ({"batch_size": 11}, "no whole batch would be left"),
+        ({"batch_size": 11}, "no full batch would be left"),
         ({"seed": -1}, "`seed` must be"),
         ({"first_epoch": -1}, "`first_epoch` must be"),
         ({"first_batch": -1}, "`first_batch` must be"),
         ({"first_batch": 5}, "`first_batch` must be below 5"),
     ],
 )
-def test_arguments_without_sense_are_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         keras_dim.data.load(IMAGES, **{"batch_size": 2, **arguments})
     assert "\n" not in str(error.value)
 
 
-def test_a_batch_larger_than_the_data_passes_where_nothing_is_dropped():
+def test_a_batch_may_be_larger_than_the_data_without_drop_remainder():
     (batch,) = keras_dim.data.load(IMAGES, "test", 128)
     np.testing.assert_array_equal(batch["image"], IMAGES)
 
@@ -190,7 +192,7 @@ def test_pairs_of_unlabelled_images_are_refused(source, message):
         keras_dim.data.load(source, batch_size=5, as_pairs=True)
 
 
-def test_labels_that_are_not_known_before_are_checked_as_they_come(
+def test_labels_that_are_read_with_the_images_are_checked_then(
     monkeypatch,
 ):
     # As for a large source: its labels are read together with its images.

@@ -135,7 +135,7 @@ def test_pages_are_bands_or_images_as_channels_says(tmp_path):
         (values("uint16", 5)[:5], "size: a.npy has 6x7 and b.npy has 5x7"),
     ],
 )
-def test_images_of_one_folder_are_alike(tmp_path, other, message):
+def test_different_images_in_one_folder_are_refused(tmp_path, other, message):
     np.save(tmp_path / "a.npy", values("uint16", 5))
     np.save(tmp_path / "b.npy", other)
 
@@ -194,7 +194,7 @@ def test_stored_values_keep_their_bands(tmp_path):
         opened("cifar10")
 
 
-def test_without_being_asked_only_8_bits_are_read(tmp_path, warnings):
+def test_by_default_only_8_bits_are_read(tmp_path, warnings):
     image = values("uint16")
     Image.fromarray(image[..., 0]).save(tmp_path / "a.png")
 
@@ -251,6 +251,33 @@ def test_signed_bytes_of_tiff_stay_signed(tmp_path):
     )
 
 
+@pytest.fixture
+def save_dicom(tmp_path):
+    """Writes a DICOM file of grey values, with changes of its header."""
+
+    def save(image, changes):
+        import pydicom
+        from pydicom.dataset import Dataset
+        from pydicom.dataset import FileMetaDataset
+
+        scan = Dataset()
+        scan.Rows, scan.Columns = SHAPE
+        scan.SamplesPerPixel = 1
+        scan.PhotometricInterpretation = "MONOCHROME2"
+        scan.BitsAllocated, scan.BitsStored, scan.HighBit = 16, 12, 11
+        scan.PixelRepresentation = 0
+        scan.PixelData = image.tobytes()
+        for name, value in changes.items():
+            setattr(scan, name, value)
+        scan.file_meta = FileMetaDataset()
+        scan.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        scan.file_meta.MediaStorageSOPClassUID = "1.2"
+        scan.file_meta.MediaStorageSOPInstanceUID = "1.3"
+        scan.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+
+    return save
+
+
 @needs("pydicom")
 @pytest.mark.parametrize(
     ("changes", "expected"),
@@ -263,29 +290,29 @@ def test_signed_bytes_of_tiff_stay_signed(tmp_path):
         ),
     ],
 )
-def test_dicom_is_read_in_the_units_of_its_header(tmp_path, changes, expected):
-    import pydicom
-    from pydicom.dataset import Dataset
-    from pydicom.dataset import FileMetaDataset
-
+def test_dicom_is_read_in_the_units_of_its_header(
+    tmp_path, save_dicom, changes, expected
+):
     image = values("uint16", high=4096)
-    scan = Dataset()
-    scan.Rows, scan.Columns = SHAPE
-    scan.SamplesPerPixel = 1
-    scan.PhotometricInterpretation = "MONOCHROME2"
-    scan.BitsAllocated, scan.BitsStored, scan.HighBit = 16, 12, 11
-    scan.PixelRepresentation = 0
-    scan.PixelData = image.tobytes()
-    for name, value in changes.items():
-        setattr(scan, name, value)
-    scan.file_meta = FileMetaDataset()
-    scan.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    scan.file_meta.MediaStorageSOPClassUID = "1.2"
-    scan.file_meta.MediaStorageSOPInstanceUID = "1.3"
-    scan.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    save_dicom(image, changes)
 
     source = opened(tmp_path)
 
     assert source.dtype == "float32"
     found = source.read(np.arange(1))["image"][0]
     np.testing.assert_array_equal(found, expected(image.astype("float32")))
+
+
+@needs("pydicom")
+def test_dicom_with_another_rescaling_is_refused(tmp_path, save_dicom):
+    from pydicom.dataset import Dataset
+
+    # As of computed tomography in the enhanced format.
+    rescaling, group = Dataset(), Dataset()
+    rescaling.RescaleSlope, rescaling.RescaleIntercept = "1", "-1024"
+    group.PixelValueTransformationSequence = [rescaling]
+    changes = {"SharedFunctionalGroupsSequence": [group]}
+    save_dicom(values("uint16", high=4096), changes)
+
+    with pytest.raises(ValueError, match="rescaled by a table or by a group"):
+        opened(tmp_path)

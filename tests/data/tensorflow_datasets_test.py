@@ -149,7 +149,7 @@ def test_labels_belong_to_their_images(tiny_set):
 
 
 @pytest.mark.parametrize("split", ["nothing", "train[:x]", "train[30:]"])
-def test_an_unknown_split_is_one_line(tiny_set, split):
+def test_an_unknown_split_is_refused_in_one_line(tiny_set, split):
     with pytest.raises(ValueError, match="Its splits: test, train") as error:
         keras_dim.data.open_source("tiny_set", split, data_dir=tiny_set)
     assert "\n" not in str(error.value)
@@ -166,7 +166,7 @@ def test_prepared_sets_are_suggested_too(tiny_set):
         keras_dim.data.open_source("tinyset", data_dir=tiny_set)
 
 
-def test_what_is_not_prepared_fails_at_once_without_a_network(
+def test_an_unprepared_data_set_is_refused_at_once_without_a_network(
     tmp_path, no_network
 ):
     begin = time.monotonic()
@@ -178,7 +178,7 @@ def test_what_is_not_prepared_fails_at_once_without_a_network(
     assert no_network
 
 
-def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
+def test_a_failed_download_is_reported_in_one_line(tmp_path, monkeypatch):
     def fail(self, **arguments):
         raise AssertionError("Manual download required.\nSee the page.")
 
@@ -215,7 +215,7 @@ def test_channels_and_sizes_are_converted(tmp_path, stored, channels, size):
 
 
 def test_sets_without_an_image_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="one image in each example"):
+    with pytest.raises(ValueError, match="one uint8 image in each example"):
         keras_dim.data.open_source("imdb_reviews", data_dir=str(tmp_path))
 
 

@@ -18,7 +18,7 @@ from keras_dim.data import tensorflow_images
 from keras_dim.data.tensorflow_images import convert
 
 
-def test_every_grey_survives_the_way_over_colour():
+def test_every_grey_level_survives_conversion_to_colour_and_back():
     grey = tf.reshape(tf.cast(tf.range(256), tf.uint8), (1, 16, 16, 1))
     colour = convert(grey, (16, 16, 3))
     again = convert(colour, (16, 16, 1))
@@ -109,7 +109,7 @@ def test_others_are_refused(check, name):
         check(data)
 
 
-def test_the_size_is_told(check):
+def test_the_error_states_the_size(check):
     data = hostile_images.BOMBS["whole.png"]
     with pytest.raises(
         tf.errors.InvalidArgumentError,
@@ -118,7 +118,7 @@ def test_the_size_is_told(check):
         check(data)
 
 
-def test_it_checks_without_a_graph_too():
+def test_headers_are_checked_in_eager_mode_too():
     data = encode(pixels(0))
     assert tensorflow_images.assert_sound(tf.constant(data)).numpy() == data
     with pytest.raises(tf.errors.InvalidArgumentError, match="Send JPEG"):

@@ -142,7 +142,7 @@ def test_mixed_sizes_are_refused_with_two_examples(tmp_path):
 
 
 @pytest.mark.parametrize("num_bytes", [1, 50])
-def test_a_file_that_is_cut_off_is_one_error(tmp_path, num_bytes):
+def test_a_cut_off_file_is_refused(tmp_path, num_bytes):
     write_shards(tmp_path, num_shards=1)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-num_bytes])
@@ -150,7 +150,7 @@ def test_a_file_that_is_cut_off_is_one_error(tmp_path, num_bytes):
         keras_dim.data.open_source(path)
 
 
-def test_a_compressed_file_that_is_cut_off_is_one_error(tmp_path):
+def test_a_cut_off_compressed_file_is_refused(tmp_path):
     write_shards(tmp_path, compression="GZIP", num_shards=1)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
@@ -162,7 +162,7 @@ def test_a_compressed_file_that_is_cut_off_is_one_error(tmp_path):
             keras_dim.data.open_source(path)
 
 
-def test_what_a_compressed_file_was_unpacked_to_is_removed(tmp_path):
+def test_the_unpacked_file_of_a_compressed_one_is_removed(tmp_path):
     write_shards(tmp_path, compression="GZIP", num_shards=1)
     (path,) = tmp_path.iterdir()
     file = open_file(str(path))
