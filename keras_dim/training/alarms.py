@@ -1,4 +1,4 @@
-"""Stops a training in which a number becomes NaN or infinite."""
+"""Stops a training in which a loss or a weight becomes NaN or infinite."""
 
 import functools
 import math
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dim import checks
 from keras_dim.methods import base
 
 
@@ -15,10 +16,12 @@ class NonFiniteError(FloatingPointError):
     """A loss, one of its terms or a weight is NaN or infinite.
 
     Attributes:
-        epoch: int. From 0.
-        steps: range. The steps, from 0, in one of which it happened.
-        terms: tuple of str. The terms; none if only weights are not finite.
-        layer: str or None. The path of the first such layer, if it was found.
+        epoch: int. Counted from 0.
+        steps: range. The steps, counted from 0, in one of which it happened.
+        terms: tuple of str. The loss terms that are not finite, none if only
+            weights are not.
+        layer: str or None. The path of the first layer that is not finite, or
+            None if it was not found.
     """
 
     def __init__(self, epoch, steps, terms, where, layer=None):
@@ -32,15 +35,21 @@ class NonFiniteError(FloatingPointError):
         super().__init__(
             f"Training stopped at {step} of epoch {epoch + 1}: {names} became "
             f"NaN or infinite. {where}. Lower the learning rate, or examine "
-            "the layer or loss named here. All checkpoints are from before."
+            "the layer or loss named here. All checkpoints are from earlier "
+            "steps."
         )
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Calls `on_steps_end` after one or, by `steps_per_execution`, more steps.
+    """Calls `on_steps_end` after every `steps_per_execution` steps; abstract.
 
-    `epoch` and `steps`, a range, count from 0 in the run and in the epoch. A
-    resumed run had done `first_step` steps of its first epoch.
+    Args:
+        first_step: int. Number of steps of its first epoch that a resumed run
+            has done before.
+
+    Attributes:
+        epoch: int. The epoch, counted from 0.
+        steps: range. The latest steps, counted from 0 in the epoch.
     """
 
     def __init__(self, first_step: int = 0):
@@ -67,21 +76,21 @@ class StepCallback(keras.callbacks.Callback):
 class NonFiniteAlarm(StepCallback):
     """Stops `fit` with a `NonFiniteError` when a number is NaN or infinite.
 
-    It reads the logs after each step and, at the end of each epoch, all
-    weights, including the optimizer's: a ReLU can hide a weight that is not
-    finite from the loss. Put it before all other callbacks.
+    It checks the logs after each step and, at the end of each epoch, all
+    weights, including the optimizer's, since a ReLU can keep a weight that is
+    not finite out of the loss. Put it before all other callbacks.
 
-    The error names the first layer whose weights are not finite. Where the
-    step has spread NaN to all layers, or a loss-scaling optimizer to none, it
-    names the first layer whose output for the images of the step is not
-    finite, which takes `batch_at` and, in the first case, `model_before`.
+    The error names the first layer whose weights are not finite. If that is so
+    for all layers after the step, or for none, as with a loss-scaling
+    optimizer, it names the first layer whose output for the images of the step
+    is not finite. This needs `batch_at` and, in the first case,
+    `model_before`.
 
     Args:
-        batch_at: function of an epoch and a step, both from 0, that returns
-            the batch of that step again; or `None`.
+        batch_at: function of an epoch and a step, both counted from 0, that
+            returns the batch of that step; or `None`.
         model_before: function that returns the last saved model; or `None`.
-        first_step: int. Steps of the first epoch that a run had done before
-            it was resumed. Defaults to 0.
+        first_step: int. See `StepCallback`. Defaults to 0.
     """
 
     def __init__(
@@ -102,19 +111,19 @@ class NonFiniteAlarm(StepCallback):
             try:
                 layer, where = self._find_layer()
             except Exception as error:
-                # The search must not hide the error itself.
-                reason = " ".join(str(error).split())[:200]
+                # An error of the search must not hide the alarm.
+                reason = checks.in_one_line(error)
                 layer, where = None, f"The layer was not found: {reason}"
             raise NonFiniteError(self.epoch, self.steps, terms, where, layer)
 
     def on_epoch_end(self, epoch, logs=None):
-        # Other callbacks may add NaN on purpose, for a probe that was not due.
+        # Other callbacks add NaN on purpose for a probe that was not run.
         own = {"loss", *(metric.name for metric in self.model.metrics)}
         self.on_steps_end({k: v for k, v in (logs or {}).items() if k in own})
         refuse_non_finite(self.model, self.epoch, self.steps)
 
     def _find_layer(self):
-        """Returns the layer, or None, and a clause about it."""
+        """Returns the layer, or None, and a clause of the message about it."""
         broken = non_finite_layers(self.model)
         trained = _layers_of(self.model.trainable_variables)
         if broken and not set(trained) <= set(broken):
@@ -122,7 +131,7 @@ class NonFiniteAlarm(StepCallback):
         model, state = self.model, "All weights are finite"
         diverged = "it appeared in the loss itself, or in a random view"
         if broken:
-            state = "The step has spread it to the weights of all layers"
+            state = "After the step the weights of all layers are not finite"
             model = self.model_before and self.model_before()
         if model is None or self.batch_at is None:
             return None, state
@@ -183,7 +192,7 @@ def first_non_finite_output(model: keras.Model, batch: Any) -> str | None:
             model.loss_terms(outputs)
     finally:
         for layer in layers:
-            # The method of the class is no longer hidden by the attribute.
+            # The attribute hides the method of the class.
             del layer.call
     return found[0] if found else None
 

@@ -20,35 +20,37 @@ from keras_dim.training import lost_workers
 from keras_dim.training import termination
 
 _NAME = re.compile(r"epoch_(\d{5,})(?:_step_(\d{8,}))?\.keras")
-# Left by a run that was killed while it saved: our temporary files, and those
-# into which Keras writes weights when memory is short.
+# Files that a run leaves if it is killed while it saves: temporary files of
+# `files`, and those to which Keras writes weights when memory is short.
 _LEFTOVERS = (".epoch_*.keras", "tmp????????")
-# The wish of a worker after a step. All do the greatest of these numbers.
+# What a worker asks for after a step. All workers do the greatest of these.
 _NOTHING, _SAVE, _STOP = 0, 1, 2
 
 
 class Checkpoint(alarms.StepCallback):
-    """Saves the whole model after each epoch, and keeps the latest.
+    """Saves the whole model after each epoch, and keeps the latest files.
 
     `epoch_00002.keras` is the file after two epochs,
     `epoch_00002_step_00000040.keras` after forty more steps. Put this after
-    callbacks that write logs, so that it is never ahead of them. A model with
-    weights that are not finite is refused by a `NonFiniteError`.
+    callbacks that write logs, so that logs are never behind a checkpoint.
 
     Args:
         directory: str or path. Folder of the checkpoints.
         steps_per_epoch: int. After the last step of an epoch only the
             checkpoint of the whole epoch is written.
-        keep: int. How many checkpoints are kept. Defaults to 2: if the last
-            one is damaged, there is one more.
+        keep: int. Number of checkpoints to keep. Defaults to 2, as the last
+            one may be damaged.
         minutes: float or `None`. Within an epoch, the model is also saved
             this long after the last checkpoint. Defaults to `None`, never.
-        first_step: int. See `NonFiniteAlarm`. Defaults to 0.
+        first_step: int. See `StepCallback`. Defaults to 0.
         notice: `termination.Notice` or `None`. After SIGTERM or Ctrl-C, the
             model is saved at the next step, and `Terminated` or
             `KeyboardInterrupt` is raised.
         strategy: `tf.distribute.Strategy` or `None`. Of several workers only
-            the chief saves. All of them stop if one was told to.
+            the chief saves. All of them stop if one receives a signal.
+
+    Raises:
+        NonFiniteError: in `fit`, instead of saving weights that are not finite.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Checkpoint(alarms.StepCallback):
         strategy: Any = None,
     ):
         super().__init__(first_step)
-        checks.at_least(1, steps_per_epoch=steps_per_epoch, keep=keep)
+        checks.integers(1, steps_per_epoch=steps_per_epoch, keep=keep)
         checks.at_least(0, **checks.given(minutes=minutes))
         self.strategy = strategy
         self.directory = pathlib.Path(directory)
@@ -105,14 +107,14 @@ class Checkpoint(alarms.StepCallback):
                 self.model.save(pathlib.Path(folder, name))
         self._saved_at = time.monotonic()
         if asked == _STOP:
-            # Some schedulers kill all workers once one of them has ended, so
-            # each waits until the chief has written its file.
+            # Some schedulers kill all workers once one has ended, so each one
+            # waits until the chief has written its file.
             distribution.min_max_over_workers(self.strategy, 0)
             raise self.notice.stop(path)
 
 
 class RunningMeans(keras.callbacks.Callback):
-    """Restores the means of a broken epoch, which `fit` resets at its start."""
+    """Restores the running means of an epoch, which `fit` has reset."""
 
     def on_train_begin(self, logs=None):
         variables = self.model.metrics_variables
@@ -127,7 +129,7 @@ class RunningMeans(keras.callbacks.Callback):
 def list_checkpoints(
     directory: pathlib.Path,
 ) -> list[tuple[tuple[int, int], pathlib.Path]]:
-    """Returns `((epochs, steps of the next epoch), path)`, latest last."""
+    """Returns `((epochs, steps of the next epoch), path)`, the latest last."""
     return sorted(
         ((int(match[1]), int(match[2] or 0)), path)
         for path in directory.glob("epoch_*.keras")
@@ -138,33 +140,37 @@ def list_checkpoints(
 def load_latest(
     directory: pathlib.Path,
 ) -> tuple[keras.Model | None, tuple[int, int]]:
-    """Loads the latest checkpoint that is not damaged, compiled.
+    """Loads the latest checkpoint that is not damaged.
 
-    Returns the model, or None without checkpoints; and the numbers of epochs
-    done and of steps of the next epoch.
+    Returns:
+        The compiled model, or None if there are no checkpoints; and how many
+        epochs, and steps of the next epoch, it has done.
+
+    Raises:
+        ValueError: if all checkpoints are damaged.
     """
     found = list_checkpoints(directory)
     for done, path in reversed(found):
         try:
             return model_files.load_model(path, compile=True), done
         except (OSError, ValueError) as error:
-            # Workers create variables together, so loading also fails when
-            # one of them dies: the file need not be damaged.
+            # Workers create variables together. If one of them dies, loading
+            # fails although the file is not damaged.
             if distribution.is_multi_worker() and (
                 lost_workers.is_worker_lost(error.__cause__)
             ):
                 raise error.__cause__ from None
-            logging.warning("Left out a damaged checkpoint: %s", error)
+            logging.warning("Skipped a damaged checkpoint: %s", error)
     if found:
         raise ValueError(
-            f"None of the {len(found)} checkpoints in {directory} can be read: "
-            "delete them to start again, or choose a new folder"
+            f"None of the {len(found)} checkpoints in {directory} can be read. "
+            "Delete them to start again, or choose a new folder."
         )
     return None, (0, 0)
 
 
 def set_damaged_aside(directory: pathlib.Path, done: tuple[int, int]) -> None:
-    """Renames checkpoints later than `done`, which would count as kept ones."""
+    """Renames checkpoints later than `done`, which would be kept otherwise."""
     for position, path in list_checkpoints(directory):
         if position > done:
             aside = path.replace(path.with_name(f"{path.name}.damaged"))

@@ -1,4 +1,4 @@
-"""Trains a classifier on an encoder: a linear one, then all of it."""
+"""Trains a classifier on an encoder: a linear layer, then all weights."""
 
 import os
 import pathlib
@@ -41,48 +41,58 @@ def classify(
     """Trains, scores and exports a classifier of labelled images.
 
     First a logistic regression is fitted to the frozen feature, as by
-    `evaluation.linear_probe`. From there on all weights but those of batch
-    norms are trained by Adam on the cross entropy, without augmentation. A part
-    of each class is held out: training stops once its cross entropy has not
-    fallen for some epochs, and the best weights are kept, be they those of the
+    `evaluation.linear_probe`. Then all weights but those of batch norms are
+    trained by Adam on the cross entropy, without augmentation. A part of each
+    class is held out: training stops once its cross entropy has not fallen for
+    `patience` epochs. The best weights are kept, which may be those of the
     linear stage.
 
     Args:
-        encoder: functional `keras.Model`. It stays as it is.
+        encoder: functional `keras.Model`. It is not changed.
         source, split: see `data.load`. The labelled images to train on.
-        output: str or path. The folder to be made. It gets `classifier.keras`,
-            `classes.json` (the name of each output), `metrics.json` (what is
-            returned) and, on TensorFlow, `classifier`, a SavedModel.
+        output: str or path. A new folder for `classifier.keras`,
+            `classes.json` (the name of each output), `metrics.json` (the
+            returned dict) and, on TensorFlow, `classifier`, a SavedModel.
         test_split: str or float. See `evaluation.labelled_images`. Defaults to
             `"test"`.
         feature: str. Defaults to `encoders.default_feature(encoder)`.
-        epochs: int. Most epochs of the second stage; 0 leaves it out. Defaults
-            to 20.
-        patience: int. Epochs without improvement until it stops. Defaults to 3.
-        learning_rate: float. Of Adam. Defaults to `1e-4`.
+        epochs: int. Most epochs of the second stage; 0 skips it. Defaults to
+            20.
+        patience: int. Epochs without improvement after which training stops.
+            Defaults to 3.
+        learning_rate: float. Learning rate of Adam. Defaults to `1e-4`.
         batch_size: int. Defaults to 64.
         held_out: float. Share of each class that is held out, at least one
             image of a class of two or more. Defaults to 0.1.
-        seed: int. Of the images held out and of their order. Defaults to 0.
+        seed: int. Seed of the choice of images to hold out and of the order of
+            the others. Defaults to 0.
         report: function that is called with a dict after each stage and epoch.
 
     Returns:
         dict: `"accuracy"` of the classifier on the test split, `"linear"`, that
         of its first stage, `"frozen_probe"`, that of `linear_probe` on all
-        training images, and `"majority_class"`, all in `[0, 1]`; `"stage"`, the
-        one kept; the numbers of images; and the arguments.
+        training images, and `"majority_class"`, all in `[0, 1]`; `"stage"`,
+        `"linear"` or `"unfrozen"`, whose weights are kept; `"epochs"` of the
+        second stage; `"num_train"`, `"num_held_out"` and `"num_test"` images;
+        and the `"arguments"`.
 
     Raises:
-        NoLabelsError: without labels, or a split of its own to score on.
+        NoLabelsError: if there are no labels, or no separate images to score
+            on.
         ValueError: if `output` exists, or no image can be held out.
     """
     checks.integers(0, epochs=epochs, seed=seed)
     checks.integers(1, patience=patience, batch_size=batch_size)
     checks.above(0, learning_rate=learning_rate, held_out=held_out)
     checks.below(1, held_out=held_out)
-    stated = {"most_epochs": epochs, "patience": patience, "seed": seed}
-    stated |= {"learning_rate": learning_rate, "batch_size": batch_size}
-    stated |= {"held_out": held_out}
+    stated = {
+        "most_epochs": epochs,
+        "patience": patience,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "held_out": held_out,
+    }
     output = pathlib.Path(output)
     files.refuse_existing(output)
     feature = feature or encoders.default_feature(encoder)
@@ -95,7 +105,7 @@ def classify(
         values=encoders.how_read(encoder),
     )
     pixels = images.sources[0]
-    # One alone where its images were split.
+    # The two sources are the same one if its images were split at random.
     num_images = sum(each.num_images for each in set(images.sources))
     report({"stage": "features", "images": num_images})
     train, test = (
@@ -107,7 +117,7 @@ def classify(
     rows = train["index"]
     index = getattr(pixels, "index", None)
     if index is not None:
-        # Images in memory have lost the damaged ones, and not their indices.
+        # Indices count damaged images; rows of the images in memory do not.
         rows = np.searchsorted(index, rows)
     is_known = train["label"] != batches.UNLABELLED
     classes, labels = np.unique(train["label"][is_known], return_inverse=True)
@@ -158,7 +168,7 @@ def classify(
             shuffle=False,
             verbose=0,
         ).history["val_loss"]
-        # NaN is not below it, either.
+        # A loss of NaN is no improvement.
         if np.nanmin([*history, np.inf]) < best["loss"]:
             result["stage"], accuracy = "unfrozen", test_accuracy()
         else:
@@ -186,7 +196,7 @@ def classify(
 
 
 class _Batches(keras.utils.PyDataset):
-    """Pairs of the images of some rows and their labels, shuffled by a seed."""
+    """Pairs of images and labels of some rows, shuffled if there is a seed."""
 
     def __init__(self, source, rows, labels, batch_size, seed=None):
         super().__init__(workers=1)
@@ -230,19 +240,22 @@ def _held_out(labels, share, seed):
     is_out = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
-        # One stays to be trained on.
+        # At least one image of each class stays for training.
         num_out = min(max(1, round(share * len(rows))), len(rows) - 1)
         is_out[rows[:num_out]] = True
     if not is_out.any():
         raise ValueError(
-            "No image can be held out, as no class has two images with labels. "
-            f"Received: {len(labels)} images"
+            "No image can be held out, as no class has two labelled images. "
+            f"Received: {len(labels)} labelled images"
         )
     return is_out
 
 
 def _regression(features, labels):
-    """Returns kernel and bias of a logistic regression, for raw features."""
+    """Fits a logistic regression to standardised features.
+
+    Returns its kernel `(width, classes)` and bias for features as they are.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -251,7 +264,7 @@ def _regression(features, labels):
     regression.fit(scaler.transform(features), labels)
     weights, bias = regression.coef_, regression.intercept_
     if len(weights) == 1:
-        # The logit of the second of two classes, as a difference of two.
+        # scikit-learn has one logit for two classes: the difference of two.
         weights = np.concatenate([-weights / 2, weights / 2])
         bias = np.concatenate([-bias / 2, bias / 2])
     kernel = (weights / scaler.scale_).T

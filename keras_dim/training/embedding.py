@@ -26,9 +26,9 @@ from keras_dim.training import resuming
 from keras_dim.version import __version__
 
 MANIFEST = "embed.json"
-# The array, the table of its rows, and that of the skipped images.
+# The array of features, the table of its rows, that of the skipped images.
 NAMES = ("features{}.npy", "index{}.csv", "skipped{}.csv")
-# Each shard is three files in one folder.
+# All shards lie in one folder, with three files each.
 MAX_SHARDS = 1_000_000
 
 
@@ -57,44 +57,45 @@ def embed(
     `features-00003-of-00064.npy`, and `read_embedding` maps them all. Shards
     are consecutive parts of the rows. This process writes the shards `worker`,
     `worker + num_workers` and so on; workers share nothing but the folder.
-    Each shard is written whole or not at all, and the same call again skips
-    the shards that are done.
+    Each shard is written whole or not at all. If the call is repeated, it
+    skips the shards that exist.
 
     Args:
         encoder: `keras.Model`, or a `keras_dim.serving.Client` of one on a
-            server. Images are resized to the size that it takes.
+            server. Images are resized to the size of its input.
         source, split: see `keras_dim.data.load`.
-        output: str or path. The folder to be made. Without `num_shards` it
-            is written whole or not at all.
-        feature: str. Maps are flattened. Defaults to
+        output: str or path. A new folder. Without `num_shards` it is written
+            whole or not at all.
+        feature: str. Feature maps are flattened. Defaults to
             `encoders.default_feature(encoder)`.
         batch_size: int. Defaults to `256`.
         report: function that is called after each batch with the number of
             images done and the number of all images of this worker.
-        num_shards: int or None, for a single array. Defaults to None.
+        num_shards: int, or None for a single array. Defaults to None.
         worker: int. Number of this worker, from 0. Defaults to `0`.
         num_workers: int. Defaults to `1`.
 
     Returns:
         dict. `"num_images"`, `"num_skipped"` and `"width"`. With `num_shards`
-        they count what this call has written, and there are `"num_written"`
-        and `"num_passed_over"`, the numbers of shards written and skipped.
+        they are those of this call, and `"num_written"` and
+        `"num_passed_over"` are the numbers of shards that it wrote and skipped.
 
     Raises:
-        ValueError: if `output` exists and is not a part of the same embedding,
-            of the same source, encoder and version of this package; for an
-            unknown feature and a source that cannot be opened.
+        ValueError: if `output` exists and is not part of the same embedding,
+            by the same encoder, source and version of this package; for an
+            unknown feature, and for a source that cannot be opened.
         FileNotFoundError: if there is no such source.
         ServerError: if a server gives no features, see `keras_dim.serving`.
     """
     output = pathlib.Path(output)
+    checks.integers(1, batch_size=batch_size)
     if num_shards is not None:
         checks.integers(1, MAX_SHARDS, num_shards=num_shards)
         checks.integers(1, num_workers=num_workers)
         checks.integers(0, num_workers - 1, worker=worker)
     elif (worker, num_workers) != (0, 1):
         raise ValueError(
-            "Workers share shards: pass `num_shards`, too. Received: "
+            "Several workers need shards: pass `num_shards`, too. Received: "
             f"worker={worker!r}, num_workers={num_workers!r}"
         )
     else:
@@ -152,7 +153,7 @@ def embed(
     for shard, rows in parts.items():
         paths = shard_paths(output, shard, num_shards)
         if not paths[0].exists():
-            # The first shard lists images skipped while the source was opened.
+            # Images skipped when the source was opened go to the first shard.
             known = len(images.skipped) if shard else 0
 
             def report_rows(num_rows, before=done):
@@ -163,7 +164,7 @@ def embed(
             num_skipped += len(images.skipped) - known
             num_written += 1
         for path in paths:
-            # Temporary files of other writers of this shard, killed or not.
+            # Other writers of this shard, killed or not, have left them.
             files.remove_leftovers(path)
         done += len(rows)
         report(done, all_rows)
@@ -193,7 +194,8 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
     if not (folder / MANIFEST).is_file():
         raise ValueError(
             f"There is no {MANIFEST} in {folder}: it is no embedding in "
-            "shards. One without `num_shards` is the array features.npy."
+            "shards. Load an embedding without shards by "
+            "numpy.load('features.npy')."
         )
     num_shards = _read_manifest(folder)["num_shards"]
     paths = [shard_paths(folder, n, num_shards)[0] for n in range(num_shards)]
@@ -201,7 +203,8 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
     if missing:
         raise ValueError(
             f"{len(missing)} of {num_shards} shards are missing in {folder}, "
-            f"the first of them number {missing[0]}: call `embed` again."
+            f"the first of them number {missing[0]}: call `embed` again with "
+            "the same arguments."
         )
     return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
 
@@ -209,16 +212,20 @@ def read_embedding(folder: str | os.PathLike) -> list[np.ndarray]:
 def shard_paths(
     folder: pathlib.Path, shard: int, num_shards: int
 ) -> list[pathlib.Path]:
-    """Returns the paths of the array, the index and the skipped images."""
+    """Returns the paths of the three files of a shard, in order of `NAMES`."""
     number = f"{shard:05d}-of-{num_shards:05d}"
     return [folder / name.format(f"-{number}") for name in NAMES]
 
 
 def begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
-    """Writes the manifest, or raises a `ValueError` if another one exists."""
+    """Writes the manifest of an embedding in shards.
+
+    Raises:
+        ValueError: if the folder holds another manifest or other files.
+    """
     if os.path.lexists(folder):
         names = os.listdir(folder) if folder.is_dir() else ["other"]
-        # A hidden file may be the manifest that another worker is writing.
+        # A hidden file may be a manifest that another worker is writing.
         if MANIFEST not in names and any(name[0] != "." for name in names):
             raise ValueError(
                 f"{folder} exists and holds no embedding in shards: it has no "
@@ -230,7 +237,7 @@ def begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
     if changes:
         raise ValueError(
             f"{folder} was begun as another embedding: {changes}. Pass the "
-            "same arguments as then, or choose a new folder."
+            "arguments of that one, or choose a new folder."
         )
 
 
@@ -243,8 +250,8 @@ def _read_manifest(folder):
             raise ValueError(f"num_shards is {num_shards!r:.40}")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
-            f"{path} is damaged: {error!r:.200}. Put the file back, or choose "
-            "a new folder."
+            f"{path} is damaged: {error!r:.200}. Restore the file, or choose a "
+            "new folder."
         ) from error
     return manifest
 
@@ -257,16 +264,16 @@ def _writing(paths):
             atomic = map(files.atomic_path, paths)
             yield [stack.enter_context(path) for path in atomic]
     except FileNotFoundError:
-        # Another process has written the same shard in the meantime and
-        # removed our files.
+        # Another process has written the same shard in the meantime, and has
+        # removed these temporary files.
         if not paths[0].exists():
             raise
 
 
 def _write(run, images, feature, width, batch_size, rows, paths, known, report):
-    """Writes the features of the images `rows`; returns how many there are.
+    """Writes the features of the images `rows`, and returns their number.
 
-    The table of skipped images is without the `known` first ones.
+    The first `known` skipped images are left out of the table of skipped ones.
     """
     num_rows = 0
     header = ["row", "index" if images.paths is None else "path"]
@@ -276,7 +283,7 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
         names = images.class_names
     if names is not None:
         header.append("class")
-        # Unlabelled images, -1, have the last one.
+        # The label -1, of unlabelled images, is the last entry.
         names = [*names, ""]
     with open(paths[0], "wb") as features, _open_csv(paths[1]) as index:
         table = csv.writer(index)
@@ -299,7 +306,7 @@ def _write(run, images, feature, width, batch_size, rows, paths, known, report):
             num_rows += len(values)
             report(num_rows)
         # Only now the number of readable images is known. NumPy pads headers,
-        # so that another number takes no more room.
+        # so that the new one has the same length.
         features.seek(0)
         _write_header(features, num_rows, width)
     with _open_csv(paths[2]) as skipped:
@@ -315,18 +322,21 @@ def _write_header(file, num_rows, width):
 
 
 def _open_csv(path):
-    # The name of a file need not be valid text.
+    # File names may hold bytes that are not UTF-8.
     return open(
         path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     )
 
 
 def _of_model(encoder, feature, batch_size):
-    """Returns the feature's name, an image's shape, two functions and a range.
+    """Returns a tuple of five, about an encoder.
 
-    One maps batches with `"image"` to batches with the feature `(rows, width)`;
-    the other returns a dict for JSON, which differs for another encoder. The
-    range is that of stored values, or None.
+    * The name of the feature.
+    * The shape of an image, with None for any size.
+    * A function from batches with `"image"` to batches with the feature
+      `(rows, width)`.
+    * A function that returns a dict for JSON that identifies the encoder.
+    * The range of stored values, or None for pixels from 0 to 255.
     """
     feature = feature or encoders.default_feature(encoder)
     encoders.features.features_of(encoder, feature)
@@ -343,7 +353,7 @@ def _of_model(encoder, feature, batch_size):
         try:
             config = json.dumps(model.get_config(), sort_keys=True)
         except (NotImplementedError, TypeError):
-            # A custom class without a configuration for JSON.
+            # The configuration of a custom class need not exist, or be JSON.
             config = type(model).__qualname__
         digest.update(config.encode())
         return {"sha256": digest.hexdigest()}
@@ -354,10 +364,10 @@ def _of_model(encoder, feature, batch_size):
 
 def _of_server(client, feature):
     """Returns the tuple of `_of_model` for an encoder on a server."""
-    # All features must be of one version, even if the server gets a newer one.
+    # All features are of one version, even if the server loads a newer one.
     client = client.pinned()
     signatures = client.metadata()
-    # Exports without this signature take the encoder's size by default.
+    # Exports without "native" take images of the encoder's size by default.
     name = "native" if "native" in signatures else "serving_default"
     signature = signatures.get(name, serving.Signature({}, {}))
     images = signature.inputs.get("images", serving.TensorSpec("", None))
@@ -365,12 +375,12 @@ def _of_server(client, feature):
     if not is_known or len(images.shape or ()) != 4:
         raise ValueError(
             f"{client} must take images, (batch, height, width, channels) of "
-            f"one of {ranges.DTYPES}, by its signature {name!r}. It takes "
-            f"{signature.inputs}"
+            f"one of {ranges.DTYPES}, by its signature {name!r}. Received the "
+            f"inputs {signature.inputs}"
         )
     values = None
     if images.dtype != "uint8":
-        # The encoder there knows the range.
+        # The encoder on the server knows the range.
         zeros = (0.0,) * (images.shape[-1] or 1)
         values = ranges.ValueRange(zeros, zeros, images.dtype)
     feature = feature or encoders.default_feature(signature.outputs)
@@ -386,7 +396,7 @@ def _of_server(client, feature):
     def identity():
         found = {"server": str(client), "version": client.version}
         if client.version is None:
-            # With a version, others may change and the features stay the same.
+            # The server chooses one of its versions.
             states = client.status()
             found["versions"] = sorted(
                 key for key, state in states.items() if state == "AVAILABLE"

@@ -18,10 +18,10 @@ from keras_dim.training import run_folder
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
-    """Returns a copy of a functional encoder, in float32 and on one device.
+    """Returns a copy of a functional encoder, in float32 and for one device.
 
-    It loads wherever Keras is installed, whichever precision and strategy it
-    was trained with.
+    The copy can be saved and loaded with Keras alone, whatever the precision
+    and the strategy of the training.
     """
     encoder = layers.split_batch_norms(encoder, None)
     config = norm.on_one_device(encoder.get_config())
@@ -37,14 +37,15 @@ def load_encoder(where: str | os.PathLike) -> keras.Model:
     Args:
         where: str or path. The folder of a run or of a preset, a `.keras`
             file of an encoder or of a whole method, or a preset's name. Of a
-            run that has not finished, the last checkpoint is taken, and said.
+            run that has not finished, the last checkpoint is loaded, with a
+            warning.
 
     Returns:
         `keras.Model`, not compiled.
 
     Raises:
         FileNotFoundError: if there is no such file, folder or preset.
-        ValueError: if the folder holds no encoder, or for a file that
+        ValueError: for a folder without an encoder, and a file that
             `model_files.load_model` refuses.
     """
     path = pathlib.Path(where)
@@ -78,12 +79,12 @@ def _of_unfinished_run(folder):
     model, (epochs, steps) = checkpoints.load_latest(saved)
     if model is None:
         raise ValueError(
-            f"The run in {folder} has not finished, and has no checkpoint yet. "
+            f"The run in {folder} has not finished and has no checkpoint yet. "
             f"Go on with: keras-dim pretrain --resume --directory {folder}"
         )
     more = f" and {steps:,} steps" if steps else ""
     logging.warning(
-        f"The run in {folder} has not finished: this is its encoder after "
+        f"The run in {folder} has not finished. Loaded its encoder after "
         f"{epochs:,} epochs{more}"
     )
     return in_float32(model.encoder)

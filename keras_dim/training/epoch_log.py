@@ -11,11 +11,21 @@ from keras_dim import files
 
 
 class EpochLog(keras.callbacks.Callback):
-    """Writes the logs of each epoch to a CSV file, with its seconds.
+    """Writes the logs of each epoch to a CSV file, with seconds and speed.
 
     The whole file is written each time, so that a killed run leaves whole
-    rows. An epoch has `num_images`; a resumed run has done some epochs, whose
-    rows are kept, and some images of the next one.
+    rows.
+
+    Args:
+        path: path of the file.
+        num_images: int. Images in an epoch.
+        num_epochs_done: int. Epochs that a resumed run has done, whose rows are
+            kept. Defaults to 0.
+        num_images_done: int. Images of the next epoch that it has done.
+            Defaults to 0.
+
+    Raises:
+        ValueError: if there is a file at `path` that is no such log.
     """
 
     def __init__(
@@ -41,7 +51,7 @@ class EpochLog(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in (logs or {}).items()}
         rate = {"seconds": seconds, "images_per_second": num_images / seconds}
         self.rows.append({"epoch": epoch + 1, **logs, **rate})
-        # A probe that was added later adds a column.
+        # A callback of a resumed run may add a column.
         names = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names, restval="nan")
@@ -63,6 +73,6 @@ def _read(path):
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         # csv gives None or a list for rows with too few or too many values.
         raise ValueError(
-            f"{path} is not the log of a run any more: {error!r}. Move it "
-            "away: the run then continues without the rows of past epochs."
+            f"{path} is not the log of a run: {error!r}. Move it away to "
+            "continue the run without the rows of past epochs."
         ) from error

@@ -1,10 +1,11 @@
-"""Recognises that another worker of a distributed training has died."""
+"""Recognises errors that mean that another worker has died."""
 
 import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from keras_dim import checks
 from keras_dim import distribution
 
 # Codes of gRPC, which TensorFlow's errors carry.
@@ -25,20 +26,20 @@ class WorkerLostError(RuntimeError):
 
 @contextlib.contextmanager
 def raise_worker_lost(strategy: Any) -> Iterator[None]:
-    """Raises a `WorkerLostError` for TensorFlow's errors about lost workers.
+    """Turns TensorFlow's errors about lost workers into a `WorkerLostError`.
 
-    Unless `strategy` spans several workers, all errors pass unchanged.
+    Other errors, and all errors unless `strategy` spans several workers, are
+    not changed.
     """
     try:
         yield
     except Exception as error:
         if not (distribution.spans_workers(strategy) and is_worker_lost(error)):
             raise
-        reason = " ".join(str(error).split())[:300]
         raise WorkerLostError(
             "A worker has died. Start all workers again with resume=True "
             "(--resume): they continue from the last checkpoint. TensorFlow's "
-            f"error: {reason}"
+            f"error: {checks.in_one_line(error)}"
         ) from error
 
 
@@ -47,7 +48,7 @@ def is_worker_lost(error: BaseException | None) -> bool:
     code = getattr(error, "error_code", None)
     if code in (_ABORTED, _DEADLINE_EXCEEDED, _UNAVAILABLE):
         return True
-    # A failure of this worker's own GPU has these two codes as well.
+    # A failure of this worker's own GPU may have these two codes, too.
     return code in (_CANCELLED, _INTERNAL) and bool(
         _BETWEEN_WORKERS.search(str(error))
     )

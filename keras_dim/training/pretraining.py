@@ -33,7 +33,7 @@ from keras_dim.training import tensorboard
 from keras_dim.training import termination
 from keras_dim.training.recipe import Recipe
 
-# Number of images whose features are measured after each epoch.
+# Number of images of the board, which is computed after each epoch.
 NUM_WATCHED = 256
 
 
@@ -46,22 +46,25 @@ def pretrain(
     checkpoint_minutes: float | None = None,
     strategy: Any = "auto",
 ) -> keras.Model:
-    """Trains an encoder by a recipe and leaves everything in one folder.
+    """Trains an encoder by a recipe and writes all files to one folder.
 
-    The folder holds `recipe.json`, `log.csv` (a row for each epoch),
-    `tensorboard` (the log, the board and the views; if TensorFlow can be
-    imported, whatever the backend),
-    `checkpoints`, `encoder.keras` (float32, loads without keras_dim),
-    `untrained_encoder.keras` (with random weights, to compare with),
-    `start_encoder.keras` (if the training starts from a trained encoder),
-    `views.png` (the first images and their views), `metrics.json` (the terms
-    of the last epoch, seconds, images per second) and, if matplotlib is
-    installed, `curves.png` (the log with the board, `evaluation.Board`).
+    * `recipe.json`: the recipe, with measured values.
+    * `log.csv`: a row of terms for each epoch.
+    * `tensorboard`: the log, the board and the views, on any backend, if
+      TensorFlow can be imported.
+    * `checkpoints`.
+    * `encoder.keras`: the encoder, in float32. It loads without keras_dim.
+    * `untrained_encoder.keras`: with random weights, to compare with.
+    * `start_encoder.keras`: the encoder of `start_from`, if there is one.
+    * `views.png`: the first images and their views.
+    * `metrics.json`: the terms of the last epoch, and seconds.
+    * `curves.png`: the log with the board (`evaluation.Board`), if matplotlib
+      is installed.
 
     With `resume=True` a stopped run continues from its last checkpoint, and
-    ends with the weights of an unbroken one. Checkpoints are written after
-    each epoch, every `checkpoint_minutes` if given, and at the next step after
-    SIGTERM or Ctrl-C, which Python notices in its main thread only. A second
+    ends with the weights of an uninterrupted run. Checkpoints are written
+    after each epoch, every `checkpoint_minutes` if given, and at the next step
+    after SIGTERM or Ctrl-C, if this is the main thread of Python. A second
     Ctrl-C stops at once.
 
     Args:
@@ -69,27 +72,27 @@ def pretrain(
         directory: str or path. A new or empty folder, or that of the run to
             resume.
         resume: bool. Whether to continue the run in the folder, which must be
-            of the same recipe. Only `epochs` may differ: schedules then go on
-            as those of a run of the new length. Defaults to `False`.
+            of the same recipe. Only `epochs` may differ: schedules then
+            continue as those of a run of the new length. Defaults to `False`.
         callbacks: callbacks for `fit`. They are called before those that
             write logs.
-        verbose: as of `fit`. Defaults to `"auto"`.
+        verbose: as in `fit`. Defaults to `"auto"`.
         checkpoint_minutes: float or `None`. Defaults to `None`, no checkpoints
             within epochs.
         strategy: str, or `tf.distribute.Strategy`. The devices and machines
             to train on, see `distribution.strategy`. Each of several workers
-            is called with the same arguments, and with a `directory` that all
-            of them can read; only the chief writes. Defaults to `"auto"`.
+            calls this with the same arguments and a `directory` that all of
+            them can read; only the chief writes. Defaults to `"auto"`.
 
     Returns:
         The encoder, in float32.
 
     Raises:
-        ValueError: for a folder, recipe or batch size that cannot be used.
-            Nothing has been written then.
+        ValueError: for a folder, recipe or batch size that cannot be used,
+            before anything is written.
         WorkerLostError: if one of several workers has died.
         NonFiniteError: if a loss or a weight became NaN or infinite. All
-            checkpoints are from before.
+            checkpoints are from earlier steps.
         Terminated: after SIGTERM. It is a `SystemExit` with code 143.
         KeyboardInterrupt: after Ctrl-C.
     """
@@ -102,7 +105,7 @@ def pretrain(
     earlier = resuming.check(directory, recipe, resume)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if recipe.batch_size % replicas:
-        # The average over each replica's images has the same weight.
+        # The averages over the images of each replica have equal weights.
         raise ValueError(
             f"`batch_size` must be a multiple of the {replicas} replicas that "
             f"share it. Received: {recipe.batch_size}"
@@ -120,7 +123,7 @@ def pretrain(
             )
         keras.utils.set_random_seed(recipe.seed)
         source = recipe.open_source()
-        # Of those that cannot be read, too: their numbers stay.
+        # With unreadable images, which keep their indices.
         num_images = source.num_images
         source = reading.held_in_memory(source)
         begun = directory / run_folder.RECIPE
@@ -129,7 +132,7 @@ def pretrain(
                 recipe, values=Recipe.load(begun).values
             )
         recipe = recipe.measured(source)
-        # `load` refuses a batch of more images than there are.
+        # `load` refuses a batch of more images than the source has.
         steps = max(1, source.num_images // recipe.batch_size)
         with strategy.scope() if strategy else contextlib.nullcontext():
             model, done = checkpoints.load_latest(saved)
@@ -137,7 +140,7 @@ def pretrain(
             if is_new or earlier.epochs != recipe.epochs:
                 before, made = model, recipe
                 if not is_new:
-                    # Its weights are those of the checkpoint.
+                    # The weights come from the checkpoint.
                     made = dataclasses.replace(recipe, start_from=None)
                 model = made.build_model(source.image_shape, steps, num_images)
                 model.compile(
@@ -164,11 +167,12 @@ def pretrain(
         if epochs_done > recipe.epochs:
             raise ValueError(
                 f"The run in {directory} has done {epochs_done} epochs. "
-                f"Expected at least as many. Received: epochs={recipe.epochs}"
+                f"Expected epochs={epochs_done} or more. Received: "
+                f"epochs={recipe.epochs}"
             )
         # First epoch, last epoch and first step of each call of `fit`. The rest
-        # of an epoch needs one of its own, since Keras assumes that all epochs
-        # of a call have the same number of steps.
+        # of an epoch needs a call of its own, since Keras assumes that all
+        # epochs of a call have the same number of steps.
         calls = [(epochs_done, recipe.epochs, 0)]
         if steps_done and epochs_done < recipe.epochs:
             whole = epochs_done + 1
@@ -192,8 +196,8 @@ def pretrain(
                 start = _save(untrained, directory / run_folder.START)
                 untrained = type(start).from_config(start.get_config())
             _save(untrained, directory / run_folder.UNTRAINED)
-            # Not from the batches of training, which count how far they were
-            # read.
+            # Not from the batches of training, since each iteration over them
+            # counts as an epoch.
             images = next(reading.Epoch(source, 8).batches())["image"]
             picture = views.show_views(model.views, images)
             with files.atomic_path(directory / run_folder.VIEWS) as temporary:
@@ -254,14 +258,14 @@ def pretrain(
         "last_epoch": log.rows[-1] if log.rows else {},
     }
     files.write_json(directory / run_folder.METRICS, metrics)
-    # A run that had nothing left to train keeps its picture.
+    # A run that had no steps left to do keeps its picture.
     if board.references:
         _draw(log.rows, board.references, directory / run_folder.CURVES)
     return encoder
 
 
 def _copy_state(before, model):
-    """Copies all weights and all state of one model and its optimizer."""
+    """Copies all weights and all state of a model and its optimizer."""
     model.optimizer.build(model.trainable_variables)
     for part in ("variables", "optimizer.variables"):
         of = operator.attrgetter(part)
@@ -293,7 +297,7 @@ def _board(model, source):
 
 
 def _values_of(recipe):
-    """Returns the end of a run's first line, on stored values."""
+    """Returns a clause about the range of stored values, or `""`."""
     if recipe.values == "8_bit":
         return ""
     found = data.Statistics.from_dict(recipe.values)
@@ -306,7 +310,7 @@ def _values_of(recipe):
 
 
 def _save(encoder, path):
-    """Saves an encoder in float32, and returns it so."""
+    """Saves and returns a copy of an encoder in float32."""
     encoder = encoders.in_float32(encoder)
     with files.atomic_path(path) as temporary:
         encoder.save(temporary)

@@ -42,7 +42,7 @@ PARTS_OF_METHODS = {
     "prior": priors.PRIORS,
     "patch_views": views.VIEWS,
 }
-# Arguments of parts that come from the recipe's fields or its other parts.
+# Arguments of parts that the recipe fills in from fields and other parts.
 FROM_RECIPE = {
     "method": ("encoder", "views", "seed", "num_steps", "num_images"),
     "encoder": ("image_size", "channels"),
@@ -50,7 +50,7 @@ FROM_RECIPE = {
     "optimizer": (),
     "schedule": ("learning_rate", "epochs", "steps_per_epoch"),
 }
-# Names and paths, which may look like numbers.
+# Fields and arguments that are text, also where it looks like a number.
 _OPTIONAL_TEXTS = ("probe_source", "start_from")
 _TEXTS = ("name", "source", *_OPTIONAL_TEXTS)
 Part = str | Mapping
@@ -58,12 +58,12 @@ Part = str | Mapping
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides how a training run comes out.
+    """Everything that determines the result of a training run.
 
     A part is a name, or a dict of `"name"` and arguments of the function or
     class of that name, such as `{"name": "adam", "learning_rate": 1e-3}`. An
     argument may be a part itself: `{"name": "deep_infomax", "critic": {...}}`.
-    The `teacher` of a method is a preset's name or a path.
+    The `teacher` of a method is the name of a preset or a path.
 
     Args:
         name: str.
@@ -72,7 +72,7 @@ class Recipe:
         encoder: part, of `encoders.ENCODERS`. Its image size and channels are
             those of the views.
         optimizer: part, of `optimizers.OPTIMIZERS`. Its learning rate is the
-            highest one of the schedule.
+            largest of the schedule.
         views: part, of `views.VIEWS`, or None for the method's own views. Its
             `image_size` defaults to that of the images.
         schedule: part, of `optimizers.SCHEDULES`. Defaults to `"constant"`.
@@ -80,14 +80,15 @@ class Recipe:
         probe_source: str, or None for `source`. The labelled images that
             probes are fitted to and scored on.
         probe_split: str, or None for `split`. The split whose labels probes
-            are fitted to. A number is one for `test_split`, of all images of
-            `probe_source`, or of `split` without it.
+            are fitted to. A number between 0 and 1 replaces `test_split`, as a
+            share of the images of `probe_source`, or of `split` without it.
         test_split: str, or None if there is none. The split on which probes
             are scored. A number between 0 and 1 is the share of the images of
             `probe_split` that is scored; probes are fitted to the others.
             Defaults to `"test"`.
-        test_classes: str. `"trained"` leaves out the classes of the test split
-            that the other one lacks. Defaults to `"all"`.
+        test_classes: str. `"trained"` leaves out test images of classes that
+            are not in the split to which probes are fitted. Defaults to
+            `"all"`.
         image_size, channels: int, or None for the images' own.
         values: `"8_bit"` for pixels of 0 to 255; `"stored"` for values of any
             type and range, see `data.open_source`, which a run measures
@@ -95,17 +96,20 @@ class Recipe:
             `data.Statistics` of a measurement as a dict. Defaults to
             `"8_bit"`.
         probe_image_size: int, or None for the encoder's. Size at which images
-            are loaded to be scored; a larger one is cropped at the centre.
-        batch_size: int. Images to a step, over all replicas.
-        epochs: int. Passes over the split.
+            are loaded to be scored; larger ones are cropped at the centre.
+        batch_size: int. Images in a step, over all replicas. Defaults to 64.
+        epochs: int. Passes over the split. Defaults to 10.
         dtype_policy: str. `"float32"`, `"mixed_bfloat16"` or
-            `"mixed_float16"`.
-        steps_per_execution: int. Steps to a call of the compiled function.
+            `"mixed_float16"`. Defaults to `"float32"`.
+        steps_per_execution: int. Steps in a call of the compiled function.
+            Defaults to 1.
         seed: int. Seed of the weights, the views and the order of the images.
+            Defaults to 0.
         start_from: str, or None for random weights. The run, file or preset
-            whose encoder the training starts from.
+            from whose encoder the training starts.
 
-    An impossible value or an unknown name is a `ValueError`.
+    Raises:
+        ValueError: for an unknown name or a value that is not possible.
     """
 
     name: str
@@ -177,19 +181,22 @@ class Recipe:
 
     @property
     def how_read(self) -> str:
-        """Argument `values` of `data.open_source`."""
+        """The argument `values` of `data.open_source`."""
         return self.values if self.values == "8_bit" else "stored"
 
     def measured(self, source: data.Source) -> "Recipe":
-        """Returns the recipe with the statistics of stored values, if any."""
+        """Returns the recipe with statistics of the source's stored values.
+
+        A recipe of 8 bits, or with such statistics, is returned as it is.
+        """
         if self.values == "8_bit":
             return self
         if isinstance(self.values, Mapping):
             if self.values["dtype"] != source.dtype:
                 raise ValueError(
-                    f"The recipe's values were measured as "
-                    f"{self.values['dtype']}, and {source.name} holds "
-                    f"{source.dtype}: set values=stored to measure anew"
+                    "The values of the recipe were measured as "
+                    f"{self.values['dtype']}. Received {source.dtype} in "
+                    f"{source.name}: set values=stored to measure again"
                 )
             return self
         declared = None if self.values == "stored" else self.values
@@ -202,14 +209,17 @@ class Recipe:
         steps_per_epoch: int = 1,
         num_images: int | None = None,
     ) -> keras.Model:
-        """Returns the method for images of that shape, before its training.
+        """Returns the untrained method for images of a shape.
 
-        A method with a memory bank needs their number.
+        Args:
+            image_shape: tuple of int. `(height, width, channels)` of images.
+            steps_per_epoch: int. For schedules of the method. Defaults to 1.
+            num_images: int or None. A method with a memory bank needs it.
         """
         height, width, channels = self.encoder_shape(image_shape)
         if height != width:
             raise ValueError(
-                "The encoder takes square images: set image_size. Received "
+                "The encoder takes square images: set image_size. Received: "
                 f"views of {height} x {width} pixels"
             )
         prior = parts.named(self.method.get("prior") or "none")["name"]
@@ -250,7 +260,7 @@ class Recipe:
     def encoder_shape(
         self, image_shape: tuple[int, int, int]
     ) -> tuple[int, int, int]:
-        """Returns the shape of the views of images of that shape."""
+        """Returns the shape of the views of images of a shape."""
         layer = self._build("views", image_size=image_shape[0])
         if layer is None:
             return tuple(image_shape)
@@ -297,7 +307,12 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":
-        """Reads a recipe that `save` wrote; anything else is a `ValueError`."""
+        """Reads a recipe that `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file holds no recipe.
+        """
         path = pathlib.Path(path)
         if not path.exists():
             near = checks.did_you_mean_path(path)
@@ -324,10 +339,10 @@ def _copy_weights(start, encoder, name):
     shapes = [[w.shape for w in each.weights] for each in (start, encoder)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"`start_from` needs the encoder of the recipe. {name!r} has "
+            f"`start_from` must be of the recipe's encoder. {name!r} has "
             f"{start.count_params():,} parameters in {len(shapes[0])} arrays, "
             f"the recipe's encoder {encoder.count_params():,} in "
-            f"{len(shapes[1])}. Take the recipe that it was trained by"
+            f"{len(shapes[1])}. Use the recipe by which it was trained"
         )
     encoder.set_weights(start.get_weights())
 
@@ -336,16 +351,16 @@ def _check_type(name, value, expected):
     if not isinstance(value, expected):
         expected = getattr(expected, "__name__", expected)
         raise ValueError(
-            f"{name!r} of a recipe takes {expected}. Received: {value!r}"
+            f"{name!r} of a recipe must be {expected}. Received: {value!r}"
         )
 
 
 def literal(value: Any, name: str = "") -> Any:
     """Returns text as the number, list, dict or word that it spells.
 
-    Other values than text are returned as they are, and so are names and
-    paths, except for `none` where there need not be one: a folder of that name
-    is `./none`.
+    Values that are not text are returned as they are, and so is the text of
+    names and paths, except for `none` where the argument is optional. (A folder
+    of that name is `./none`.)
     """
     if not isinstance(value, str):
         return value
@@ -376,7 +391,7 @@ def _path(fields, name):
     if len(owners) > 1:
         options = " or ".join(f"{owner}.{name}" for owner in owners)
         raise ValueError(
-            f"Several parts of the recipe have {path[0]!r}: say {options}"
+            f"Several parts of the recipe have {path[0]!r}: write {options}"
         )
     if not owners:
         near = checks.did_you_mean(path[0], set(fields).union(*known.values()))

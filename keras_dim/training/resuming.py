@@ -1,4 +1,4 @@
-"""Whether a run may begin or go on in a folder."""
+"""Checks whether a run may begin or continue in a folder."""
 
 import json
 import pathlib
@@ -16,14 +16,15 @@ from keras_dim.training.recipe import Recipe
 def check(
     directory: pathlib.Path, recipe: Recipe, resume: bool
 ) -> Recipe | None:
-    """Returns the recipe of the run to go on with, or None for a new one.
+    """Returns the recipe of the run to continue, or None for a new run.
 
-    A folder that the run cannot begin or go on in is a `ValueError`.
+    Raises:
+        ValueError: if no run of the recipe can begin or continue in the folder.
     """
     path = directory / run_folder.RECIPE
     if not path.exists():
         found = directory.iterdir() if directory.exists() else ()
-        # A run that was killed while it wrote its recipe left hidden files.
+        # A run that was killed while it wrote its recipe leaves hidden files.
         if not all(path.name.startswith(".recipe-") for path in found):
             raise ValueError(
                 f"{directory} is not empty and holds no run: choose a new "
@@ -41,7 +42,7 @@ def check(
     saved = earlier.to_dict() | {"epochs": wanted["epochs"]}
     measured = saved["values"]
     if isinstance(measured, dict) and not isinstance(wanted["values"], dict):
-        # It was measured, or declared, when the run began.
+        # The values were measured, or declared, when the run began.
         saved["values"] = measured["declared"] or "stored"
     changes = differences(saved, wanted)
     if changes:
@@ -62,19 +63,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def check_workers_agree(strategy, directory, done) -> None:
-    """Blocks until all workers are here, and refuses different checkpoints."""
+    """Waits for all workers, and refuses different numbers of steps `done`."""
     epochs, steps = done
     number = epochs * 10**9 + steps
     least, most = distribution.min_max_over_workers(strategy, number)
     if least != most:
         raise ValueError(
-            f"The workers find different checkpoints in {directory}, which "
-            f"they must share: of epochs {least // 10**9} to {most // 10**9}"
+            f"The workers find different checkpoints in {directory}, of epochs "
+            f"{least // 10**9} to {most // 10**9}: it must be one folder that "
+            "all of them read"
         )
 
 
 def prepare(directory: pathlib.Path, recipe: Recipe, done) -> None:
-    """Tidies up after killed runs, and writes the recipe."""
+    """Removes what killed runs have left, and writes the recipe."""
     checkpoints.set_damaged_aside(directory / run_folder.CHECKPOINTS, done)
     for name in run_folder.WRITTEN_ANEW:
         files.remove_leftovers(directory / name)

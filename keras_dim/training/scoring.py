@@ -1,4 +1,4 @@
-"""Scores of a run, written to its folder, and those of a preset's card."""
+"""Scores a run, and repeats the scores of a preset's card."""
 
 import json
 import math
@@ -20,20 +20,20 @@ from keras_dim.training import run_folder
 from keras_dim.training import tensorboard
 from keras_dim.training.recipe import Recipe
 
-# Most bytes of pixels in float32 that the scores of a run are fitted to.
+# Most bytes of float32 pixels of the images that probes are fitted to.
 MAX_PIXEL_BYTES = 2**30
-# Most percentage points between a card and a measurement: another processor
-# rounds, and a probe learns, a little differently.
+# Most percentage points between a card and a measurement: on another processor
+# rounding, and so the fit of a probe, differs a little.
 TOLERANCE = 0.5
 _DATA = ("source", "split", "test_split")
 
 
 def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
-    """Opens the images to score on, as `evaluation.labelled_images` does."""
+    """Opens a recipe's images to score on by `evaluation.labelled_images`."""
     image_shape = recipe.encoder_shape(recipe.open_source().image_shape)
     split, test_split = recipe.probe_split, recipe.test_split
     if isinstance(split, float):
-        # Another source need not have the split of training.
+        # Another source may not have the split of training.
         whole = "train" if recipe.probe_source else recipe.split
         split, test_split = whole, split
     return evaluation.labelled_images(
@@ -43,7 +43,7 @@ def labelled_images_of(recipe: Recipe) -> evaluation.LabelledImages:
         image_shape=image_shape,
         image_size=recipe.probe_image_size,
         values=recipe.how_read,
-        # The same for every feature, so that scores compare.
+        # Of pixels, not of the feature, so that scores of features compare.
         max_train_images=MAX_PIXEL_BYTES // (4 * math.prod(image_shape)),
     )
 
@@ -57,12 +57,16 @@ def score_run(
 
     Args:
         directory: str or path. The folder of a finished run.
-        images: `LabelledImages`. Defaults to those of the run's recipe, whose
-            errors are those of `evaluation.labelled_images`.
-        report: function that is called with each score as it comes.
+        images: `LabelledImages`. Defaults to those of the run's recipe, see
+            `labelled_images_of`.
+        report: function that is called with each score when it is computed.
 
     Returns:
         list of dicts, see `evaluation.compare_with_untrained`.
+
+    Raises:
+        FileNotFoundError: if the run has not finished.
+        ValueError: as `evaluation.labelled_images` does.
     """
     directory = pathlib.Path(directory)
     recipe = Recipe.load(directory / run_folder.RECIPE)
@@ -93,26 +97,27 @@ def verify(
     tolerance: float | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Runs every score of a preset's card again, and compares.
+    """Computes every score of a preset's card again, and compares.
 
-    The metadata's entry `"data"` names the images: `"source"`, `"split"`,
-    `"test_split"` and, where images are larger than the encoder takes,
-    `"image_size"`. A score may have `"data"` of its own.
+    The entry `"data"` of the preset's metadata names the images: `"source"`,
+    `"split"`, `"test_split"` and, if images are larger than the encoder's
+    input, `"image_size"`. A score may have its own `"data"`.
 
     Args:
         name, directory: see `presets.pretrained`.
         tolerance: float. Most percentage points between card and measurement.
             Defaults to the metadata's `"tolerance"`, or 0.5.
-        report: function that is called with each result as it comes.
+        report: function that is called with each result when it is computed.
 
     Returns:
         list of dicts: `"feature"`, `"probe"`, `"arguments"`, `"card"` and
-        `"measured"` (in `[0, 1]`), `"agrees"`. Of images that are not here,
-        `"measured"` is None, and `"reason"` says why.
+        `"measured"` (in `[0, 1]`), and `"agrees"`. If the images cannot be
+        opened, `"measured"` is None and `"reason"` says why.
 
     Raises:
-        ValueError: for an unknown or damaged preset, metadata that do not say
-            how to repeat the scores, and where none of the images are here.
+        ValueError: for an unknown or damaged preset, and metadata that do not
+            say how to repeat the scores.
+        ValueError, FileNotFoundError: if none of the images can be opened.
     """
     checks.at_least(0, **checks.given(tolerance=tolerance))
     encoder = presets.pretrained(name, directory)
@@ -130,12 +135,11 @@ def verify(
         data = score["data"] if isinstance(score["data"], dict) else {}
         if missing := {*_DATA, "arguments"} - {*data, *score}:
             raise ValueError(
-                f"A score of {name} does not say how to repeat it: its "
-                f"'arguments', or 'data' with {list(_DATA)}. Missing: "
-                f"{sorted(missing)}"
+                f"A score of {name} must have 'arguments', and 'data' with "
+                f"{list(_DATA)}. Missing: {sorted(missing)}"
             )
         scoring.check_arguments(score["probe"], score["arguments"])
-    # Missing data sets are reported before hours of work, not after.
+    # All data sets are opened first: the scores may take hours.
     opened = {}
     for score in scores:
         score["key"] = key = json.dumps(score["data"], sort_keys=True)
@@ -153,13 +157,13 @@ def verify(
             found = {"measured": None, "agrees": False, "reason": str(images)}
         else:
             if of_extracted != wanted:
-                # One at a time: those of a map are large.
+                # Features of maps are large: the old ones are freed first.
                 extracted = None
                 extracted = scoring.Extracted(encoder, images, wanted[1])
                 of_extracted = wanted
             measured = extracted.score(**result)["accuracy"]
             difference = 100 * abs(measured - score["accuracy"])
-            # The tolerance itself is still within it.
+            # Rounding must not exclude a difference equal to the tolerance.
             agrees = difference <= tolerance + 1e-9
             found = {"measured": measured, "agrees": agrees}
         results.append({**result, "card": score["accuracy"], **found})
@@ -169,7 +173,7 @@ def verify(
 
 
 def _opened(about, encoder):
-    """Returns labelled images, or the error where they are not here."""
+    """Returns labelled images, or the error if they cannot be opened."""
     try:
         return evaluation.labelled_images(
             *(about[entry] for entry in _DATA),

@@ -1,7 +1,7 @@
-"""Views and scores of a run, for TensorBoard, beside its terms and board.
+"""Writes the views and scores of a run for TensorBoard.
 
-The terms, the board and every score that a callback puts into the logs are
-written by Keras's own callback.
+The terms, the board and all scores that callbacks add to the logs are written
+by Keras's own callback.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def callback(directory: pathlib.Path) -> keras.callbacks.TensorBoard:
 
 
 def write_views(directory: pathlib.Path, picture: Any) -> None:
-    """Writes the `PIL.Image` of images and their views, as of step 0."""
+    """Writes the `PIL.Image` of images and their views, at step 0."""
     with _summary(directory) as summary:
         pixels = np.asarray(picture.convert("RGB"))
         summary.image("views", pixels[None], step=0)
@@ -36,8 +36,8 @@ def write_scores(
     """Writes scores of `evaluation.compare_with_untrained` as scalars.
 
     They are called `scores/<probe>_<feature>_<labels>_labels`, `..._untrained`,
-    `..._raw_pixels` and, of a run from a trained encoder, `..._start`. A run
-    without the folder gets none.
+    `..._raw_pixels` and, of a run from a trained encoder, `..._start`. Without
+    the folder of a run's TensorBoard nothing is written.
     """
     if not (directory / run_folder.TENSORBOARD).is_dir():
         return
@@ -54,7 +54,7 @@ def write_scores(
 
 @contextlib.contextmanager
 def _summary(directory: pathlib.Path) -> Iterator[Any]:
-    """Yields `tf.summary`, which writes to the place of the training's logs."""
+    """Yields `tf.summary`, writing to the folder of the training's logs."""
     folder = directory / run_folder.TENSORBOARD
     summary = keras.callbacks.TensorBoard(folder).summary
     writer = summary.create_file_writer(str(folder / "train"))

@@ -1,4 +1,4 @@
-"""SIGTERM of a scheduler and Ctrl-C, which tell a process to end."""
+"""Handles SIGTERM, as of a scheduler, and Ctrl-C during a training."""
 
 import contextlib
 import pathlib
@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Terminated(SystemExit):
-    """A run was stopped by SIGTERM, after it had written `checkpoint`.
+    """Raised when SIGTERM has stopped a run, which has written `checkpoint`.
 
     It is a `SystemExit`: a script that does not catch it ends without a
     traceback and with `code` 143, which is 128 plus SIGTERM's number.
@@ -28,12 +28,12 @@ class Terminated(SystemExit):
 
 
 class Notice:
-    """Tells by its attribute `came` which signal was received, or None."""
+    """The signal that was received, in the attribute `came`, or None."""
 
     came: int | None = None
 
     def stop(self, checkpoint: pathlib.Path) -> BaseException:
-        """Returns the exception that ends a run with that last checkpoint."""
+        """Returns the exception that ends a run after its last checkpoint."""
         if self.came == signal.SIGINT:
             return KeyboardInterrupt(f"The last checkpoint is {checkpoint}")
         return Terminated(checkpoint)
@@ -41,11 +41,11 @@ class Notice:
 
 @contextlib.contextmanager
 def noticed() -> Iterator[Notice]:
-    """Lets the block go on after SIGTERM or Ctrl-C, and tells it by a notice.
+    """Lets the block continue after SIGTERM or Ctrl-C, and notes the signal.
 
-    The second Ctrl-C interrupts it. After a block without an exception the
-    signal is raised again. In another thread than the main one, where Python
-    handles no signals, they have their usual effect.
+    A second Ctrl-C interrupts the block. If the block ends without an
+    exception, the signal is raised again. Python handles signals only in its
+    main thread; in others they have their usual effect.
     """
     notice = Notice()
     if threading.current_thread() is not threading.main_thread():
@@ -67,7 +67,7 @@ def noticed() -> Iterator[Notice]:
         yield notice
     finally:
         for number, handler in before.items():
-            # None is a handler that was not set by Python, which cannot be set.
+            # None stands for a handler that was not set by Python.
             signal.signal(number, handler or signal.SIG_DFL)
     if notice.came:
         signal.raise_signal(notice.came)

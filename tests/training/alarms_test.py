@@ -72,7 +72,7 @@ def test_the_term_the_layer_and_the_step_are_named():
     assert "\n" not in message
 
 
-def test_where_the_step_was_left_out_the_layer_is_found_at_once():
+def test_the_layer_is_found_after_a_step_that_the_loss_scaling_skipped():
     # With a scaled loss, a step with NaN leaves all weights as they were.
     model = model_that_divides()
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
@@ -84,7 +84,7 @@ def test_where_the_step_was_left_out_the_layer_is_found_at_once():
     assert alarms.non_finite_layers(model) == []
 
 
-def test_a_search_that_fails_does_not_hide_what_is_known():
+def test_an_error_of_the_search_does_not_hide_the_alarm():
     def gone(epoch, step):
         raise OSError("the images\nare gone")
 
@@ -101,7 +101,7 @@ def test_without_the_images_the_step_is_still_named():
     assert error.value.steps == range(2, 3)
 
 
-def test_a_divergence_is_told_from_bad_images():
+def test_a_divergence_is_distinguished_from_bad_images():
     model = model_that_divides()
     before = keras.models.clone_model(model)
     alarm = NonFiniteAlarm(
@@ -116,14 +116,14 @@ def test_finite_numbers_are_no_alarm():
     assert math.isfinite(history["loss"][0])
 
 
-def test_several_steps_to_an_execution_are_told_as_such():
+def test_all_steps_of_an_execution_are_named():
     model = model_that_divides(steps_per_execution=2)
     with pytest.raises(NonFiniteError, match="steps 3 to 4 of") as error:
         fit(model, NonFiniteAlarm())
     assert error.value.steps == range(2, 4)
 
 
-def test_steps_that_were_done_before_count_in_the_first_epoch_alone():
+def test_steps_of_a_resumed_epoch_are_counted_from_its_start():
     alarm = NonFiniteAlarm(first_step=10)
     with pytest.raises(NonFiniteError, match="step 13 of epoch 1"):
         fit(model_that_divides(), alarm)
@@ -138,7 +138,7 @@ def test_steps_that_were_done_before_count_in_the_first_epoch_alone():
         fit(model_that_divides(), alarm, NUMBERS[:4], [Spoil()], epochs=2)
 
 
-def test_weights_that_are_lost_in_the_last_step_are_noticed():
+def test_weights_that_are_not_finite_after_the_last_step_are_found():
     class Spoil(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 1:
@@ -151,7 +151,7 @@ def test_weights_that_are_lost_in_the_last_step_are_noticed():
     assert "step 2 of epoch 1" in str(error.value)
 
 
-def test_a_probe_that_was_not_due_is_no_alarm():
+def test_nan_of_a_probe_that_was_not_run_is_no_alarm():
     class Probe(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["probe"] = float("nan")
@@ -159,7 +159,7 @@ def test_a_probe_that_was_not_due_is_no_alarm():
     fit(model_that_divides(), NonFiniteAlarm(), NUMBERS[:4], [Probe()])
 
 
-def test_where_some_layers_alone_are_hit_the_first_is_named():
+def test_the_first_of_several_broken_layers_is_named():
     class Spoil(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             self.model.layers[-1].bias.assign([0, np.nan])
@@ -174,7 +174,7 @@ def test_where_some_layers_alone_are_hit_the_first_is_named():
     assert alarms.non_finite_layers(model)[0].endswith("last")
 
 
-def test_the_optimizers_numbers_count():
+def test_the_optimizers_variables_are_checked():
     model = model_that_divides()
     model.compile(keras.optimizers.Adam(), "mse")
     model.optimizer.build(model.trainable_variables)
@@ -185,7 +185,7 @@ def test_the_optimizers_numbers_count():
 
 
 @pytest.mark.parametrize("name", ["deep_infomax_local", "amdim"])
-def test_every_part_of_a_method_is_looked_at(name):
+def test_every_layer_of_a_method_is_checked(name):
     model = tiny.make(name)
     batch = {"image": tiny.images()}
     assert alarms.first_non_finite_output(model, batch) is None
@@ -198,7 +198,7 @@ def test_every_part_of_a_method_is_looked_at(name):
         weight.assign(kept)
 
 
-def test_looking_leaves_the_layers_as_they_were():
+def test_the_search_leaves_the_layers_as_they_were():
     model = model_that_divides()
     expected = model.predict(NUMBERS[:4], verbose=0)
     found = alarms.first_non_finite_output(model, NUMBERS)

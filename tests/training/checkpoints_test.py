@@ -34,7 +34,7 @@ def test_a_folder_may_be_a_str(tmp_path):
         ("minutes", float("nan"), "0 or more. Received: nan"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_the_door(
+def test_invalid_arguments_of_a_checkpoint_are_refused(
     tmp_path, name, value, message
 ):
     with pytest.raises(ValueError, match=f"`{name}` must.*{message}"):
@@ -42,7 +42,7 @@ def test_what_makes_no_sense_is_refused_at_the_door(
 
 
 @pytest.mark.parametrize("is_chief", [True, False])
-def test_behind_sigterm_every_worker_waits_for_the_others(
+def test_after_sigterm_every_worker_waits_for_the_others(
     is_chief, tmp_path, monkeypatch
 ):
     asked = []

@@ -80,7 +80,7 @@ def test_the_folder_holds_the_classifier_that_was_scored(run):
     )
 
 
-def test_the_encoder_stays_as_it_is(run, encoder):
+def test_the_encoder_is_not_changed(run, encoder):
     for old, new in zip(run[3], encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -110,7 +110,7 @@ def test_some_of_each_class_are_held_out():
     other = classifying._held_out(labels, 0.1, seed=1)
     np.testing.assert_array_equal(is_out, again)
     assert not np.array_equal(is_out, other)
-    with pytest.raises(ValueError, match="no class has two images"):
+    with pytest.raises(ValueError, match="no class has two labelled"):
         classifying._held_out(np.arange(3), 0.1, seed=0)
 
 

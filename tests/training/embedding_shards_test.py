@@ -173,7 +173,7 @@ def test_more_shards_than_images_leave_some_empty(tmp_path, encoder):
     assert {part.dtype for part in features} == {np.dtype("float32")}
 
 
-def test_a_worker_that_is_killed_loses_the_shard_in_hand(tmp_path, encoder):
+def test_a_killed_worker_loses_only_its_current_shard(tmp_path, encoder):
     source = array_file(tmp_path)
     encoder.save(tmp_path / "tiny.keras")
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
@@ -202,7 +202,7 @@ def test_a_worker_that_is_killed_loses_the_shard_in_hand(tmp_path, encoder):
     assert_same_bytes(broken, unbroken)
 
 
-def test_a_shard_may_be_written_twice_at_once(tmp_path, encoder):
+def test_a_shard_may_be_written_by_two_workers_at_once(tmp_path, encoder):
     source = array_file(tmp_path)
     out, alone = tmp_path / "out", tmp_path / "alone"
     others = []
@@ -220,7 +220,7 @@ def test_a_shard_may_be_written_twice_at_once(tmp_path, encoder):
     assert_same_bytes(out, alone)
 
 
-def test_what_is_done_is_passed_over_whatever_the_batch_size(tmp_path, encoder):
+def test_existing_shards_are_skipped_whatever_the_batch_size(tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", batch_size=2, num_shards=3)
     seen = []
@@ -253,7 +253,7 @@ def test_what_is_done_is_passed_over_whatever_the_batch_size(tmp_path, encoder):
         ({"encoder": "other"}, "encoder was {'sha256': "),
     ],
 )
-def test_what_would_change_the_features_is_refused(
+def test_another_embedding_in_the_same_folder_is_refused(
     change, message, tmp_path, encoder
 ):
     same = {
@@ -335,7 +335,7 @@ def test_other_record_files_of_the_same_names_are_refused(tmp_path, encoder):
 
 
 @pytest.mark.parametrize("holds", ["other files", "no folder"])
-def test_other_files_are_left_alone(holds, tmp_path, encoder):
+def test_a_folder_of_other_files_is_refused(holds, tmp_path, encoder):
     output = tmp_path / "out"
     if holds == "no folder":
         output.write_text("mine")
@@ -361,7 +361,7 @@ def test_other_files_are_left_alone(holds, tmp_path, encoder):
         ({"num_workers": 2}, "pass `num_shards`"),
     ],
 )
-def test_workers_and_shards_that_make_no_sense_are_refused(
+def test_invalid_workers_and_shards_are_refused(
     arguments, message, tmp_path, encoder
 ):
     with pytest.raises(ValueError, match=message):
@@ -369,7 +369,7 @@ def test_workers_and_shards_that_make_no_sense_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_embedding_is_not_read_before_it_is_whole(tmp_path, encoder):
+def test_an_incomplete_embedding_is_not_read(tmp_path, encoder):
     embed(
         encoder,
         array_file(tmp_path),
@@ -383,7 +383,7 @@ def test_an_embedding_is_not_read_before_it_is_whole(tmp_path, encoder):
         read_embedding(tmp_path / "out")
 
 
-def test_what_is_no_embedding_in_shards_is_not_read(tmp_path):
+def test_a_folder_without_an_embedding_in_shards_is_refused(tmp_path):
     with pytest.raises(ValueError, match="There is no embed.json"):
         read_embedding(tmp_path)
 
@@ -403,7 +403,7 @@ def test_what_is_no_embedding_in_shards_is_not_read(tmp_path):
         '{"num_shards": 1000000000000}',
     ],
 )
-def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
+def test_a_damaged_manifest_is_refused_in_one_line(text, tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", num_shards=2)
     (tmp_path / "out" / "embed.json").write_text(text)
@@ -416,7 +416,7 @@ def test_a_damaged_manifest_is_one_line(text, tmp_path, encoder):
             use()
 
 
-def test_what_differs_is_named_in_one_line(tmp_path, encoder):
+def test_differences_are_named_in_one_line(tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", num_shards=2)
     path = tmp_path / "out" / "embed.json"
@@ -426,7 +426,7 @@ def test_what_differs_is_named_in_one_line(tmp_path, encoder):
         embed(encoder, source, tmp_path / "out", num_shards=2)
 
 
-def test_the_manifest_tells_what_the_features_are_of(tmp_path, encoder):
+def test_the_manifest_identifies_the_features(tmp_path, encoder):
     source = array_file(tmp_path)
     embed(encoder, source, tmp_path / "out", "fc", num_shards=2)
 

@@ -71,7 +71,7 @@ def test_unreadable_images_are_listed(photos, tmp_path, encoder):
     ]
 
 
-def test_images_that_are_no_files_have_an_index(tmp_path, encoder):
+def test_images_of_an_array_are_listed_by_index(tmp_path, encoder):
     images = tiny_images.pixels(0, (5, 8, 8, 3))
     np.save(tmp_path / "x.npy", images)
     seen = []
@@ -92,7 +92,7 @@ def test_images_that_are_no_files_have_an_index(tmp_path, encoder):
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_an_encoder_of_any_size_is_told_so(tmp_path, monkeypatch):
+def test_the_log_names_an_encoder_for_any_size(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(logging, "info", told.append)
     images = keras.Input((None, None, 3))
@@ -131,3 +131,18 @@ def test_nothing_is_overwritten(photos, tmp_path, encoder):
 
     with pytest.raises(ValueError, match="Nothing is overwritten"):
         embed(encoder, photos, tmp_path / "out")
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5])
+def test_a_batch_of_no_images_is_refused(tmp_path, encoder, batch_size):
+    # A negative one wrote shards without rows.
+    np.save(tmp_path / "x.npy", tiny_images.pixels(0, (5, 8, 8, 3)))
+    with pytest.raises(ValueError, match="`batch_size` must be an integer"):
+        embed(
+            encoder,
+            tmp_path / "x.npy",
+            tmp_path / "out",
+            batch_size=batch_size,
+            num_shards=2,
+        )
+    assert not (tmp_path / "out").exists()

@@ -55,7 +55,7 @@ def test_networks_within_an_encoder_compute_in_float32_too(images):
     assert not ours.synchronized
 
 
-def test_batch_norms_for_use_are_alone():
+def test_batch_norms_are_no_longer_synchronized():
     image = keras.Input((8, 8, 3))
     norm = keras.layers.BatchNormalization(synchronized=True)(image)
     ours = in_float32(keras.Model(image, {"norm": norm}))
@@ -63,7 +63,7 @@ def test_batch_norms_for_use_are_alone():
     assert not ours.layers[-1].synchronized
 
 
-def test_functions_among_the_layers_are_copied_too():
+def test_operations_of_keras_are_copied_too():
     image = keras.Input((8, 8, 3))
     padded = keras.ops.pad(image, [[0, 0], [0, 0], [0, 0], [0, 2]])
     encoder = keras.Model(
@@ -122,7 +122,9 @@ def test_a_run_that_has_not_finished_gives_its_last_checkpoint(
         ("notes.txt", b"text", ValueError, "neither a run nor a preset"),
     ],
 )
-def test_what_is_no_encoder_is_refused(tmp_path, name, content, error, message):
+def test_files_without_an_encoder_are_refused(
+    tmp_path, name, content, error, message
+):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     where = tmp_path / name if name == "x.keras" else tmp_path

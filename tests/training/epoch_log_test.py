@@ -7,7 +7,7 @@ from keras_dim.training.epoch_log import EpochLog
 WHOLE = "epoch,loss\n1,2.5\n2,nan\n"
 
 
-def test_a_log_goes_on_behind_the_epochs_that_are_done(tmp_path):
+def test_a_log_continues_after_the_epochs_that_are_done(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(WHOLE)
     log = EpochLog(path, 8, num_epochs_done=1)
@@ -34,7 +34,7 @@ def test_a_log_goes_on_behind_the_epochs_that_are_done(tmp_path):
         WHOLE.replace("2.5", "\udcff"),
     ],
 )
-def test_what_is_no_log_is_refused_in_one_line(tmp_path, text):
+def test_a_file_that_is_no_log_is_refused_in_one_line(tmp_path, text):
     path = tmp_path / "log.csv"
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(ValueError, match="not the log of a run") as error:

@@ -155,7 +155,7 @@ def test_the_encoder_is_that_of_the_last_checkpoint(finished):
     )
 
 
-def test_a_stopped_run_goes_on_to_the_very_same_weights(stopped, finished):
+def test_a_stopped_run_ends_with_exactly_the_same_weights(stopped, finished):
     assert checkpoint_names(stopped) == [
         "epoch_00001.keras",
         "epoch_00002.keras",
@@ -197,7 +197,7 @@ def log_without_seconds(directory):
     ]
 
 
-def test_sigterm_leaves_a_checkpoint_to_go_on_from(finished, tmp_path):
+def test_sigterm_leaves_a_checkpoint_to_continue_from(finished, tmp_path):
     directory = tmp_path / "run"
     before = signal.getsignal(signal.SIGTERM)
     for batch, checkpoint in (
@@ -224,7 +224,7 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_another_number_of_replicas(
+def test_a_run_continues_with_another_number_of_replicas(
     finished, tmp_path, two_replicas
 ):
     for strategy, epoch in (("one", 1), (two_replicas, 2)):
@@ -248,7 +248,7 @@ def test_a_run_goes_on_with_another_number_of_replicas(
     np.testing.assert_allclose(*losses, rtol=2e-4)
 
 
-def test_sigterm_is_no_matter_of_ours_in_another_thread(tmp_path):
+def test_sigterm_keeps_its_effect_in_another_thread(tmp_path):
     handlers = []
     watch = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: handlers.append(
@@ -310,7 +310,9 @@ class Spoil(keras.callbacks.Callback):
             weight.assign(np.full(weight.shape, np.nan))
 
 
-def test_a_run_stops_at_nan_and_goes_on_from_before(finished, tmp_path):
+def test_a_run_stops_at_nan_and_continues_from_an_earlier_checkpoint(
+    finished, tmp_path
+):
     with pytest.raises(NonFiniteError, match="step 5 of epoch 2") as error:
         pretrain(
             tiny_recipe(),
@@ -329,7 +331,7 @@ def test_a_run_stops_at_nan_and_goes_on_from_before(finished, tmp_path):
     )
 
 
-def test_weights_that_are_lost_are_not_saved(tmp_path):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     class SpoilLate(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 3:
@@ -352,7 +354,7 @@ def test_a_run_that_diverges_says_so(tmp_path):
         pretrain(tiny_recipe(learning_rate=1e30), tmp_path, verbose=0)
 
 
-def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
+def test_a_collapsed_run_is_warned_of_in_its_first_epoch(tmp_path, monkeypatch):
     warnings = []
     monkeypatch.setattr(
         logging, "warning", lambda text, *args: warnings.append(text % args)
@@ -375,7 +377,7 @@ def test_a_collapsed_run_is_told_of_in_its_first_epoch(tmp_path, monkeypatch):
     assert float(row["mean_deviation_global"]) == 0
 
 
-def test_images_larger_than_the_encoder_takes_are_watched_too():
+def test_the_board_takes_images_larger_than_the_encoder():
     source = open_source(np.zeros((300, 20, 20, 3), np.uint8))
     model = tiny_recipe().build_model((8, 8, 3))
     board = pretraining._board(model, source)
@@ -393,7 +395,7 @@ class FillDisk(keras.callbacks.Callback):
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_to_go_on_from(
+def test_a_full_disk_leaves_the_last_checkpoint_to_continue_from(
     finished, tmp_path
 ):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -413,9 +415,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_to_go_on_from(
     assert log_without_seconds(tmp_path) == log_without_seconds(finished)
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_set_aside(
-    stopped, monkeypatch
-):
+def test_a_damaged_checkpoint_is_skipped_and_renamed(stopped, monkeypatch):
     warnings = []
     monkeypatch.setattr(
         logging, "warning", lambda text, *args: warnings.append(text % args)
@@ -483,7 +483,7 @@ def test_a_changed_byte_in_a_checkpoint_is_noticed(stopped):
     assert done == (1, 0)
 
 
-def test_a_run_killed_at_its_very_beginning_begins_anew(tmp_path):
+def test_a_run_that_was_killed_at_its_beginning_starts_again(tmp_path):
     leftover = tmp_path / ".recipe-a1b2c3d4.json"
     leftover.write_text("{")
 
@@ -515,7 +515,9 @@ def test_a_run_is_resumed_with_its_own_recipe_only(finished):
         pretrain(tiny_recipe(learning_rate=1e-2), finished, resume=True)
 
 
-def test_a_run_goes_on_as_one_of_another_length(finished, tmp_path, caplog):
+def test_a_run_is_resumed_with_another_number_of_epochs(
+    finished, tmp_path, caplog
+):
     copy = shutil.copytree(finished, tmp_path / "run")
     with pytest.raises(ValueError, match="has done 3 epochs.*epochs=2"):
         pretrain(tiny_recipe(epochs=2), copy, resume=True, verbose=0)
@@ -538,7 +540,7 @@ def test_a_run_goes_on_as_one_of_another_length(finished, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("method", ["deep_infomax", "byol"])
-def test_nothing_is_lost_where_the_length_changes(method):
+def test_all_state_is_kept_when_the_number_of_epochs_changes(method):
     how = {"schedule": "constant", "views": "byol"}
     how |= {"method": {"name": "byol", "units": 4, "hidden_units": 4}}
     if method == "deep_infomax":
@@ -584,18 +586,18 @@ def test_a_run_starts_from_a_trained_encoder(finished, tmp_path):
         np.testing.assert_array_equal(one, other)
     assert_same_bits(model.encoder.get_weights(), trained)
     recipe = tiny_recipe(image_size=12, crop_size=12, **how)
-    with pytest.raises(ValueError, match="`start_from` needs the encoder of"):
+    with pytest.raises(ValueError, match="`start_from` must be of the"):
         pretrain(recipe, tmp_path / "other", verbose=0)
     assert not (tmp_path / "other").exists()
 
 
-def test_a_tuple_in_a_recipe_is_the_list_that_was_written(tmp_path):
+def test_a_tuple_in_a_recipe_equals_its_list_in_json(tmp_path):
     recipe = tiny_recipe(schedule={"name": "steps", "boundaries": (0.5, 0.75)})
     recipe.save(tmp_path / "recipe.json")
     resuming.check(tmp_path, recipe, resume=True)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years")
 
     with pytest.raises(ValueError, match="not empty and holds no run"):
@@ -661,7 +663,7 @@ def left_alone(monkeypatch):
     return lost
 
 
-def test_a_worker_whose_chief_never_began_says_so(tmp_path, left_alone):
+def test_a_worker_without_its_chief_raises_an_error(tmp_path, left_alone):
     with pytest.raises(WorkerLostError, match="A worker has died"):
         pretrain(tiny_recipe(), tmp_path / "run", strategy="one")
     assert not (tmp_path / "run").exists()
@@ -679,7 +681,7 @@ def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
         pretrain(tiny_recipe(), stopped, resume=True, strategy="one")
 
 
-def test_the_precision_of_training_ends_with_it(tmp_path, monkeypatch):
+def test_the_dtype_policy_is_restored_after_training(tmp_path, monkeypatch):
     monkeypatch.setattr(distribution, "has_bfloat16_units", lambda: False)
     warnings = []
     monkeypatch.setattr(
@@ -698,7 +700,7 @@ def test_the_precision_of_training_ends_with_it(tmp_path, monkeypatch):
     assert all(layer.compute_dtype == "float32" for layer in computing)
 
 
-def test_a_log_of_another_shape_is_one_error(tmp_path, finished):
+def test_a_damaged_log_is_refused(tmp_path, finished):
     directory = tmp_path / "run"
     shutil.copytree(finished, directory)
     log = directory / "log.csv"
@@ -707,9 +709,7 @@ def test_a_log_of_another_shape_is_one_error(tmp_path, finished):
         pretrain(tiny_recipe(), directory, resume=True, verbose=0)
 
 
-def test_a_record_that_is_damaged_behind_the_survey_is_left_out(
-    tmp_path, monkeypatch
-):
+def test_a_damaged_record_is_left_out(tmp_path, monkeypatch):
     path = tmp_path / "a.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number in range(40):

@@ -9,7 +9,7 @@ from tiny_recipe import tiny_recipe
 from keras_dim.training import Recipe
 
 
-def test_a_recipe_survives_being_written(tmp_path):
+def test_a_recipe_is_saved_and_loaded(tmp_path):
     recipe = tiny_recipe(test_split=None, image_size=8, learning_rate=1 / 3)
     recipe.save(tmp_path / "recipe.json")
 
@@ -44,7 +44,9 @@ def test_a_recipe_cannot_be_changed():
         ("schedule.warmup_epochs", "1", 1),
     ],
 )
-def test_text_becomes_a_value_where_its_name_leads(name, text, value):
+def test_text_becomes_the_value_of_the_argument_that_it_names(
+    name, text, value
+):
     changed = tiny_recipe().replace(**{name: text})
     found = changed.to_dict()
     owners = {
@@ -73,7 +75,7 @@ def test_changes_of_a_part_leave_the_recipe_it_came_from():
     assert json.dumps(recipe.to_dict()) == before
 
 
-def test_a_part_by_name_alone_forgets_the_arguments_of_another():
+def test_another_part_does_not_inherit_arguments():
     changed = tiny_recipe().replace(optimizer="sgd", critic="concatenate")
 
     assert changed.optimizer == {"name": "sgd"}
@@ -84,12 +86,12 @@ def test_a_part_by_name_alone_forgets_the_arguments_of_another():
     ("changes", "message"),
     [
         ({"epoch": "3"}, "no field 'epoch'. Did you mean 'epochs'"),
-        ({"epochs": "many"}, "'epochs' of a recipe takes int"),
-        ({"epochs": "1.5"}, "'epochs' of a recipe takes int"),
+        ({"epochs": "many"}, "'epochs' of a recipe must be int"),
+        ({"epochs": "1.5"}, "'epochs' of a recipe must be int"),
         ({"epochs": True}, "`epochs` must be an integer"),
-        ({"epochs": [1]}, "'epochs' of a recipe takes int"),
-        ({"epochs": None}, "'epochs' of a recipe takes int"),
-        ({"source": 3}, "'source' of a recipe takes str"),
+        ({"epochs": [1]}, "'epochs' of a recipe must be int"),
+        ({"epochs": None}, "'epochs' of a recipe must be int"),
+        ({"source": 3}, "'source' of a recipe must be str"),
         ({"learning_rate": "nan"}, "`learning_rate` must be above 0"),
         ({"learning_rate": "0"}, "`learning_rate` must be above 0"),
         ({"learning_rate": "1e999"}, "`learning_rate` must be above 0"),
@@ -113,7 +115,7 @@ def test_a_part_by_name_alone_forgets_the_arguments_of_another():
         ({"method": "amdm"}, "Unknown method: 'amdm'. Did you mean 'amdim'"),
         ({"encoder": "vgg"}, "Unknown encoder: 'vgg'"),
         ({"critic": "cosine"}, "Unknown critic: 'cosine'"),
-        ({"critic": "5"}, "'critic' of a recipe takes str"),
+        ({"critic": "5"}, "'critic' of a recipe must be str"),
         ({"critic.unit": 8}, "no argument 'unit'. Did you mean 'units'"),
         ({"gama": 1}, "no field 'gama'. Did you mean 'gamma'"),
         ({"optimizer.lr": 1}, "'adam' has no argument 'lr'"),
@@ -123,7 +125,7 @@ def test_a_part_by_name_alone_forgets_the_arguments_of_another():
         ({"flip": True, "flop": 1}, "no field 'flop'. Did you mean 'flip'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(changes, message):
+def test_invalid_recipes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny_recipe(**changes)
 
@@ -133,7 +135,7 @@ def test_what_makes_no_sense_is_refused(changes, message):
     [
         ({"method": "other"}, "Unknown method"),
         ({"colour": "red"}, "no argument 'colour'"),
-        ({"batch_size": "many"}, "'batch_size' of a recipe takes int"),
+        ({"batch_size": "many"}, "'batch_size' of a recipe must be int"),
     ],
 )
 def test_a_written_recipe_is_checked(tmp_path, changes, message):
@@ -155,7 +157,7 @@ def test_a_written_recipe_is_checked(tmp_path, changes, message):
         ('{"method": "moco", "name": "x"}', "missing .* 'source'"),
     ],
 )
-def test_what_is_no_recipe_is_refused_by_its_path(tmp_path, text, message):
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
     (tmp_path / "recipe.json").write_bytes(
         text.encode("utf-8", "surrogateescape")
     )
@@ -199,7 +201,7 @@ def test_a_warm_up_may_end_in_a_constant_rate():
     assert rates(schedule, (4, 9, 1000)) == pytest.approx([0.25, 0.5, 0.5])
 
 
-def test_a_part_has_its_seed_size_and_steps_from_the_recipe():
+def test_the_recipe_fills_in_seed_size_and_steps_of_a_part():
     recipe = tiny_recipe(
         method="byol", views="byol", image_size=16, seed=7, epochs=5
     )

@@ -41,7 +41,7 @@ def finished(tmp_path_factory):
     return directory
 
 
-def test_a_run_is_scored_beside_raw_pixels_and_its_untrained_encoder(
+def test_a_run_is_scored_with_raw_pixels_and_its_untrained_encoder(
     finished, tmp_path
 ):
     run = shutil.copytree(finished, tmp_path / "run")
@@ -69,7 +69,7 @@ def test_a_run_is_scored_beside_raw_pixels_and_its_untrained_encoder(
     assert scores[0]["raw_pixels"] == scores[1]["raw_pixels"] > 0.9
 
 
-def test_a_run_from_a_trained_encoder_is_scored_beside_that_one_too(
+def test_a_run_from_a_trained_encoder_is_scored_with_that_one_too(
     finished, tmp_path
 ):
     run = shutil.copytree(finished, tmp_path / "run")
@@ -82,7 +82,7 @@ def test_a_run_from_a_trained_encoder_is_scored_beside_that_one_too(
     assert [s["untrained"] for s in scores] != [s["start"] for s in scores]
 
 
-def test_raw_pixels_are_scored_as_anyone_would(finished):
+def test_raw_pixels_are_scored_by_the_same_probe(finished):
     images = labelled_images_of(tiny_recipe())
     encoder = evaluation.raw_pixels_encoder((8, 8, 1))
     found = score(encoder, images, "raw_pixels", "nearest_neighbors", {"k": 1})
@@ -118,7 +118,7 @@ def test_a_score_says_how_to_repeat_it(images):
     json.dumps(first)
 
 
-def test_few_labels_are_as_many_as_they_say(blobs):
+def test_few_labels_are_the_stated_number(blobs):
     result = run_probe(
         *blobs, "linear_probe", {"labels_per_class": 4, "num_draws": 3}
     )
@@ -163,7 +163,7 @@ def test_classes_without_training_images_may_be_left_out(blobs):
     assert all_rows["accuracy"] == expected["accuracy"] / 2
 
 
-def test_few_shots_are_of_labelled_images(blobs):
+def test_few_shot_episodes_have_only_labelled_images(blobs):
     train, labels, test, _ = blobs
     names = np.where(np.arange(10) < 2, -1, 2 + np.arange(10) % 2)
     arguments = {"ways": 2, "shots": 1, "queries": 1, "episodes": 2}
@@ -171,7 +171,7 @@ def test_few_shots_are_of_labelled_images(blobs):
     assert found["num_test"] == 8
 
 
-def test_few_shots_are_of_classes_without_training_images(blobs):
+def test_few_shot_episodes_have_classes_without_training_images(blobs):
     train, labels, test, test_labels = blobs
     features = np.concatenate([test, test + 100, test - 100])
     # The first two classes are those of training: the others can be told.
@@ -199,7 +199,9 @@ def test_few_shots_are_of_classes_without_training_images(blobs):
         ("linear_probe", {"labels_per_class": 31}, "only 30 images of class"),
     ],
 )
-def test_what_a_probe_cannot_do_is_refused(blobs, probe, arguments, message):
+def test_arguments_that_a_probe_does_not_take_are_refused(
+    blobs, probe, arguments, message
+):
     with pytest.raises(ValueError, match=message):
         run_probe(*blobs, probe, arguments)
 
@@ -259,7 +261,7 @@ def test_a_cut_that_the_images_are_too_small_for_is_refused(tmp_path):
         labelled_images(path, image_shape=(8, 8, 3), image_size=6)
 
 
-def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
+def test_of_too_many_training_images_a_sample_is_drawn_and_noted(tmp_path):
     path = write_array(tmp_path / "x.npz", train=20, test=4)
 
     images = labelled_images(
@@ -278,7 +280,7 @@ def test_too_many_training_images_are_drawn_from_and_it_is_said(tmp_path):
     assert sum(len(batch["label"]) for batch in images.test) == 4
 
 
-def test_a_share_is_that_of_a_split_where_there_are_splits():
+def test_a_share_is_one_of_the_images_of_the_split():
     for name in ("probe_split", "test_split"):
         parts = labelled_images_of(tiny_recipe(**{name: "0.2"}))
         assert "; 287 of 1,437 images drawn for test" in parts.note

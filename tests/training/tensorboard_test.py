@@ -54,7 +54,7 @@ def test_the_picture_of_views_is_that_of_the_folder(run):
         np.testing.assert_array_equal(shown, saved)
 
 
-def test_scores_stand_beside_those_without_training(run):
+def test_scores_are_written_with_those_without_training(run):
     found = summaries(run)
     scores = {
         tag: (step, float(value))

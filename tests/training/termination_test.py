@@ -16,7 +16,7 @@ def counted():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_block_notices_sigterm_and_goes_on(counted):
+def test_a_block_continues_after_sigterm(counted):
     with pytest.raises(KeyError):
         with termination.noticed() as sigterm:
             assert not sigterm.came
@@ -26,14 +26,14 @@ def test_a_block_notices_sigterm_and_goes_on(counted):
     assert counted == []
 
 
-def test_afterwards_sigterm_does_what_it_did_before(counted):
+def test_afterwards_sigterm_has_its_old_handler(counted):
     with termination.noticed():
         pass
     signal.raise_signal(signal.SIGTERM)
     assert counted == [1]
 
 
-def test_what_a_block_did_not_act_on_is_not_lost(counted):
+def test_a_signal_that_the_block_ignored_is_raised_again(counted):
     with termination.noticed():
         signal.raise_signal(signal.SIGTERM)
         assert counted == []
@@ -53,7 +53,7 @@ def test_the_first_ctrl_c_is_noticed_and_the_second_interrupts():
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_a_script_that_does_not_catch_it_ends_with_143_and_no_trace():
+def test_a_script_ends_with_code_143_without_a_traceback():
     # The module alone, as the package takes seconds to import.
     script = (
         "import runpy, sys\n"

@@ -62,7 +62,7 @@ def edit(preset):
     write(before)
 
 
-def test_a_true_card_is_confirmed_to_the_last_image(preset):
+def test_a_true_card_is_confirmed(preset):
     results = verify("tiny", preset, tolerance=0.0)
 
     assert [result["feature"] for result in results] == ["fc", "local"]
@@ -85,9 +85,7 @@ def test_a_false_card_is_found_out(preset, edit):
     assert all(r["agrees"] for r in verify("tiny", preset, tolerance=1.0))
 
 
-def test_images_that_are_not_here_are_told_and_the_rest_is_measured(
-    preset, edit
-):
+def test_missing_images_are_reported_and_the_others_are_scored(preset, edit):
     missing = {**DATA, "source": "no/such/folder"}
     edit(lambda metadata: metadata["scores"][0].update(data=missing))
 
@@ -98,7 +96,7 @@ def test_images_that_are_not_here_are_told_and_the_rest_is_measured(
     assert second["agrees"]
 
 
-def test_without_any_of_the_images_there_is_nothing_to_verify(preset, edit):
+def test_a_card_none_of_whose_images_are_found_is_refused(preset, edit):
     edit(lambda metadata: metadata["data"].update(source="no/such/folder"))
 
     with pytest.raises((ValueError, FileNotFoundError), match="no/such/folder"):
