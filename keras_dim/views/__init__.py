@@ -7,12 +7,13 @@ Some arguments mean the same in all published views:
     gray_probability: float. Share of views that become grey.
     seed: int or None for a random one.
 
-Where a random box is resized to `image_size`, the views in inference are the
-middle of the image, resized as a whole, its shorter side to 8 / 7 of
-`image_size` (256 for 224), by the same method; `amdim` has sizes of its own.
-Images of up to 32 pixels are taken for those of CIFAR: their shorter side is
-resized to `image_size`, and `moco_v2`, `byol` and `simclr` do not blur them by
-default. Blurs have a standard deviation of 0.1 to 2 pixels.
+If a view is a random box that is resized to `image_size`, the view in inference
+is a central square: the shorter side of the image is resized to 8 / 7 of
+`image_size` (256 for 224) by the same method, and the square is cut out;
+`amdim` has other sizes. For an `image_size` of up to 32, as of CIFAR, the
+shorter side is resized to `image_size` itself, and `moco_v2`, `byol` and
+`simclr` do not blur by default. Blurs have a standard deviation of 0.1 to 2
+pixels.
 """
 
 from keras_dim.views.bands import RandomBandJitter

@@ -10,18 +10,18 @@ from keras_dim import distribution
 
 
 class Augmentation(configurable.Configurable, layers.Layer):
-    """Changes each image of a batch by random numbers of its own; abstract.
+    """Changes each image of a batch by its own random numbers; abstract.
 
     A subclass states how many numbers an image needs (`num_draws`) and how
-    they change it (`augment`), and hands on its seed and, where it changes a
-    share of the images alone, their `probability`. In inference images stay as
-    they are unless it overrides `infer`. Each replica draws for the whole batch
+    they change it (`augment`). It passes on its seed and, if it changes only a
+    share of the images, their `probability`. In inference images are not
+    changed unless it overrides `infer`. Each replica draws for the whole batch
     and keeps its own rows. In TensorFlow, one seed gives the same numbers
-    eagerly and in a graph, and others under XLA.
+    eagerly and in a graph, and other numbers under XLA.
 
-    Images have shape `(batch, height, width, channels)` and lie in [0, 255],
-    before and after. They become float32, whatever the policy, except where a
-    subclass only moves pixels (`moves_pixels`).
+    Images are `(batch, height, width, channels)` in [0, 255], before and
+    after. They become float32 under any policy, unless a subclass only moves
+    pixels (`moves_pixels`).
     """
 
     num_draws = 1
@@ -33,7 +33,7 @@ class Augmentation(configurable.Configurable, layers.Layer):
         self.probability = probability
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
-        # There are no weights to wait for.
+        # There are no weights to build.
         self.built = True
 
     def augment(self, images, draws):
@@ -72,7 +72,7 @@ def in_turn(augmentations, images, training):
 
 
 def check_images(images_shape):
-    """Raises a `ValueError` unless this is the shape of a batch of images."""
+    """Raises a `ValueError` for shapes other than that of a batch of images."""
     if len(images_shape) != 4 or None in tuple(images_shape)[1:]:
         raise ValueError(
             "Images must come in batches (batch, height, width, channels) of "
@@ -80,12 +80,12 @@ def check_images(images_shape):
         )
 
 
-def refuse_no_rgb(layer, channels, *what):
-    """Raises a `ValueError` for bands that are neither grey nor colour."""
-    if what and channels not in (1, 3):
+def refuse_other_bands(layer, channels, *changes):
+    """Raises a `ValueError` for changes of bands other than grey and colour."""
+    if changes and channels not in (1, 3):
         raise ValueError(
-            f"{type(layer).__name__} changes {' and '.join(what)}, which only "
-            f"red, green and blue have. Received: {channels} channels. "
+            f"{type(layer).__name__} changes {' and '.join(changes)}, which "
+            f"only red, green and blue have. Received: {channels} channels. "
             "views.any_bands takes any number of them"
         )
 
@@ -101,7 +101,7 @@ def check_ranges(**ranges):
 
 
 def uniform(draws, low, high):
-    """Stretches draws from [0, 1) to [low, high)."""
+    """Scales draws from [0, 1) to [low, high)."""
     return low + (high - low) * draws
 
 
@@ -112,6 +112,6 @@ def factors(draws, strength):
 
 def integers(draws, count):
     """Turns draws from [0, 1) into equally likely ints, 0 to `count - 1`."""
-    # A draw that float32 has rounded up to 1 would give `count` itself.
+    # Rounding to float32 can give a draw of 1.
     found = ops.minimum(ops.floor(draws * count), count - 1.0)
     return ops.cast(found, "int32")

@@ -1,4 +1,4 @@
-"""Changes of values that hold for any number of bands, and do not clip."""
+"""Changes of values for any number of bands, without clipping."""
 
 import math
 
@@ -13,10 +13,10 @@ from keras_dim.views import augmentation
 class RandomBandJitter(augmentation.Augmentation):
     """Changes brightness and contrast without clipping; never in inference.
 
-    Values are multiplied by a factor, drawn for each image and the same for
-    all of its bands, whose ratios stay; then the distance of each band to its
-    own mean is multiplied by another one. Factors are uniform in `[max(0, 1 -
-    strength), 1 + strength]`. `ColorJitter` clips, and takes the contrast
+    All bands of an image are multiplied by one factor, which keeps their
+    ratios; then the distance of each band to its own mean is multiplied by
+    another factor. Both are drawn for each image, uniform in `[max(0, 1 -
+    strength), 1 + strength]`. `ColorJitter` clips, and changes the contrast
     about the mean of all bands.
 
     Args:
@@ -68,13 +68,13 @@ class RandomNoise(augmentation.Augmentation):
         self.deviation = deviation
 
     def check(self, images_shape):
-        # `draw` is called after this: a draw for each value of an image.
+        # `call` draws after this check: once for each value of an image.
         self.num_draws = 2 + math.prod(images_shape[1:])
 
     def augment(self, images, draws):
         strengths = 255.0 * self.deviation * draws[:, 1]
         strengths = ops.where(draws[:, 0] < self.probability, strengths, 0.0)
-        # The inverse of the normal distribution is infinite at 0 and 1.
+        # The inverse of the error function is infinite at -1 and 1.
         uniform = ops.clip(2.0 * draws[:, 2:] - 1.0, -0.999999, 0.999999)
         noise = math.sqrt(2.0) * ops.erfinv(uniform)
         noise = ops.reshape(noise, (-1, *images.shape[1:]))

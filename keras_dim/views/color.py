@@ -1,4 +1,4 @@
-"""Colours changed at random: jitter, grey and inverted images."""
+"""Random changes of colours: jitter, grey, dropped and inverted values."""
 
 import itertools
 
@@ -14,10 +14,10 @@ ORDERS = tuple(itertools.permutations(range(4)))
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class RandomGrayscale(augmentation.Augmentation):
-    """Takes the colours out of images; never in inference.
+    """Turns images into grey ones of three equal channels; never in inference.
 
-    Grey images keep three channels, all alike. Images of one channel have no
-    colours, and pass through; other numbers of channels are refused.
+    Images of one channel are not changed; other numbers of channels are
+    refused.
 
     Args:
         probability: float. Share of images that become grey.
@@ -28,8 +28,8 @@ class RandomGrayscale(augmentation.Augmentation):
         super().__init__(seed, probability, **kwargs)
 
     def check(self, images_shape):
-        what = ["colours"] if self.probability else []
-        augmentation.refuse_no_rgb(self, images_shape[-1], *what)
+        changes = ["colours"] if self.probability else []
+        augmentation.refuse_other_bands(self, images_shape[-1], *changes)
 
     def augment(self, images, draws):
         if images.shape[-1] != 3:
@@ -45,13 +45,13 @@ class RandomChannelDrop(augmentation.Augmentation):
     """Drops all channels but one, drawn for each image; never in inference.
 
     Dropped channels become 127.5, the middle of the grey levels. Images of one
-    channel pass through.
+    channel are not changed.
 
     Args:
         probability: float. Share of images that are changed. Defaults to 1.
         seed: int or None for a random one.
-        drops_one: bool. Whether only the channel that is drawn is dropped.
-            Defaults to `False`.
+        drops_one: bool. Whether only the drawn channel is dropped, and the
+            others are kept. Defaults to `False`.
     """
 
     num_draws = 2
@@ -73,16 +73,17 @@ class RandomChannelDrop(augmentation.Augmentation):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class RandomSolarize(augmentation.Augmentation):
-    """Inverts the pixels from a threshold on; never in inference.
+    """Inverts values of a threshold or more; never in inference.
 
     Args:
-        threshold: float. Grey level, of 0 to 255. Defaults to 128.
+        threshold: float. Grey level from 0 to 255. Defaults to 128.
         probability: float. Share of images that are changed. Defaults to 1.
         seed: int or None for a random one.
     """
 
     def __init__(self, threshold=128.0, probability=1.0, seed=None, **kwargs):
         super().__init__(seed, probability, **kwargs)
+        checks.between(0, 255, threshold=threshold)
         self.threshold = threshold
 
     def augment(self, images, draws):
@@ -93,8 +94,8 @@ class RandomSolarize(augmentation.Augmentation):
 
 def to_planes(images):
     """Returns the channels one by one, as tensors `(batch, pixels)`."""
-    # Planes make channels contiguous. The transposition that ends one change
-    # and that which begins the next cancel out in a graph.
+    # Planes make channels contiguous. In a graph, the transpositions at the end
+    # of one change and at the beginning of the next cancel out.
     height, width, channels = images.shape[1:]
     planes = ops.transpose(images, (3, 0, 1, 2))
     planes = ops.reshape(planes, (channels, -1, height * width))
@@ -102,7 +103,7 @@ def to_planes(images):
 
 
 def to_images(planes, images_shape):
-    """Returns planes as images; only the height and width are looked at."""
+    """Returns planes as images of the height and width of `images_shape`."""
     height, width = images_shape[1:3]
     images = ops.reshape(ops.stack(planes), (len(planes), -1, height, width))
     return ops.transpose(images, (1, 2, 3, 0))
@@ -111,8 +112,8 @@ def to_images(planes, images_shape):
 def grey(planes):
     """Returns the grey value, tensor `(batch, pixels)`.
 
-    Red, green and blue are weighted by ITU-R BT.601, as in Pillow. Of other
-    than three channels it is the mean.
+    Red, green and blue are weighted by ITU-R BT.601, as in Pillow. For other
+    numbers of channels it is their mean.
     """
     if len(planes) != 3:
         return sum(planes[1:], planes[0]) / len(planes)
@@ -126,9 +127,9 @@ class ColorJitter(augmentation.Augmentation):
 
     The four change one after the other, in an order drawn for each image. The
     factors are uniform in `[max(0, 1 - strength), 1 + strength]`, the turns of
-    the hue in `[-hue, hue]`. See `jitter`. Saturation and hue, if they are not
-    0, are for colour; images of one channel keep them, other numbers of
-    channels are refused.
+    the hue in `[-hue, hue]`; for the formulas see `jitter`. Saturation and hue
+    do not change images of one channel. Unless they are 0, images of two, four
+    or more channels are refused.
 
     Args:
         brightness, contrast, saturation: float. Strengths, not negative.
@@ -162,14 +163,14 @@ class ColorJitter(augmentation.Augmentation):
 
     def check(self, images_shape):
         colors = {"saturation": self.saturation, "hue": self.hue}
-        what = [name for name, strength in colors.items() if strength]
-        augmentation.refuse_no_rgb(self, images_shape[-1], *what)
+        changes = [name for name, strength in colors.items() if strength]
+        augmentation.refuse_other_bands(self, images_shape[-1], *changes)
 
     def augment(self, images, draws):
         return jitter(images, *self.amounts(draws))
 
     def amounts(self, draws):
-        """Returns the factors, turns and orders that `draws` stand for."""
+        """Returns the arguments of `jitter`, after the images, by `draws`."""
         is_changed = draws[:, 0] < self.probability
         strengths = (self.brightness, self.contrast, self.saturation)
         factors = []
@@ -194,17 +195,20 @@ def jitter(images, brightness, contrast, saturation, turns, order):
         images: float tensor `(batch, height, width, channels)`.
         brightness, contrast, saturation: float tensors `(batch,)`. Factors of
             the pixels, of their distance to the image's mean grey value, and
-            of that to their own grey value.
+            of their distance to their own grey value.
         turns: float tensor `(batch,)`. Shares of the whole circle by which the
             hue turns, from red towards green, in the HSV model.
         order: int tensor `(batch, 4)`. A row of `ORDERS` for each image.
+
+    Returns:
+        float tensor like `images`.
     """
     planes = to_planes(images)
     has_color = len(planes) == 3
     none = ops.ones_like(brightness)
     factors = [none, contrast, saturation if has_color else none, none]
-    # Three steps, contrast, saturation and hue, in each image's order, and the
-    # brightness before the first of them and after each.
+    # Contrast, saturation and hue are three steps in each image's order. The
+    # brightness changes before the first step or after one of them.
     place = ops.argmax(ops.equal(order, BRIGHTNESS), axis=1)[:, None]
     brightness = ops.where(ops.arange(4) == place, brightness[:, None], 1.0)
     steps = ops.arange(3)
@@ -213,13 +217,13 @@ def jitter(images, brightness, contrast, saturation, turns, order):
     )
     factors = ops.take_along_axis(ops.stack(factors, axis=1), kinds, axis=1)
     hue = ops.argmax(ops.equal(kinds, HUE), axis=1)[:, None]
-    # Pixels are `scales * planes`: a brightness only changes the scales, which
-    # the next blend multiplies by anyway. White is 6, as `relu6` clips to
+    # Pixels are `scales * planes`: brightness only changes the scales, by which
+    # the next blend multiplies anyway. White is 6, since `relu6` clips to
     # [0, 6] in one pass.
     scales = brightness[:, :1] * (6.0 / 255.0)
     planes = [ops.minimum(plane, 6.0 / scales) for plane in planes]
-    # The same for the whole batch: two blends, the hue and two more blends,
-    # with factors of 1 where an image does not need them.
+    # All images get two blends, the turn of the hue and two more blends. Blends
+    # that are not in an image's order have factors of 1.
     before, after = (
         [ops.where(is_due, each, 1.0) for each in (factors, brightness[:, 1:])]
         for is_due in (steps < hue, steps > hue)
@@ -254,7 +258,7 @@ def _blend_twice(planes, scales, kinds, factors, brightness):
 
     def blend(step, state):
         *planes, scales = state
-        # A brightness above 1 comes before clipping, one below 1 after it.
+        # Brightness above 1 is applied before clipping, below 1 after it.
         scales = scales * ops.maximum(brightness[step], 1.0)
         levels = grey(planes)
         mean = ops.mean(levels, axis=1, keepdims=True)
@@ -265,8 +269,8 @@ def _blend_twice(planes, scales, kinds, factors, brightness):
         planes = [ops.relu6(scales * plane + base) for plane in planes]
         return *planes, ops.minimum(brightness[step], 1.0)
 
-    # Without a loop, XLA fuses the blends and computes the first one again
-    # wherever the second one reads it.
+    # Without a loop, XLA fuses the blends and recomputes the first one for
+    # each use in the second one.
     *planes, scales = ops.fori_loop(0, 2, blend, (*planes, scales))
     return planes, scales
 
@@ -277,8 +281,8 @@ def _turn_hue(planes, turns, bounds):
     most = ops.maximum(red, ops.maximum(green, blue))
     least = ops.minimum(red, ops.minimum(green, blue))
     chroma = most - least
-    # How far the hue is from red, in sixths of the circle and times chroma,
-    # so that greys need no case of their own: 0 to 3, beyond it downwards.
+    # The distance of the hue from red, from 0 to 3 sixths of the circle in both
+    # directions, times chroma, so that grey needs no case of its own.
     from_red = (chroma - least - red) + green + blue
     from_red = ops.where(green < blue, -from_red, from_red)
     edge = 3.0 * chroma
@@ -289,9 +293,9 @@ def _turn_hue(planes, turns, bounds):
         shift = 6.0 * turns - place
         shift = shift - 6.0 * ops.round(shift / 6.0)
         distance = ops.abs(from_red + chroma * shift)
-        # A channel has its most within a sixth of its own hue, its least from
-        # two sixths on, and falls straight in between. Seen from the opposite
-        # hue, distances beyond half the circle need no case either.
+        # A channel has its largest value within a sixth of its own hue, its
+        # smallest from two sixths on, and is linear in between. Distances from
+        # the opposite hue make those beyond half the circle no special case.
         value = ops.abs(distance - edge) + low
         turned.append(ops.maximum(ops.minimum(value, most), least))
     return turned

@@ -1,4 +1,4 @@
-"""Images whose pixels move to other places: crops, flips, translations."""
+"""Random moves of pixels: crops, flips, turns and translations."""
 
 import keras
 from keras import ops
@@ -9,7 +9,7 @@ from keras_dim.views import augmentation
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class RandomCrop(augmentation.Augmentation):
-    """Cuts a square out of each image at a random place; centred in inference.
+    """Cuts a random square out of each image, the central one in inference.
 
     Args:
         size: int. Height and width of the crop.
@@ -29,7 +29,7 @@ class RandomCrop(augmentation.Augmentation):
         self.padding = padding
 
     def augment(self, images, draws):
-        # Each of the `free + 1` corners is as likely as the next.
+        # All `free + 1` corners are equally likely.
         free = ops.array(self._free(images.shape), "float32")
         return self._crop(images, augmentation.integers(draws, free + 1.0))
 
@@ -50,7 +50,7 @@ class RandomCrop(augmentation.Augmentation):
         return crop(images, corners[:, 0], corners[:, 1], self.size, self.size)
 
     def _free(self, images_shape):
-        """Returns by how many pixels a crop may move down and right."""
+        """Returns how many pixels a crop may move down, and how many right."""
         around = 2 * self.padding - self.size
         return [length + around for length in images_shape[1:3]]
 
@@ -73,7 +73,7 @@ class RandomFlip(augmentation.Augmentation):
     def augment(self, images, draws):
         num_images = ops.shape(images)[0]
         is_mirrored = ops.cast(draws[:, 0] < self.probability, "int32")
-        # Whole images are copied, which is faster than a choice by pixels.
+        # Copying whole images is faster than a choice for each pixel.
         both = ops.concatenate([images, ops.flip(images, axis=2)])
         rows = ops.arange(num_images) + num_images * is_mirrored
         return ops.take(both, rows, axis=0)
@@ -83,7 +83,7 @@ class RandomFlip(augmentation.Augmentation):
 class RandomQuarterTurn(augmentation.Augmentation):
     """Turns images by 0, 90, 180 or 270 degrees; never in inference.
 
-    For images without an up and down, as from above or through a microscope.
+    For images without a top, such as those from a satellite or a microscope.
     Images that are not square are turned by 0 or 180 degrees.
 
     Args:
@@ -109,12 +109,12 @@ class RandomQuarterTurn(augmentation.Augmentation):
 class RandomTranslation(augmentation.Augmentation):
     """Moves images by whole pixels; never in inference.
 
-    How far down and how far right are drawn apart, each of the whole numbers
-    from `-max_pixels` to `max_pixels` as likely as the next. The border is
-    filled by the image's own reflection, which does not repeat the edge.
+    The moves down and right are independent, and uniform among the integers
+    from `-max_pixels` to `max_pixels`. The border is filled by the reflection
+    of the image, which does not repeat the edge.
 
     Args:
-        max_pixels: int. The farthest that an image moves along each axis.
+        max_pixels: int. Largest move along each axis.
         probability: float. Share of images that are moved. Defaults to 1.
         seed: int or None for a random one.
     """
@@ -136,24 +136,24 @@ class RandomTranslation(augmentation.Augmentation):
     def check(self, images_shape):
         if self.max_pixels >= min(images_shape[1:3]):
             raise ValueError(
-                "`max_pixels` must be smaller than the images, which reflect "
-                f"no farther. Received: {self.max_pixels} for images of shape "
+                "`max_pixels` must be smaller than the height and width of the "
+                f"images. Received: {self.max_pixels} for images of shape "
                 f"{tuple(images_shape)}"
             )
 
 
 def crop(images, tops, lefts, height, width):
-    """Cuts a box of `(height, width)` out of each image, of the images' dtype.
+    """Cuts a box of `(height, width)` out of each image, and keeps the dtype.
 
-    Beyond its edges an image goes on as its reflection, which does not repeat
-    the edge. `tops` and `lefts`, the first row and column of each box, are int
-    tensors `(batch,)`, or `(1,)` for all images. They may be negative.
+    An image is continued by its reflection, which does not repeat the edge.
+    `tops` and `lefts`, the first row and column of each box, are int tensors
+    `(batch,)`, or `(1,)` for all images. They may be negative.
     """
     num_images = ops.shape(images)[0]
     old_height, old_width, channels = images.shape[1:]
     rows = _reflect(tops[:, None] + ops.arange(height), old_height)
     columns = _reflect(lefts[:, None] + ops.arange(width), old_width)
-    # Where each pixel lies in the batch: one look-up fetches them all.
+    # One look-up by places in the whole batch fetches all pixels.
     rows = ops.arange(num_images)[:, None] * old_height + rows
     places = rows[:, :, None] * old_width + columns[:, None, :]
     return ops.take(ops.reshape(images, (-1, channels)), places, axis=0)

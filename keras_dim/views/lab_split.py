@@ -1,4 +1,4 @@
-"""Luminance and chrominance of images."""
+"""Splits images into luminance and chrominance."""
 
 import keras
 from keras import layers
@@ -11,9 +11,9 @@ from keras_dim.views import augmentation
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class LabSplit(configurable.Configurable, layers.Layer):
-    """Splits images into their luminance and their two channels of colour.
+    """Splits colour images into luminance and chrominance.
 
-    The same in training and inference.
+    It does the same in training and in inference.
 
     Args:
         color_space: str. `"lab"` is CIE L*a*b* of sRGB pixels; `"ycbcr"` is

@@ -12,9 +12,9 @@ from keras_dim.batches import ValueRange
 class OnRange(configurable.Configurable, layers.Layer):
     """Makes the views of another layer from stored values.
 
-    The values are brought to the scale of 8 bits, on which 0 and 255 are the
-    ends of each band's range, the views are made there, and are brought back.
-    Methods put it around their views where their encoder takes stored values.
+    The values are scaled so that 0 and 255 are the ends of each band's range,
+    the views are made, and scaled back. Methods put this layer around their
+    views if their encoder takes stored values.
 
     Args:
         views: layer from images on the scale of 8 bits to a dict of views.
@@ -37,7 +37,7 @@ class OnRange(configurable.Configurable, layers.Layer):
     def call(self, images, training=False):
         made = self.views(self.scaled(images), training=training)
         return {
-            # Features other than images, such as identities, stay.
+            # Entries that are no images, such as indices, are not scaled.
             name: self._stored(view) if len(view.shape) == 4 else view
             for name, view in made.items()
         }
@@ -48,13 +48,16 @@ class OnRange(configurable.Configurable, layers.Layer):
         return images * ops.array(self._scales) + ops.array(self._offsets)
 
     def _stored(self, images):
-        # A constant band, of scale 0, stays.
+        # A constant band, whose scale is 0, gets its constant back.
         widths = [h - low for low, h in zip(self.low, self.high, strict=True)]
         return images * ops.array(widths) / 255.0 + ops.array(self.low)
 
 
 def on_range(views, values):
-    """Returns views of stored values of a `ValueRange`, or those of `None`."""
+    """Returns views of stored values, or `views` if `values` is `None`.
+
+    `values` is a `ValueRange`. Views that are an `OnRange` already stay.
+    """
     if values is None or isinstance(views, OnRange):
         return views
     return OnRange(views, values.low, values.high)

@@ -1,4 +1,4 @@
-"""Layers that make the views of images by augmentations, and their seeds."""
+"""Layers that make views of images by augmentations, and seeds for these."""
 
 import keras
 import numpy as np
@@ -15,8 +15,8 @@ class SingleView(configurable.Configurable, layers.Layer):
     """Passes images through augmentations, one after the other.
 
     Args:
-        augmentations: list of layers from images to images. None leave the
-            images as they are. Defaults to `()`.
+        augmentations: list of layers from images to images. An empty one
+            does not change images. Defaults to `()`.
 
     Returns, when called with images, a dict with `"image"`.
     """
@@ -36,14 +36,15 @@ class TwoViews(configurable.Configurable, layers.Layer):
     """Makes two views of each image.
 
     Args:
-        augmentations: list of layers from images to images, which draw for
-            each view anew. None leave images as they are. Defaults to `()`.
+        augmentations: list of layers from images to images, which draw anew
+            for each view. An empty one does not change images. Defaults to
+            `()`.
         shared: list of such layers that come first and draw once for both
             views. Defaults to `()`.
-        second: list of such layers for the second view alone, which
-            `augmentations` then leave to them, or `None` for both views
-            alike. They are layers of their own: a layer in both lists would
-            come back from a file as two that draw the same.
+        second: list of such layers that make the second view in place of
+            `augmentations`, or `None` if both views are made alike. No layer
+            may be in both lists, since a saved one would be restored as two
+            that draw the same numbers.
         names: tuple of two str. Defaults to `("view_1", "view_2")`.
 
     Returns, when called with images, a dict with a view under each name. In
@@ -62,17 +63,16 @@ class TwoViews(configurable.Configurable, layers.Layer):
         self.augmentations = list(augmentations)
         self.shared = list(shared)
         self.second = None if second is None else list(second)
+        checks.distinct(2, names=names)
         self.names = tuple(names)
-        if len(set(self.names)) != 2 or len(self.names) != 2:
-            raise ValueError(
-                f"`names` must be two different ones. Received: {names!r}"
-            )
+        if len(self.names) != 2:
+            raise ValueError(f"`names` must be two. Received: {names!r}")
         ids = [id(layer) for layer in self.augmentations]
         in_both = [one.name for one in self.second or () if id(one) in ids]
         if in_both:
             raise ValueError(
-                "`second` must be layers of their own. Received some of the "
-                f"`augmentations`: {in_both}"
+                "`second` must have no layers of `augmentations`: make other "
+                f"ones. Received: {in_both}"
             )
 
     def call(self, images, training=False):
@@ -88,11 +88,11 @@ class TwoViews(configurable.Configurable, layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_dim")
 class MultiCrop(configurable.Configurable, layers.Layer):
-    """Makes several views of each image, all drawn alike.
+    """Makes several views of each image, all in the same way.
 
     Args:
-        augmentations: list of layers from images to images, which draw for
-            each view anew.
+        augmentations: list of layers from images to images, which draw anew
+            for each view.
         num_crops: int. Number of views, 2 or more.
         shared: list of such layers that come first and draw once for all views.
             Defaults to `()`.
@@ -111,7 +111,7 @@ class MultiCrop(configurable.Configurable, layers.Layer):
 
     def call(self, images, training=False):
         images = augmentation.in_turn(self.shared, images, training)
-        # All in one pass, which compiles as fast as that of a single view.
+        # One pass for all views compiles as fast as one for a single view.
         crops = ops.repeat(images, self.num_crops, axis=0)
         crops = augmentation.in_turn(self.augmentations, crops, training)
         shape = (-1, self.num_crops, *crops.shape[1:])
@@ -120,9 +120,10 @@ class MultiCrop(configurable.Configurable, layers.Layer):
 
 
 def names_of(views, default, most=None):
-    """Returns the `names` of the views that a layer makes, or the default ones.
+    """Returns the `names` of the views that a layer makes, or `default`.
 
-    More than `most`, if that is given, are a `ValueError`.
+    Raises:
+        ValueError: if there are more than `most`, if that is given.
     """
     names = tuple(getattr(views, "names", default))
     if most is not None and len(names) > most:
@@ -134,7 +135,7 @@ def names_of(views, default, most=None):
 
 
 def seeds_from(seed, count):
-    """Returns `count` different seeds, none of them `seed` itself, or None.
+    """Returns `count` different seeds made from `seed`; from `None`, `None`s.
 
     Layers that share one seed would all draw the same numbers.
     """

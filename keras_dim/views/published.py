@@ -1,4 +1,4 @@
-"""The views of published methods, by the name of the method, and others."""
+"""The views of published methods, and `any_bands`, of no publication."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from keras_dim.views.pipelines import seeds_from
 from keras_dim.views.resampling import RandomGaussianBlur
 from keras_dim.views.resampling import RandomResizedCrop
 
-# By image size: the size of images in inference, and the turn of the hue.
+# By image size: `inference_size` and the largest turn of the hue.
 AMDIM_SIZES = {32: (None, 0.2), 64: (70, 0.2), 128: (146, 0.1)}
 CIFAR_SIZE = 32
 
@@ -28,14 +28,17 @@ CIFAR_SIZE = 32
 def dim(crop_size=None, crop_padding=0, flip=False, seed=None):
     """Returns the views of Deep InfoMax.
 
-    The paper leaves CIFAR-10 and Tiny ImageNet as they are and takes random
-    crops of 64 pixels with flips of STL-10: `dim(crop_size=64, flip=True)`.
+    The paper does not change CIFAR-10 and Tiny ImageNet. For STL-10 it uses
+    random crops of 64 pixels with flips: `dim(crop_size=64, flip=True)`.
 
     Args:
-        crop_size, crop_padding: int, or None not to crop. See `RandomCrop`.
+        crop_size, crop_padding: int. See `RandomCrop`; a `crop_size` of None,
+            the default, does not crop.
         flip: bool. Whether half of the images are mirrored. Defaults to
             `False`.
         seed: int or None for a random one.
+
+    Reference: [Hjelm et al., 2019](https://arxiv.org/abs/1808.06670).
     """
     crop = None
     if crop_size is not None:
@@ -57,31 +60,31 @@ def amdim(
 ):
     """Returns the views of AMDIM, those of the authors' code.
 
-    Half of the images are mirrored, in both views alike. Then each view for
-    itself: of 32 pixels (CIFAR), four in five images move by up to 4 pixels
-    along each axis; for 64 (STL-10) and 128 (ImageNet, Places205), a box of a
-    ratio of 0.7 to 1.4 is resized to that size, bicubically. Four in five have
-    brightness, contrast and saturation changed by up to 40 % and the hue
-    turned; some become grey.
+    Half of the images are mirrored, the same in both views. All other changes
+    are drawn anew for each view. For 32 pixels (CIFAR), four in five views move
+    by up to 4 pixels along each axis; for 64 (STL-10) and 128 (ImageNet,
+    Places205), a box of a ratio of 0.7 to 1.4 is resized to that size,
+    bicubically. Four in five have brightness, contrast and saturation changed
+    by up to 40 % and the hue turned; some become grey.
 
     In inference both views are the image itself or, for 64 and 128 pixels,
-    the middle of the image resized to 70 and 146.
+    the central square of the image resized to 70 and 146.
 
     Args:
-        image_size: int. 32, 64 or 128. Images come in this size for 32, and
-            in any for 64 and 128.
+        image_size: int. 32, 64 or 128. Images must have this size for 32, and
+            may have any for 64 and 128.
         shared_flip: bool. Whether both views of an image are mirrored, or
             neither. Defaults to `True`.
-        hue: float, or None for 0.2, for 128 pixels 0.1. Share of the circle
-            that the hue turns at most.
+        hue: float, or None for 0.2 (0.1 for 128 pixels). Largest turn of the
+            hue, as a share of the circle.
         min_scale, gray_probability, seed: see `keras_dim.views`.
 
     Reference: [Bachman et al., 2019](https://arxiv.org/abs/1906.00910).
     """
     if image_size not in AMDIM_SIZES:
         raise ValueError(
-            "AMDIM's views have an `image_size` of 32, 64 or 128; build others "
-            f"from `views.TwoViews`. Received: {image_size!r}"
+            "`image_size` of AMDIM's views must be 32, 64 or 128; build other "
+            f"views by `views.TwoViews`. Received: {image_size!r}"
         )
     inference_size, published_hue = AMDIM_SIZES[image_size]
     hue = published_hue if hue is None else hue
@@ -107,7 +110,7 @@ def amdim(
 
 
 def moco_v1(image_size, min_scale=0.2, gray_probability=0.2, seed=None):
-    """Returns the views of MoCo v1, `"query"` and `"key"`, drawn alike.
+    """Returns the views of MoCo v1, `"query"` and `"key"`, made alike.
 
     A box is resized to `image_size`; some become grey; brightness, contrast,
     saturation and hue change by up to 40 %; half are mirrored.
@@ -134,7 +137,7 @@ def moco_v2(
     gray_probability=0.2,
     seed=None,
 ):
-    """Returns the views of MoCo v2, `"query"` and `"key"`, drawn alike.
+    """Returns the views of MoCo v2, `"query"` and `"key"`, made alike.
 
     A box is resized to `image_size`; four in five have brightness, contrast
     and saturation changed by up to 40 % and the hue turned by up to a tenth of
@@ -144,12 +147,12 @@ def moco_v2(
 
     Args:
         image_size, gray_probability, seed: see `keras_dim.views`.
-        min_scale: float, or None for 0.2, up to 32 pixels 0.08.
-        blur_probability: float, or None for 0.5, up to 32 pixels 0. Share of
-            views that are blurred.
+        min_scale: float, or None for 0.2 (0.08 for up to 32 pixels).
+        blur_probability: float, or None for 0.5 (0 for up to 32 pixels). Share
+            of views that are blurred.
 
-    Differs from the authors' code in the blur: a true Gaussian, which Pillow
-    approximates by boxes.
+    Differs from the authors' code in the blur, which is Gaussian; Pillow's,
+    which they use, approximates it by box filters.
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2003.04297).
     """
@@ -174,7 +177,7 @@ def byol(
     gray_probability=0.2,
     seed=None,
 ):
-    """Returns the views of BYOL, `"view_1"` and `"view_2"`, drawn unlike.
+    """Returns the views of BYOL, `"view_1"` and `"view_2"`, made differently.
 
     A box is resized to `image_size`, bicubically; half are mirrored; four in
     five have brightness and contrast changed by up to 40 %, saturation by up
@@ -184,15 +187,15 @@ def byol(
 
     Args:
         image_size, min_scale, gray_probability, seed: see `keras_dim.views`.
-        blur_probabilities: tuple of two floats, or None for `(1.0, 0.1)`, up
-            to 32 pixels `(0.0, 0.0)`, as in solo-learn's CIFAR-10 recipe.
-            Shares of first and of second views.
-        solarize_probabilities: tuple of two floats. Shares of first and of
-            second views. Defaults to `(0.0, 0.2)`.
+        blur_probabilities: tuple of two floats, or None for `(1.0, 0.1)`
+            (`(0.0, 0.0)` for up to 32 pixels, as in solo-learn's CIFAR-10
+            recipe). Shares of the first views and of the second views.
+        solarize_probabilities: tuple of two floats. Shares of the first views
+            and of the second views. Defaults to `(0.0, 0.2)`.
 
-    Differs from the authors' code in the jitter: brightness is multiplied,
-    not added to, and contrast changes about the image's mean grey, not about
-    the mean of each channel.
+    Differs from the authors' code in the jitter: brightness is a factor here,
+    not a summand, and contrast changes about the mean grey of the image, not
+    about the mean of each channel.
 
     Reference: [Grill et al., 2020](https://arxiv.org/abs/2006.07733).
     """
@@ -266,7 +269,7 @@ def instance_discrimination(image_size, min_scale=0.2, seed=None):
 
 
 def cmc(image_size, min_scale=0.2, seed=None):
-    """Returns the view of contrastive multiview coding, before it is split.
+    """Returns the view of contrastive multiview coding, before its split.
 
     A box is resized to `image_size`; half are mirrored.
 
@@ -279,14 +282,15 @@ def cmc(image_size, min_scale=0.2, seed=None):
 
 
 def cpc(image_size, gray_probability=0.0, seed=None):
-    """Returns the view of contrastive predictive coding, before it is cut up.
+    """Returns the view of contrastive predictive coding, before its patches.
 
     A square of `image_size` is cut out at a random place; half are mirrored;
-    some become grey. In inference it is the square in the middle.
+    some become grey. In inference it is the central square.
 
     Args:
         image_size, seed: see `keras_dim.views`.
-        gray_probability: float. 1 in the paper. Defaults to 0.
+        gray_probability: float. Share of grey views, 1 in the paper. Defaults
+            to 0.
 
     Reference: [van den Oord et al., 2018](https://arxiv.org/abs/1807.03748).
     """
@@ -307,21 +311,21 @@ def any_bands(
     num_views=2,
     seed=None,
 ):
-    """Returns views for any number of bands, which stay apart, drawn alike.
+    """Returns views for any number of bands, made alike.
 
     A box is resized to `image_size`, mirrored and turned; in four of five the
     brightness changes, and the contrast of each band about its own mean; some
-    are blurred; noise is added; of some a band is dropped. Nothing is clipped,
-    and no band is mixed with another. Not of a paper.
+    are blurred; noise is added; in some a band is dropped. Nothing is clipped,
+    and no band is mixed with another. These views are from no paper.
 
     Args:
         image_size, min_scale, seed: see `keras_dim.views`.
-        jitter: float. Largest change of brightness and contrast. Defaults to
-            0.4.
-        flip, turns: bool. Whether half of the images are mirrored, and all
-            are turned by a multiple of a quarter. Default to `True`.
-        blur_probability, drop_probability: float. Shares of views. Default to
-            0.2.
+        jitter: float. Largest change of brightness and contrast, as a share.
+            Defaults to 0.4.
+        flip, turns: bool. Whether half of the views are mirrored, and all are
+            turned by a multiple of 90 degrees. Default to `True`.
+        blur_probability, drop_probability: float. Shares of views that are
+            blurred, and of those that lose a band. Default to 0.2.
         noise: float. Largest standard deviation of the noise, as a share of
             the range of values. Defaults to 0.05.
         num_views: int. 1 for methods that take `"image"`, such as Deep InfoMax;
@@ -357,20 +361,20 @@ def cpc_patches(
 
     Two of three channels are dropped; four in five patches have brightness,
     contrast and saturation changed by up to 40 % and the hue turned by up to a
-    fifth of the circle; some become grey. In inference, patches stay as they
-    are.
+    fifth of the circle; some become grey. In inference, patches are not
+    changed.
 
     Args:
-        image_size: int. Height and width of a patch, which do not matter.
+        image_size: int. Height and width of a patch. They have no effect.
         drop_probability: float. Share of patches of which two channels are
             dropped. Defaults to 1.
         gray_probability: float. Share of patches that become grey. Defaults
             to 0.25.
         seed: int or None for a random one.
 
-    Differs from the paper in that patches are not sheared or bent and no
-    changes of AutoAugment are drawn. The strengths of the jitter are those of
-    public versions.
+    Differs from the paper in that patches are not sheared or deformed, and
+    there are no changes of AutoAugment. The strengths of the jitter are those
+    of public implementations.
 
     Reference: [Henaff et al., 2020](https://arxiv.org/abs/1905.09272).
     """
@@ -404,7 +408,7 @@ def multi_crop(
     Args:
         image_size, gray_probability, seed: see `keras_dim.views`.
         num_crops: int. Number of views. Defaults to 20.
-        area: float. Share of the area in a square. Defaults to 0.25.
+        area: float. Share of the image's area in a square. Defaults to 0.25.
         blur_probability, solarize_probability: float. Shares of views that
             are blurred, and of those whose bright pixels are inverted. Default
             to 0.1.
@@ -432,7 +436,7 @@ def simclr(
     gray_probability=0.2,
     seed=None,
 ):
-    """Returns the views of SimCLR, `"view_1"` and `"view_2"`, drawn alike.
+    """Returns the views of SimCLR, `"view_1"` and `"view_2"`, made alike.
 
     A box is resized to `image_size`, bicubically; half are mirrored; four in
     five have brightness, contrast and saturation changed by up to 80 % of
@@ -442,12 +446,13 @@ def simclr(
 
     Args:
         image_size, min_scale, gray_probability, seed: see `keras_dim.views`.
-        strength: float, or None for 1, up to 32 pixels 0.5. Of the jitter.
-        blur_probability: float, or None for 0.5, up to 32 pixels 0, as in the
-            authors' runs on CIFAR-10. Share of views that are blurred.
+        strength: float, or None for 1 (0.5 for up to 32 pixels). Strength of
+            the jitter.
+        blur_probability: float, or None for 0.5 (0 for up to 32 pixels, as in
+            the authors' runs on CIFAR-10). Share of views that are blurred.
 
     Differs from the authors' code in the box: TensorFlow's sampler, which
-    they use, takes none below a tenth of the area, and more small ones; and in
+    they use, draws none below a tenth of the area, and more small ones; and in
     the blur, whose deviation they draw once for a batch.
 
     Reference: [Chen et al., 2020](https://arxiv.org/abs/2002.05709).
@@ -467,13 +472,13 @@ def simclr(
 
 
 def _seeded(seed, *makers, first_seed=0):
-    """Returns layers with a seed each. A maker that is false makes none."""
+    """Returns a layer with its own seed for each maker that is not false."""
     seeds = seeds_from(seed, first_seed + len(makers))[first_seed:]
     return [make(seed=s) for make, s in zip(makers, seeds, strict=True) if make]
 
 
 def _by_size(image_size, value, small, large):
-    """Returns the value or, if it is None, the default for images so large."""
+    """Returns the value or, if it is None, the default for the image size."""
     checks.integers(1, image_size=image_size)
     if value is not None:
         return value
@@ -494,7 +499,7 @@ def _crop(image_size, min_scale, method="bilinear"):
 
 def _blur(probability, image_size=None):
     """Returns the maker of a blur, or None for none."""
-    # Of BYOL and SimCLR: the first odd number that is a tenth or more.
+    # BYOL and SimCLR use the first odd number from a tenth of the image on.
     size = image_size and image_size // 10 // 2 * 2 + 1
     options = {"kernel_size": size, "probability": probability}
     return partial(RandomGaussianBlur, **options) if probability else None

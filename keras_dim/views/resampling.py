@@ -1,7 +1,7 @@
-"""Images resampled: random boxes resized to squares, and Gaussian blur.
+"""Resampling: random boxes resized to squares, and Gaussian blur.
 
-Each new row is a weighted sum of old ones, and each new column likewise, so
-that images are resampled by two batched matrix products.
+Each new row is a weighted sum of old rows, and each new column one of old
+columns, so that two batched matrix products resample images.
 """
 
 import math
@@ -13,12 +13,12 @@ from keras import ops
 from keras_dim import checks
 from keras_dim.views import augmentation
 
-# How many boxes are drawn for an image, of which the first that fits is taken.
+# Number of boxes drawn for an image. The first one that fits is used.
 NUM_TRIES = 10
 
 
 def _bicubic(distances):
-    """Twice Keys' cubic of a = -1/2."""
+    """Returns twice Keys' cubic kernel of a = -1/2, as rows are normalised."""
     # With w falling from 1 to -1 between distances 0 and 2, the outer cubic
     # is w (1 + w)^2, and the inner one 2 w^2 (1 - 2 w) more.
     from_two = ops.relu(2.0 - distances)
@@ -36,11 +36,16 @@ KERNELS = {
 def weights(starts, lengths, size, new_size, method="bicubic"):
     """Returns the weights of old pixels in new ones, along one axis.
 
-    They are those of Pillow's `Image.resize`: the kernel is as wide as the
-    scale asks, so that shrinking does not alias, and pixels beyond the box
-    have no weight. Boxes begin at `starts` and have `lengths`, float tensors
-    `(batch,)` in pixels. The result is float32 `(batch, new_size, size)`; its
-    rows add up to 1.
+    They are those of Pillow's `Image.resize`: kernels widen with the scale, so
+    that shrinking does not alias, and pixels outside the box have no weight.
+
+    Args:
+        starts, lengths: float tensors `(batch,)`. The boxes, in pixels.
+        size, new_size: int. Pixels of the image, and of the resized box.
+        method: str. `"bilinear"` or `"bicubic"`.
+
+    Returns:
+        float32 tensor `(batch, new_size, size)` whose rows add up to 1.
     """
     starts = ops.cast(starts, "float32")[:, None]
     lengths = ops.cast(lengths, "float32")[:, None]
@@ -48,12 +53,12 @@ def weights(starts, lengths, size, new_size, method="bicubic"):
     widths = ops.maximum(scales, 1.0)
     pixels = ops.arange(size, dtype="float32") + 0.5
     centers = starts + (ops.arange(new_size, dtype="float32") + 0.5) * scales
-    # Pixels outside the box move out of every kernel's reach.
+    # Pixels outside the box are moved far away from every kernel.
     is_outside = ops.logical_or(pixels < starts, pixels > starts + lengths)
     pixels = ops.where(is_outside, -1e6, pixels / widths)
     distances = ops.abs(pixels[:, None, :] - (centers / widths)[:, :, None])
     values = KERNELS[method](distances)
-    # Rows that add up to 1 keep the grey of a uniform box.
+    # A uniform box keeps its grey level if rows add up to 1.
     return values / ops.sum(values, axis=-1, keepdims=True)
 
 
@@ -69,12 +74,12 @@ def resample(images, row_weights, column_weights, clip=True):
 
     height, width, channels = images.shape[1:]
     new_height, new_width = row_weights.shape[1], column_weights.shape[1]
-    # Products of one matrix with many would do for weights of batch 1, but
-    # TensorFlow reads beyond their end where oneDNN multiplies.
+    # Weights of batch 1 could be multiplied with all images, but TensorFlow's
+    # product by oneDNN would read beyond their end.
     rows = ops.reshape(
         ops.transpose(images, (0, 1, 3, 2)), (-1, height * channels, width)
     )
-    # Columns first, and each result within range, as Pillow has it: bicubic
+    # As in Pillow, columns come first, and each product is clipped: bicubic
     # weights may be negative.
     rows = ops.matmul(rows, ops.transpose(column_weights, (0, 2, 1)))
     rows = within(rows)
@@ -88,14 +93,14 @@ def resample(images, row_weights, column_weights, clip=True):
 class RandomResizedCrop(augmentation.Augmentation):
     """Cuts a random box out of each image and resizes it to a square.
 
-    The box has an area uniform in `scale`, as a share of the image, and a
+    The area of the box is uniform in `scale`, as a share of the image, and its
     ratio of width to height log-uniform in `ratio`; its sides are rounded to
-    whole pixels. If it does not fit into the image, another one is drawn. If
-    none of ten fits, the box is the largest centred one whose ratio is within
+    whole pixels. If the box does not fit into the image, another one is drawn.
+    If none of ten fits, it is the largest centred box whose ratio is within
     `ratio`.
 
-    In inference, images are resized as a whole, their shorter side to
-    `inference_size`, and the square in the middle is cut out.
+    In inference, the shorter side of the image is resized to
+    `inference_size`, and the central square is cut out.
 
     Args:
         size: int. Height and width of the result.
@@ -163,8 +168,14 @@ class RandomResizedCrop(augmentation.Augmentation):
 def draw_boxes(draws, image_size, scale, ratio):
     """Turns uniform draws into boxes within an image; see `RandomResizedCrop`.
 
-    From `(batch, 2 * NUM_TRIES + 2)` draws in [0, 1) to `(tops, lefts, heights,
-    widths)`, float tensors `(batch,)` of whole numbers.
+    Args:
+        draws: float tensor `(batch, 2 * NUM_TRIES + 2)` in [0, 1).
+        image_size: pair of int. `(height, width)`.
+        scale, ratio: see `RandomResizedCrop`.
+
+    Returns:
+        `(tops, lefts, heights, widths)`, float tensors `(batch,)` of whole
+        numbers.
     """
     height, width = image_size
     areas = augmentation.uniform(draws[:, :NUM_TRIES], *scale)
@@ -189,7 +200,7 @@ def draw_boxes(draws, image_size, scale, ratio):
         middle = ops.floor(free / 2.0)
         return ops.where(some_fits, ops.cast(anywhere, "float32"), middle)
 
-    # The largest box whose ratio is within bounds.
+    # The fallback is the largest box whose ratio is within bounds.
     heights = choose(heights, float(min(height, round(width / ratio[0]))))
     widths = choose(widths, float(min(width, round(height * ratio[1]))))
     tops = place(draws[:, -2], height - heights)
@@ -204,7 +215,7 @@ class RandomGaussianBlur(augmentation.Augmentation):
     Args:
         sigma: tuple of two floats. The kernel's standard deviation is uniform
             between them, in pixels. Defaults to `(0.1, 2.0)`.
-        kernel_size: int, or None for the first odd number that reaches three
+        kernel_size: int, odd, or None for the first size that reaches three
             of the largest standard deviations to each side.
         probability: float. Share of images that are blurred. Defaults to 1.
         seed: int or None for a random one.
@@ -247,16 +258,16 @@ class RandomGaussianBlur(augmentation.Augmentation):
         )
 
     def amounts(self, draws):
-        """Returns the standard deviations that `draws` stand for, or 0."""
+        """Returns the standard deviations by `draws`, 0 for no blur."""
         sigmas = augmentation.uniform(draws[:, 1], *self.sigma)
         return ops.where(draws[:, 0] < self.probability, sigmas, 0.0)
 
     def check(self, images_shape):
         if self.kernel_size // 2 >= min(images_shape[1:3]):
             raise ValueError(
-                "The kernel reaches beyond the reflection of the image: set a "
-                f"smaller `kernel_size`. Received: {self.kernel_size} for "
-                f"images of shape {tuple(images_shape)}"
+                "`kernel_size` must be below twice the height and width of the "
+                f"images. Received: {self.kernel_size} for images of shape "
+                f"{tuple(images_shape)}"
             )
 
 
@@ -264,17 +275,17 @@ def blur_weights(sigmas, size, kernel_size):
     """Returns the weights of old pixels in blurred ones, along one axis.
 
     Images are padded with their reflection, which does not repeat the edge.
-    Standard deviations `(batch,)` are in pixels; 0 leaves an image as it is.
+    Standard deviations `(batch,)` are in pixels; 0 does not change an image.
     The result is float32 `(batch, size, size)`; its rows add up to 1.
     """
     steps = np.arange(kernel_size) - kernel_size // 2
-    # A deviation this small puts all weight on the pixel itself.
+    # Such a small deviation gives all weight to the pixel itself.
     sigmas = ops.maximum(ops.cast(sigmas, "float32"), 1e-3)[:, None]
     kernels = ops.exp(-0.5 * (steps.astype("float32") / sigmas) ** 2)
     kernels = kernels / ops.sum(kernels, axis=1, keepdims=True)
     last = size - 1
     places = last - np.abs(last - np.abs(np.arange(size)[:, None] + steps))
-    # One-hot: the old pixel that each place of the kernel reads.
+    # One-hot vectors of the old pixel that each place of the kernel reads.
     is_read = np.eye(size, dtype="float32")[places.T]
     is_read = is_read.reshape(kernel_size, size * size)
     return ops.reshape(ops.matmul(kernels, is_read), (-1, size, size))

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-# Small images are enlarged, so that they can be seen, in whole steps.
+# Small images are enlarged by a whole factor, up to this size in pixels.
 CELL_SIZE = 96
 GAP = 4
 HEADER = 16
@@ -14,16 +14,16 @@ def show_views(views, images, num_images=8):
     """Draws images and their training views side by side.
 
     Each row shows an image, then its views, then its views drawn once more.
-    Pixels are clipped to [0, 255]. Of one or two channels, the first is shown
-    as grey; of three or more, the first three as red, green and blue. Views
-    that are no images are left out. The random state of the views is restored
-    afterwards.
+    Pixels are clipped to [0, 255]. Images of one or two channels show the first
+    as grey; those of more channels show the first three as red, green and
+    blue. Entries that are no images are left out. The random state of the views
+    is restored afterwards.
 
     Args:
         views: layer from images to a dict of named views, or to images.
         images: array `(images, height, width, channels)` in [0, 255].
-        num_images: int. How many images are drawn, from the first on.
-            Defaults to 8.
+        num_images: int. Number of images to show, from the first on. Defaults
+            to 8.
 
     Returns:
         A `PIL.Image.Image`.
@@ -37,7 +37,7 @@ def show_views(views, images, num_images=8):
         )
     images = images[:num_images]
     columns = [("image", images), *draw_views(views, images)]
-    # Of stored values, all is drawn on the scale of 8 bits.
+    # Stored values are shown on the scale of 8 bits.
     scaled = getattr(views, "scaled", lambda values: values)
     return _grid(
         [(name, ops.convert_to_numpy(scaled(part))) for name, part in columns]
@@ -50,11 +50,11 @@ def draw_views(views, images, num_rounds=NUM_ROUNDS, seed=None):
     Args:
         views, images: see `show_views`.
         num_rounds: int. How often each view is drawn. Defaults to 2.
-        seed: int or None. Draws the same views each time; else those that
-            training would draw next.
+        seed: int, to draw the same views each time, or None for those that
+            training would draw next. Defaults to None.
 
     Returns:
-        list of tuples of a str and an array `(images, height, width,
+        list of pairs of a str and an array `(images, height, width,
         channels)`. The random state of the views is restored.
     """
     drawn = []
@@ -99,7 +99,7 @@ def _grid(columns):
 
 
 def _in_color(image):
-    """Returns bytes of red, green and blue."""
+    """Returns an image as uint8 `(height, width, 3)`."""
     image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1]
     pixels = np.clip(np.round(image.astype("float32")), 0, 255)
     return np.repeat(pixels.astype("uint8"), 3 // pixels.shape[-1], axis=-1)

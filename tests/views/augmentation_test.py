@@ -164,7 +164,7 @@ def test_pixels_stay_in_range_or_are_never_clipped(name, make):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("training", [True, False])
-def test_pixels_are_float32_whatever_the_policy(make, policy, training):
+def test_views_are_float32_under_any_policy(make, policy, training):
     expected = np.array(make()(PIXELS + 0.3, training=training))
     keras.config.set_dtype_policy(policy)
     changed = make()(PIXELS + 0.3, training=training)
@@ -183,7 +183,7 @@ def test_bytes_are_the_same_as_floats(name, make, training):
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
 @pytest.mark.parametrize("training", [True, False])
-def test_any_number_of_channels_will_do(name, make, channels, training):
+def test_any_number_of_channels_is_accepted(name, make, channels, training):
     images = np.repeat(IMAGES, 2, axis=-1)[..., :channels]
     if name in CHANGES_COLORS and channels > 1:
         with pytest.raises(ValueError, match="red, green and blue"):
@@ -193,7 +193,7 @@ def test_any_number_of_channels_will_do(name, make, channels, training):
     assert changed.shape[-1] == channels
 
 
-def test_shapes_are_known_beforehand(make):
+def test_output_shapes_are_static(make):
     layer = make()
     spec = keras.KerasTensor((None, *PIXELS.shape[1:]))
     for training in (True, False):
@@ -218,7 +218,7 @@ def test_unknown_arguments_are_refused(make):
 
 
 @pytest.mark.parametrize("shape", [(10, 12, 3), (2, 8, 10, 12, 3)])
-def test_other_than_batches_of_images_are_refused(make, shape):
+def test_inputs_that_are_no_batches_of_images_are_refused(make, shape):
     with pytest.raises(ValueError, match=r"batches.*Received: shape \("):
         make()(np.zeros(shape, "float32"), training=True)
 
@@ -250,7 +250,7 @@ def test_probabilities_outside_0_to_1_are_refused(layer):
         lambda: views.byol(None),
     ],
 )
-def test_sizes_that_mean_nothing_are_refused(layer):
+def test_invalid_sizes_are_refused(layer):
     with pytest.raises(ValueError, match="integer|`crop_padding` needs"):
         layer()
 

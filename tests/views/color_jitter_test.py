@@ -57,7 +57,7 @@ def test_amounts_are_uniform_within_their_strengths():
     assert_uniform(turns, -0.1, 0.1)
 
 
-def test_amounts_are_drawn_apart():
+def test_amounts_are_independent():
     values, orders = amounts(brightness=1, contrast=1, saturation=1, hue=0.5)
     correlations = np.corrcoef([*values, orders[:, 0]]) - np.eye(5)
     # Five standard deviations.
@@ -72,7 +72,7 @@ def test_every_order_is_as_likely_as_the_next():
     assert np.sum((counts - 1000) ** 2 / 1000) < 70
 
 
-def test_as_many_images_change_as_asked_for():
+def test_the_requested_share_of_images_changes():
     values, _ = amounts(
         brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2, probability=0.8
     )
@@ -98,7 +98,7 @@ def test_turns_change_hues_and_keep_the_value():
     np.testing.assert_allclose(turned.min(-1), images.min(-1), atol=1e-3)
 
 
-def test_images_that_do_not_change_are_themselves():
+def test_unchanged_images_keep_their_exact_pixels():
     layer = views.ColorJitter(0.4, 0.4, 0.4, 0.2, probability=0.0, seed=0)
     # The last digits of float32 at 255.
     np.testing.assert_allclose(layer(IMAGES, training=True), IMAGES, atol=1e-4)
@@ -110,7 +110,7 @@ def test_nothing_changes_in_inference():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_without_colours_only_brightness_and_contrast_change(channels):
+def test_of_grey_images_only_brightness_and_contrast_change(channels):
     images = np.repeat(IMAGES[..., :1], channels, axis=-1)
     none = views.ColorJitter(saturation=1.0, hue=0.5, seed=0)
     if channels == 1:
@@ -126,7 +126,7 @@ def test_without_colours_only_brightness_and_contrast_change(channels):
 @pytest.mark.parametrize(
     "arguments", [{"hue": 0.6}, {"contrast": -0.1}, {"probability": 1.1}]
 )
-def test_senseless_strengths_are_refused(arguments):
+def test_invalid_strengths_are_refused(arguments):
     with pytest.raises(ValueError, match="Received"):
         views.ColorJitter(**arguments)
 

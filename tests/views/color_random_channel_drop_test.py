@@ -6,7 +6,7 @@ from keras_dim import views
 IMAGES = np.random.default_rng(0).integers(0, 256, (3000, 2, 3, 3), "uint8")
 
 
-def test_one_channel_is_kept_in_as_many_images_as_asked_for():
+def test_one_channel_is_kept_in_the_requested_share_of_images():
     layer = views.RandomChannelDrop(0.6, seed=0)
     pixels = np.array(layer(IMAGES, training=True))
 

@@ -7,7 +7,7 @@ from keras_dim import views
 IMAGES = np.random.default_rng(0).integers(0, 256, (4000, 2, 3, 3), "uint8")
 
 
-def test_as_many_images_become_grey_as_asked_for():
+def test_the_requested_share_of_images_becomes_grey():
     layer = views.RandomGrayscale(0.25, seed=0)
     pixels = np.array(layer(IMAGES, training=True))
     is_grey = np.ptp(pixels, axis=-1).max((1, 2)) < 1e-3

@@ -6,7 +6,7 @@ from keras_dim.views import color
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 12, 10, 3), "uint8")
 
 
-def test_planes_make_the_images_again():
+def test_planes_are_converted_back_to_images():
     planes = color.to_planes(IMAGES)
     np.testing.assert_array_equal(color.to_images(planes, IMAGES.shape), IMAGES)
 

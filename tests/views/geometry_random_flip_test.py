@@ -6,7 +6,7 @@ from keras_dim import views
 IMAGES = np.arange(40 * 6 * 7 * 2, dtype="float32").reshape(40, 6, 7, 2)
 
 
-def test_flips_mirror_left_to_right_and_touch_nothing_else():
+def test_flips_mirror_left_to_right():
     flipped = np.array(views.RandomFlip(seed=0)(IMAGES, training=True))
     is_flipped = [
         (after == before[:, ::-1]).all()
@@ -22,7 +22,7 @@ def test_flips_mirror_left_to_right_and_touch_nothing_else():
 
 
 @pytest.mark.parametrize("probability, num_flipped", [(0.0, 0), (1.0, 40)])
-def test_flips_are_as_likely_as_asked_for(probability, num_flipped):
+def test_the_requested_share_of_images_is_mirrored(probability, num_flipped):
     flip = views.RandomFlip(probability, seed=0)
     flipped = np.array(flip(IMAGES, training=True))
     changed = (flipped != IMAGES).any((1, 2, 3))

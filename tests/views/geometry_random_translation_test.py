@@ -25,7 +25,7 @@ def test_every_translation_is_as_likely_as_the_next():
     assert chi_squared < 72
 
 
-def test_as_many_images_move_as_asked_for():
+def test_the_requested_share_of_images_moves():
     moves = translations(10_000, max_pixels=4, probability=0.8)
     stay = (moves == 0).all(axis=1).mean()
     # Of those that may move, one in 81 stays where it is. Within five
@@ -33,7 +33,7 @@ def test_as_many_images_move_as_asked_for():
     assert stay == pytest.approx(0.2 + 0.8 / 81, abs=0.02)
 
 
-def test_what_comes_in_is_the_reflection_without_the_edge():
+def test_the_border_is_filled_by_the_reflection_without_the_edge():
     layer = views.RandomTranslation(4, seed=0)
     image = np.random.default_rng(0).integers(0, 256, (9, 10, 3), "uint8")
     moved = np.array(layer(np.stack([image] * 200), training=True))

@@ -118,7 +118,7 @@ def test_known_colours_have_their_ycbcr(pixel, ycbcr):
     np.testing.assert_allclose(got[0, 0, 0], ycbcr, atol=0.01)
 
 
-def test_a_split_survives_its_configuration():
+def test_a_split_is_restored_from_its_config():
     layer = views.LabSplit("ycbcr")
     again = views.LabSplit.from_config(layer.get_config())
     assert again.color_space == "ycbcr"

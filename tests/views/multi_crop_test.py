@@ -50,7 +50,7 @@ def test_views_belong_to_their_images():
         assert (np.array(view) == images[:, :4, :4]).all()
 
 
-def test_it_comes_back_from_its_config():
+def test_it_is_restored_from_its_config():
     layer = make()
     config = keras.saving.serialize_keras_object(layer)
     copy = keras.saving.deserialize_keras_object(config)

@@ -232,7 +232,7 @@ def test_views_have_their_size_and_differ(name, size):
 
 
 @pytest.mark.parametrize("name", MAKE)
-def test_parts_draw_apart(name):
+def test_parts_draw_independently(name):
     layer = MAKE[name](64, seed=0)
     parts = layer.augmentations + (layer.second or [])
     first = [np.array(part.draw(1000))[:, 0] for part in parts]

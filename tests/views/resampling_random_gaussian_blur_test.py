@@ -48,7 +48,7 @@ def test_the_inside_equals_pillows_convolution(kernel_size):
 
 
 @pytest.mark.parametrize("kernel_size", [1, 7, 19])
-def test_the_border_goes_on_as_its_reflection(kernel_size):
+def test_beyond_the_border_is_its_reflection(kernel_size):
     reach = kernel_size // 2
     border = [(reach, reach), (reach, reach)]
     for got, image, sigma in zip(
@@ -62,11 +62,11 @@ def test_the_border_goes_on_as_its_reflection(kernel_size):
         np.testing.assert_allclose(got, expected, atol=1e-3)
 
 
-def test_without_width_images_stay_the_same():
+def test_a_width_of_zero_changes_nothing():
     np.testing.assert_array_equal(blurred(np.zeros(6), 5), SMALL_IMAGES)
 
 
-def test_widths_are_uniform_and_as_many_as_asked_for():
+def test_widths_are_uniform_for_the_requested_share_of_images():
     layer = views.RandomGaussianBlur((0.5, 1.5), probability=0.3, seed=0)
     sigmas = np.array(layer.amounts(layer.draw(20_000)))
     is_blurred = sigmas > 0
@@ -85,7 +85,7 @@ def test_blurred_images_vary_less():
     assert (blurred.std((1, 2, 3)) < 0.5 * IMAGES.std((1, 2, 3))).all()
 
 
-def test_images_that_are_not_blurred_are_themselves():
+def test_images_that_are_not_blurred_keep_their_exact_pixels():
     layer = views.RandomGaussianBlur(probability=0.0, seed=0)
     np.testing.assert_array_equal(layer(IMAGES, training=True), IMAGES)
 
@@ -96,7 +96,7 @@ def test_nothing_is_blurred_in_inference():
 
 
 @pytest.mark.parametrize("sigma", [(0.0, 1.0), (2.0, 1.0)])
-def test_senseless_widths_are_refused(sigma):
+def test_invalid_widths_are_refused(sigma):
     with pytest.raises(ValueError, match="`sigma`.*Received"):
         views.RandomGaussianBlur(sigma)
 

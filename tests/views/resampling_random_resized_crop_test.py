@@ -92,7 +92,7 @@ def test_boxes_lie_within_the_image():
     "size, expected",
     [((100, 10), (45, 0, 10, 10)), ((10, 100), (0, 45, 10, 10))],
 )
-def test_where_no_box_fits_the_middle_is_taken(size, expected):
+def test_if_no_box_fits_the_middle_is_used(size, expected):
     drawn = boxes(size, (1.0, 1.0), (1.0, 1.0), num_boxes=3)
     np.testing.assert_array_equal(np.stack(drawn, axis=1), [expected] * 3)
 
@@ -139,7 +139,7 @@ def test_inference_takes_the_middle_of_the_resized_image(height, width):
         assert np.abs(middle - np.asarray(expected, "float32")).max() <= 2
 
 
-def test_inference_at_the_own_size_changes_nothing():
+def test_inference_at_the_size_of_the_image_changes_nothing():
     images = RNG.uniform(0, 255, (2, 9, 9, 3)).astype("float32")
     layer = views.RandomResizedCrop(9)
     np.testing.assert_allclose(layer(images), images, atol=1e-3)
@@ -156,7 +156,7 @@ def test_inference_at_the_own_size_changes_nothing():
         {"no_such_argument": 1},
     ],
 )
-def test_senseless_arguments_are_refused(arguments):
+def test_invalid_arguments_are_refused(arguments):
     with pytest.raises(
         (ValueError, TypeError), match="eceived|Unknown|no_such"
     ):

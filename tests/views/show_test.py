@@ -22,7 +22,7 @@ def cells(picture, num_rows, num_columns, size):
     ]
 
 
-def test_rows_begin_with_the_image_and_go_on_with_its_views():
+def test_rows_show_the_image_and_then_its_views():
     layer = views.amdim(32, seed=0)
     picture = views.show_views(layer, IMAGES, num_images=4)
     rounds = [layer(IMAGES[:4], training=True) for _ in range(2)]
@@ -93,6 +93,6 @@ def test_a_failing_view_leaves_the_random_state():
 
 
 @pytest.mark.parametrize("images", [IMAGES[:0], IMAGES[0]])
-def test_nothing_to_show_is_refused(images):
+def test_no_images_to_show_are_refused(images):
     with pytest.raises(ValueError, match="images to show.*Received"):
         views.show_views(views.amdim(32), images)
