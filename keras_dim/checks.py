@@ -1,6 +1,6 @@
 """Checks of arguments. Each raises a `ValueError` of one line.
 
-A check takes values by the names that the message gives them:
+Values are passed by the names that they have in the message:
 
 ```python
 checks.one_of(("constant", "cosine"), schedule=schedule)
@@ -35,27 +35,27 @@ def one_of(known: Iterable[Any], /, **values: Any) -> None:
 
 
 def at_least(minimum: float, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no finite number >= `minimum`."""
+    """Raises a `ValueError` unless values are finite numbers >= `minimum`."""
     _require(lambda value: value >= minimum, f"{minimum} or more", values)
 
 
 def above(minimum: float, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no finite number > `minimum`."""
+    """Raises a `ValueError` unless values are finite numbers > `minimum`."""
     _require(lambda value: value > minimum, f"above {minimum}", values)
 
 
 def below(maximum: float, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no finite number < `maximum`."""
+    """Raises a `ValueError` unless values are finite numbers < `maximum`."""
     _require(lambda value: value < maximum, f"below {maximum}", values)
 
 
 def between(low: float, high: float, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no number in [`low`, `high`]."""
+    """Raises a `ValueError` unless values are numbers in [`low`, `high`]."""
     _require(lambda v: low <= v <= high, f"from {low} to {high}", values)
 
 
 def integers(minimum: int, maximum: float = math.inf, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no integer in that range."""
+    """Raises a `ValueError` unless values are integers in that range."""
     expected = f"an integer from {minimum:,} to {maximum:,}"
     if maximum == math.inf:
         expected = f"an integer, {minimum:,} or more"
@@ -68,9 +68,9 @@ def integers(minimum: int, maximum: float = math.inf, /, **values: Any) -> None:
 
 
 def distinct(minimum: int, /, **values: Any) -> None:
-    """Raises a `ValueError` for what is no tuple of so many different values.
+    """Raises a `ValueError` unless values are tuples of different entries.
 
-    A list is taken for a tuple.
+    Each must be a tuple or list of `minimum` entries or more.
     """
     for name, value in values.items():
         is_right = isinstance(value, tuple | list) and len(value) >= minimum
@@ -82,7 +82,7 @@ def distinct(minimum: int, /, **values: Any) -> None:
 
 
 def shape(expected: tuple[int | None, ...], /, **tensors: Any) -> None:
-    """Raises a `ValueError` for another shape; None stands for any size."""
+    """Raises a `ValueError` for other shapes; None stands for any size."""
     for name, tensor in tensors.items():
         found = tuple(tensor.shape)
         if len(found) != len(expected) or any(
@@ -111,8 +111,8 @@ def keywords(function: Callable, given: Iterable[str], owner: str) -> None:
 def keywords_of(function: Callable) -> list[str]:
     """Returns the names of a function's or class's keyword arguments.
 
-    Where the `__init__` of a class hands `**kwargs` on, those of its base
-    classes count, too.
+    If the `__init__` of a class takes `**kwargs`, they include those of its
+    base classes.
     """
     functions = [function]
     if inspect.isclass(function):
@@ -131,14 +131,14 @@ def keywords_of(function: Callable) -> list[str]:
 
 
 def did_you_mean(value: Any, known: Iterable[Any]) -> str:
-    """Returns `" Did you mean 'this'?"`, or `""` where nothing is near."""
+    """Returns `" Did you mean 'this'?"`, or `""` if no name is similar."""
     names = [name for name in known if isinstance(name, str)]
     near = difflib.get_close_matches(str(value), names, n=3)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def did_you_mean_path(path: str | os.PathLike) -> str:
-    """Returns the words of `did_you_mean` about what lies beside a path."""
+    """Returns `did_you_mean` of a path among the files in its folder."""
     folder, name = os.path.split(os.fspath(path).rstrip(os.sep))
     try:
         beside = os.listdir(folder or ".")
@@ -149,7 +149,7 @@ def did_you_mean_path(path: str | os.PathLike) -> str:
 
 
 def in_one_line(error: Exception) -> str:
-    """Returns the message of an error on one line of at most 200 letters."""
+    """Returns the message of an error on one line of about 200 letters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."
 

@@ -26,7 +26,7 @@ TF_CONFIG = (
     '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# Before and after the message of an error raised within a compiled step.
+# Marks the message of an error that is raised within a compiled step.
 REFUSED = "keras_dim: "
 # Keras adds the arguments of a layer to a message from within it.
 WITHIN_LAYER = (
@@ -38,12 +38,17 @@ WITHIN_LAYER = (
 def strategy(name="auto"):
     """Returns the `tf.distribute` strategy for this machine and its cluster.
 
-    `"one"` is one device. `"mirrored"` takes all GPUs of this machine or,
-    where there is none, all logical CPUs. `"multi_worker"` joins the
-    processes that the environment variable `TF_CONFIG` names, each with all
-    of its own GPUs; call this before TensorFlow does anything else in the
-    process. `"auto"` is `"multi_worker"` if `TF_CONFIG` names several
-    workers, else `"mirrored"` if there are several GPUs, else `"one"`.
+    Args:
+        name: str. Defaults to `"auto"`.
+
+            * `"one"` is one device.
+            * `"mirrored"` is all GPUs of this machine or, if there is none, all
+              logical CPUs.
+            * `"multi_worker"` joins the processes that the environment variable
+              `TF_CONFIG` names, each with all of its own GPUs. Call this before
+              TensorFlow does anything else in the process.
+            * `"auto"` is `"multi_worker"` if `TF_CONFIG` names several workers,
+              else `"mirrored"` if there are several GPUs, else `"one"`.
 
     Returns:
         A `tf.distribute.Strategy`, or `None` for one device on another
@@ -117,21 +122,22 @@ def num_replicas():
 
 
 def has_bfloat16_units():
-    """Whether this machine computes in bfloat16 faster than in float32.
+    """Returns whether this machine has hardware for bfloat16.
 
-    True with an accelerator, or if Linux lists the units of the processor.
+    That is so with an accelerator, or if Linux lists such units of the
+    processor.
     """
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
     units = "avx512_bf16", "amx_bf16"
-    # JAX raises an error where it is asked for GPUs and has none.
+    # Without GPUs, JAX raises an error if it is asked for them.
     devices = keras.distribution.list_devices()
     is_cpu = all(name.startswith("cpu") for name in devices)
     return not is_cpu or any(unit in flags for unit in units)
 
 
 def num_replicas_of(model):
-    """Returns how many replicas train `model`, inside or outside a scope."""
+    """Returns how many replicas train `model`, also outside of their scope."""
     of_model = getattr(model, "distribute_strategy", None)
     return getattr(of_model, "num_replicas_in_sync", 1)
 
@@ -183,15 +189,15 @@ def _gather_function(of_strategy):
 
 
 def is_alone():
-    """Returns whether nothing can be exchanged with another replica."""
+    """Returns whether there is no other replica to exchange tensors with."""
     return num_replicas() == 1 or tf.distribute.in_cross_replica_context()
 
 
 def concat_replicas(tensor):
-    """Concatenates `tensor` over replicas along axis 0. Gradients flow back.
+    """Concatenates `tensor` over replicas along axis 0, with gradients.
 
-    The rows are in the order of the whole batch. That is not the order of the
-    replicas when several workers have several replicas each: see `_places`.
+    Rows are in the order of the whole batch, which differs from that of the
+    replicas if several workers have several replicas each: see `_places`.
     """
     if is_alone():
         return tensor
@@ -274,8 +280,8 @@ def row_numbers(batch_size):
 def draw_for_own_rows(draw, batch_size):
     """Draws random rows for the whole batch and returns this replica's.
 
-    So several replicas, which share one random state, get the numbers that one
-    device would. `draw` is a function of the number of rows. For `batch_size`
+    So several replicas, which share one random state, get the numbers of a run
+    on one device. `draw` is a function of the number of rows. For `batch_size`
     see `first_row`.
     """
     if is_alone():
@@ -300,12 +306,11 @@ def random_rows(draw, batch_size, shape, seed_generator):
 
 
 def split_rows(tensor):
-    """Has each device of a `keras.distribution` hold a part of the rows.
+    """Splits rows among the devices of a `keras.distribution`; same values.
 
-    A compiler that is not told so makes all views on every device, and has
-    every device then train on the whole batch. The values stay the same.
-    Without such a distribution, and for rows that the devices cannot share
-    equally, it returns `tensor` as it is.
+    Without this layout, the compiler makes all views on every device, and every
+    device then trains on the whole batch. Without such a distribution, and if
+    the devices cannot share the rows equally, `tensor` is returned as it is.
     """
     current = keras.distribution.distribution()
     if current is None:
@@ -319,11 +324,11 @@ def split_rows(tensor):
 
 
 def shuffle_rows(tensor, seed_generator):
-    """Deals the rows of all replicas out to them in a new random order.
+    """Shuffles the rows of all replicas among them, without gradients.
 
-    Statistics of a replica's batch then do not tell which of its rows belong
-    together. No gradient flows back. The seed generator is in the same state
-    on all replicas.
+    The statistics of a replica's batch then do not reveal which of its rows
+    belong together. The seed generator must be in the same state on all
+    replicas.
 
     Returns:
         Tensor like `tensor`, and the order of the rows of all replicas, for
@@ -337,14 +342,14 @@ def shuffle_rows(tensor, seed_generator):
 
 
 def unshuffle_rows(tensor, order):
-    """Brings rows back to where they were before `shuffle_rows`."""
+    """Returns rows to their places before `shuffle_rows`."""
     rows = concat_replicas(ops.stop_gradient(tensor))
     rows = ops.take(rows, ops.argsort(order), axis=0)
     return own_rows(rows, ops.shape(tensor)[0])
 
 
 def _batch_sizes(batch_size):
-    """Returns the number of images of each replica."""
+    """Returns the number of rows of each replica."""
     return tf.distribute.get_replica_context().all_gather(
         tf.reshape(tf.cast(batch_size, "int32"), (1,)), axis=0
     )
@@ -353,9 +358,9 @@ def _batch_sizes(batch_size):
 def _places():
     """Returns the place in the whole batch of each replica's part.
 
-    TensorFlow counts replicas worker by worker, but deals the parts of a batch
-    out to one worker after the other: of parts 0, 1, 2, 3, the first of two
-    workers with two replicas each gets 0 and 2, the second 1 and 3.
+    TensorFlow counts replicas worker by worker, but gives the parts of a batch
+    to the workers in turn: of parts 0, 1, 2, 3, the first of two workers with
+    two replicas each gets 0 and 2, the second 1 and 3.
     """
     current = _current_strategy()
     num_workers = 1
@@ -391,8 +396,8 @@ def read_rows(variable, indices):
 def write_rows(variable, indices, rows):
     """Overwrites rows of a Keras variable without copying all of it.
 
-    Where indices are equal, any of their rows may win. All replicas must write
-    the same.
+    For equal indices any of their rows may be kept. All replicas must write
+    the same rows.
     """
     if hasattr(variable.value, "scatter_update"):
         variable.value.scatter_update(tf.IndexedSlices(rows, indices))
@@ -402,9 +407,9 @@ def write_rows(variable, indices, rows):
 
 
 def require_rows(tensor, minimum, message):
-    """Returns a tensor, and raises a `ValueError` for fewer rows than that.
+    """Returns a tensor; raises a `ValueError` for fewer than `minimum` rows.
 
-    It is raised at once for a known number of rows, else when the batch comes,
+    If the number of rows is not static, it is raised in the compiled step,
     within `value_errors`.
     """
     num_rows = tensor.shape[0]
@@ -415,7 +420,7 @@ def require_rows(tensor, minimum, message):
     asserted = tf.debugging.Assert(
         tf.shape(tensor)[0] >= minimum, [refusal(message)]
     )
-    # Eagerly it has been asserted by now.
+    # In eager mode the assertion has run by now, and is None.
     with tf.control_dependencies([] if asserted is None else [asserted]):
         return tf.identity(tensor)
 
@@ -428,20 +433,20 @@ def refuse_no_rows(tensor):
     return require_rows(
         tensor,
         1,
-        "A batch has fewer images than there are replicas. Expected at least "
-        f"one for each of the {num_replicas()} replicas: drop the last, "
+        "A batch has fewer images than there are replicas. Expected one or "
+        f"more for each of the {num_replicas()} replicas: drop the last, "
         "smaller batch (drop_remainder=True), or change the batch size",
     )
 
 
 def refusal(message):
-    """Returns a message that `value_errors` finds in an error of a graph."""
+    """Returns a message with marks by which `value_errors` finds it."""
     return f"{REFUSED}{message}{REFUSED}"
 
 
 @contextlib.contextmanager
 def value_errors():
-    """Raises refusals from a graph or a layer as a `ValueError` of one line."""
+    """Turns errors from graphs and layers into a `ValueError` of one line."""
     try:
         yield
     except Exception as error:
@@ -455,11 +460,11 @@ def value_errors():
 
 
 def after_call(function, tensors):
-    """Returns a batch's `"image"` once a Python function has seen the batch.
+    """Calls a Python function with a batch, and returns its `"image"`.
 
-    For the functions of a `tf.data.Dataset`, on whichever backend. The function
-    takes a dict of NumPy arrays. Its `ValueError` is raised where the batch is
-    taken, within `value_errors`.
+    For functions of a `tf.data.Dataset`, on any backend. `function` takes a
+    dict of NumPy arrays. Its `ValueError` is raised when the batch is read,
+    within `value_errors`.
     """
     import tensorflow as tf
 

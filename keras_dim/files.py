@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files whole or not at all."""
 
 import contextlib
 import errno
@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-# A full disk, a quota, the largest file that a process may write.
+# Errors of a full disk, a quota, and the largest file that a process may write.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# A file system where a file has one name only.
+# Errors of a file system without hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -22,13 +22,13 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path that becomes `path` if the block succeeds.
 
-    Its folder is created. The temporary file lies in it and keeps the suffix,
-    by which some writers choose their format. When the block raises, `path` is
-    left as it was and the temporary file is removed.
+    Its folder is created. The temporary file lies in the same folder and has
+    the same suffix, by which some writers choose their format. If the block
+    raises an error, `path` is not changed and the temporary file is removed.
 
     Raises:
-        OSError: where there is no room for the file, whatever error the writer
-            made of that.
+        OSError: if there is no room for the file, whatever error the writer
+            raises then.
     """
     path = pathlib.Path(path)
     with _room_for(path):
@@ -47,14 +47,14 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def remove_leftovers(path: str | os.PathLike) -> None:
     """Removes temporary files of killed processes that were writing `path`.
 
-    Whoever is writing it now meets a `FileNotFoundError`.
+    A process that is writing it now gets a `FileNotFoundError`.
     """
     path = pathlib.Path(path)
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     name = re.compile(rf"\.{stem}-[a-z0-9_]{{8}}{suffix}")
     for other in path.parent.glob(".*"):
         if name.fullmatch(other.name):
-            # Others may be tidying up, too.
+            # Other processes may remove them, too.
             other.unlink(missing_ok=True)
 
 
@@ -65,7 +65,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     See `atomic_path`.
 
     Raises:
-        ValueError: when there is something at `path` already.
+        ValueError: if `path` exists.
     """
     path = pathlib.Path(path)
     refuse_existing(path)
@@ -97,9 +97,9 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def write_json_once(path: str | os.PathLike, value: Any) -> None:
-    """Writes `value` as JSON, unless there is something at `path` already.
+    """Writes `value` as JSON, unless `path` exists.
 
-    Of several processes that do so at once the first one's file stays.
+    If several processes do so at once, the file of the first one is kept.
     """
     if os.path.lexists(path):
         return
@@ -108,7 +108,7 @@ def write_json_once(path: str | os.PathLike, value: Any) -> None:
             temporary.write_text(_as_json(value), encoding="utf-8")
             _sync(temporary)
             try:
-                # Unlike a rename, this fails where there is one by now.
+                # Unlike a rename, this fails if the file exists by now.
                 os.link(temporary, path)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
@@ -116,7 +116,7 @@ def write_json_once(path: str | os.PathLike, value: Any) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        # Who came first has taken our temporary file for a leftover.
+        # The first process has removed this temporary file as a leftover.
         if not os.path.lexists(path):
             raise
 
@@ -128,7 +128,7 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 def refuse_existing(path: pathlib.Path) -> None:
-    """Raises a ValueError if there is anything at `path`."""
+    """Raises a `ValueError` if `path` exists."""
     if os.path.lexists(path):
         raise ValueError(
             f"Nothing is overwritten. Received: {str(path)!r}, which exists. "
@@ -137,13 +137,13 @@ def refuse_existing(path: pathlib.Path) -> None:
 
 
 def _hidden(path: pathlib.Path) -> pathlib.Path:
-    """Returns a new name beside `path`, of the same suffix."""
+    """Returns a new hidden path in the folder and with the suffix of `path`."""
     return path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
 
 
 @contextlib.contextmanager
 def _room_for(path: pathlib.Path) -> Iterator[None]:
-    """Raises an `OSError` with what to do where the block finds no room."""
+    """Turns errors of a full disk into an `OSError` that says what to do."""
     try:
         yield
     except Exception as error:
@@ -151,15 +151,15 @@ def _room_for(path: pathlib.Path) -> Iterator[None]:
         while cause is not None:
             number = _number_of_no_room(cause)
             if number is not None:
-                told = OSError(
+                full = OSError(
                     f"There is no room for {path} ({os.strerror(number)}). "
                     "Existing files are whole. Free some space, or raise the "
                     "quota, and repeat the command; a training continues with "
                     "--resume."
                 )
-                told.errno = number
-                raise told from error
-            # Writers fail again where they tidy up.
+                full.errno = number
+                raise full from error
+            # Writers may fail again when they close the file.
             cause = cause.__cause__ or cause.__context__
         raise
 
@@ -167,7 +167,7 @@ def _room_for(path: pathlib.Path) -> Iterator[None]:
 def _number_of_no_room(error: BaseException) -> int | None:
     for number in _NO_ROOM:
         reason = os.strerror(number)
-        # As TensorFlow writes it, whose errors have no number, and as Python.
+        # As in messages of TensorFlow, whose errors have no number, and Python.
         texts = (f"; {reason}", f"[Errno {number}] {reason}")
         if getattr(error, "errno", None) == number or any(
             text in str(error) for text in texts
@@ -186,7 +186,7 @@ def _sync(path: str | os.PathLike) -> None:
 
 
 def _sync_folder(folder: str | os.PathLike) -> None:
-    # The rename itself lasts only once the folder is on disk.
+    # The rename is durable only once the folder is on disk.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

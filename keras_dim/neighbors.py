@@ -6,17 +6,21 @@ import numpy as np
 
 from keras_dim import checks
 
-# Similarities in memory at once: 64 MB of them.
+# Number of similarities in memory at once, 64 MB.
 BLOCK = 2**24
-# Most similarities to a group.
+# Most similarities in a group.
 _GROUP = 256
 
 
 def unit_vectors(rows: np.ndarray, who: str = "features") -> np.ndarray:
     """Returns rows of length one, float32 `(num_rows, units + 1)`.
 
-    The last unit is 1 for rows of zeros, else 0: they are equal to each other,
-    and at right angles to all other rows.
+    The last unit is 1 for rows of zeros, else 0. So rows of zeros are equal to
+    each other, and orthogonal to all other rows.
+
+    Args:
+        rows: array of numbers `(num_rows, units)`.
+        who: str. Name of the array in messages.
 
     Raises:
         ValueError: for another shape, no rows or units, or values that are not
@@ -49,21 +53,22 @@ def nearest(
     """Finds the `k` rows of largest cosine to each query.
 
     All pairs are compared: `num_queries * num_rows * units` multiplications.
-    Beside the arrays given and returned it takes about 0.3 GB.
+    It takes about 0.3 GB in addition to its arguments and results.
 
     Args:
         features: array `(num_rows, units)`.
         k: int. Number of neighbours of each query.
         queries: array `(num_queries, units)`. Defaults to None: the rows
-            themselves, none of which is its own neighbour.
+            themselves, where no row is its own neighbour.
 
     Returns:
-        The numbers of the neighbours, int64 `(num_queries, k)`, the nearest
-        first and of equally near ones the first, and their cosines, float32.
+        The row numbers of the neighbours, int64 `(num_queries, k)`, in order of
+        falling cosine, then of rising row number; and their cosines, float32
+        `(num_queries, k)`.
 
     Raises:
         ValueError: for arrays that `unit_vectors` refuses, and for a `k` that
-            is not from 1 to the number of neighbours that there are.
+            is not from 1 to the number of possible neighbours.
     """
     rows = unit_vectors(features)
     of_rows = queries is None
@@ -71,7 +76,7 @@ def nearest(
     checks.shape((None, rows.shape[1]), queries=queries)
     checks.integers(1, max(1, len(rows) - of_rows), k=k)
     if len(rows) == of_rows:
-        raise ValueError("One row alone has no neighbours.")
+        raise ValueError("A single row has no neighbours.")
     indices = np.empty((len(queries), k), np.int64)
     cosines = np.empty((len(queries), k), np.float32)
     for block in blocks(len(queries), len(rows)):
@@ -90,10 +95,10 @@ def nearest(
 
 
 def _least_of_nearest(scores, k):
-    """Returns a score that `k` or a few more of each row reach.
+    """Returns a score that at least `k`, and few more, scores of a row reach.
 
-    It is the k-th largest of the maxima of groups. That takes a third of the
-    time of the k-th largest of all scores.
+    It is the k-th largest maximum of groups of scores, which takes a third of
+    the time of the k-th largest score.
     """
     num_rows = scores.shape[1]
     size = max(1, min(_GROUP, num_rows // (4 * k)))
@@ -103,7 +108,7 @@ def _least_of_nearest(scores, k):
 
 
 def blocks(num_queries: int, num_rows: int) -> Iterator[slice]:
-    """Yields slices of queries whose similarities to all rows fit memory."""
+    """Yields slices of queries whose similarities to all rows fit `BLOCK`."""
     size = max(1, BLOCK // num_rows)
     for start in range(0, num_queries, size):
         yield slice(start, min(start + size, num_queries))

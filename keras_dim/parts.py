@@ -1,4 +1,4 @@
-"""Parts of a method or a recipe by name: `{"name": "adam", "l2": 1e-5}`."""
+"""Makes parts of a method or recipe by name: `{"name": "adam", "l2": 1e-5}`."""
 
 import inspect
 from collections.abc import Callable
@@ -9,21 +9,23 @@ from keras_dim import checks
 
 
 def named(part: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a part as a dict with its `"name"`; a string is the name."""
+    """Returns a part, which may be just its name, as a dict with `"name"`."""
     return {"name": part} if isinstance(part, str) else dict(part)
 
 
 def factory(
     kind: str, registry: Mapping[str, Callable], part: str | Mapping[str, Any]
 ) -> tuple[Callable, dict[str, Any]]:
-    """Returns the function that makes a part, and the part's arguments.
-
-    Raises a `ValueError` for an unknown name or argument, with the nearest one.
+    """Returns the function or class that makes a part, and its arguments.
 
     Args:
         kind: str. The kind of the part in messages, such as `"critic"`.
         registry: mapping from names to functions or classes.
         part: str or mapping. A name; or a dict with `"name"` and arguments.
+
+    Raises:
+        ValueError: for an unknown name or argument; the message has the
+            nearest one.
     """
     arguments = named(part)
     name = arguments.pop("name", None)
@@ -35,11 +37,12 @@ def factory(
 def build(
     kind: str, registry: Mapping[str, Callable], part: Any, **defaults: Any
 ) -> Any:
-    """Makes a part; what is neither a name nor a mapping is one already.
+    """Makes a part; objects that are no name and no mapping are returned.
 
     Args:
         kind, registry, part: see `factory`.
-        **defaults: arguments for a part that takes them and has no others.
+        **defaults: arguments that are passed on if the part takes them and does
+            not set them itself.
     """
     if not isinstance(part, str | Mapping):
         return part

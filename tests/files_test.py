@@ -16,7 +16,7 @@ def leftovers(folder, *expected):
     return sorted(set(os.listdir(folder)) - set(expected))
 
 
-def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path):
+def test_a_finished_block_leaves_only_the_file(tmp_path):
     with files.atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
         assert not (tmp_path / "a.txt").exists()
@@ -263,7 +263,7 @@ def test_the_temporary_file_of_a_killed_process_is_recognised(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_finished_block_leaves_the_folder_and_nothing_else(tmp_path):
+def test_a_finished_block_leaves_only_the_folder(tmp_path):
     with files.atomic_folder(tmp_path / "b" / "run") as temporary:
         assert temporary.parent == tmp_path / "b"
         (temporary / "inner").mkdir()

@@ -1,6 +1,6 @@
-"""Embeds more images than one machine can, with Apache Beam.
+"""Embeds images on many machines, with Apache Beam.
 
-Needs the extra `beam`. `python -m keras_dim.beam --help` is the command.
+It needs the extra `beam`. `python -m keras_dim.beam --help` is the command.
 """
 
 try:

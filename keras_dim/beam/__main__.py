@@ -1,9 +1,9 @@
 """Embeds image files by Apache Beam, on any runner.
 
-Writes Parquet files with the columns path and features, which pandas, Spark and
-every data warehouse read. Beam writes the rows in any order. Files that cannot
-be decoded are listed in skipped*.jsonl, with the reason. All other flags are
-those of Beam, such as --runner and the runner's own.
+Writes Parquet files with the columns path and features, for pandas, Spark and
+data warehouses. Beam writes the rows in any order. Files that cannot be decoded
+are listed in skipped*.jsonl, with the reason. All other flags are those of
+Beam, such as --runner and the flags of the runner.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _SCHEMA = pyarrow.schema(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the pipeline to its end; a user's mistake is exit code 2."""
+    """Runs the pipeline to its end; wrong arguments end with exit code 2."""
     parser = _parser()
     options, others = parser.parse_known_args(arguments)
     try:
@@ -93,23 +93,24 @@ def _parser():
 
 
 def _check(options):
-    """Refuses mistakes before the pipeline begins."""
+    """Raises an error for wrong arguments before the pipeline starts."""
     checks.integers(1, **{"--batch_size": options.batch_size})
     checks.integers(0, **{"--num_shards": options.num_shards})
     SavedModelHandler(options.saved_model, options.feature, 1).load_model()
     if not _matches(_pattern(options.source)):
         raise ValueError(
-            f"No file is called {options.source}, lies in it or matches it."
+            f"There is no file or folder with files {options.source!r}, and "
+            "no file matches it."
         )
     if _matches(f"{options.output}/**"):
         raise ValueError(
-            f"There are files in {options.output}, and nothing is "
-            "overwritten: choose a new folder, or delete them first."
+            f"Nothing is overwritten, and there are files in {options.output}: "
+            "choose a new folder, or delete them first."
         )
 
 
 def _pattern(source):
-    """Returns the pattern of all files in a folder; others as they are."""
+    """Returns the pattern of all files in a folder; else `source` itself."""
     in_folder = f"{source.rstrip('/')}/**"
     is_folder = not glob.has_magic(source) and _matches(in_folder)
     return in_folder if is_folder else source

@@ -31,11 +31,11 @@ _MAIN = "main"
 class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
     """Runs an export on image files, with TensorFlow alone.
 
-    Its signature `encoded_images` decodes pixels of 8 bits. A batch in which an
-    image cannot be decoded is halved until that image is alone, so that the
-    other images get their features. An export without it takes stored values,
-    which are read here and resized to the size that `native` takes. For the
-    arguments see `Embed`.
+    The signature `encoded_images` decodes pixels of 8 bits. A batch with an
+    image that cannot be decoded is halved until that image is alone, so that
+    the other images get their features. An export without this signature takes
+    stored values, which are read here and resized to the size that the
+    signature `native` takes. For the arguments see `Embed`.
     """
 
     def __init__(self, saved_model: str, feature: str, batch_size: int):
@@ -129,7 +129,7 @@ class SavedModelHandler(base.ModelHandler[bytes, Any, Any]):
         return list(values[self._feature].numpy().reshape(len(encoded), -1))
 
     def _of_values(self, signature, images, spec):
-        # Images of any size need not have one size.
+        # If any size is accepted, images may have different sizes.
         if None not in spec.shape[1:]:
             parts = [images]
         else:
@@ -176,7 +176,7 @@ class ImageFiles(beam.PTransform):
             | fileio.MatchFiles(
                 self._pattern, fileio.EmptyMatchTreatment.DISALLOW
             )
-            # Without it, the worker that lists the files would embed them.
+            # Otherwise the worker that lists the files would embed all of them.
             | beam.Reshuffle()
             | fileio.ReadMatches()
             | beam.Map(_keyed)
@@ -190,15 +190,16 @@ class Embed(beam.PTransform):
     `apache_beam.io.fileio`, as from `ImageFiles`. A file that is no image, or
     has more than 89,478,485 pixels, is skipped before it is decoded.
 
-    An encoder of stored values takes the files that `data.open_source` reads
-    so, one image to a file, whose pages are its bands. A file of another type
-    or number of bands than the encoder takes is skipped.
+    An encoder of stored values takes the files that
+    `data.open_source(values="stored")` reads, with one image each; pages of a
+    file are its bands. A file of another type or number of bands than the
+    encoder takes is skipped.
 
     Args:
         saved_model: str. The folder of an exported version, which every
             worker must be able to read, e.g. `gs://bucket/models/digits/1`.
-        feature: str. The feature to return; maps are flattened. Defaults to
-            `"global"`.
+        feature: str. The feature to return; feature maps are flattened.
+            Defaults to `"global"`.
         batch_size: int. Most images at a time. Defaults to `64`.
 
     Raises:
@@ -239,7 +240,7 @@ class Embed(beam.PTransform):
 
 
 def _keyed(file):
-    # Python decodes other bytes of a file's name to lone surrogates.
+    # Python decodes bytes of a file's name that are not UTF-8 to surrogates.
     path = os.fsencode(file.metadata.path)
     return path.decode("utf-8", "backslashreplace"), file
 
@@ -249,7 +250,7 @@ def _read(element):
     try:
         if not isinstance(image, bytes):
             image_header.check_bytes(image.metadata.size_in_bytes)
-            # Its own `read` would leave the file open.
+            # `image.read` would leave the file open.
             with image.open() as opened:
                 image = opened.read()
         if not image:
@@ -270,7 +271,7 @@ def _sorted(element):
 def _stored_values(encoded, spec):
     """Returns the values of an image file, of the shape and type of a spec."""
     *size, bands = spec.shape[1:]
-    # Readers take a path; the other kinds are known by their content.
+    # Readers take a path. Other kinds of files are recognised by content.
     suffix = {b"\x93N": ".npy", b"PK": ".npz"}.get(encoded[:2], "")
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, f"image{suffix}")
@@ -289,7 +290,7 @@ def _stored_values(encoded, spec):
 
 
 def _reason(error):
-    # TensorFlow writes lines of the graph before and behind the reason.
+    # TensorFlow writes lines about the graph before and after the reason.
     before, _, _ = error.message.partition("[[{{node")
     text = (before.strip().splitlines() or ["no reason given"])[-1]
     return f"it cannot be decoded: {text[:200]}"

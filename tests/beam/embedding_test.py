@@ -32,7 +32,7 @@ def assert_same_features(found, expected):
         np.testing.assert_allclose(features, expected[name], 1e-5, 1e-6)
 
 
-def test_features_are_those_of_the_export_and_bad_images_go_aside(
+def test_features_are_those_of_the_export_and_bad_images_are_skipped(
     saved_model, images, damaged
 ):
     from apache_beam.testing.util import assert_that
@@ -135,7 +135,7 @@ def test_the_command_reads_stored_values(of_bands, stacks, images, tmp_path):
     assert "3 band(s) of uint8" in path.read_text()
 
 
-def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
+def test_names_that_are_not_utf_8_are_escaped(saved_model, images, tmp_path):
     (tmp_path / "photos").mkdir()
     folder = os.fsencode(tmp_path / "photos")
     for name, content in (
@@ -169,7 +169,7 @@ def test_names_that_are_not_utf_8_come_as_text(saved_model, images, tmp_path):
         ("--num_shards=-1", "`--num_shards` must be an integer, 0"),
     ],
 )
-def test_a_mistake_is_told_before_there_is_a_pipeline(
+def test_a_mistake_is_reported_before_the_pipeline_starts(
     flag, message, saved_model, tmp_path, capsys
 ):
     (tmp_path / "0.png").write_bytes(b"")

@@ -72,7 +72,7 @@ def beam():
     del keras_dim.beam
 
 
-def test_a_bad_image_leaves_the_others_of_its_batch_as_they_are(
+def test_a_bad_image_does_not_change_the_others_of_its_batch(
     beam, saved_model, images, damaged
 ):
     handler = beam.SavedModelHandler(saved_model, "local", 8)
@@ -109,7 +109,7 @@ def test_a_file_is_read_or_skipped_by_its_header(
     assert isinstance(reason, str) and "cannot be decoded" not in reason
 
 
-def test_stored_values_are_read_as_they_are_elsewhere(
+def test_stored_values_are_those_that_a_source_reads(
     beam, of_bands, stacks, images, tmp_path
 ):
     encoder, folder = of_bands
@@ -151,7 +151,7 @@ def test_an_export_that_takes_no_files_is_refused(beam, tmp_path):
         beam.SavedModelHandler(str(tmp_path / "1"), "fc", 8).load_model()
 
 
-def test_what_is_no_export_is_refused(beam, saved_model, tmp_path):
+def test_a_folder_without_an_export_is_refused(beam, saved_model, tmp_path):
     whole = pathlib.Path(saved_model, "saved_model.pb").read_bytes()
     handler = beam.SavedModelHandler(str(tmp_path), "fc", 8)
     for content in (None, b"", whole[:1000]):
