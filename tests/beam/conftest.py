@@ -68,7 +68,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def damaged():
-    """What is found out by its header, and what by its pixels."""
+    """Files that are refused by their header, and by their pixels."""
     whole = tiny_images.encode(tiny_images.pixels(9, (64, 64, 3)))
     return {
         "empty.png": b"",

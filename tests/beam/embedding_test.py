@@ -1,4 +1,4 @@
-"""Beam's features are the export's, and bad images harm no others."""
+"""Features equal those of the export, and bad images are skipped."""
 
 import json
 import os
@@ -15,8 +15,8 @@ beam = pytest.importorskip(
 import keras_dim.beam  # noqa: E402
 from keras_dim.beam import __main__ as command  # noqa: E402
 
-# What DirectRunner comes to in the end. By that name Beam first looks for its
-# Prism, which it fetches from a network that the tests must not need.
+# The runner that DirectRunner falls back to. DirectRunner itself first downloads
+# Prism, and the tests must not need a network.
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -47,7 +47,7 @@ def test_features_are_those_of_the_export_and_bad_images_are_skipped(
         assert {name for name, _ in found} == names
         reasons = dict(found)
         assert reasons["empty.png"] == "the file is empty"
-        # The reason itself, and not that there is a graph around it.
+        # Only the reason, without lines about the graph.
         assert reasons["cut.png"].startswith("it cannot be decoded: Invalid")
         assert "Send JPEG, PNG" in reasons["moving.gif"]
 

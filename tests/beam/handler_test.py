@@ -1,6 +1,6 @@
-"""How batches and exports are judged, which needs no pipeline.
+"""The handler accepts or refuses batches and exports, without a pipeline.
 
-Where Apache Beam is not installed, empty classes stand for its own.
+If Apache Beam is not installed, empty classes replace its classes.
 """
 
 import importlib

@@ -97,7 +97,7 @@ def test_python_objects_in_an_archive_are_not_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        # No literal, no shape, and more bytes than any machine has.
+        # No Python literal, an invalid shape, more bytes than any machine has.
         (b"{'descr'", b"z'descr'"),
         (b"(10, ", b"(-1, "),
         (b"(10, ", b"(9999999999999999, "),
@@ -109,7 +109,7 @@ def test_a_false_header_is_refused_in_one_line(tmp_path, old, new, suffix):
     np.save(buffer, IMAGES)
     data = buffer.getvalue()
     assert old in data[:128]
-    # In the place of blanks, which headers end with.
+    # In place of the blanks at the end of the header.
     longer = len(new) - len(old)
     data = data.replace(old, new, 1).replace(b" " * longer, b"", 1)
     path = tmp_path / f"x{suffix}"

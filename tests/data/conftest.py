@@ -9,7 +9,7 @@ from keras_dim.data import reading
 
 @pytest.fixture
 def write_image(tmp_path):
-    """Writes an image below tmp_path; gives its path as a string."""
+    """Writes an image below tmp_path, and returns its path as a string."""
 
     def write(name, image, kind="png"):
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""Whatever lies in a folder: it is read, or left out with the reason."""
+"""Files of any kind in a folder are read, or skipped with the reason."""
 
 import io
 import os
@@ -26,20 +26,20 @@ SIZE = 8
 
 @pytest.fixture(params=["tensorflow", "jax"])
 def backend(request, monkeypatch):
-    """Sources are read by TensorFlow, and as where there is none."""
+    """Sources are read with Keras on TensorFlow, and on another backend."""
     monkeypatch.setattr(keras.backend, "backend", lambda: request.param)
     return request.param
 
 
 def fill(folder, files):
-    """A whole image of number 0, and the files beside it."""
+    """Writes a whole image, of number 0, and other files."""
     (folder / "0_whole.png").write_bytes(encode(pixels(0)))
     for name, content in files.items():
         (folder / name).write_bytes(content)
 
 
 def load(folder):
-    """The source, and what `load` gives of it, as numbers of whole images."""
+    """Returns the source, and the names of the images that `load` gives."""
     source = keras_dim.data.open_source(folder, image_size=SIZE)
     batches = keras_dim.data.load(
         source, batch_size=4, shuffle=False, drop_remainder=False
@@ -116,7 +116,7 @@ def test_a_file_that_became_a_bomb_is_skipped(
 
 
 def test_an_image_of_the_most_pixels_is_accepted():
-    # To the pixel; one row more is not.
+    # An image with one row more is refused.
     width = 5
     height = hostile_images.MOST // width
     png = hostile_images.png_of(width, height, num_rows=1)

@@ -74,7 +74,7 @@ def test_a_sub_folder_named_like_the_split_is_used(tmp_path, write_image):
     write_image("test/eel/1.png", pixels(0))
     test = keras_dim.data.open_source(tmp_path, "test")
     assert test.num_images == 2
-    # A class has one number in all splits, also where a split lacks others.
+    # A class has the same number in all splits.
     assert test.class_names == ("cat", "dog", "eel")
     batch = next(iter(keras_dim.data.load(test, "test", 2)))
     assert batch["label"].numpy().tolist() == [1, 2]
@@ -138,7 +138,7 @@ def test_a_wrong_number_of_channels_is_refused(tmp_path, write_image):
 
 @pytest.fixture
 def damaged(tmp_path, write_image):
-    """Twenty images and one of each damage; the names of the damaged."""
+    """Writes 20 images and four damaged ones; returns the names of these."""
     for number in range(20):
         write_image(f"{number:02}.png", pixels(number))
     whole = encode(pixels(99))
@@ -179,7 +179,7 @@ def test_damaged_bodies_are_skipped_when_they_come_up(
     assert skipped_names(source) == damaged
     assert len(warnings) == 4
     assert "cut_body.png" in warnings[3] and "so far" in warnings[3]
-    # Where bodies are not known to be whole, the length is not either.
+    # The length is not known unless all images have been decoded.
     assert int(dataset.cardinality()) == (4 if held else -2)
 
 

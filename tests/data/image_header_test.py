@@ -46,7 +46,7 @@ def test_a_cut_off_header_is_refused(kind):
     data = encode(pixels(0), kind)
     for length in (1, 11, 13, 17):
         with pytest.raises(ValueError):
-            # GIF's size ends at byte 10: what is cut later is found later.
+            # The header of a GIF ends at byte 10.
             header_of(data[: min(length, 9) if kind == "gif" else length])
 
 

@@ -1,4 +1,4 @@
-"""Statistics of stored values against NumPy on all of them."""
+"""Statistics of stored values equal those that NumPy computes."""
 
 import json
 
@@ -14,7 +14,7 @@ def source_of(images):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
 def test_statistics_are_those_of_all_values(dtype, monkeypatch):
-    # Several batches: what they add up to must not depend on where they end.
+    # The result must not depend on the sizes of batches.
     monkeypatch.setattr(data.measuring, "_BATCH_VALUES", 700)
     values = np.random.default_rng(0).gamma(2.0, 20.0, (40, 8, 8, 3))
     images = (values + [0, 10, 1]).clip(0, 255).astype(dtype)
@@ -38,7 +38,7 @@ def test_statistics_are_those_of_all_values(dtype, monkeypatch):
 
 def test_percentiles_of_many_floats_are_those_of_a_sample(monkeypatch):
     monkeypatch.setattr(data.measuring, "NUM_SAMPLED", 20_000)
-    # Columns differ: every n-th value would be one of them.
+    # Columns differ, and every n-th value could lie in one of them.
     images = np.random.default_rng(1).uniform(size=(100, 32, 32, 1))
     images = (images + np.arange(32)[:, None]).astype("float32")
 
@@ -109,7 +109,7 @@ def test_nan_in_an_array_is_refused_with_its_place():
 
     with pytest.raises(ValueError, match="such as image 3"):
         data.measure(source_of(images))
-    # As in files, it is left out where images are read one by one.
+    # If images are read one by one, it is skipped, as in files.
     resized = data.open_source(images, values="stored", image_size=2)
     assert data.measure(resized).num_images == 4
     assert resized.skipped == ["image 3"]

@@ -41,7 +41,7 @@ def test_cut_off_files_are_refused(kind, length):
 
 
 def test_other_formats_are_refused():
-    # Pillow reads many more, among them programs in PostScript.
+    # Pillow can read more formats, even programs in PostScript.
     for kind in ("tga", "pcx", "eps"):
         buffer = io.BytesIO()
         Image.fromarray(pixels(0)).save(buffer, kind)
@@ -70,7 +70,7 @@ def test_any_number_of_channels_is_resized(channels):
 def test_colour_becomes_grey_as_in_tensorflow():
     image = pixels(0, (64, 64, 3))
     expected = tensorflow_images.convert(image, (64, 64, 1))
-    # The very formula; a sum in another order may tip one that ends at .5.
+    # The same formula; another order of sums may change the rounding of .5.
     grey = convert(image, (64, 64, 1))
     assert difference(grey, expected) <= 1
     assert np.mean(grey != np.asarray(expected)) < 1e-3

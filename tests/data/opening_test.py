@@ -25,7 +25,7 @@ def test_a_missing_path_object_is_never_a_name(tmp_path):
 
 @pytest.fixture
 def no_download(monkeypatch):
-    """Nobody asks the network for anything."""
+    """Fails if the network is used."""
     import tensorflow_datasets as tfds
 
     def never(*args, **kwargs):
@@ -91,7 +91,7 @@ def test_a_source_has_a_readable_representation():
 
 @pytest.fixture
 def files(tmp_path):
-    """Four image files, by their names."""
+    """Writes four image files, and returns their paths."""
     paths = [tmp_path / f"{number}.png" for number in range(4)]
     for number, path in enumerate(paths):
         path.write_bytes(encode(pixels(number)))

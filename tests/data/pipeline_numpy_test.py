@@ -1,4 +1,4 @@
-"""Without TensorFlow: the batches that it would give, in the same order."""
+"""Without TensorFlow, batches and their order are the same as with it."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ LABELS = np.arange(10) % 3
 
 @pytest.fixture
 def elsewhere(monkeypatch):
-    """Sources are read as where Keras runs on another backend."""
+    """Sources are read as with Keras on another backend."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 
 
@@ -112,7 +112,7 @@ def test_folders_give_the_batches_of_tensorflow(
 ):
     if not held:
         request.getfixturevalue("nothing_held")
-    # 30 of 32 are whole: four batches of seven, however the rest is counted.
+    # 30 or 32 images are both four batches of seven.
     expected, found = both(
         monkeypatch, photos, split=split, batch_size=7, image_size=6
     )
@@ -147,7 +147,7 @@ def test_other_images_replace_damaged_ones_in_a_batch(
 ):
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     dataset = keras_dim.data.load(photos, batch_size=8, image_size=6)
-    # 32 files promise four batches, and 30 images are two short of them.
+    # The length for 32 files is four batches; two of the images are damaged.
     for _ in range(2):
         batches = [np.asarray(batch["index"]).tolist() for batch in dataset]
         assert [len(set(batch)) for batch in batches] == [8, 8, 8, 8]
@@ -163,7 +163,7 @@ def test_batches_of_only_damaged_images_are_left_out(
         (tmp_path / f"{number}.png").write_bytes(cut)
     dataset = keras_dim.data.load(tmp_path, "test", 2)
     assert [len(batch["index"]) for batch in dataset] == [1]
-    # Keras asks for as many as there seemed to be.
+    # Keras reads as many batches as the length says.
     assert dataset[2]["image"].shape == (0, 8, 8, 3)
 
 
@@ -201,13 +201,13 @@ def test_images_are_decoded_in_threads_and_never_all_held(
     monkeypatch.setattr(source, "item", note)
     dataset[0]
     assert threading.current_thread() not in threads
-    # At most one batch ahead of the one that was handed out.
+    # At most one batch is decoded ahead.
     assert max(rows) < 2 * 3
 
 
 def test_an_epoch_ends_when_keras_has_read_all_of_it(elsewhere):
-    # Keras tells the end of an epoch also before the first one, and when it
-    # has looked at the first batch alone.
+    # Keras also calls `on_epoch_end` before the first epoch, and after it has
+    # read only the first batch.
     expected = keras_dim.data.load(IMAGES, batch_size=2)
     expected = [indices_of(expected) for _ in range(3)]
     dataset = keras_dim.data.load(IMAGES, batch_size=2)

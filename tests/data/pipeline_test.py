@@ -102,7 +102,7 @@ def test_replicas_share_each_batch():
 
 
 def test_autotuning_is_switched_off():
-    # It can hang: see `keras_dim.data.pipeline`.
+    # With autotuning `fit` can hang: see `keras_dim.data.pipeline`.
     dataset = keras_dim.data.load(IMAGES, batch_size=2)
     assert dataset.options().autotune.enabled is False
 
@@ -175,7 +175,7 @@ def test_a_classifier_is_fitted_to_pairs():
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss)
-    # Keras warns of its own default where a data set is given.
+    # Keras warns of its default, shuffle=True, for a data set.
     history = model.fit(pairs, epochs=2, shuffle=False, verbose=0).history
     assert len(history["loss"]) == 2
 

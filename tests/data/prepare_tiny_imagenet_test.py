@@ -1,4 +1,4 @@
-"""The script that makes `tiny_imagenet` of the official folder."""
+"""The script that prepares `tiny_imagenet` from the official folder."""
 
 import pathlib
 import runpy

@@ -1,4 +1,4 @@
-"""The images of any source by their indices, and those it cannot read."""
+"""Sources read images by index, and list those that they cannot read."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_many_damaged_images_are_not_compared_with_each_other(warnings):
         for number in range(1000):
             source.skip(Place(number), "it is damaged")
     assert len(source.skipped) == len(warnings) == 1000
-    # Each with all before it would be half a million.
+    # Comparing each with all earlier ones would take half a million.
     assert Place.compared < 5000
 
 

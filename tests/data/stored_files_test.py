@@ -1,4 +1,4 @@
-"""Files of stored values: read as they are, or refused in one line."""
+"""Files of stored values are read as they are, or refused in one line."""
 
 import importlib.util
 import struct
@@ -26,7 +26,7 @@ def save_pages(path, image):
 
 
 def plain_tiff(image):
-    """The bytes of a TIFF file of one band, of types Pillow does not write."""
+    """A TIFF file of one band, of a type that Pillow does not write."""
     kind = {"u": 1, "i": 2, "f": 3}[image.dtype.kind]
     height, width = image.shape
     tags = [

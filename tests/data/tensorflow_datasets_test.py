@@ -63,7 +63,7 @@ def tiny_set(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Names do not resolve; how often it was tried."""
+    """Names do not resolve; returns the list of names that were tried."""
     asked = []
 
     def fail(host, port):
@@ -76,7 +76,7 @@ def no_network(monkeypatch):
 
 
 def test_the_environment_names_the_folder_at_any_time(tiny_set, monkeypatch):
-    # tensorflow-datasets has been imported, and has read it before.
+    # tensorflow-datasets reads the variable when it is imported.
     monkeypatch.setenv("TFDS_DATA_DIR", tiny_set)
 
     assert keras_dim.data.open_source("tiny_set").num_images > 0

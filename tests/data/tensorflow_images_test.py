@@ -1,4 +1,4 @@
-"""In a graph of TensorFlow alone: sizes, channels, headers, orientation."""
+"""Images are decoded, checked and converted in a graph of TensorFlow."""
 
 import struct
 
@@ -59,7 +59,7 @@ def sound():
     found["late.jpeg"] = encode(
         pixels(0, (9, 7, 3)), "jpeg", comment=b"x" * 1000
     )
-    # To the pixel; one row more is not.
+    # An image with one row more is refused.
     for kind in ("png", "bmp"):
         found[f"largest.{kind}"] = of_kind(kind)(5, MOST // 5)
     found["upside_down.bmp"] = hostile_images.bmp_of(6, -(MOST // 6))
@@ -77,7 +77,7 @@ def unsound():
     png, webp = encode(pixels(0)), encode(pixels(0), "webp")
     for kind in ("png", "bmp"):
         found[f"larger.{kind}"] = of_kind(kind)(5, MOST // 5 + 1)
-    # Whose product is small again where numbers have 64 bits.
+    # The product of the sides overflows int64.
     found["sides.png"] = png[:16] + b"\xff" * 8 + png[24:]
     # 14 bits to a side: more pixels than are decoded, too.
     found["lossless.webp"] = webp[:21] + b"\xff" * 4 + webp[25:]
@@ -86,7 +86,7 @@ def unsound():
         lossy[:26] + struct.pack("<HH", 16383, 16383) + lossy[30:]
     )
     found["no_header.png"] = png[:12] + b"tEXt" + png[16:]
-    # TensorFlow takes it for a GIF, whatever is behind the three letters.
+    # TensorFlow recognises a GIF by its first three letters.
     found["odd.gif"] = b"GIF00a" + encode(pixels(0), "gif")[6:]
     found["empty"] = b""
     found["text"] = b"no image"

@@ -11,14 +11,14 @@ from keras_dim.training import alarms
 
 
 class OneOver(keras.layers.Layer):
-    """Gives infinity for zero."""
+    """Divides 1 by its input, which is infinite for zero."""
 
     def call(self, inputs):
         return 1 / inputs
 
 
 def model_that_divides(**compile_arguments):
-    """Numbers to numbers, dividing on the way."""
+    """A compiled model with a division in the middle."""
     model = keras.Sequential(
         [
             keras.Input((3,)),
@@ -29,7 +29,7 @@ def model_that_divides(**compile_arguments):
             keras.layers.Dense(2, name="last"),
         ]
     )
-    # NaN times zero is NaN: finite steps change nothing, others all.
+    # NaN times zero is NaN: only a step with NaN changes weights.
     optimizer = keras.optimizers.SGD(0.0)
     model.compile(optimizer, "mse", **compile_arguments)
     return model
@@ -165,7 +165,7 @@ def test_the_first_of_several_broken_layers_is_named():
             self.model.layers[-1].bias.assign([0, np.nan])
 
     model = model_that_divides()
-    # What is not trained is not hit.
+    # Weights that are not trained stay finite.
     model.layers[0].trainable = False
     model.compile("sgd", "mse")
     alarm = NonFiniteAlarm(batch_at, lambda: None)

@@ -1,4 +1,4 @@
-"""What a checkpoint refuses, and when it lets a run end."""
+"""Checkpoints refuse invalid arguments, and workers wait for each other."""
 
 import signal
 
@@ -63,6 +63,6 @@ def test_after_sigterm_every_worker_waits_for_the_others(
     with pytest.raises(Terminated):
         checkpoint.on_train_batch_end(0)
 
-    # Before the save, and behind it.
+    # Before the file is written, and after it.
     name = "epoch_00000_step_00000001.keras"
     assert asked == [[], [name] if is_chief else []]

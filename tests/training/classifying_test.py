@@ -22,7 +22,7 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def run(encoder, tmp_path_factory):
-    """Printed lines, the folder, and the encoder's weights before."""
+    """The result, the reports, the folder, and the weights before."""
     folder = tmp_path_factory.mktemp("classify")
     encoder.save(folder / "encoder.keras")
     before = encoder.get_weights()
@@ -41,7 +41,7 @@ def run(encoder, tmp_path_factory):
 
 @pytest.fixture
 def no_export(monkeypatch):
-    """Leaves out the SavedModel, which takes seconds; `run` has one."""
+    """Skips the SavedModel, which takes seconds; `run` has one."""
     monkeypatch.setattr(classifying.exporting, "export", lambda *_: None)
 
 
@@ -125,7 +125,7 @@ def arrays(labels, folder):
 
 @pytest.mark.usefixtures("no_export")
 def test_worse_weights_of_the_second_stage_are_not_kept(encoder, tmp_path):
-    # Noise: a huge step worsens the cross entropy of those held out.
+    # On noise, a huge step increases the held-out cross entropy.
     source = arrays(np.arange(24) % 2, tmp_path)
     result = training.classify(
         encoder, source, tmp_path / "out", epochs=1, learning_rate=10.0
@@ -148,7 +148,7 @@ def test_images_keep_their_labels_where_some_are_damaged(tmp_path):
             for number in range(12):
                 image = np.full((4, 4, 1), shade + number, np.uint8)
                 data = tiny_images.encode(image)
-                # Each moves the rows of those behind it by one.
+                # Each one shifts the rows of later images.
                 is_damaged = split == "train" and number in (0, 5)
                 data = data[:40] if is_damaged else data
                 (folder / f"{number:02}.png").write_bytes(data)
@@ -191,7 +191,7 @@ def test_the_command_prints_stages_and_scores(run, tmp_path, capsys):
     assert lines[2].startswith("Epoch 1 of at most 1: loss ")
     assert any(line.startswith("the most frequent class") for line in lines)
     assert "Accuracy on 360 test images" in lines[-2]
-    # Not again into the same folder.
+    # The same folder is refused.
     assert main.run(["classify", *arguments]) == 2
     assert "out" in capsys.readouterr().err
 

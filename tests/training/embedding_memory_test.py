@@ -14,10 +14,10 @@ from tiny_images import encode
 TESTS = pathlib.Path(__file__).parents[1]
 FEW, MANY = 10_000, 100_000
 SIZE = 32
-# Held in memory, what is more of the images or of their features would take
-# 3 KB for each, 276 MB in all; allocators keep some megabytes of their own.
+# In memory, the additional images or features would take 3 KB each, 276 MB in
+# all. Allocators keep some megabytes.
 MOST_GROWTH = 64 * 2**20
-# In a process of its own: a child's `ru_maxrss` begins at its parent's.
+# In a new process, since a child's `ru_maxrss` begins at its parent's.
 EMBED = """
 import json, pathlib, sys
 from tiny_encoder import tiny_encoder
@@ -40,7 +40,7 @@ print(json.dumps(found))
 
 
 def write_images(path, num_images):
-    """Records of images that are few, but decoded one by one."""
+    """Writes records of few different images, which are decoded one by one."""
     rng = np.random.default_rng(0)
     records = []
     for color in rng.integers(0, 256, (50, 3)):
@@ -84,6 +84,6 @@ def test_ten_times_the_images_take_no_more_memory(tmp_path):
     growth = many[2] - few[2]
     print(f"{few[2] / 2**20:.0f} MB, and {growth / 2**20:.1f} MB more")
     assert growth < MOST_GROWTH
-    # What is kept of temporary folders need not be so large.
+    # Kept temporary folders should be small.
     for path in tmp_path.rglob("features.npy"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""Workers write the shards of one embedding, whatever happens to them."""
+"""Workers write the shards of one embedding, also if some are killed."""
 
 import csv
 import filecmp
@@ -24,7 +24,7 @@ from keras_dim.training import read_embedding
 TESTS = pathlib.Path(__file__).parents[1]
 NUM_IMAGES = 11
 
-# Stops within the second shard, having said so.
+# Prints a line and waits within the second shard.
 UNTIL_KILLED = """
 import sys, time
 import tensorflow as tf
@@ -51,7 +51,7 @@ def encoder():
 
 
 def folder_of_images(folder):
-    """Two classes, an image that is none, and one that turns out to be none."""
+    """Two classes of images, a file that is none, and a cut off image."""
     for number in range(NUM_IMAGES):
         path = folder / "photos" / "ab"[number // 6] / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def array_file(folder):
 
 
 def tfrecords(folder, kind="png"):
-    """Three files of unequal lengths, and a record that is no image."""
+    """Three record files of unequal lengths, with a record that is no image."""
     for name, numbers in (("0", range(2)), ("1", range(2, 9)), ("2", [9, 10])):
         with tf.io.TFRecordWriter(f"{folder}/{name}.tfrecord") as writer:
             for number in numbers:
@@ -85,7 +85,7 @@ def tfrecords(folder, kind="png"):
 
 
 def rows_of(folder, kind):
-    """The lines of a kind of table, all files after each other."""
+    """The lines of all tables of a kind, in order of the shards."""
     rows = []
     for path in sorted(folder.glob(f"{kind}*.csv")):
         with open(path, newline="", encoding="utf-8") as file:
@@ -209,7 +209,7 @@ def test_a_shard_may_be_written_by_two_workers_at_once(tmp_path, encoder):
 
     def report(done, total):
         if not others:
-            # Another worker comes, and is quicker.
+            # Another worker writes the shard first.
             others.append(embed(encoder, source, out, "fc", 2, num_shards=2))
 
     result = embed(encoder, source, out, "fc", 2, report=report, num_shards=2)
@@ -316,10 +316,10 @@ def test_the_checksum_of_an_array_is_that_of_its_bytes_in_blocks(
     images = tiny_images.pixels(0, (NUM_IMAGES, 8, 8, 3))
     whole = open_source(images).contents()
     np.save(tmp_path / "x.npy", images)
-    # Two images to a block, and one that is left.
+    # Blocks of two images, and a last one of one.
     monkeypatch.setattr(arrays, "_BLOCK_BYTES", 2 * 8 * 8 * 3)
     assert open_source(tmp_path / "x.npy").contents() == whole
-    # Of other strides in memory.
+    # Another order in memory.
     assert open_source(np.asfortranarray(images)).contents() == whole
     assert open_source((images, np.arange(11))).contents() != whole
 
@@ -327,7 +327,7 @@ def test_the_checksum_of_an_array_is_that_of_its_bytes_in_blocks(
 def test_other_record_files_of_the_same_names_are_refused(tmp_path, encoder):
     pattern = tfrecords(tmp_path)
     embed(encoder, pattern, tmp_path / "out", num_shards=2)
-    # As many records, some of them longer.
+    # The same number of records, some of them longer.
     tfrecords(tmp_path, "bmp")
 
     with pytest.raises(ValueError, match="contents was 'sha256 "):
@@ -399,7 +399,7 @@ def test_a_folder_without_an_embedding_in_shards_is_refused(tmp_path):
         '{"num_shards": "4"}',
         '{"num_shards": 4.0}',
         '{"num_shards": true}',
-        # So many that to look for them would never end.
+        # Looking for so many shards would not end.
         '{"num_shards": 1000000000000}',
     ],
 )

@@ -1,4 +1,4 @@
-"""A folder of images becomes an array and a table that belong together."""
+"""An embedding is an array with a table of its rows."""
 
 import csv
 
@@ -20,7 +20,7 @@ def encoder():
 
 @pytest.fixture
 def photos(tmp_path):
-    """Names that a table must quote, and two files that are no images."""
+    """Writes images whose names a table must quote, and two damaged ones."""
     folder = tmp_path / "photos"
     for number, name in enumerate(
         ["cat/a,b.png", "cat/line\nbreak.png", 'dog/"quoted".png', "dog/é.png"]
@@ -29,7 +29,7 @@ def photos(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(tiny_images.encode(tiny_images.pixels(number)))
     whole = tiny_images.encode(tiny_images.pixels(9, (64, 64, 3)))
-    # Found at once, and found when its pixels are read.
+    # One is found by its header, the other when it is decoded.
     (folder / "cat" / "empty.png").write_bytes(b"")
     (folder / "dog" / "cut.png").write_bytes(whole[:200])
     return folder

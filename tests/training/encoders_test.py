@@ -1,4 +1,4 @@
-"""Encoders are found wherever they are, and trained ones compute exactly."""
+"""Encoders are loaded from any place, and converted to float32."""
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def test_an_encoder_for_use_computes_in_float32(images):
         ours.get_weights(), trained.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-    # bfloat16 keeps 8 bits, and three layers add up their roundings.
+    # bfloat16 has 8 bits, and the rounding of three layers adds up.
     np.testing.assert_allclose(
         outputs(ours, images),
         outputs(trained, images).astype("float32"),

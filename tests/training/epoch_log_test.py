@@ -1,4 +1,4 @@
-"""The log of a run is read again only if it is one."""
+"""The log of a run is continued; other files are refused."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_a_log_continues_after_the_epochs_that_are_done(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        # It was written anew with "nan" for an epoch, and then not read.
+        # Without the column "epoch".
         WHOLE.replace("epoch", "dpoch"),
         WHOLE.replace("1,", "nan,"),
         WHOLE.replace("2.5", "2.5,3"),

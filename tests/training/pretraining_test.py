@@ -1,4 +1,4 @@
-"""Runs: what they leave, and that stopping one changes nothing."""
+"""Runs write their files, and may be stopped and resumed."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def checkpoint_names(directory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, draw_curves):
-    """A whole run of three epochs, which nothing stopped."""
+    """An uninterrupted run of three epochs."""
     directory = tmp_path_factory.mktemp("runs") / "finished"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretraining, "_draw", draw_curves)
@@ -115,7 +115,7 @@ def test_the_log_has_a_row_an_epoch(finished):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert metrics["last_epoch"]["loss"] == float(rows[-1]["loss"])
     assert metrics["epochs"] == 3
-    # Of five units.
+    # The feature has five units.
     ranks = [float(row["effective_rank_global"]) for row in rows]
     assert all(1.5 < rank <= 5 for rank in ranks)
     assert all(float(row["smallest_deviation_global"]) > 0 for row in rows)
@@ -170,7 +170,7 @@ def test_a_stopped_run_ends_with_exactly_the_same_weights(stopped, finished):
 
 
 class Terminate(keras.callbacks.Callback):
-    """Has SIGTERM come at a batch of an epoch."""
+    """Raises SIGTERM at a batch of an epoch."""
 
     def __init__(self, batch, epoch=1):
         super().__init__()
@@ -203,7 +203,7 @@ def test_sigterm_leaves_a_checkpoint_to_continue_from(finished, tmp_path):
     for batch, checkpoint in (
         # The fifth of eleven batches to an epoch.
         (4, "epoch_00001_step_00000005.keras"),
-        # The last of the six that are left: the epoch's own comes after it.
+        # The last of the six others, before the checkpoint of the epoch.
         (5, "epoch_00002.keras"),
     ):
         callbacks = [Terminate(batch)]
@@ -219,7 +219,7 @@ def test_sigterm_leaves_a_checkpoint_to_continue_from(finished, tmp_path):
         weights(directory / "encoder.keras"),
         weights(finished / "encoder.keras"),
     )
-    # The means of the broken epoch, too, are those of the whole one.
+    # The logged means are those of the whole epoch, too.
     assert log_without_seconds(directory) == log_without_seconds(finished)
 
 
@@ -278,7 +278,7 @@ def test_checkpoints_within_an_epoch_and_the_picture_change_nothing(
             path.name for path in (tmp_path / "run").glob("checkpoints/*")
         )
     )
-    # After no minutes: after every step.
+    # Zero minutes: after every step.
     pretrain(
         tiny_recipe(),
         tmp_path / "run",
@@ -299,7 +299,7 @@ def test_checkpoints_within_an_epoch_and_the_picture_change_nothing(
 
 
 class Spoil(keras.callbacks.Callback):
-    """Has a weight of the encoder be NaN from a step of the second epoch."""
+    """Sets a weight of the encoder to NaN in a step of the second epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -382,12 +382,12 @@ def test_the_board_takes_images_larger_than_the_encoder():
     model = tiny_recipe().build_model((8, 8, 3))
     board = pretraining._board(model, source)
     assert board.images.shape == (256, 8, 8, 3)
-    # Crops of the images as they are.
+    # Crops of images that are not resized.
     assert [view.shape for view in board.views] == [(256, 8, 8, 3)] * 2
 
 
 class FillDisk(keras.callbacks.Callback):
-    """From the third epoch on no file may have more than a megabyte."""
+    """Limits files to a megabyte from the third epoch on."""
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
@@ -424,7 +424,7 @@ def test_a_damaged_checkpoint_is_skipped_and_renamed(stopped, monkeypatch):
     damaged = latest.read_bytes()[:-2000]
     latest.write_bytes(damaged)
     aside = latest.with_name("epoch_00002.keras.damaged")
-    # What a killed save left.
+    # The file of a save that was killed.
     leftover = stopped / "checkpoints" / ".epoch_00003-abc.keras"
     leftover.write_bytes(b"half")
     names, begun = [], []
@@ -444,11 +444,11 @@ def test_a_damaged_checkpoint_is_skipped_and_renamed(stopped, monkeypatch):
         checkpoint_minutes=0,
     )
 
-    # From 0: the first epoch is done, the second is done again.
+    # Counted from 0: the first epoch is done, the second is repeated.
     assert begun == [1, 2]
     assert [row["epoch"] for row in log_without_seconds(stopped)] == [*"123"]
     assert (stopped / "encoder.keras").exists()
-    # It takes no good one's place: not before the first save, nor after it.
+    # It does not count as a kept one, before the first save and after it.
     assert names[0] == [leftover.name, "epoch_00001.keras", aside.name]
     assert names[1] == [
         "epoch_00001.keras",
@@ -533,7 +533,7 @@ def test_a_run_is_resumed_with_another_number_of_epochs(
     model = keras.models.load_model(copy / "checkpoints" / "epoch_00005.keras")
     assert int(model.optimizer.iterations) == 5 * 11
     assert float(model.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
-    # At a rate of zero, which the old schedule ends with, nothing would move.
+    # At a rate of zero, the end of the old schedule, no weight would change.
     assert differ(
         weights(copy / "encoder.keras"), weights(finished / "encoder.keras")
     )
@@ -577,7 +577,7 @@ def test_a_run_starts_from_a_trained_encoder(finished, tmp_path):
     assert differ(new, trained)
     assert differ(new, weights(finished / "untrained_encoder.keras"))
     assert differ(weights(tmp_path / "run/encoder.keras"), trained)
-    # A teacher is a copy of that encoder, too.
+    # The teacher is a copy of that encoder.
     recipe = tiny_recipe(method="moco", views="moco_v2", **how)
     model = recipe.build_model((8, 8, 1))
     for one, other in zip(
@@ -651,7 +651,7 @@ def test_a_batch_that_replicas_cannot_share_evenly_is_refused(
 
 @pytest.fixture
 def left_alone(monkeypatch):
-    """Has this be a worker whose chief is not there any more."""
+    """Makes this process a worker whose chief has died."""
     lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted")
 
     def ask(*_):
@@ -673,7 +673,7 @@ def test_a_worker_that_is_lost_leaves_no_checkpoint_damaged(
     stopped, left_alone, monkeypatch
 ):
     def load(*_, **__):
-        # As the variables are made, which is done together.
+        # The workers create variables together.
         raise left_alone
 
     monkeypatch.setattr(keras.saving, "load_model", load)
@@ -724,7 +724,7 @@ def test_a_damaged_record_is_left_out(tmp_path, monkeypatch):
     path.write_bytes(data)
     monkeypatch.setattr(tfrecord, "_SAMPLE", 8)
     monkeypatch.setattr(reading, "HELD_BYTES", 0)
-    # What reads some images in their order goes no further.
+    # Other readers of some images do not reach the damaged one.
     monkeypatch.setattr(pretraining, "NUM_WATCHED", 8)
     recipe = tiny_recipe(source=str(path), image_size=8, batch_size=8)
     warnings = []

@@ -1,4 +1,4 @@
-"""Recipes say everything, take text, and refuse what they do not know."""
+"""Recipes are saved, changed by text, and refuse invalid values."""
 
 import dataclasses
 import json

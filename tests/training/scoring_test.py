@@ -1,4 +1,4 @@
-"""Scores of a run: beside raw pixels, repeatable, and never of seen images."""
+"""Scores of a run have baselines, can be repeated, and are of test images."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def images():
 
 @pytest.fixture
 def blobs():
-    """Two classes of 30 rows that lie apart, and 10 rows to score."""
+    """Two separate classes of 30 rows, and 10 rows to score."""
     generator = np.random.default_rng(0)
     labels = np.arange(70) % 2
     rows = generator.normal(size=(70, 4)).astype("float32")
@@ -65,7 +65,7 @@ def test_a_run_is_scored_with_raw_pixels_and_its_untrained_encoder(
         assert entry["num_test"] == 360
         for who in ("accuracy", "untrained", "raw_pixels"):
             assert 0 <= entry[who] <= 1
-    # What raw pixels reach does not depend on the feature beside them.
+    # The scores of raw pixels do not depend on the feature.
     assert scores[0]["raw_pixels"] == scores[1]["raw_pixels"] > 0.9
 
 
@@ -174,7 +174,7 @@ def test_few_shot_episodes_have_only_labelled_images(blobs):
 def test_few_shot_episodes_have_classes_without_training_images(blobs):
     train, labels, test, test_labels = blobs
     features = np.concatenate([test, test + 100, test - 100])
-    # The first two classes are those of training: the others can be told.
+    # The first two classes are those of training, and are left out.
     names = np.concatenate([test_labels, test_labels + 2, test_labels + 4])
     arguments = {"ways": 4, "shots": 1, "queries": 2, "episodes": 20}
     found = run_probe(train, labels, features, names, "few_shot", arguments)

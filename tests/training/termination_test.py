@@ -54,7 +54,7 @@ def test_the_first_ctrl_c_is_noticed_and_the_second_interrupts():
 
 
 def test_a_script_ends_with_code_143_without_a_traceback():
-    # The module alone, as the package takes seconds to import.
+    # Only this module, since importing the package takes seconds.
     script = (
         "import runpy, sys\n"
         "Terminated = runpy.run_path(sys.argv[1])['Terminated']\n"

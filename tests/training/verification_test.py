@@ -1,4 +1,4 @@
-"""A preset's card is believed only once it is measured again."""
+"""The scores of a preset's card are computed again and compared."""
 
 import json
 
@@ -18,7 +18,7 @@ DATA = {"source": "digits", "split": "train", "test_split": "test"}
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):
-    """A preset whose two scores were measured as they are repeated."""
+    """A preset whose card has two true scores."""
     root = tmp_path_factory.mktemp("presets")
     encoder = tiny_encoder()
     images = labelled_images("digits", image_shape=(8, 8, 3))
@@ -44,7 +44,7 @@ def preset(tmp_path_factory):
 
 @pytest.fixture
 def edit(preset):
-    """Changes the metadata, and puts them back after the test."""
+    """Changes the metadata, and restores them after the test."""
     path = preset / "tiny" / "metadata.json"
     before = path.read_text()
 

@@ -1,4 +1,4 @@
-"""What every augmentation promises."""
+"""Properties of every augmentation."""
 
 import keras
 import numpy as np
@@ -32,10 +32,10 @@ LAYERS = {
     "solarize": lambda: views.RandomSolarize(100.0, probability=0.7, seed=3),
 }
 MOVES_PIXELS = ("crop", "flip", "translation", "quarter_turn")
-# These mean red, green and blue, of which grey images have none.
+# These change colours, which only images of three channels have.
 CHANGES_COLORS = ("jitter", "grayscale")
 UNCLIPPED = ("band_jitter", "noise")
-# All others leave images as they are in inference.
+# All others do not change images in inference.
 INFERS = ("crop", "resized_crop", "bilinear_crop")
 
 
@@ -50,7 +50,7 @@ def make(name):
 
 
 def run(layer, images, **arguments):
-    """Two calls, so that the second draws from where the first left off."""
+    """Calls a layer twice, so that the second call draws other numbers."""
     return [np.array(layer(images, **arguments)) for _ in range(2)]
 
 
@@ -65,7 +65,7 @@ def test_every_augmentation_is_tested():
     assert {type(make()) for make in LAYERS.values()} == expected
 
 
-# Whether in training, of those that do something.
+# Whether in training, for layers that change images.
 TRAINING = [(name, True) for name in LAYERS] + [
     (name, False) for name in INFERS
 ]
@@ -80,7 +80,7 @@ def test_eager_and_graph_are_the_same(name, training):
         autograph=False,
     )
     expected = run(eager, PIXELS, training=training)
-    # Graphs may add up in another order, in float32, on levels of up to 255.
+    # Graphs may add float32 values of up to 255 in another order.
     np.testing.assert_allclose(run(function, PIXELS), expected, atol=1e-3)
 
 

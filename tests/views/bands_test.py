@@ -1,4 +1,4 @@
-"""Changes of any number of bands: apart, and without clipping."""
+"""Changes of any number of bands do not mix or clip them."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from keras_dim import views
 
-# Five bands, of which some values lie beyond 0 and 255.
+# Five bands with some values beyond 0 and 255.
 IMAGES = np.random.default_rng(0).uniform(-100, 400, (64, 8, 8, 5))
 IMAGES = IMAGES.astype("float32")
 
@@ -72,7 +72,7 @@ def test_any_bands_takes_any_number_and_keeps_them_apart(bands):
 
     for view in layer(images, training=True).values():
         assert view.shape == (8, 32, 32, bands)
-        # Not clipped, and nothing of it in other bands.
+        # Nothing is clipped, and other bands do not change.
         assert np.asarray(view)[..., 0].min() > 500
         assert not np.asarray(view)[..., 1:].any()
 

@@ -155,7 +155,7 @@ def test_blends_equal_pillows(kind, enhance):
         np.asarray(enhance(Image.fromarray(image)).enhance(float(factor)))
         for image, factor in zip(SPECIAL, FACTORS, strict=True)
     ]
-    # Pillow cuts off the fractions of what it returns.
+    # Pillow cuts off the fractions of its results.
     assert np.abs(np.floor(adjusted) - np.stack(expected)).max() <= 1
     assert np.abs(adjusted - PIXELS).max() > 10
 
@@ -166,8 +166,8 @@ def test_hues_turn_as_in_pillow():
     num_compared = 0
     for got, image, step in zip(turned, SPECIAL, steps, strict=True):
         hsv = np.array(Image.fromarray(image).convert("HSV"))
-        # Pillow rounds hues down to one of 255. Compared are the pixels that
-        # do not suffer.
+        # Pillow rounds hues down to one of 255. Only pixels whose hue that
+        # does not change are compared.
         is_exact = (_from_hsv(hsv) == image).all(axis=-1)
         hsv[..., 0] = (hsv[..., 0] + step) % 255
         np.testing.assert_allclose(
@@ -190,7 +190,7 @@ def test_jitter_equals_its_parts_in_every_order(channels):
     num_images = len(orders)
     images = np.tile(PIXELS, (4, 1, 1, 1))[..., :channels]
     factors = RNG.uniform(0.2, 1.8, (3, num_images)).astype("float32")
-    # Among them none at all, and one that leaves nothing.
+    # Among them factors of 1 and of 0.
     factors[:, ::7], factors[:, ::11] = 1.0, 0.0
     amounts = (*factors, np.tile(TURNS, 4))
     jittered = np.array(color.jitter(images, *amounts, orders))

@@ -5,13 +5,13 @@ from keras_dim import views
 
 
 def numbered_images(num_images=3, height=6, width=7, channels=2):
-    """Images of which no two pixels are alike."""
+    """Images without equal pixels."""
     shape = (num_images, height, width, channels)
     return np.arange(np.prod(shape), dtype="float32").reshape(shape)
 
 
 def corners_of(crops, images, size):
-    """Where each crop was cut, by looking everywhere."""
+    """Finds the corner of each crop by comparing it with all boxes."""
     corners = []
     for crop, image in zip(np.array(crops), images, strict=True):
         found = [
@@ -36,7 +36,7 @@ def test_every_corner_is_as_likely_as_the_next():
     num_images, num_corners = 6000, 3 * 4
     images = np.tile(numbered_images(1), (num_images, 1, 1, 1))
     crops = np.array(views.RandomCrop(4, seed=0)(images, training=True))
-    # A corner is known by its first pixel.
+    # The first pixel identifies the corner.
     _, counts = np.unique(crops[:, 0, 0, 0], return_counts=True)
     expected = num_images / num_corners
     chi_squared = np.sum((counts - expected) ** 2 / expected)

@@ -3,7 +3,7 @@ import pytest
 
 from keras_dim import views
 
-# The corner that each pixel of an image comes from can be read off it.
+# The value of each pixel is its place.
 PLACES = np.stack(np.indices((9, 10)), axis=-1)[None]
 
 
@@ -12,7 +12,7 @@ def translations(num_images, **arguments):
     layer = views.RandomTranslation(seed=0, **arguments)
     images = np.tile(PLACES, (num_images, 1, 1, 1)).astype("uint8")
     moved = np.array(layer(images, training=True)).astype(int)
-    # Nothing is reflected in the middle.
+    # There are no reflected pixels in the middle.
     return PLACES[:, 4, 4] - moved[:, 4, 4]
 
 
@@ -28,8 +28,8 @@ def test_every_translation_is_as_likely_as_the_next():
 def test_the_requested_share_of_images_moves():
     moves = translations(10_000, max_pixels=4, probability=0.8)
     stay = (moves == 0).all(axis=1).mean()
-    # Of those that may move, one in 81 stays where it is. Within five
-    # standard deviations.
+    # One in 81 of the images that are moved has a move of zero. The tolerance
+    # is five standard deviations.
     assert stay == pytest.approx(0.2 + 0.8 / 81, abs=0.02)
 
 

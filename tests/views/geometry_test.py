@@ -4,7 +4,7 @@ from keras_dim.views import geometry
 
 
 def numbered_images(num_images=3, height=6, width=7, channels=2):
-    """Images of which no two pixels are alike."""
+    """Images without equal pixels."""
     shape = (num_images, height, width, channels)
     return np.arange(np.prod(shape), dtype="float32").reshape(shape)
 
@@ -39,5 +39,5 @@ def test_translations_equal_rolls_of_reflected_images():
     ):
         padded = np.pad(image, [(5, 5), (6, 6), (0, 0)], "reflect")
         rolled = np.roll(padded, (rows, columns), axis=(0, 1))
-        # Far enough from the edge nothing has come round.
+        # Far enough from the edge no pixel has been rolled around.
         np.testing.assert_array_equal(got, rolled[5:11, 6:13])

@@ -93,7 +93,7 @@ def test_lab_is_near_that_of_pillow():
 def test_ycbcr_is_that_of_pillow_in_the_levels_of_video():
     split = views.LabSplit(color_space="ycbcr")(IMAGES)
     got = np.concatenate([split["luminance"], split["chrominance"]], axis=-1)
-    # Pillow's goes from 0 to 255, as in JPEG files, in whole numbers.
+    # Pillow's values are integers from 0 to 255, as in JPEG files.
     jpeg = [np.asarray(Image.fromarray(i).convert("YCbCr")) for i in IMAGES]
     offset, scale = np.array([0, 128, 128]), np.array([219, 224, 224]) / 255
     expected = (np.array(jpeg) - offset) * scale + [16, 128, 128]
@@ -104,7 +104,7 @@ def test_ycbcr_is_that_of_pillow_in_the_levels_of_video():
 @pytest.mark.parametrize(
     "pixel, ycbcr",
     [
-        # As ITU-R BT.601 has black, white and the primaries.
+        # Black, white and the primaries by ITU-R BT.601.
         ((0, 0, 0), (16, 128, 128)),
         ((255, 255, 255), (235, 128, 128)),
         ((255, 0, 0), (81.48, 90.20, 240)),

@@ -13,7 +13,7 @@ def is_mirrored(view, images):
     """Which of the images, moved by up to 4 pixels, are mirrored in a view."""
 
     def correlations(images):
-        # A column's mean stays what it is when the column moves.
+        # Moving a column does not change its mean.
         return np.max(
             [
                 np.mean(np.roll(columns_of(images), move, 1) * columns, 1)
@@ -168,8 +168,8 @@ def test_amdim_leaves_32_pixels_as_they_are_in_inference():
 def test_amdim_changes_every_image():
     for view in views.amdim(32, seed=0)(IMAGES, training=True).values():
         change = np.abs(np.array(view) - IMAGES).max((1, 2, 3))
-        # Left as they are: half not mirrored, a fifth not moved (and one in
-        # 81 of the others), a fifth not jittered, three in four not grey.
+        # Shares that are not changed: half are not mirrored, a fifth and one in
+        # 81 of the others not moved, a fifth not jittered, 3 / 4 not grey.
         assert (change > 1).mean() > 0.85
 
 

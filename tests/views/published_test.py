@@ -222,7 +222,7 @@ def test_views_have_their_size_and_differ(name, size):
     assert one.dtype == other.dtype == "float32"
     changes = np.abs(np.array(one) - np.array(other)).max((1, 2, 3))
     assert (changes > 10).all()
-    # No two images are cropped alike.
+    # All images have different crops.
     still = layer(np.stack([IMAGES[0]] * 6), training=True)
     for view in still.values():
         assert len(np.unique(np.array(view).mean((1, 2, 3)))) == 6

@@ -7,7 +7,7 @@ from keras_dim.views import resampling
 
 RNG = np.random.default_rng(0)
 NUM_BOXES = 20_000
-# Pixels so small that rounding to them does not count.
+# Pixels are so small that rounding to them does not matter.
 FINE = (10_000, 10_000)
 
 
@@ -57,7 +57,7 @@ def test_places_are_as_likely_as_each_other():
 def test_boxes_that_do_not_fit_are_drawn_anew():
     scale, ratio = (0.3, 1.0), (0.7, 1.4)
     _, _, heights, widths = boxes(FINE, scale, ratio)
-    # The same by rejection, one by one.
+    # The same by rejection sampling.
     areas = RNG.uniform(*scale, 4 * NUM_BOXES) * np.prod(FINE)
     ratios = np.exp(RNG.uniform(*np.log(ratio), 4 * NUM_BOXES))
     expected = np.stack([np.sqrt(areas / ratios), np.sqrt(areas * ratios)])

@@ -39,7 +39,7 @@ def test_boxes_are_resampled_as_by_pillow(method, size, new_size):
         box = Image.fromarray(image).crop(
             (left, top, left + width, top + height)
         )
-        # Columns before rows, which not every Pillow does by itself.
+        # Columns before rows, which only some versions of Pillow do.
         box = box.resize((new_size[1], height), KINDS[method])
         box = box.resize(new_size[::-1], KINDS[method])
         # Pillow rounds to whole grey levels after either step.
