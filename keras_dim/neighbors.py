@@ -27,11 +27,10 @@ def unit_vectors(rows: np.ndarray, who: str = "features") -> np.ndarray:
             finite.
     """
     rows = np.asarray(rows)
-    is_number = np.issubdtype(rows.dtype, np.number) or rows.dtype == bool
-    if rows.ndim != 2 or 0 in rows.shape or not is_number:
+    if rows.ndim != 2 or 0 in rows.shape or rows.dtype.kind not in "biuf":
         raise ValueError(
-            f"`{who}` must be numbers of the shape (num_rows, units), of one "
-            f"row and one unit or more. Received: {rows.dtype} {rows.shape}"
+            f"`{who}` must be real numbers of the shape (num_rows, units), of "
+            f"one row and one unit or more. Received: {rows.dtype} {rows.shape}"
         )
     # In float64, where squares of large values do not overflow.
     sizes = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

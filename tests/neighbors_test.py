@@ -75,6 +75,7 @@ def test_huge_and_tiny_features_keep_their_directions():
         ((np.ones(3), 1), "shape"),
         ((np.ones((0, 3)), 1), "shape"),
         ((np.array([["a"]]), 1), "numbers"),
+        ((np.ones((3, 2), complex), 1), "real numbers.*complex128"),
         ((np.array([[1.0], [np.nan]]), 1), "row 1$"),
         ((ROWS, 60), "from 1 to 59"),
         ((ROWS, 0), "from 1"),

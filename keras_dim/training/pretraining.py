@@ -210,7 +210,10 @@ def pretrain(
         )
         writers = [log] if is_chief else []
         if is_chief and opening.has_tensorflow():
-            writers.append(tensorboard.callback(directory))
+            folder = directory / run_folder.TENSORBOARD
+            writers.append(
+                keras.callbacks.TensorBoard(folder, write_graph=False)
+            )
         with termination.noticed() as notice:
             alarm = alarms.NonFiniteAlarm(
                 lambda *step: next(iter(load(*step))),

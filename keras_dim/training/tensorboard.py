@@ -17,12 +17,6 @@ import numpy as np
 from keras_dim.training import run_folder
 
 
-def callback(directory: pathlib.Path) -> keras.callbacks.TensorBoard:
-    """Returns the callback that writes the logs of a run's epochs."""
-    folder = directory / run_folder.TENSORBOARD
-    return keras.callbacks.TensorBoard(folder, write_graph=False)
-
-
 def write_views(directory: pathlib.Path, picture: Any) -> None:
     """Writes the `PIL.Image` of images and their views, at step 0."""
     with _summary(directory) as summary:

@@ -1,5 +1,7 @@
 """The base class of random augmentations, and its helpers."""
 
+import math
+
 from keras import layers
 from keras import ops
 from keras import random
@@ -92,11 +94,15 @@ def refuse_other_bands(layer, channels, *changes):
 
 def check_ranges(**ranges):
     """Raises a `ValueError` unless each is a range of positive numbers."""
-    for name, (low, high) in ranges.items():
-        if not 0.0 < low <= high:
+    for name, ends in ranges.items():
+        try:
+            low, high = map(float, ends)
+        except (TypeError, ValueError):
+            low = high = 0.0
+        if not 0.0 < low <= high < math.inf:
             raise ValueError(
                 f"`{name}` must be two positive numbers, the smaller one "
-                f"first. Received: {(low, high)}"
+                f"first. Received: {ends!r}"
             )
 
 

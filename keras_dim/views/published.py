@@ -215,8 +215,13 @@ def byol(
             first_seed=first_seed,
         )
 
-    probabilities = blur_probabilities, solarize_probabilities
-    first, second = map(augmentations, (0, 6), *probabilities)
+    pairs = blur_probabilities, solarize_probabilities
+    if [len(pair) for pair in pairs] != [2, 2]:
+        raise ValueError(
+            "`blur_probabilities` and `solarize_probabilities` must be pairs, "
+            f"for first and second views. Received: {pairs}"
+        )
+    first, second = map(augmentations, (0, 6), *pairs)
     return TwoViews(first, second=second)
 
 

@@ -251,3 +251,11 @@ def test_config_builds_the_same_views(name):
     assert set(got) == set(expected)
     for key, view in expected.items():
         np.testing.assert_array_equal(got[key], view)
+
+
+@pytest.mark.parametrize("pair", [(0.5,), (1.0, 0.1, 0.5)])
+@pytest.mark.parametrize("name", ["blur", "solarize"])
+def test_byol_refuses_other_than_two_shares(name, pair):
+    # A third one was ignored.
+    with pytest.raises(ValueError, match="must be pairs, for first and second"):
+        views.byol(64, **{f"{name}_probabilities": pair})

@@ -95,7 +95,9 @@ def test_nothing_is_blurred_in_inference():
     np.testing.assert_array_equal(layer(IMAGES, training=False), IMAGES)
 
 
-@pytest.mark.parametrize("sigma", [(0.0, 1.0), (2.0, 1.0)])
+@pytest.mark.parametrize(
+    "sigma", [(0.0, 1.0), (2.0, 1.0), 2.0, (1.0,), (1.0, float("inf")), "ab"]
+)
 def test_invalid_widths_are_refused(sigma):
     with pytest.raises(ValueError, match="`sigma`.*Received"):
         views.RandomGaussianBlur(sigma)
