@@ -59,6 +59,15 @@ def decode(
     return np.asarray(image if size is None else _resized(image, *size))
 
 
+def turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns an image `(height, width, channels)` of an EXIF orientation."""
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image[::-1] if orientation in (3, 4, 7, 8) else image
+
+
 def largest_sample(encoded: bytes) -> int:
     """Returns the largest value of a file of 16 bits, or 0 if it is damaged."""
     try:

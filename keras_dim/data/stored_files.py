@@ -329,8 +329,10 @@ def _read_other(file, path, orient, decode):
     if not decode:
         size = found.size(orient)
         return 1, *size, found.channels, np.dtype("uint16" if is_deep else "u1")
+    orientation = found.orientation if orient else 1
     if image.mode.startswith("I"):
-        return np.asarray(image).astype(np.uint16)[..., None]
+        image = np.asarray(image).astype(np.uint16)[..., None]
+        return numpy_images.turned(image, orientation)
     file.seek(0)
     encoded = file.read()
     if not is_deep:
@@ -346,7 +348,7 @@ def _read_other(file, path, orient, decode):
             "PNG of 16 bits in colour is read by TensorFlow, which cannot be "
             "imported: install tensorflow"
         ) from None
-    return decode_deep_png(encoded)
+    return numpy_images.turned(decode_deep_png(encoded), orientation)
 
 
 _READERS = {"numpy": _read_numpy, "tiff": _read_tiff, "dicom": _read_dicom}

@@ -15,8 +15,8 @@ beam = pytest.importorskip(
 import keras_dim.beam  # noqa: E402
 from keras_dim.beam import __main__ as command  # noqa: E402
 
-# The runner that DirectRunner falls back to. DirectRunner itself downloads Prism
-# first, and the tests must not need a network.
+# DirectRunner falls back to this runner, but first downloads Prism, and the
+# tests must not need a network.
 RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 

@@ -112,6 +112,32 @@ def test_colours_of_16_bits_are_read_whole(tmp_path):
     np.testing.assert_array_equal(found, image)
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+def test_images_of_16_bits_are_turned_as_others(tmp_path, bands):
+    import tensorflow as tf
+
+    image = values("uint16", bands)
+    png = tf.io.encode_png(image).numpy()
+    for number in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = number
+        eight_bits = tmp_path / "eight_bits.png"
+        Image.fromarray((image[..., 0] >> 8).astype("uint8")).save(
+            eight_bits, exif=exif
+        )
+        expected = opened([str(eight_bits)]).read(np.arange(1))["image"]
+        # The chunk with the orientation comes after the first one, the header.
+        chunks = eight_bits.read_bytes()
+        begin = chunks.index(b"eXIf") - 4
+        end = begin + 12 + int.from_bytes(chunks[begin : begin + 4], "big")
+        path = tmp_path / "sixteen_bits.png"
+        path.write_bytes(png[:33] + chunks[begin:end] + png[33:])
+
+        found = opened([str(path)]).read(np.arange(1))["image"]
+
+        np.testing.assert_array_equal(found[..., :1] >> 8, expected)
+
+
 def test_pages_are_bands_or_images_as_channels_says(tmp_path):
     image = values("uint16", 5)
     save_pages(tmp_path / "stack.tif", image)
