@@ -201,14 +201,11 @@ def concat_replicas(tensor):
     """
     if is_alone():
         return tensor
-    # TensorFlow's operation takes neither bfloat16 nor small integers.
-    wider = {"bfloat16": "float32", "uint8": "int32"}
-    wider = (wider | {"uint16": "int32", "int16": "int32"}).get(
-        tensor.dtype.name
-    )
-    if wider is not None:
-        gathered = concat_replicas(tf.cast(tensor, wider))
-        return tf.cast(gathered, tensor.dtype)
+    dtype = tensor.dtype.name
+    if dtype in ("bfloat16", "uint8", "uint16", "int16"):
+        # TensorFlow's operation takes neither bfloat16 nor small integers.
+        wider = "float32" if dtype == "bfloat16" else "int32"
+        return tf.cast(concat_replicas(tf.cast(tensor, wider)), dtype)
     gathered = tf.distribute.get_replica_context().all_gather(tensor, axis=0)
     # all_gather forgets the static size of every axis, not just of axis 0.
     gathered = tf.ensure_shape(gathered, (None, *tensor.shape[1:]))

@@ -208,6 +208,10 @@ def _checked_images(images, name, options):
                 f"The images of {name} must have one shape. Received a list of "
                 f"{len(images)} arrays of the shapes {sorted(shapes)[:3]}"
             )
+    if np.ma.is_masked(images):
+        raise ValueError(
+            f"Some values of {name} are masked. Fill them: images.filled(value)"
+        )
     if not isinstance(images, np.memmap):
         images = np.asarray(images)
     if images.dtype != np.uint8 and not options.is_stored:

@@ -35,6 +35,7 @@ class ImageOptions:
     def __post_init__(self):
         checks.one_of(("8_bit", "stored"), values=self.values)
         checks.integers(1, **checks.given(channels=self.channels))
+        checks.one_of((True, False), exif_orientation=self.orient)
         sizes = self.image_size
         if sizes is None:
             return

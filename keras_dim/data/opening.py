@@ -204,8 +204,10 @@ def _paths_of(patterns):
             found = glob.glob(pattern, recursive=True)
             found = sorted(filter(os.path.isfile, found))
         if not found:
+            is_folder = os.path.isdir(pattern)
             raise FileNotFoundError(
                 f"No file is called {pattern} or matches it."
+                f"{' It is a folder: pass it without a list.' * is_folder}"
             )
         paths += found
     return list(dict.fromkeys(paths))

@@ -98,6 +98,8 @@ def load(
         shuffle = str(split).lower().startswith("train")
     drop_remainder = shuffle if drop_remainder is None else drop_remainder
     checks.integers(1, batch_size=batch_size)
+    flags = {"shuffle": shuffle, "drop_remainder": drop_remainder}
+    checks.one_of((True, False), as_pairs=as_pairs, **flags)
     checks.integers(
         0, seed=seed, first_epoch=first_epoch, first_batch=first_batch
     )

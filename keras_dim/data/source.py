@@ -135,7 +135,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def contents(self) -> str:
-        """Returns a text that tells apart sources of one name by their data."""
+        """Returns a text that differs for sources of other images."""
 
     def place(self, index: int) -> str:
         """Returns the name of an image in messages."""

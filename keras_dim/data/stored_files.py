@@ -264,6 +264,8 @@ def _read_by_tifffile(file, page, decode):
                 "a tag turns or inverts it, which is not read: store it "
                 "upright, with 0 for black"
             )
+        if first.photometric == 3:
+            raise ValueError("its values are indices into a palette")
         if first.axes not in ("YX", "YXS", "SYX"):
             raise ValueError(f"its axes are {first.axes}")
         # Pages of another shape or type are reduced copies, or masks.

@@ -24,6 +24,7 @@ from keras_dim.evaluation import scoring
 from keras_dim.layers import bounds
 from keras_dim.layers import critics
 from keras_dim.layers import priors
+from keras_dim.training import run_folder
 from keras_dim.training.encoders import load_encoder
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -163,6 +164,14 @@ class Recipe:
                 "`values` of a recipe declares a range as (low, high). "
                 f"Received: {self.values!r}"
             )
+        # Otherwise they are refused only after the training.
+        splits = {
+            "probe_split": self.probe_split,
+            "test_split": self.test_split,
+        }
+        shares = {k: v for k, v in splits.items() if isinstance(v, float)}
+        checks.above(0, **shares)
+        checks.below(1, **shares)
         checks.one_of(DTYPE_POLICIES, dtype_policy=self.dtype_policy)
         checks.one_of(scoring.TEST_CLASSES, test_classes=self.test_classes)
         # An optimizer that cannot be built is refused before images are read.
@@ -314,8 +323,9 @@ class Recipe:
             ValueError: if the file holds no recipe.
         """
         path = pathlib.Path(path)
-        if not path.exists():
-            near = checks.did_you_mean_path(path)
+        if not path.is_file():
+            meant = path / run_folder.RECIPE if path.is_dir() else path
+            near = checks.did_you_mean_path(meant)
             raise FileNotFoundError(f"There is no recipe {str(path)!r}.{near}")
         content = path.read_bytes()
         try:

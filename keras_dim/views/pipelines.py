@@ -141,6 +141,7 @@ def seeds_from(seed, count):
     """
     if seed is None:
         return [None] * count
+    checks.integers(0, seed=seed)
     states = np.random.SeedSequence(seed).generate_state(count)
     # Keras keeps seeds as int32 on some backends.
     return [int(state >> 1) for state in states]

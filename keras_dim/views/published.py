@@ -216,7 +216,7 @@ def byol(
         )
 
     pairs = blur_probabilities, solarize_probabilities
-    if [len(pair) for pair in pairs] != [2, 2]:
+    if any(not isinstance(p, tuple | list) or len(p) != 2 for p in pairs):
         raise ValueError(
             "`blur_probabilities` and `solarize_probabilities` must be pairs, "
             f"for first and second views. Received: {pairs}"

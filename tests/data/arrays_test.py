@@ -137,6 +137,7 @@ def test_a_damaged_file_is_refused(tmp_path, name):
         (IMAGES.astype("uint16"), "must be uint8"),
         (IMAGES[0, 0], "expects batches of shape"),
         (IMAGES[:0], "There is no image"),
+        (np.ma.masked_less(IMAGES, 9), "masked. Fill them: images.filled"),
     ],
 )
 def test_other_arrays_are_refused(images, message):

@@ -130,9 +130,11 @@ def test_other_files_in_a_list_are_skipped(files, tmp_path):
     assert keras_dim.data.open_source(paths).skipped == paths[-1:]
 
 
-def test_a_file_that_is_missing_from_a_list_is_an_error(files):
+def test_a_file_that_is_missing_from_a_list_is_an_error(files, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.png"):
         keras_dim.data.open_source([*files, "nothing.png"])
+    with pytest.raises(FileNotFoundError, match="pass it without a list"):
+        keras_dim.data.open_source([tmp_path])
     with pytest.raises(ValueError, match="empty list"):
         keras_dim.data.open_source([])
     with pytest.raises(ValueError, match="Received in it: int"):

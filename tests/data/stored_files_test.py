@@ -266,6 +266,15 @@ def test_tiff_of_several_bands(tmp_path, planar, bands):
 
 
 @needs("tifffile")
+def test_indices_into_a_palette_are_refused(tmp_path):
+    image = Image.fromarray(tiny_images.pixels(0)).convert("P")
+    image.save(tmp_path / "a.tif")
+
+    with pytest.raises(ValueError, match="a.tif: its values are indices into"):
+        opened(tmp_path)
+
+
+@needs("tifffile")
 def test_signed_bytes_of_tiff_stay_signed(tmp_path):
     import tifffile
 

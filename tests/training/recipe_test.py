@@ -99,6 +99,8 @@ def test_another_part_does_not_inherit_arguments():
         ({"channels": 0}, "`channels` must be an integer, 1 or more"),
         ({"batch_size": 1}, "`batch_size` must be an integer, 2 or more"),
         ({"seed": -1}, "`seed` must be an integer, 0 or more"),
+        ({"test_split": 1.5}, "`test_split` must be below 1"),
+        ({"probe_split": "-0.2"}, "`probe_split` must be above 0"),
         ({"schedule": "linear"}, "Unknown schedule: 'linear'"),
         ({"schedule": "cosin"}, "Did you mean 'cosine'"),
         ({"dtype_policy": "float8"}, "Unknown dtype_policy"),
@@ -165,6 +167,12 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as error:
         Recipe.load(tmp_path / "recipe.json")
     assert "recipe.json" in str(error.value)
+
+
+def test_the_folder_of_a_run_is_no_recipe_but_its_file_is_named(tmp_path):
+    (tmp_path / "recipe.json").touch()
+    with pytest.raises(FileNotFoundError, match="Did you mean .*recipe.json'"):
+        Recipe.load(tmp_path)
 
 
 def rates(schedule, steps, **changes):

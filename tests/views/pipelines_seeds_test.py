@@ -1,3 +1,5 @@
+import pytest
+
 from keras_dim.views import pipelines
 
 
@@ -15,3 +17,9 @@ def test_equal_seeds_give_equal_seeds():
 
 def test_random_seeds_stay_random():
     assert pipelines.seeds_from(None, 3) == [None] * 3
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_other_seeds_are_refused(seed):
+    with pytest.raises(ValueError, match="`seed` must be an integer, 0 or"):
+        pipelines.seeds_from(seed, 2)

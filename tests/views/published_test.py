@@ -253,7 +253,7 @@ def test_config_builds_the_same_views(name):
         np.testing.assert_array_equal(got[key], view)
 
 
-@pytest.mark.parametrize("pair", [(0.5,), (1.0, 0.1, 0.5)])
+@pytest.mark.parametrize("pair", [0.5, (0.5,), (1.0, 0.1, 0.5)])
 @pytest.mark.parametrize("name", ["blur", "solarize"])
 def test_byol_refuses_other_than_two_shares(name, pair):
     # A third one was ignored.
