@@ -128,11 +128,8 @@ def _split_folder(folder, split, is_image):
             f"Received split={split!r} for the folder {folder}."
         )
     children = _folders(folder)
-    kinds = {
-        child: _SPLITS[child.name.lower()]
-        for child in children
-        if child.name.lower() in _SPLITS
-    }
+    kinds = {child: _SPLITS.get(child.name.lower()) for child in children}
+    kinds = {child: kind for child, kind in kinds.items() if kind}
     others = [
         child
         for child in children
