@@ -22,7 +22,7 @@ class Epoch:
         rows: range, array or `None`. The indices to read, in their order.
             Defaults to `None`, all of them.
         seed: int or `None`. Shuffles all images. Defaults to `None`.
-        fill: bool. Whether later images of the epoch replace those that cannot
+        fill: bool. Whether other images of the epoch replace those that cannot
             be read, so that every batch is full. Defaults to `False`.
     """
 

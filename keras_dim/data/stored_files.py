@@ -237,15 +237,12 @@ def _read_tiff(file, page, decode):
 
 def _is_whole_in_pillow(image):
     """Returns whether Pillow reads all bits and bands of a TIFF file."""
-    tags = image.tag_v2
+    tags, mode = image.tag_v2, image.mode.partition(";")[0]
     bits, kind = set(tags.get(_BITS, (1,))), tags.get(_SAMPLE_FORMAT, (1,))[0]
-    num_samples = tags.get(_NUM_SAMPLES, 1)
     # Pillow would read signed bytes as unsigned and leave out a fourth band.
-    is_bytes = bits == {8} and kind == 1
-    modes = {"L": (1, is_bytes), "RGB": (3, is_bytes), "F": (1, True)}
-    modes["I"] = 1, True
-    expected, is_whole = modes.get(image.mode.partition(";")[0], (0, False))
-    return is_whole and num_samples == expected
+    is_whole = mode in ("F", "I") or (bits == {8} and kind == 1)
+    bands = {"F": 1, "I": 1, "L": 1, "RGB": 3}.get(mode)
+    return is_whole and tags.get(_NUM_SAMPLES, 1) == bands
 
 
 def _read_by_tifffile(file, page, decode):
