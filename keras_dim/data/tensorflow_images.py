@@ -79,7 +79,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     front = tf.strings.substr(encoded, 0, _EXIF_BYTES)
     found = tf.strings.regex_replace(front, _EXIF, r"\1\2")
     byte = tf.cast(tf.io.decode_raw(found, tf.uint8), tf.int64)
-    # Without a match the file itself comes back.
+    # Without a match the result is the file itself.
     upright = tf.constant(1, tf.int64)
     return tf.cond(tf.size(byte) == 1, lambda: byte[0], lambda: upright)
 

@@ -21,7 +21,7 @@ _BETWEEN_WORKERS = re.compile(
 
 
 class WorkerLostError(RuntimeError):
-    """Another worker has died, so that training cannot go on."""
+    """Another worker has died, so that training cannot continue."""
 
 
 @contextlib.contextmanager

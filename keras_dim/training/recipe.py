@@ -290,7 +290,7 @@ class Recipe:
         Args:
             **changes: by name: a field (`batch_size`), an argument of a part
                 (`method.gamma`), one of a part of it (`critic.units`), or just
-                the argument where one part alone has it (`gamma`). Text, as
+                the argument if only one part has it (`gamma`). Text, as
                 from a command line, is read as a literal.
         """
         fields = self.to_dict()

@@ -110,7 +110,7 @@ class RandomResizedCrop(augmentation.Augmentation):
         inference_size: int, or None for `size`.
         seed: int or None for a random one.
         clip: bool. Whether the result is clipped to [0, 255]; without it,
-            values beyond stay. Defaults to `True`.
+            values outside are kept. Defaults to `True`.
     """
 
     num_draws = 2 * NUM_TRIES + 2
