@@ -112,7 +112,7 @@ def open_image_folder(
             folder,
             printable(stray[0]),
         )
-    paths = filter(is_image, _files(root))
+    paths = filter(is_image, files_below(root))
     source = open_image_files(paths, str(root), options)
     source.labels, source.class_names = _labels_of(source.paths, root, splits)
     if not splits:
@@ -133,7 +133,7 @@ def _split_folder(folder, split, is_image):
     others = [
         child
         for child in children
-        if child not in kinds and any(map(is_image, _files(child)))
+        if child not in kinds and any(map(is_image, files_below(child)))
     ]
     has_splits = "train" in kinds.values() and len(set(kinds.values())) > 1
     if kinds and others and not has_splits:
@@ -178,7 +178,7 @@ def _folders(folder):
     ]
 
 
-def _files(root: pathlib.Path) -> Iterator[str]:
+def files_below(root: pathlib.Path) -> Iterator[str]:
     """Yields the visible regular files below a folder, in sorted order.
 
     Links to folders are followed, each folder once, so that loops end.

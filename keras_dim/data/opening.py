@@ -1,5 +1,6 @@
 """Opens sources of images, whichever kind they are."""
 
+import fnmatch
 import glob
 import os
 import pathlib
@@ -201,8 +202,7 @@ def _paths_of(patterns):
         pattern = os.path.expanduser(os.fspath(pattern))
         found = [pattern]
         if not os.path.isfile(pattern):
-            found = glob.glob(pattern, recursive=True)
-            found = sorted(filter(os.path.isfile, found))
+            found = sorted(_matches(pattern))
         if not found:
             is_folder = os.path.isdir(pattern)
             raise FileNotFoundError(
@@ -211,6 +211,24 @@ def _paths_of(patterns):
             )
         paths += found
     return list(dict.fromkeys(paths))
+
+
+def _matches(pattern):
+    """Yields the files that match a glob pattern."""
+    if pattern.endswith("**"):
+        pattern = f"{pattern}{os.sep}*"
+    before, stars, after = pattern.partition(f"**{os.sep}")
+    if not stars or before[-1:] not in ("", os.sep):
+        yield from filter(os.path.isfile, glob.glob(pattern))
+        return
+    num_parts = 1 + after.count(os.sep)
+    # Not by `glob`, which would follow links in circles.
+    for root in glob.glob(before) if before else [""]:
+        for path in image_files.files_below(root or os.curdir):
+            parts = os.path.relpath(path, root or os.curdir).split(os.sep)
+            end = os.sep.join(parts[-num_parts:])
+            if len(parts) >= num_parts and fnmatch.fnmatchcase(end, after):
+                yield os.path.join(root, *parts)
 
 
 def _refuse_missing_path(source, name):

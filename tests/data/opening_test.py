@@ -111,12 +111,34 @@ def test_a_pattern_of_image_files_gives_them_by_name(files, tmp_path, pattern):
     assert source.paths == tuple(files)
 
 
-def test_two_stars_are_folders_of_any_depth(files, tmp_path):
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**/*.png", ["0.png", "1.png", "2.png", "3.png", "a/b/4.png"]),
+        ("**", ["0.png", "1.png", "2.png", "3.png", "a/b/4.png"]),
+        ("a/**/*.png", ["a/b/4.png"]),
+        ("?/**/b/4.*", ["a/b/4.png"]),
+        ("**/a/4.png", []),
+    ],
+)
+def test_two_stars_are_folders_of_any_depth(
+    files, tmp_path, monkeypatch, pattern, names
+):
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (deep / "4.png").write_bytes(encode(pixels(4)))
-    source = keras_dim.data.open_source(str(tmp_path / "**" / "*.png"))
-    assert source.paths == (*files, str(deep / "4.png"))
+    for name in ("here", "again"):
+        # `glob` would follow them for ever.
+        (deep / name).symlink_to(deep)
+    monkeypatch.chdir(tmp_path)
+
+    for folder in ("", f"{tmp_path}/"):
+        if not names:
+            with pytest.raises(FileNotFoundError, match="or matches it"):
+                keras_dim.data.open_source([folder + pattern])
+            continue
+        source = keras_dim.data.open_source(folder + pattern)
+        assert source.paths == tuple(folder + name for name in names)
 
 
 def test_a_split_that_is_no_text_is_refused():
