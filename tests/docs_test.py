@@ -3,8 +3,7 @@
 A block of Python runs after those above it on its page, in a folder with small
 images, by encoders of a few units, on one batch of a training. Beside the
 modules `keras`, `keras_dim` and `np` it may use `photos`, `(8, 32, 32, 3)`, and
-`labels`. `<!-- slow: reason -->` before a block leaves it, and what comes after
-it, to `make test-slow`; `<!-- not run: reason -->` leaves it out.
+`labels`. `<!-- not run: reason -->` before a block leaves it out.
 """
 
 import contextlib
@@ -48,7 +47,7 @@ OTHERS = {
     ]
 }
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>slow|not run): [^>]+ -->\n)?"
+    r"^(?:<!-- (?P<mark>not run): [^>]+ -->\n)?"
     r"```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
@@ -151,8 +150,9 @@ def served(text, folder):
         yield text.replace("localhost:8500", server.grpc)
 
 
-def run(page, with_slow, folder, tmp_path, monkeypatch):
-    """Runs the blocks of a page in one namespace."""
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_code_runs(page, folder, small, tmp_path, monkeypatch):
+    """The blocks of a page run in one namespace."""
     text = PAGES[page]
     for path in folder.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -164,23 +164,8 @@ def run(page, with_slow, folder, tmp_path, monkeypatch):
         if "localhost:85" in text:
             text = stack.enter_context(served(text, tmp_path))
         for mark, code in blocks(text, "python"):
-            if mark == "slow" and not with_slow:
-                return
-            if mark != "not run":
+            if not mark:
                 exec(compile(code, page, "exec"), names)
-
-
-@pytest.mark.parametrize("page", WITH_CODE)
-def test_code_runs(page, folder, small, tmp_path, monkeypatch):
-    run(page, False, folder, tmp_path, monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [page for page in WITH_CODE if "<!-- slow:" in PAGES[page]]
-)
-def test_slow_code_runs(page, folder, small, tmp_path, monkeypatch):
-    run(page, True, folder, tmp_path, monkeypatch)
 
 
 def commands(text):
