@@ -180,5 +180,7 @@ def test_every_method_has_equal_results_in_every_layout(
             )
             print(f"{name:34}", *(f"{cell:>20}" for cell in cells))
     for key, (terms, weights) in found.items():
-        assert terms < 1e-4, key
+        # Ten steps carry rounding on: SimCLR's scores, weights divided by a low
+        # temperature, differ by 1.2e-4 with AVX-512.
+        assert terms < 3e-4, key
         assert weights < 1e-4, key
