@@ -222,7 +222,7 @@ def test_features_that_need_tensorflow_are_refused_in_one_line(results):
     refused = results["data"]["refused"]
     assert len(refused) == 3
     for source, message in refused.items():
-        assert f"Received {source!r}" in message
+        assert f"{source!r} is read as" in message
         assert "Install tensorflow, or pass a folder" in message
         assert "\n" not in message
 
