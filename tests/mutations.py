@@ -24,10 +24,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("methods", "mutual_information", "layers", "recipes")
 # Further tests, above all for files without tests of the same name.
 MORE_TESTS = {
-    "layers/critics.py": "methods/amdim_test.py",
-    "layers/priors.py": "methods/deep_infomax_test.py",
-    "methods/replicated.py": "methods/base_test.py",
-    "mutual_information/bounds.py": "mutual_information/pairs_*test.py",
+    "layers/critics.py": ["methods/amdim_test.py"],
+    "layers/priors.py": ["methods/deep_infomax_test.py"],
+    "methods/base.py": ["methods/inputs_test.py"],
+    "methods/replicated.py": [
+        "methods/base_test.py",
+        "methods/inputs_test.py",
+        "methods/keras_test.py",
+    ],
+    "mutual_information/bounds.py": ["mutual_information/pairs_*test.py"],
 }
 OPPOSITES = {ast.Add: ast.Sub, ast.Mult: ast.Div, ast.And: ast.Or}
 OPPOSITES |= {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.Eq: ast.NotEq}
@@ -94,7 +99,7 @@ def tests_of(file):
     """Returns the paths of the tests of a file, or of its folder."""
     within = file.relative_to("keras_dim")
     own = f"{within.with_suffix('')}_*test.py"
-    patterns = [own, MORE_TESTS.get(within.as_posix(), own)]
+    patterns = [own, *MORE_TESTS.get(within.as_posix(), ())]
     found = {path for p in patterns for path in (ROOT / "tests").glob(p)}
     found = found or (ROOT / "tests" / within.parent).glob("*_test.py")
     return tuple(str(path.relative_to(ROOT)) for path in sorted(found))
