@@ -20,7 +20,7 @@ import math
 import pathlib
 import time
 
-import common  # noqa: F401  (First: it silences TensorFlow.)
+import common  # First: it silences TensorFlow.
 import information_tasks
 import numpy as np
 
@@ -146,6 +146,7 @@ def main():
         print(table([json.loads(path.read_text()) for path in paths]))
         return
     options.output.mkdir(parents=True, exist_ok=True)
+    print(common.machine())
     known = tasks()
     for seed in options.seeds:
         for estimator in options.estimators:

@@ -10,9 +10,6 @@ from keras_dim.data.image_header import open_image
 # Luminance of red, green and blue, as in TensorFlow.
 _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
-# The member of Pillow's `Image.Transpose` that turns each EXIF orientation.
-_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-
 
 def decode(
     encoded: bytes,
@@ -51,7 +48,8 @@ def decode(
         image.load()
         image = image if image.mode == mode else image.convert(mode)
         if orient and header.orientation != 1:
-            image = image.transpose(_TURNS[header.orientation])
+            pixels = turned(np.asarray(image), header.orientation)
+            image = Image.fromarray(pixels)
     except Exception as error:  # Damage leads Pillow to errors of any kind.
         raise ValueError(
             f"it cannot be decoded: {checks.in_one_line(error)}"

@@ -47,8 +47,8 @@ def open_source(
               that are no images are ignored. Damaged images, other formats
               and images of more than 89,478,485 pixels are skipped, with a
               warning;
-            * image files or TFRecord files: a glob pattern, in which `**` is
-              folders of any depth, or a list;
+            * image files or TFRecord files: a glob pattern, in which one `**`
+              is folders of any depth, or a list;
             * a `.npy` or `.npz` file;
             * a uint8 array `(n, height, width)` or `(n, height, width,
               channels)`, a list of such images, or a pair of either and
@@ -215,12 +215,14 @@ def _paths_of(patterns):
 
 def _matches(pattern):
     """Yields the files that match a glob pattern."""
-    if pattern.endswith("**"):
+    if os.path.basename(pattern) == "**":
         pattern = f"{pattern}{os.sep}*"
     before, stars, after = pattern.partition(f"**{os.sep}")
     if not stars or before[-1:] not in ("", os.sep):
         yield from filter(os.path.isfile, glob.glob(pattern))
         return
+    if "**" in after.split(os.sep):
+        raise ValueError(f"A pattern may have one `**`. Received: {pattern!r}")
     num_parts = 1 + after.count(os.sep)
     # Not by `glob`, which would follow links in circles.
     for root in glob.glob(before) if before else [""]:

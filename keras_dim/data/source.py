@@ -5,12 +5,12 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import itertools
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -215,14 +215,12 @@ def no_image(name: str, unreadable: Mapping[str, str]) -> ValueError:
     )
 
 
-def digest_of_files(
-    paths: Iterable[str], facts: Iterable[Any] = itertools.repeat("")
-) -> str:
-    """Returns a digest for `contents` of files: of names, sizes and a fact."""
+def digest_of_files(paths: Sequence[str], *facts: Iterable[Any]) -> str:
+    """Returns a digest for `contents` of files: names, facts and sizes."""
+    names, sizes = map(os.path.basename, paths), map(os.path.getsize, paths)
     digest = hashlib.sha256()
-    for path, fact in zip(paths, facts, strict=False):
-        line = f"{os.path.basename(path)} {fact} {os.path.getsize(path)}\n"
-        digest.update(os.fsencode(line))
+    for line in zip(names, *facts, sizes, strict=True):
+        digest.update(os.fsencode(f"{' '.join(map(str, line))}\n"))
     return f"sha256 {digest.hexdigest()} of names and sizes"
 
 

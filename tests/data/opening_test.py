@@ -111,6 +111,11 @@ def test_a_pattern_of_image_files_gives_them_by_name(files, tmp_path, pattern):
     assert source.paths == tuple(files)
 
 
+def test_two_stars_twice_are_refused(files, tmp_path):
+    with pytest.raises(ValueError, match=r"one `\*\*`.*photos"):
+        keras_dim.data.open_source(f"{tmp_path}/photos/**/b/**/*.png")
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
